@@ -1,0 +1,19 @@
+//! Bothways: an edge server that authenticates every client by certificate, thread per core, on io_uring.
+//!
+//! The library exists for the binary, the fuzz targets and the tests; it promises no stable interface.
+//! Dependencies between modules point down, in the order of this list (ARCHITECTURE.md has the table).
+
+pub mod admin;
+pub mod worker;
+
+pub mod http;
+pub mod logs;
+pub mod proxy;
+pub mod tls;
+
+pub mod trust;
+
+pub mod config;
+pub mod limits;
+pub mod metrics;
+pub mod runtime;

@@ -1,0 +1,50 @@
+//! Every bound that a peer, an origin or an operator can run into: its unit, its default, and why it is what it is.
+//!
+//! Owns the numbers, not their enforcement. Runs nowhere; copied into each core at start.
+
+use std::time::Duration;
+
+/// The bounds of one running server, from `[limits]` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections a core holds; one more is closed at once and counted. Bounds memory.
+    pub connections_per_core: usize,
+    /// Handshakes a core works on at a time; one more is closed at once and counted.
+    pub handshakes_per_core: usize,
+    /// From accept to the end of the handshake, whatever the client does in between.
+    pub handshake_timeout: Duration,
+    /// From the first byte of an HTTP/1 request head to its last.
+    pub header_timeout: Duration,
+    /// A connection on which nothing moves for so long is closed.
+    pub idle_timeout: Duration,
+    /// From SIGTERM to the moment when what is still open is cut.
+    pub drain_timeout: Duration,
+    /// An HTTP/1 request head or an HTTP/2 header list, in bytes.
+    pub header_bytes_max: usize,
+    /// Concurrent HTTP/2 streams on one connection.
+    pub streams_per_connection_max: u32,
+    /// Session tickets outstanding per core; the oldest is forgotten first.
+    pub tickets_per_core: usize,
+    /// How long a ticket can be redeemed, counted from the full handshake.
+    pub ticket_lifetime: Duration,
+    /// Connection records waiting for the shipper; further ones are dropped and counted.
+    pub record_queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_per_core: 100_000,
+            handshakes_per_core: 4_096,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(30),
+            header_bytes_max: 32_768,
+            streams_per_connection_max: 128,
+            tickets_per_core: 65_536,
+            ticket_lifetime: Duration::from_secs(3_600),
+            record_queue: 65_536,
+        }
+    }
+}
