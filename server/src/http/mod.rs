@@ -1,1 +1,16 @@
-//! http (to be written).
+//! HTTP on a connection whose client is known: one request to one response.
+//!
+//! Owns: the story of a request ([`service`]), the host rules, the certificate headers, what a connection's requests
+//! tell its core ([`activity`]). Does not own: HTTP's framing (hyper), the way to the origin (`proxy`).
+
+mod activity;
+mod authority;
+mod certificate_headers;
+mod redirect;
+mod service;
+
+pub use self::activity::{Activity, InFlight};
+pub use self::authority::{AuthorityError, authority};
+pub use self::certificate_headers::{add_certificate_headers, remove_identity_headers};
+pub use self::redirect::redirect;
+pub use self::service::{Body, Edge, Viewer, respond};

@@ -1,1 +1,18 @@
-//! tls (to be written).
+//! TLS on a core: from the first byte of a ClientHello to a stream of plaintext.
+//!
+//! Owns: the handshake and its alerts, the stream that lets rustls write records straight into the socket's own
+//! send buffer, session tickets, and the bridge from rustls' verifier interface to `trust`. Does not own: who is
+//! admitted (`trust` decides), which distribution a name belongs to (the snapshot decides).
+
+mod acceptor;
+mod notes;
+mod server_config;
+mod session;
+mod stream;
+mod verifier;
+
+pub use self::acceptor::{Accepted, Farewell, ClientHelloInfo, HandshakeError, HandshakeErrorKind, accept};
+pub use self::notes::HandshakeNotes;
+pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
+pub use self::session::{SessionOwner, SessionVault, TicketScope};
+pub use self::stream::TlsStream;

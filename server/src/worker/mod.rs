@@ -1,1 +1,18 @@
-//! worker (to be written).
+//! One core: its listeners, its connections, and what control asks of it.
+//!
+//! Owns everything that lives on one core's thread, and the life of a connection from accept to record
+//! ([`connection`], readable top to bottom). Does not own what cores share: the published snapshot, the session vault
+//! and the record queue are handed in.
+//!
+//! A core never blocks: no file, no name resolution, no contended lock.
+
+mod attempt;
+mod connection;
+mod core;
+mod outcome;
+mod plain;
+mod registry;
+mod tick;
+
+pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};
+pub use self::outcome::Outcome;

@@ -1,0 +1,108 @@
+//! The headers that tell the origin who the client is, in the managed service's names and formats.
+//!
+//! Two rules, in this order, in every mode and for distributions without client authentication too: whatever the
+//! client sent under such a name is removed, in any spelling that some origin might fold into it; then the headers
+//! that the behaviour's origin request policy names are added once.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::config::CertificateHeader;
+use crate::trust::CertificateFacts;
+
+/// Removes every header that is, or that an origin could take for, one of ours: `CloudFront-Viewer-Cert-*`,
+/// `Client-Cert` and `Client-Cert-Chain` (RFC 9440), with underscores for hyphens too (CGI and WSGI fold them).
+pub fn remove_identity_headers(headers: &mut HeaderMap) {
+    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_identity(name.as_str())).cloned().collect();
+    for name in forged {
+        headers.remove(name);
+    }
+}
+
+/// `HeaderName` is lower-case already.
+fn is_identity(name: &str) -> bool {
+    let matches = |prefix: &str| {
+        name.len() >= prefix.len()
+            && name.bytes().zip(prefix.bytes()).all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+    };
+    matches("cloudfront-viewer-cert") || matches("client-cert")
+}
+
+/// Adds the headers named in `wanted`. Without a client only `CloudFront-Viewer-Cert-Present: 0` has anything to say.
+pub fn add_certificate_headers(
+    headers: &mut HeaderMap,
+    wanted: &[CertificateHeader],
+    client: Option<&CertificateFacts>,
+) {
+    for header in wanted {
+        let value = match (header, client) {
+            (CertificateHeader::Present, client) => Some(if client.is_some() { "1" } else { "0" }),
+            (_, None) => None,
+            (CertificateHeader::SerialNumber, Some(facts)) => Some(facts.serial_number.as_str()),
+            (CertificateHeader::Issuer, Some(facts)) => Some(facts.issuer_rfc2253.as_str()),
+            (CertificateHeader::Subject, Some(facts)) => Some(facts.subject_rfc2253.as_str()),
+            (CertificateHeader::Sha256, Some(facts)) => Some(facts.sha256.as_str()),
+            (CertificateHeader::Validity, Some(facts)) => Some(facts.validity.as_str()),
+            (CertificateHeader::Pem, Some(facts)) => Some(facts.pem_url_encoded()),
+        };
+        // Names may hold UTF-8, which is opaque octets to HTTP (RFC 9110 §5.5); control characters are escaped in
+        // the facts already, so this cannot fail.
+        if let Some(Ok(value)) = value.map(|text| HeaderValue::from_bytes(text.as_bytes())) {
+            headers.insert(wire_name(*header), value);
+        }
+    }
+}
+
+fn wire_name(header: CertificateHeader) -> HeaderName {
+    HeaderName::from_static(match header {
+        CertificateHeader::SerialNumber => "cloudfront-viewer-cert-serial-number",
+        CertificateHeader::Issuer => "cloudfront-viewer-cert-issuer",
+        CertificateHeader::Subject => "cloudfront-viewer-cert-subject",
+        CertificateHeader::Present => "cloudfront-viewer-cert-present",
+        CertificateHeader::Sha256 => "cloudfront-viewer-cert-sha256",
+        CertificateHeader::Validity => "cloudfront-viewer-cert-validity",
+        CertificateHeader::Pem => "cloudfront-viewer-cert-pem",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forged_identity_headers_go_in_every_spelling() {
+        for name in [
+            "CloudFront-Viewer-Cert-Subject",
+            "cloudfront_viewer_cert_subject",
+            "CLOUDFRONT-VIEWER_CERT-Pem",
+            "cloudfront-viewer-cert-anything-new",
+            "Client-Cert",
+            "client_cert",
+            "Client-Cert-Chain",
+            "client_cert-chain",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_static("x"));
+            remove_identity_headers(&mut headers);
+            assert!(headers.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_headers_stay() {
+        for name in ["cloudfront-viewer-country", "x-client-cert", "client", "cloudfront-viewer-cer"] {
+            assert!(!is_identity(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_a_client_only_present_is_said() {
+        let mut headers = HeaderMap::new();
+        add_certificate_headers(
+            &mut headers,
+            &[CertificateHeader::Present, CertificateHeader::Subject, CertificateHeader::Pem],
+            None,
+        );
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers.get("cloudfront-viewer-cert-present").map(HeaderValue::as_bytes), Some(&b"0"[..]));
+    }
+}

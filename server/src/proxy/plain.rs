@@ -1,0 +1,49 @@
+//! A socket without TLS as hyper wants it: the origin's side, and the plain listener's.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::runtime::Duplex;
+
+/// Plain bytes over a [`Duplex`].
+pub struct PlainStream(pub Duplex);
+
+impl Read for PlainStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let io = &mut self.get_mut().0;
+        if io.unread().is_empty() {
+            ready!(io.poll_fill(cx))?;
+        }
+        let taken = io.unread().len().min(cursor.remaining());
+        cursor.put_slice(io.unread().get(..taken).unwrap_or_default());
+        io.consume(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for PlainStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let io = &mut self.get_mut().0;
+        if io.is_congested() {
+            ready!(io.poll_send(cx))?;
+        }
+        io.outgoing().extend_from_slice(bytes);
+        let _in_flight_or_waiting = io.poll_send(cx)?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().0.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().0.poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,108 @@
+//! Tasks that cannot take their core with them, and the signal by which a core speaks to one of its connections.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Spawns `future` on this core. A panic inside it ends it alone, after `on_panic` has run with the message.
+pub fn spawn_guarded(future: impl Future<Output = ()> + 'static, on_panic: impl FnOnce(&str) + 'static) {
+    monoio::spawn(async move {
+        let mut future = pin!(future);
+        let guarded = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => Poll::Ready(Err(payload)),
+        });
+        if let Err(payload) = guarded.await {
+            on_panic(panic_message(payload.as_ref()));
+        }
+    });
+}
+
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic without a message")
+}
+
+/// What a core may tell a connection; a later kind never gives way to an earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SignalKind {
+    #[default]
+    None,
+    /// Finish what is in flight, take nothing new.
+    Drain,
+    /// End now.
+    Close,
+}
+
+/// A latch between a core and one of its connections. Both live on one thread.
+#[derive(Default)]
+pub struct Signal {
+    kind: Cell<SignalKind>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Signal {
+    /// Raises the latch to `kind`, if it is not there yet, and wakes the connection.
+    pub fn raise(&self, kind: SignalKind) {
+        if kind > self.kind.get() {
+            self.kind.set(kind);
+            if let Some(waker) = self.waker.borrow_mut().take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Where the latch stands.
+    pub fn kind(&self) -> SignalKind {
+        self.kind.get()
+    }
+
+    /// Ready once the latch stands higher than `seen`; else the task is woken when it does.
+    pub fn poll_above(&self, seen: SignalKind, cx: &mut Context<'_>) -> Poll<SignalKind> {
+        if self.kind.get() > seen {
+            return Poll::Ready(self.kind.get());
+        }
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::runtime::{CoreRuntime, DriverChoice};
+
+    #[test]
+    fn a_panicking_task_ends_alone_and_says_why() {
+        let mut runtime = CoreRuntime::build(None, DriverChoice::Auto).expect("a runtime");
+        let heard = Rc::new(RefCell::new(String::new()));
+        let signal = Rc::new(Signal::default());
+        runtime.block_on({
+            let (heard, signal) = (heard.clone(), signal.clone());
+            async move {
+                let done = signal.clone();
+                spawn_guarded(async { panic!("one connection's bug") }, move |message| {
+                    heard.borrow_mut().push_str(message);
+                    done.raise(SignalKind::Close);
+                });
+                poll_fn(|cx| signal.poll_above(SignalKind::None, cx)).await;
+            }
+        });
+        assert_eq!(*heard.borrow(), "one connection's bug");
+    }
+
+    #[test]
+    fn a_signal_never_falls_back() {
+        let signal = Signal::default();
+        signal.raise(SignalKind::Close);
+        signal.raise(SignalKind::Drain);
+        assert_eq!(signal.kind(), SignalKind::Close);
+    }
+}

@@ -1,0 +1,185 @@
+//! From a checked configuration and the files it names to a snapshot.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::files;
+use super::{Behavior, Distribution, Snapshot};
+use crate::config::{
+    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OriginTarget, OutOfDateCrl,
+    TlsVersion, TrustStoreConfig,
+};
+use crate::proxy::{FixedResponse, HttpOrigin, Origin};
+use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
+use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, TrustStore};
+
+/// A new snapshot, and what is worth telling about it.
+pub struct Built {
+    pub snapshot: Snapshot,
+    /// Trust store name and the size of its revocation set.
+    pub revocation_entries: Vec<(String, u64)>,
+}
+
+/// Loads everything that `config` names.
+///
+/// # Errors
+/// The first file, key or name that cannot be used, with the key that named it.
+pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Result<Built, ConfigError> {
+    let stores = config.trust_stores.iter().map(|store| Store::load(config, store)).collect::<Result<Vec<_>, _>>()?;
+    let load = |distribution| load_distribution(config, distribution, &stores, vault).map(Arc::new);
+    let distributions = config.distributions.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let hosts = config.hosts.map(|&index| distributions.get(index).cloned());
+    let entries = |store: &Store| (store.trust.name().to_owned(), store.revocations.len() as u64);
+    Ok(Built {
+        snapshot: Snapshot { generation, hosts },
+        revocation_entries: stores.iter().map(entries).collect(),
+    })
+}
+
+/// A trust store with what has been revoked under it.
+struct Store {
+    trust: Arc<TrustStore>,
+    revocations: Arc<RevocationSet>,
+    allow_v1: bool,
+    out_of_date: OutOfDate,
+}
+
+impl Store {
+    fn load(config: &Config, store: &TrustStoreConfig) -> Result<Self, ConfigError> {
+        let source = &config.source;
+        let bundle = files::read(source, &store.ca_bundle, BUNDLE_BYTES_READ_MAX)?;
+        let trust = TrustStore::from_pem(store.name.as_str(), &bundle).map_err(|error| {
+            let fault = format!("{}: {error}", store.ca_bundle.path.display());
+            source.error(&store.ca_bundle.key, fault, "mend the bundle")
+        })?;
+        let mut revocations = RevocationSetBuilder::new(&trust);
+        for file in &store.revocations {
+            let bytes = files::read(source, file, REVOCATION_BYTES_MAX)?;
+            revocations.add_file(&bytes).map_err(|error| {
+                let fault = format!("{}: {error}", file.path.display());
+                source.error(&file.key, fault, "mend the file, or take it out of the list")
+            })?;
+        }
+        let revocations = Arc::new(revocations.build());
+        let out_of_date = match store.out_of_date_crl {
+            OutOfDateCrl::Reject => OutOfDate::Reject,
+            OutOfDateCrl::AcceptAndLog => OutOfDate::AcceptAndLog,
+        };
+        let allow_v1 = store.allow_v1_client_certificates;
+        Ok(Self { trust: Arc::new(trust), revocations, allow_v1, out_of_date })
+    }
+}
+
+fn load_distribution(
+    config: &Config,
+    distribution: &config::Distribution,
+    stores: &[Store],
+    vault: &Arc<SessionVault>,
+) -> Result<Distribution, ConfigError> {
+    let source = &config.source;
+    let id: Arc<str> = distribution.id.as_str().into();
+    let identity = files::identity(source, &distribution.certificate, &distribution.private_key)?;
+    let policy = distribution.viewer_mtls.as_ref().map(|mtls| {
+        let mode = match mtls.mode {
+            MtlsMode::Required => Mode::Required,
+            MtlsMode::Optional => Mode::Optional,
+        };
+        let store = stores.get(mtls.trust_store).ok_or_else(|| {
+            source.error(&mtls.key, "the trust store is gone", "name one of [[trust_stores]]")
+        })?;
+        let (trust, revocations) = (store.trust.clone(), store.revocations.clone());
+        Ok(Arc::new(Policy::new(&id, mode, trust, revocations, store.allow_v1, store.out_of_date)))
+    });
+    let policy = policy.transpose()?;
+    let scope = policy.as_ref().map_or_else(|| anonymous_scope(&id), |policy| *policy.digest());
+    let security = distribution.security_policy;
+    let tls = TlsPolicy {
+        cipher_suites: security.cipher_suites(),
+        tls12: security.versions().contains(&TlsVersion::Tls12),
+    };
+    let tickets = TicketScope::new(vault.clone(), scope, policy.clone());
+    let tls = server_config(&tls, &identity, policy.as_ref(), tickets).map_err(|error| {
+        let fault = format!("{} cannot be served: {error}", security.as_str());
+        source.error(&distribution.key.child("security_policy"), fault, "choose another policy")
+    })?;
+    Ok(Distribution { id, tls: Arc::new(tls), behaviors: load_behaviors(config, distribution)? })
+}
+
+/// What the tickets of a distribution without client authentication are bound to.
+fn anonymous_scope(id: &str) -> [u8; 32] {
+    let hash = digest(&SHA256, format!("no client authentication\0{id}").as_bytes());
+    let mut scope = [0; 32];
+    scope.copy_from_slice(hash.as_ref());
+    scope
+}
+
+fn load_behaviors(
+    config: &Config,
+    distribution: &config::Distribution,
+) -> Result<Vec<Arc<Behavior>>, ConfigError> {
+    let load = |origin| load_origin(config, origin).map(Arc::new);
+    let origins = distribution.origins.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let behaviors = distribution.behaviors.iter().map(|behavior| {
+        let origin = origins.get(behavior.origin).cloned().ok_or_else(|| {
+            config.source.error(&behavior.key, "the origin is gone", "name one of the distribution's origins")
+        })?;
+        Ok(Arc::new(Behavior {
+            path_pattern: behavior.path_pattern.clone(),
+            viewer_protocol_policy: behavior.viewer_protocol_policy,
+            origin,
+            certificate_headers: behavior.origin_request_policy.headers.clone(),
+        }))
+    });
+    behaviors.collect()
+}
+
+fn load_origin(config: &Config, origin: &config::Origin) -> Result<Origin, ConfigError> {
+    match &origin.target {
+        OriginTarget::Http(http) => {
+            let addresses = resolve(http).map_err(|error| {
+                let fault = format!("cannot resolve {}: {error}", http.authority());
+                config.source.error(&origin.key.child("url"), fault, "name a host that resolves, or an address")
+            })?;
+            Ok(Origin::Http(Arc::new(HttpOrigin {
+                id: origin.id.as_str().into(),
+                authority: http.authority().into(),
+                addresses,
+                connection_attempts: http.connection_attempts.get(),
+                connection_timeout: http.connection_timeout,
+                read_timeout: http.read_timeout,
+                keepalive_timeout: http.keepalive_timeout,
+            })))
+        }
+        OriginTarget::Fixed(fixed) => {
+            let body = match &fixed.body {
+                FixedBody::Inline(bytes) => bytes.clone(),
+                FixedBody::File(file) => files::read(&config.source, file, FIXED_BODY_BYTES_MAX).map(Bytes::from)?,
+            };
+            let headers: HeaderMap = fixed.headers.iter().cloned().collect();
+            Ok(Origin::Fixed(FixedResponse { status: fixed.status, headers, body }))
+        }
+    }
+}
+
+fn resolve(origin: &HttpOriginConfig) -> std::io::Result<Vec<SocketAddr>> {
+    let port = origin.port.get();
+    let addresses: Vec<SocketAddr> = match origin.host.ip() {
+        Some(ip) => vec![SocketAddr::new(ip, port)],
+        None => (origin.host.as_str(), port).to_socket_addrs()?.collect(),
+    };
+    match addresses.is_empty() {
+        true => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address")),
+        false => Ok(addresses),
+    }
+}
+
+/// Well over the documented 64 KiB, so that the bundle's own error, with the number, is the one shown.
+const BUNDLE_BYTES_READ_MAX: u64 = 1024 * 1024;
+/// A CRL with ten million entries has about 400 MB.
+const REVOCATION_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// A fixed response lives in memory.
+const FIXED_BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;

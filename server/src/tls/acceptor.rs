@@ -1,0 +1,199 @@
+//! The handshake: ClientHello first, then the distribution that it names, then the rest under that one's policy.
+//!
+//! A failed handshake ends with its alert on the wire and the peer given time to read it.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::server::Acceptor;
+use rustls::{AlertDescription, HandshakeKind, ServerConfig, ServerConnection};
+use rustls_pki_types::UnixTime;
+
+use super::notes::{HandshakeNotes, with_notes};
+use super::session::{SessionOwner, SessionVault};
+use super::stream::TlsStream;
+use crate::runtime::{Duplex, timeout};
+use crate::trust::VerifiedClient;
+
+/// What the ClientHello said, for the record.
+#[derive(Clone, Debug, Default)]
+pub struct ClientHelloInfo {
+    /// The host name of the `server_name` extension (RFC 6066 §3), as sent.
+    pub server_name: Option<Box<str>>,
+    /// Whether a whole ClientHello was read.
+    pub complete: bool,
+}
+
+/// A finished handshake.
+pub struct Accepted {
+    pub stream: TlsStream,
+    /// The admitted client; absent when none was asked for, or an optional one was not presented.
+    pub client: Option<VerifiedClient>,
+    pub resumed: bool,
+}
+
+/// Why there is no connection.
+pub struct HandshakeError {
+    pub kind: HandshakeErrorKind,
+    /// What the client is told by [`Farewell::say`].
+    pub alert: Option<AlertDescription>,
+    /// Absent when the transport itself failed.
+    pub farewell: Option<Farewell>,
+}
+
+/// A failed connection whose alert is still to be sent. Apart from the handshake, so that its time limit cannot turn
+/// one failure into another.
+pub struct Farewell(Duplex);
+
+impl Farewell {
+    /// Sends the alert and lets the peer read it: half-close, then read what it still had on its way to us, for
+    /// [`LINGER_TIME`] and [`LINGER_BYTES_MAX`] at most.
+    pub async fn say(mut self) {
+        // The handshake has failed whether or not the alert gets through.
+        let _failed_already = timeout(LINGER_TIME, self.0.linger(LINGER_BYTES_MAX)).await;
+    }
+}
+
+/// The causes that need to be told apart; `HandshakeNotes::rejected` says more about a refused certificate.
+#[derive(Debug)]
+pub enum HandshakeErrorKind {
+    /// The socket failed, or the peer closed it.
+    Transport(io::Error),
+    /// No distribution serves the name in the ClientHello.
+    UnknownName,
+    /// rustls refused what the client sent.
+    Tls(rustls::Error),
+}
+
+/// Accepts one client. `choose` finds the configuration for the ClientHello's name.
+///
+/// The caller bounds the time; `hello` and `notes` are filled as far as the handshake came, also when it is cut short.
+///
+/// # Errors
+/// The handshake failed; the alert waits in the error's farewell.
+pub async fn accept(
+    mut io: Duplex,
+    vault: &SessionVault,
+    hello: &mut ClientHelloInfo,
+    notes: &mut HandshakeNotes,
+    choose: impl FnOnce(Option<&str>) -> Option<Arc<ServerConfig>>,
+) -> Result<Accepted, HandshakeError> {
+    let accepted = match read_hello(&mut io).await {
+        Ok(accepted) => accepted,
+        Err(kind) => return Err(refused(io, kind)),
+    };
+    hello.complete = true;
+    hello.server_name = accepted.client_hello().server_name().map(Box::from);
+    let Some(config) = choose(hello.server_name.as_deref()) else {
+        io.outgoing().extend_from_slice(&UNRECOGNIZED_NAME);
+        return Err(refused(io, HandshakeErrorKind::UnknownName));
+    };
+    let connection = with_notes(notes, || accepted.into_connection(config));
+    let mut connection = match connection {
+        Ok(connection) => connection,
+        Err((error, mut alert)) => {
+            let _infallible = alert.write_all(io.outgoing());
+            return Err(refused(io, HandshakeErrorKind::Tls(error)));
+        }
+    };
+    if let Err(kind) = handshake(&mut io, &mut connection, notes).await {
+        write_records(&mut connection, &mut io);
+        return Err(refused(io, kind));
+    }
+    let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    let client = settle(vault, notes, resumed);
+    Ok(Accepted { stream: TlsStream::new(connection, io), client, resumed })
+}
+
+async fn read_hello(io: &mut Duplex) -> Result<rustls::server::Accepted, HandshakeErrorKind> {
+    let mut acceptor = Acceptor::default();
+    loop {
+        while !io.unread().is_empty() {
+            let taken = acceptor.read_tls(&mut io.unread()).map_err(HandshakeErrorKind::Transport)?;
+            io.consume(taken);
+            match acceptor.accept() {
+                Ok(Some(accepted)) => return Ok(accepted),
+                Ok(None) => {}
+                Err((error, mut alert)) => {
+                    let _infallible = alert.write_all(io.outgoing());
+                    return Err(HandshakeErrorKind::Tls(error));
+                }
+            }
+        }
+        fill(io).await?;
+    }
+}
+
+async fn handshake(
+    io: &mut Duplex,
+    connection: &mut ServerConnection,
+    notes: &mut HandshakeNotes,
+) -> Result<(), HandshakeErrorKind> {
+    loop {
+        while !io.unread().is_empty() {
+            let taken = connection.read_tls(&mut io.unread()).map_err(HandshakeErrorKind::Transport)?;
+            io.consume(taken);
+            with_notes(notes, || connection.process_new_packets()).map_err(HandshakeErrorKind::Tls)?;
+        }
+        write_records(connection, io);
+        poll_fn(|cx| io.poll_send(cx)).await.map_err(HandshakeErrorKind::Transport)?;
+        if !connection.is_handshaking() {
+            return Ok(());
+        }
+        fill(io).await?;
+    }
+}
+
+async fn fill(io: &mut Duplex) -> Result<(), HandshakeErrorKind> {
+    match io.fill().await {
+        Ok(0) => Err(HandshakeErrorKind::Transport(io::ErrorKind::UnexpectedEof.into())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(HandshakeErrorKind::Transport(error)),
+    }
+}
+
+/// Says whose the session is, now that it is known whether it was resumed, and binds the ticket issued to it.
+fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Option<VerifiedClient> {
+    let owner = match (resumed, notes.redeemed.take()) {
+        (true, Some(owner)) => owner,
+        _ => SessionOwner { client: notes.verified.clone(), authenticated_at: UnixTime::now() },
+    };
+    let client = owner.client.clone();
+    if let Some(key) = notes.issued {
+        vault.bind(key, owner);
+    }
+    client
+}
+
+/// Moves what rustls wants to send into the socket's send buffer.
+pub(super) fn write_records(connection: &mut ServerConnection, io: &mut Duplex) {
+    while connection.wants_write() {
+        // Writing into a Vec cannot fail.
+        if connection.write_tls(io.outgoing()).is_err() {
+            return;
+        }
+    }
+}
+
+fn refused(io: Duplex, kind: HandshakeErrorKind) -> HandshakeError {
+    let alert = alert_of(&kind);
+    let farewell = (!matches!(kind, HandshakeErrorKind::Transport(_))).then_some(Farewell(io));
+    HandshakeError { kind, alert, farewell }
+}
+
+fn alert_of(kind: &HandshakeErrorKind) -> Option<AlertDescription> {
+    match kind {
+        HandshakeErrorKind::Tls(error) => AlertDescription::try_from(error).ok(),
+        HandshakeErrorKind::UnknownName => Some(AlertDescription::UnrecognizedName),
+        HandshakeErrorKind::Transport(_) => None,
+    }
+}
+
+/// A fatal alert in the clear, before any key is agreed (RFC 8446 §5.1, §6.2; RFC 6066 §3: unrecognized_name 112).
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
+/// How long, and how much, a refused client may still send before the socket is closed over it.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 256 * 1024;

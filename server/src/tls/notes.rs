@@ -1,0 +1,44 @@
+//! What the verifier and the ticketer, which rustls calls without saying for whom, note about the handshake at hand.
+//!
+//! rustls' callbacks are synchronous and run inside `process_new_packets`, on the connection's own core. So the
+//! notes of the connection being processed stand in a thread-local for exactly that call ([`with_notes`]).
+
+use std::cell::RefCell;
+
+use super::session::SessionOwner;
+use crate::metrics::TicketDecline;
+use crate::trust::{Rejected, VerifiedClient};
+
+/// The notes of one handshake.
+#[derive(Default)]
+pub struct HandshakeNotes {
+    /// The client that the verifier accepted.
+    pub verified: Option<VerifiedClient>,
+    /// Why the verifier refused.
+    pub rejected: Option<Rejected>,
+    /// The owner of a redeemed ticket's session; it counts only if rustls then resumed that session.
+    pub redeemed: Option<SessionOwner>,
+    /// Tickets offered and not honoured.
+    pub declined: Vec<TicketDecline>,
+    /// Tickets redeemed; a client may offer several.
+    pub tickets_redeemed: u32,
+    /// The vault's key of the ticket issued in this handshake.
+    pub issued: Option<usize>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<HandshakeNotes> = RefCell::default();
+}
+
+/// Runs `call` with `notes` as this thread's current ones.
+pub fn with_notes<T>(notes: &mut HandshakeNotes, call: impl FnOnce() -> T) -> T {
+    CURRENT.with_borrow_mut(|current| std::mem::swap(current, notes));
+    let result = call();
+    CURRENT.with_borrow_mut(|current| std::mem::swap(current, notes));
+    result
+}
+
+/// Lets a callback read and change the current notes.
+pub fn note<T>(write: impl FnOnce(&mut HandshakeNotes) -> T) -> T {
+    CURRENT.with_borrow_mut(write)
+}

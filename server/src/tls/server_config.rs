@@ -1,0 +1,123 @@
+//! rustls' configuration of one distribution under one snapshot.
+//!
+//! Maps a security policy's names to rustls' suites and versions, in the documented order of preference.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::session::TicketScope;
+use super::verifier::ClientVerifier;
+use crate::trust::Policy;
+
+/// The server's own certificate chain and key, known to belong together.
+#[derive(Debug)]
+pub struct ServerIdentity(Arc<CertifiedKey>);
+
+impl ServerIdentity {
+    /// Pairs `chain` (leaf first) with `key`.
+    ///
+    /// # Errors
+    /// The key cannot be used, or is not the leaf's.
+    pub fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, ServerConfigError> {
+        let signer = aws_lc_rs::default_provider().key_provider.load_private_key(key);
+        let certified = CertifiedKey::new(chain, signer.map_err(ServerConfigError::Key)?);
+        certified.keys_match().map_err(ServerConfigError::KeyMismatch)?;
+        Ok(Self(Arc::new(certified)))
+    }
+}
+
+/// What a security policy allows: protocol versions and suites, most preferred first.
+pub struct TlsPolicy {
+    /// IANA names of cipher suites (`TLS13_AES_128_GCM_SHA256` in rustls' spelling for TLS 1.3).
+    pub cipher_suites: &'static [&'static str],
+    /// Whether TLS 1.2 is offered beside 1.3.
+    pub tls12: bool,
+}
+
+/// Why a distribution's TLS settings cannot be honoured.
+#[derive(Debug)]
+pub enum ServerConfigError {
+    /// The private key is of no usable kind.
+    Key(rustls::Error),
+    /// The private key is not the certificate's.
+    KeyMismatch(rustls::Error),
+    /// A suite that this build does not have.
+    UnknownCipherSuite(&'static str),
+    /// rustls refused the combination.
+    Refused(rustls::Error),
+}
+
+impl fmt::Display for ServerConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(error) => write!(f, "the private key cannot be used: {error}"),
+            Self::KeyMismatch(_) => f.write_str("the private key does not belong to the certificate"),
+            Self::UnknownCipherSuite(name) => write!(f, "cipher suite {name} is not available"),
+            Self::Refused(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServerConfigError {}
+
+/// Builds the configuration of one distribution.
+///
+/// # Errors
+/// `tls` cannot be honoured.
+pub fn server_config(
+    tls: &TlsPolicy,
+    identity: &ServerIdentity,
+    policy: Option<&Arc<Policy>>,
+    tickets: TicketScope,
+) -> Result<ServerConfig, ServerConfigError> {
+    let provider = Arc::new(provider(tls)?);
+    let verifier = match policy {
+        Some(policy) => Arc::new(ClientVerifier::new(policy.clone(), &provider)),
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
+    let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(identity.0.clone()));
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions(tls))
+        .map_err(ServerConfigError::Refused)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ignore_client_order = true;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = usize::from(tickets.enabled());
+    config.ticketer = Arc::new(tickets);
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+/// aws-lc-rs with the policy's suites. Key exchange in the provider's order: X25519MLKEM768 first, then the rest.
+fn provider(tls: &TlsPolicy) -> Result<CryptoProvider, ServerConfigError> {
+    let suites = tls.cipher_suites.iter().map(|name| cipher_suite(name)).collect::<Result<_, _>>()?;
+    Ok(CryptoProvider {
+        cipher_suites: suites,
+        kx_groups: aws_lc_rs::ALL_KX_GROUPS.to_vec(),
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+fn cipher_suite(name: &'static str) -> Result<SupportedCipherSuite, ServerConfigError> {
+    let known = aws_lc_rs::ALL_CIPHER_SUITES.iter();
+    let mut matching = known.filter(|suite| suite.suite().as_str() == Some(name));
+    matching.next().copied().ok_or(ServerConfigError::UnknownCipherSuite(name))
+}
+
+fn versions(tls: &TlsPolicy) -> &'static [&'static SupportedProtocolVersion] {
+    match tls.tls12 {
+        true => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        false => &[&rustls::version::TLS13],
+    }
+}

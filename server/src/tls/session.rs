@@ -1,0 +1,282 @@
+//! Session tickets that are only keys: 32 bytes that find a session kept here, once, while its client is still welcome.
+//!
+//! One [`SessionVault`] serves the whole process, so any core redeems what any core issued. A ticket is the slab key
+//! and a secret. Redeeming takes the session out (single use, RFC 8446 §8.1) and then asks three things: has its
+//! lifetime passed, was it made under this very policy, and would the policy's snapshot of today still admit the
+//! client. rustls itself never asks a verifier on resumption; this is where a revoked client is stopped. Whatever is
+//! declined becomes a full handshake, which refuses with the proper alert.
+//!
+//! A ticket is issued in the middle of a handshake, when nothing tells yet whether that handshake resumes a session or
+//! makes one. So it is worth nothing until [`SessionVault::bind`] says, at the end, whose it is.
+//!
+//! Bounded: each core remembers what it issued, oldest first, and forgets the oldest when it holds
+//! `tickets_per_core` of them or when they are past their lifetime.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use rustls::server::ProducesTickets;
+use rustls_pki_types::UnixTime;
+use sharded_slab::Slab;
+
+use super::notes::note;
+use crate::metrics::TicketDecline;
+use crate::trust::{Policy, RejectedKind, VerifiedClient};
+
+const SECRET_BYTES: usize = 24;
+const KEY_BYTES: usize = 8;
+/// Slab key and secret: the whole ticket.
+const TICKET_BYTES: usize = KEY_BYTES + SECRET_BYTES;
+/// Expired tickets forgotten for each one issued: enough to fall behind never.
+const FORGET_PER_ISSUE: usize = 4;
+
+/// The sessions of all cores and distributions.
+pub struct SessionVault {
+    sessions: Slab<Session>,
+    per_core_max: usize,
+    lifetime: Duration,
+}
+
+struct Session {
+    secret: [u8; SECRET_BYTES],
+    /// rustls' own encoding of the session; opaque to us.
+    plain: Vec<u8>,
+    scope: [u8; 32],
+    owner: OnceLock<SessionOwner>,
+}
+
+/// Whose session it is, and since when.
+#[derive(Clone)]
+pub struct SessionOwner {
+    /// Absent when the session was made without a client certificate.
+    pub client: Option<VerifiedClient>,
+    /// When its full handshake happened; renewals keep it.
+    pub authenticated_at: UnixTime,
+}
+
+impl SessionVault {
+    /// An empty vault.
+    pub fn new(per_core_max: usize, lifetime: Duration) -> Self {
+        Self { sessions: Slab::new(), per_core_max, lifetime }
+    }
+
+    /// Says whose session the ticket of slab key `key` carries. Once; without it the ticket is declined.
+    pub fn bind(&self, key: usize, owner: SessionOwner) {
+        if let Some(session) = self.sessions.get(key) {
+            let _already_bound = session.owner.set(owner);
+        }
+    }
+
+    fn insert(&self, session: Session, now: u64) -> Option<usize> {
+        let key = self.sessions.insert(session)?;
+        ISSUED.with_borrow_mut(|issued| {
+            self.forget(issued, now);
+            issued.push_back((key, now.saturating_add(self.lifetime.as_secs())));
+        });
+        Some(key)
+    }
+
+    fn forget(&self, issued: &mut VecDeque<(usize, u64)>, now: u64) {
+        for _ in 0..FORGET_PER_ISSUE {
+            let full = issued.len() >= self.per_core_max;
+            match issued.front() {
+                Some(&(key, expires_at)) if full || expires_at <= now => {
+                    issued.pop_front();
+                    self.sessions.remove(key);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn take(&self, ticket: &[u8]) -> Option<Session> {
+        let (key, secret) = ticket.split_first_chunk::<KEY_BYTES>()?;
+        let key = usize::from_be_bytes(*key);
+        {
+            let session = self.sessions.get(key)?;
+            verify_slices_are_equal(&session.secret, secret).ok()?;
+        }
+        self.sessions.take(key)
+    }
+}
+
+impl fmt::Debug for SessionVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionVault").finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    /// Slab key and end of life of what this core issued, oldest first. Keys carry the slab's own generation, so one
+    /// that was redeemed since finds nothing.
+    static ISSUED: RefCell<VecDeque<(usize, u64)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// One distribution's view of the vault, under one snapshot.
+#[derive(Debug)]
+pub struct TicketScope {
+    vault: Arc<SessionVault>,
+    /// What a session must have been made under.
+    scope: [u8; 32],
+    /// Absent for a distribution without client authentication.
+    policy: Option<Arc<Policy>>,
+}
+
+impl TicketScope {
+    /// Tickets of `scope`, whose clients `policy` must still admit.
+    pub fn new(vault: Arc<SessionVault>, scope: [u8; 32], policy: Option<Arc<Policy>>) -> Self {
+        Self { vault, scope, policy }
+    }
+
+    fn issue(&self, plain: &[u8], now: UnixTime) -> Option<Vec<u8>> {
+        let mut secret = [0; SECRET_BYTES];
+        aws_lc_rs::rand::fill(&mut secret).ok()?;
+        let session = Session { secret, plain: plain.to_vec(), scope: self.scope, owner: OnceLock::new() };
+        let key = self.vault.insert(session, now.as_secs())?;
+        note(|notes| notes.issued = Some(key));
+        let mut ticket = Vec::with_capacity(TICKET_BYTES);
+        ticket.extend_from_slice(&key.to_be_bytes());
+        ticket.extend_from_slice(&secret);
+        Some(ticket)
+    }
+
+    fn redeem(&self, ticket: &[u8], now: UnixTime) -> Result<Vec<u8>, TicketDecline> {
+        let session = self.vault.take(ticket).ok_or(TicketDecline::Unknown)?;
+        let owner = session.owner.into_inner().ok_or(TicketDecline::Unknown)?;
+        if session.scope != self.scope {
+            return Err(TicketDecline::Policy);
+        }
+        self.readmit(owner.client.as_ref(), now)?;
+        if now.as_secs() >= owner.authenticated_at.as_secs().saturating_add(self.vault.lifetime.as_secs()) {
+            return Err(TicketDecline::Expired);
+        }
+        note(|notes| {
+            notes.redeemed = Some(owner);
+            notes.tickets_redeemed += 1;
+        });
+        Ok(session.plain)
+    }
+
+    fn readmit(&self, client: Option<&VerifiedClient>, now: UnixTime) -> Result<(), TicketDecline> {
+        match (&self.policy, client) {
+            (Some(policy), Some(client)) => policy.readmit(client, now).map_err(|rejected| match rejected.kind() {
+                RejectedKind::Expired | RejectedKind::NotYetValid => TicketDecline::CertificateExpired,
+                RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
+                _ => TicketDecline::Policy,
+            }),
+            (None, Some(_)) => Err(TicketDecline::Policy),
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+impl ProducesTickets for TicketScope {
+    fn enabled(&self) -> bool {
+        self.vault.per_core_max > 0
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(self.vault.lifetime.as_secs()).unwrap_or(TICKET_LIFETIME_S_MAX).min(TICKET_LIFETIME_S_MAX)
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.issue(plain, UnixTime::now())
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let redeemed = self.redeem(ticket, UnixTime::now());
+        redeemed.map_err(|reason| note(|notes| notes.declined.push(reason))).ok()
+    }
+}
+
+/// RFC 8446 §4.6.1: a ticket lives for seven days at most.
+const TICKET_LIFETIME_S_MAX: u32 = 604_800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn scope_of(vault: &Arc<SessionVault>, name: u8) -> TicketScope {
+        TicketScope::new(vault.clone(), [name; 32], None)
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    fn vault(per_core_max: usize) -> Arc<SessionVault> {
+        Arc::new(SessionVault::new(per_core_max, HOUR))
+    }
+
+    /// A ticket issued at second 0 and bound to an anonymous session.
+    fn bound_ticket(scope: &TicketScope) -> Vec<u8> {
+        let ticket = scope.issue(b"session", at(0)).expect("a ticket");
+        let key = note(|notes| notes.issued.take()).expect("its key");
+        scope.vault.bind(key, SessionOwner { client: None, authenticated_at: at(0) });
+        ticket
+    }
+
+    #[test]
+    fn a_ticket_is_32_bytes_and_redeems_once() {
+        let scope = scope_of(&vault(8), 1);
+        let ticket = bound_ticket(&scope);
+        assert_eq!(ticket.len(), TICKET_BYTES);
+        assert_eq!(scope.redeem(&ticket, at(1)), Ok(b"session".to_vec()));
+        assert_eq!(scope.redeem(&ticket, at(1)), Err(TicketDecline::Unknown));
+    }
+
+    #[test]
+    fn a_ticket_of_an_unfinished_handshake_is_worth_nothing() {
+        let scope = scope_of(&vault(8), 1);
+        let ticket = scope.issue(b"session", at(0)).expect("a ticket");
+        assert_eq!(scope.redeem(&ticket, at(1)), Err(TicketDecline::Unknown));
+    }
+
+    #[test]
+    fn a_ticket_dies_with_its_lifetime_counted_from_the_full_handshake() {
+        let scope = scope_of(&vault(8), 1);
+        let ticket = bound_ticket(&scope);
+        assert_eq!(scope.redeem(&ticket, at(3_600)), Err(TicketDecline::Expired));
+    }
+
+    #[test]
+    fn a_ticket_of_another_scope_is_declined() {
+        let vault = vault(8);
+        let ticket = bound_ticket(&scope_of(&vault, 1));
+        assert_eq!(scope_of(&vault, 2).redeem(&ticket, at(1)), Err(TicketDecline::Policy));
+    }
+
+    #[test]
+    fn a_guessed_or_misshapen_ticket_is_unknown_and_spoils_nothing() {
+        let scope = scope_of(&vault(8), 1);
+        let ticket = bound_ticket(&scope);
+        let mut guess = ticket.clone();
+        *guess.last_mut().expect("32 bytes") ^= 1;
+        for bad in [&guess[..], &[], &ticket[..31], &[0; 33], &[0xff; 32]] {
+            assert_eq!(scope.redeem(bad, at(1)), Err(TicketDecline::Unknown));
+        }
+        assert!(scope.redeem(&ticket, at(1)).is_ok());
+    }
+
+    #[test]
+    fn the_oldest_ticket_is_forgotten_at_the_cap() {
+        let scope = scope_of(&vault(2), 1);
+        let tickets: Vec<_> = (0..3).map(|_| bound_ticket(&scope)).collect();
+        let redeemed: Vec<_> = tickets.iter().map(|ticket| scope.redeem(ticket, at(1)).is_ok()).collect();
+        assert_eq!(redeemed, [false, true, true]);
+    }
+
+    #[test]
+    fn a_ticket_issued_on_one_core_redeems_on_another() {
+        let vault = vault(8);
+        let ticket = bound_ticket(&scope_of(&vault, 1));
+        let redeemed = std::thread::spawn(move || scope_of(&vault, 1).redeem(&ticket, at(1)).is_ok()).join();
+        assert!(matches!(redeemed, Ok(true)));
+    }
+}

@@ -1,0 +1,131 @@
+//! The established connection as hyper wants it: plaintext to be polled, over rustls, over the socket's own buffers.
+//!
+//! Outgoing: hyper's bytes go through rustls straight into the send buffer that io_uring will own, many records to a
+//! send. Incoming: the receive buffer feeds rustls, whose plaintext is copied once into hyper's.
+
+use std::io::{self, BufRead, IoSlice, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBufCursor, Write as HyperWrite};
+use rustls::ServerConnection;
+
+use super::acceptor::write_records;
+use crate::runtime::Duplex;
+
+/// A TLS connection past its handshake.
+pub struct TlsStream {
+    connection: ServerConnection,
+    io: Duplex,
+}
+
+impl TlsStream {
+    pub(super) fn new(mut connection: ServerConnection, io: Duplex) -> Self {
+        // The send buffer applies the back-pressure; rustls' own limit would only cut writes short.
+        connection.set_buffer_limit(None);
+        Self { connection, io }
+    }
+
+    /// rustls' side: version, suite, ALPN.
+    pub fn connection(&self) -> &ServerConnection {
+        &self.connection
+    }
+
+    /// Copies plaintext that is already there; `None` when there is none yet.
+    fn take_plaintext(&mut self, cursor: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
+        let mut reader = self.connection.reader();
+        let taken = match reader.fill_buf() {
+            Ok(chunk) => {
+                let taken = chunk.len().min(cursor.remaining());
+                cursor.put_slice(chunk.get(..taken).unwrap_or_default());
+                taken
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            // The peer closed without close_notify: to HTTP, whose messages end themselves, an end like any other.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Some(Ok(())),
+            Err(error) => return Some(Err(error)),
+        };
+        reader.consume(taken);
+        Some(Ok(()))
+    }
+
+    /// Feeds rustls with bytes from the socket.
+    fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.io.unread().is_empty() && ready!(self.io.poll_fill(cx))? == 0 {
+            self.connection.read_tls(&mut io::empty())?;
+            return Poll::Ready(Ok(()));
+        }
+        let taken = self.connection.read_tls(&mut self.io.unread())?;
+        self.io.consume(taken);
+        let processed = self.connection.process_new_packets();
+        if self.connection.wants_write() {
+            // Alerts, key updates: they must not wait for hyper to write.
+            write_records(&mut self.connection, &mut self.io);
+            let _surfaces_on_the_next_write = self.io.poll_send(cx)?;
+        }
+        Poll::Ready(processed.map(drop).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
+    }
+
+    fn poll_write_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(&mut ServerConnection) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        if self.io.is_congested() {
+            ready!(self.io.poll_send(cx))?;
+        }
+        let written = write(&mut self.connection)?;
+        write_records(&mut self.connection, &mut self.io);
+        let _in_flight_or_waiting = self.io.poll_send(cx)?;
+        Poll::Ready(Ok(written))
+    }
+}
+
+impl Read for TlsStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(result) = this.take_plaintext(&mut cursor) {
+                return Poll::Ready(result);
+            }
+            ready!(this.poll_records(cx))?;
+        }
+    }
+}
+
+impl HyperWrite for TlsStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
+        self.get_mut().poll_write_with(cx, |connection| connection.writer().write(bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_with(cx, |connection| connection.writer().write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().io.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.connection.send_close_notify();
+        write_records(&mut this.connection, &mut this.io);
+        this.io.poll_shutdown(cx)
+    }
+}
+
+/// Plaintext taken from hyper at a time.
+const WRITE_BYTES_MAX: usize = 64 * 1024;

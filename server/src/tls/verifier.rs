@@ -1,0 +1,139 @@
+//! The bridge from rustls' `ClientCertVerifier` to `trust::Policy`.
+//!
+//! Decides nothing: asks the policy, notes its answer for the record, and turns a refusal into the error that makes
+//! rustls send the right alert ([`error_for`]). Proof of the key (CertificateVerify) is always checked.
+
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use webpki::RawPublicKeyEntity;
+
+use super::notes::note;
+use crate::trust::{Mode, Policy, RejectedKind};
+
+/// One distribution's client authentication, as rustls wants to see it.
+#[derive(Debug)]
+pub struct ClientVerifier {
+    policy: Arc<Policy>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientVerifier {
+    /// A verifier of `policy` with the signature algorithms of `provider`.
+    pub fn new(policy: Arc<Policy>, provider: &CryptoProvider) -> Self {
+        Self { policy, algorithms: provider.signature_verification_algorithms }
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.policy.mode() == Mode::Required
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.policy.verify(leaf, intermediates, now) {
+            Ok(client) => {
+                note(|notes| notes.verified = Some(client));
+                Ok(ClientCertVerified::assertion())
+            }
+            Err(rejected) => {
+                let error = error_for(rejected.kind());
+                note(|notes| notes.rejected = Some(rejected));
+                Err(Error::InvalidCertificate(error))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match v1_public_key() {
+            Some(key) => verify_tls12_with_key(message, &key, signed, &self.algorithms),
+            None => verify_tls12_signature(message, cert, signed, &self.algorithms),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match v1_public_key() {
+            Some(key) => verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms),
+            None => verify_tls13_signature(message, cert, signed, &self.algorithms),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The key of an X.509 v1 leaf, which webpki cannot read out of its certificate itself.
+fn v1_public_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
+    note(|notes| notes.verified.as_ref().and_then(|client| client.v1_public_key()))
+}
+
+/// The TLS 1.2 counterpart of rustls' `verify_tls13_signature_with_raw_key`: under TLS 1.2 a scheme does not fix the
+/// curve, so each algorithm of the scheme is tried (RFC 5246 §4.7).
+fn verify_tls12_with_key(
+    message: &[u8],
+    key: &SubjectPublicKeyInfoDer<'_>,
+    signed: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let bad = || Error::InvalidCertificate(CertificateError::BadSignature);
+    let entity = RawPublicKeyEntity::try_from(key).map_err(|_| bad())?;
+    let candidates = algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+    let mut candidates = candidates.flat_map(|(_, algorithms)| algorithms.iter());
+    match candidates.any(|algorithm| entity.verify_signature(*algorithm, message, signed.signature()).is_ok()) {
+        true => Ok(HandshakeSignatureValid::assertion()),
+        false => Err(bad()),
+    }
+}
+
+/// The rustls error whose alert says what happened (RFC 8446 §6.2): 48 unknown_ca, 45 certificate_expired,
+/// 44 certificate_revoked, 42 bad_certificate, 43 unsupported_certificate, 46 certificate_unknown.
+fn error_for(kind: RejectedKind) -> CertificateError {
+    match kind {
+        RejectedKind::Untrusted | RejectedKind::MaxChainDepthExceeded => CertificateError::UnknownIssuer,
+        RejectedKind::NotYetValid => CertificateError::NotValidYet,
+        RejectedKind::Expired => CertificateError::Expired,
+        RejectedKind::Revoked => CertificateError::Revoked,
+        RejectedKind::IntentInvalid | RejectedKind::TypeUnsupported => CertificateError::InvalidPurpose,
+        RejectedKind::Invalid | RejectedKind::MaxSizeExceeded => CertificateError::BadEncoding,
+        RejectedKind::RevocationUnknown => CertificateError::Other(rustls::OtherError(Arc::new(NoStatus))),
+    }
+}
+
+/// The revocation status could not be established.
+#[derive(Debug)]
+struct NoStatus;
+
+impl std::fmt::Display for NoStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("revocation status unknown")
+    }
+}
+
+impl std::error::Error for NoStatus {}

@@ -1,0 +1,125 @@
+//! One connection attempt and its record, which is written however the attempt ends, a panic included.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::core::Core;
+use super::outcome::Outcome;
+use super::registry::{Entry, Phase};
+use crate::logs::ConnectionRecord;
+use crate::metrics::{FailureCode, HandshakeKind};
+use crate::tls::{Accepted, ClientHelloInfo, HandshakeNotes};
+
+/// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
+pub struct Attempt {
+    core: Rc<Core>,
+    entry: Entry,
+    record: Option<Box<ConnectionRecord>>,
+    started: Instant,
+}
+
+impl Attempt {
+    /// Begins with a failure on the record, so that what never gets to say how it ended is not taken for a success.
+    pub fn begin(core: Rc<Core>, peer: SocketAddr, server_ip: IpAddr) -> Self {
+        let cut = "the connection was cut by the server before its handshake was over";
+        let record = record(&core, peer, server_ip, Outcome::failed(FailureCode::Internal, cut));
+        let entry = core.registry.enter(Phase::Handshake);
+        core.counters.connections_open.increment();
+        Self { core, entry, record: Some(record), started: Instant::now() }
+    }
+
+    /// The connection's place among its core's.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Notes a failure.
+    pub fn fail(&mut self, outcome: Outcome, hello: ClientHelloInfo, notes: HandshakeNotes) {
+        if let Some(record) = &mut self.record {
+            record.tls_sni = hello.server_name;
+            record.leaf = match (notes.rejected, notes.verified) {
+                (Some(rejected), _) => rejected.facts().cloned(),
+                (None, verified) => verified.map(|client| client.facts().clone()),
+            };
+            record.status = outcome.status;
+            record.reason = outcome.reason;
+        }
+    }
+
+    /// Notes a handshake that succeeded.
+    pub fn succeed(&mut self, accepted: &Accepted, hello: ClientHelloInfo) {
+        let duration = self.started.elapsed();
+        let kind = if accepted.resumed { HandshakeKind::Resumed } else { HandshakeKind::Full };
+        self.core.counters.handshakes.of(kind).add(1);
+        self.core.counters.handshake_duration.record(duration);
+        if let Some(record) = &mut self.record {
+            let tls = accepted.stream.connection();
+            record.tls_protocol = tls.protocol_version().and_then(protocol_name);
+            record.tls_cipher = tls.negotiated_cipher_suite().and_then(|suite| cipher_name(suite.suite()));
+            record.tls_handshake_duration = Some(duration);
+            record.tls_sni = hello.server_name;
+            record.leaf = accepted.client.as_ref().map(|client| client.facts().clone());
+            record.resumed = accepted.resumed;
+            let outcome = Outcome::success();
+            record.status = outcome.status;
+            record.reason = outcome.reason;
+        }
+    }
+
+    /// Notes which distribution the ClientHello named.
+    pub fn serve(&mut self, distribution_id: &Arc<str>) {
+        if let Some(record) = &mut self.record {
+            record.distribution_id = Some(distribution_id.clone());
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.core.counters.connections_open.decrement();
+        if let Some(mut record) = self.record.take() {
+            let open = self.entry.open();
+            record.bytes_in = open.stats.bytes_in.get();
+            record.bytes_out = open.stats.bytes_out.get();
+            record.requests = open.activity.requests();
+            self.core.finish(record);
+        }
+    }
+}
+
+/// A record that knows nothing but its ends and its outcome.
+pub fn record(core: &Core, client: SocketAddr, server_ip: IpAddr, outcome: Outcome) -> Box<ConnectionRecord> {
+    let id = core.ids.borrow_mut().next();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let timestamp_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    let mut record = Box::new(ConnectionRecord::new(timestamp_ms, id, outcome.status, client, server_ip));
+    record.reason = outcome.reason;
+    record
+}
+
+fn protocol_name(version: rustls::ProtocolVersion) -> Option<&'static str> {
+    match version {
+        rustls::ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
+        rustls::ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
+        _ => None,
+    }
+}
+
+/// OpenSSL's spelling under TLS 1.2, as the managed service's policies use it; the IANA name under TLS 1.3.
+fn cipher_name(suite: rustls::CipherSuite) -> Option<&'static str> {
+    use rustls::CipherSuite as Suite;
+    match suite {
+        Suite::TLS13_AES_128_GCM_SHA256 => Some("TLS_AES_128_GCM_SHA256"),
+        Suite::TLS13_AES_256_GCM_SHA384 => Some("TLS_AES_256_GCM_SHA384"),
+        Suite::TLS13_CHACHA20_POLY1305_SHA256 => Some("TLS_CHACHA20_POLY1305_SHA256"),
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-ECDSA-AES128-GCM-SHA256"),
+        Suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-ECDSA-AES256-GCM-SHA384"),
+        Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-ECDSA-CHACHA20-POLY1305"),
+        Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-RSA-AES128-GCM-SHA256"),
+        Suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-RSA-AES256-GCM-SHA384"),
+        Suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-RSA-CHACHA20-POLY1305"),
+        other => other.as_str(),
+    }
+}

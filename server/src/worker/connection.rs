@@ -1,0 +1,225 @@
+//! The life of one connection, top to bottom: handshake, requests, record.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::HeaderValue;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+
+use super::attempt::Attempt;
+use super::core::Core;
+use super::outcome::Outcome;
+use super::registry::{Open, Phase};
+use crate::config::HostName;
+use crate::http::{Viewer, respond};
+use crate::limits::Limits;
+use crate::runtime::{Duplex, SignalKind, Stream, spawn_guarded, timeout};
+use crate::snapshot::{Distribution, Snapshot};
+use crate::tls::{self, Accepted, ClientHelloInfo, HandshakeNotes};
+
+/// Serves one client from accept to close.
+pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
+    let snapshot = core.snapshot();
+    let open = attempt.entry().open().clone();
+    let mut hello = ClientHelloInfo::default();
+    let mut notes = HandshakeNotes::default();
+    let mut chosen: Option<Arc<Distribution>> = None;
+
+    let handshake = {
+        let _counted = Handshake::begin(&core);
+        let io = Duplex::new(stream, open.stats.clone());
+        let accepting = tls::accept(io, &core.shared.vault, &mut hello, &mut notes, |name| {
+            chosen = choose(&snapshot, name);
+            chosen.as_ref().map(|distribution| distribution.tls.clone())
+        });
+        timeout(core.shared.limits.handshake_timeout, accepting).await
+    };
+
+    count_tickets(&core, &notes);
+    if let Some(distribution) = &chosen {
+        attempt.serve(&distribution.id);
+    }
+    match (handshake, chosen) {
+        (Ok(Ok(accepted)), Some(distribution)) => {
+            attempt.succeed(&accepted, hello);
+            open.activity.settle();
+            serve_http(&core, &open, snapshot, distribution, accepted, peer).await;
+        }
+        (Ok(Err(error)), _) => {
+            let outcome = Outcome::of_handshake(&error.kind, &hello, &notes);
+            attempt.fail(outcome, hello, notes);
+            if let Some(farewell) = error.farewell {
+                farewell.say().await;
+            }
+        }
+        (Err(_elapsed), _) => attempt.fail(Outcome::timed_out(&hello), hello, notes),
+        (Ok(Ok(_)), None) => unreachable_without_distribution(),
+    }
+}
+
+/// `tls::accept` succeeds only with a configuration, which only a chosen distribution has. The attempt keeps its first
+/// outcome, a failure.
+fn unreachable_without_distribution() {
+    debug_assert!(false, "a handshake without a distribution");
+}
+
+/// The distribution for a ClientHello's name. A name that is no host name gets none, not the default.
+fn choose(snapshot: &Snapshot, name: Option<&str>) -> Option<Arc<Distribution>> {
+    let host = name.map(HostName::parse).transpose().ok()?;
+    snapshot.distribution_for(host.as_ref()).cloned()
+}
+
+/// The mark of a handshake in progress, against `handshakes_per_core`.
+struct Handshake<'a>(&'a Core);
+
+impl<'a> Handshake<'a> {
+    fn begin(core: &'a Core) -> Self {
+        core.handshakes.set(core.handshakes.get() + 1);
+        core.counters.handshakes_open.increment();
+        Self(core)
+    }
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        self.0.handshakes.set(self.0.handshakes.get() - 1);
+        self.0.counters.handshakes_open.decrement();
+    }
+}
+
+fn count_tickets(core: &Core, notes: &HandshakeNotes) {
+    let counters = &core.counters;
+    counters.tickets_issued.add(u64::from(notes.issued.is_some()));
+    counters.tickets_redeemed.add(u64::from(notes.tickets_redeemed));
+    for reason in &notes.declined {
+        counters.tickets_declined.of(*reason).add(1);
+    }
+}
+
+async fn serve_http(
+    core: &Rc<Core>,
+    open: &Rc<Open>,
+    snapshot: Arc<Snapshot>,
+    distribution: Arc<Distribution>,
+    accepted: Accepted,
+    peer: SocketAddr,
+) {
+    let http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
+    let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else { return };
+    let viewer = Rc::new(Viewer {
+        edge: core.edge.clone(),
+        snapshot,
+        distribution,
+        client: accepted.client,
+        client_ip,
+        activity: open.activity.clone(),
+        known_host: Default::default(),
+    });
+    let service = service_fn(move |request| respond(&viewer, request));
+    let limits = &core.shared.limits;
+    if http2 {
+        open.phase.set(Phase::Http2);
+        let connection = pin!(http2_settings(limits).serve_connection(accepted.stream, service));
+        drive(connection, open, |connection| connection.graceful_shutdown()).await;
+    } else {
+        open.phase.set(Phase::Http1);
+        let connection = pin!(http1_settings(limits).serve_connection(accepted.stream, service));
+        drive(connection, open, |connection| connection.graceful_shutdown()).await;
+    }
+}
+
+/// HTTP/1.1 as every listener speaks it. Time limits are the tick's, not hyper's: a timer for each request costs.
+pub fn http1_settings(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.half_close(false).pipeline_flush(true).max_buf_size(limits.header_bytes_max.max(HTTP1_BUFFER_MIN));
+    builder
+}
+
+fn http2_settings(limits: &Limits) -> http2::Builder<CoreExecutor> {
+    let header_list = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(CoreExecutor);
+    builder
+        .max_concurrent_streams(limits.streams_per_connection_max)
+        .max_header_list_size(header_list)
+        .max_pending_accept_reset_streams(HTTP2_PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(HTTP2_LOCAL_RESETS_MAX)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(HTTP2_SEND_BYTES_MAX);
+    builder
+}
+
+/// Polls `connection` to its end, and passes on what the core signals meanwhile.
+///
+/// An HTTP/1 connection told to drain before its first request still gets that one answered: its client may have been
+/// waiting in the accept queue when the order came.
+pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
+    mut connection: Pin<&mut C>,
+    open: &Open,
+    graceful_shutdown: impl Fn(Pin<&mut C>),
+) {
+    let mut draining = false;
+    poll_fn(|cx| {
+        loop {
+            match poll_signal(open, draining, cx) {
+                SignalKind::Close => return Poll::Ready(()),
+                SignalKind::Drain if !draining && may_drain(open) => {
+                    draining = true;
+                    graceful_shutdown(connection.as_mut());
+                }
+                _ => {}
+            }
+            let could_drain = may_drain(open);
+            let polled = connection.as_mut().poll(cx);
+            let first_request_came = !could_drain && may_drain(open);
+            if polled.is_pending() && first_request_came && open.signal.kind() == SignalKind::Drain {
+                continue;
+            }
+            return polled.map(|result| {
+                result.unwrap_or_else(|error| tracing::debug!(%error, "the connection ended early"));
+            });
+        }
+    })
+    .await;
+}
+
+fn may_drain(open: &Open) -> bool {
+    open.phase.get() == Phase::Http2 || open.activity.requests() > 0
+}
+
+fn poll_signal(open: &Open, draining: bool, cx: &mut Context<'_>) -> SignalKind {
+    let seen = if draining { SignalKind::Drain } else { SignalKind::None };
+    match open.signal.poll_above(seen, cx) {
+        Poll::Ready(kind) => kind,
+        Poll::Pending => seen,
+    }
+}
+
+/// Runs tasks that hyper wants run beside a connection (one for each HTTP/2 stream) on this core.
+#[derive(Clone, Copy)]
+pub struct CoreExecutor;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for CoreExecutor {
+    fn execute(&self, stream: F) {
+        spawn_guarded(stream, |message| tracing::error!(message, "a stream panicked; its connection goes on"));
+    }
+}
+
+/// hyper's own minimum.
+const HTTP1_BUFFER_MIN: usize = 8_192;
+/// CVE-2023-44487 (rapid reset): streams reset before they were taken up, before the connection is ended.
+const HTTP2_PENDING_RESETS_MAX: usize = 20;
+/// CVE-2025-8671 (made you reset): streams that this side had to reset, before the connection is ended.
+const HTTP2_LOCAL_RESETS_MAX: usize = 100;
+/// What one stream may send ahead.
+const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// What all streams of a connection may send ahead together.
+const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What is kept of a stream's response while its window is closed.
+const HTTP2_SEND_BYTES_MAX: usize = 128 * 1024;

@@ -1,0 +1,54 @@
+//! A connection on a plain `http` listener: it is told to come back over https, or that it may not.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+
+use super::connection::{drive, http1_settings};
+use super::core::Core;
+use super::registry::Phase;
+use crate::config::Authority;
+use crate::http::{authority, redirect};
+use crate::proxy::PlainStream;
+use crate::runtime::{Duplex, Stream};
+
+/// Serves one client of an `http` listener. No record: the connection log is about TLS connections.
+pub async fn serve(core: Rc<Core>, stream: Stream, https_port: u16) {
+    let entry = core.registry.enter(Phase::Plain);
+    let open = entry.open().clone();
+    let io = PlainStream(Duplex::new(stream, open.stats.clone()));
+    let service = service_fn(|request: Request<Incoming>| {
+        let in_flight = open.activity.begin();
+        let response = answer(&core, &request, https_port).map(|text| Full::new(Bytes::from_static(text.as_bytes())));
+        core.counters.count_request(response.status());
+        drop(in_flight);
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let connection = pin!(http1_settings(&core.shared.limits).serve_connection(io, service));
+    drive(connection, &open, |connection| connection.graceful_shutdown()).await;
+}
+
+fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response<&'static str> {
+    let host = authority(request).ok().flatten().and_then(|text| Authority::parse(text).ok());
+    let Some(host) = host else { return failure(StatusCode::BAD_REQUEST, "400 Bad Request\n") };
+    let snapshot = core.snapshot();
+    let policy = snapshot
+        .distribution_for(Some(&host.host))
+        .and_then(|distribution| distribution.behavior_for(request.uri().path()).map(|behavior| behavior.viewer_protocol_policy));
+    match policy {
+        Some(policy) => redirect(request, &host, policy, https_port),
+        None => failure(StatusCode::MISDIRECTED_REQUEST, "421 Misdirected Request\n"),
+    }
+}
+
+fn failure(status: StatusCode, text: &'static str) -> Response<&'static str> {
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,161 @@
+//! The open connections of a core, as its tick and its drain see them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use slab::Slab;
+
+use crate::http::Activity;
+use crate::runtime::{DuplexStats, Signal, SignalKind};
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Bounded by its own timer.
+    Handshake,
+    Http1,
+    Http2,
+    /// Without TLS, on an `http` listener.
+    Plain,
+}
+
+/// One open connection.
+pub struct Open {
+    pub signal: Signal,
+    pub stats: Rc<DuplexStats>,
+    pub activity: Rc<Activity>,
+    pub phase: Cell<Phase>,
+    pub watch: Cell<Watch>,
+}
+
+/// What the tick saw last.
+#[derive(Clone, Copy)]
+pub struct Watch {
+    pub bytes_moved: u64,
+    pub requests: u64,
+    /// Since when nothing has moved.
+    pub quiet_since: Instant,
+    /// Since when a request's head has been incomplete.
+    pub head_since: Option<Instant>,
+}
+
+impl Open {
+    fn new(phase: Phase) -> Self {
+        let stats = Rc::new(DuplexStats::default());
+        let activity = Rc::new(Activity::new(stats.clone()));
+        let watch = Watch { bytes_moved: 0, requests: 0, quiet_since: Instant::now(), head_since: None };
+        Self {
+            signal: Signal::default(),
+            stats,
+            activity,
+            phase: Cell::new(phase),
+            watch: Cell::new(watch),
+        }
+    }
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Registry {
+    open: RefCell<Slab<Rc<Open>>>,
+    draining: Cell<bool>,
+    /// Accept loops that may still bring connections.
+    held: Cell<usize>,
+    empty: Signal,
+}
+
+impl Registry {
+    /// Notes a new connection; it is forgotten when the entry is dropped.
+    pub fn enter(self: &Rc<Self>, phase: Phase) -> Entry {
+        let open = Rc::new(Open::new(phase));
+        let key = self.open.borrow_mut().insert(open.clone());
+        if self.draining.get() {
+            open.signal.raise(SignalKind::Drain);
+        }
+        Entry { registry: self.clone(), key, open }
+    }
+
+    /// Keeps [`Registry::drained`] waiting while the hold lives.
+    pub fn hold(self: &Rc<Self>) -> Hold {
+        self.held.set(self.held.get() + 1);
+        Hold(self.clone())
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    /// Up to `count` connections from slab position `from` on, and where to go on; `None` at the end.
+    pub fn slice(&self, from: usize, count: usize) -> (Vec<Rc<Open>>, Option<usize>) {
+        let open = self.open.borrow();
+        let end = from.saturating_add(count);
+        let slice = (from..end).filter_map(|key| open.get(key).cloned()).collect();
+        (slice, (end < open.capacity()).then_some(end))
+    }
+
+    /// Tells every connection, present and future, to finish.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        self.raise(SignalKind::Drain);
+        self.note_if_empty();
+    }
+
+    /// Tells every connection to end now.
+    pub fn close(&self) {
+        self.raise(SignalKind::Close);
+    }
+
+    /// Whether [`Registry::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Ends once no connection is left after [`Registry::drain`].
+    pub async fn drained(&self) {
+        std::future::poll_fn(|cx| self.empty.poll_above(SignalKind::None, cx)).await;
+    }
+
+    fn raise(&self, kind: SignalKind) {
+        self.open.borrow().iter().for_each(|(_, open)| open.signal.raise(kind));
+    }
+
+    fn note_if_empty(&self) {
+        if self.draining.get() && self.held.get() == 0 && self.open.borrow().is_empty() {
+            self.empty.raise(SignalKind::Close);
+        }
+    }
+}
+
+/// An accept loop that has not ended.
+pub struct Hold(Rc<Registry>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.held.set(self.0.held.get() - 1);
+        self.0.note_if_empty();
+    }
+}
+
+/// A connection's place in the registry.
+pub struct Entry {
+    registry: Rc<Registry>,
+    key: usize,
+    open: Rc<Open>,
+}
+
+impl Entry {
+    /// The connection itself.
+    pub fn open(&self) -> &Rc<Open> {
+        &self.open
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let left = self.registry.open.borrow_mut().try_remove(self.key);
+        debug_assert!(left.is_some(), "an entry is removed once");
+        self.registry.note_if_empty();
+    }
+}

@@ -1,0 +1,78 @@
+//! The slow clock of a core: who has been quiet or slow for too long.
+//!
+//! One walk over all connections, in slices, instead of a timer for each request. It is therefore late by up to its
+//! own period, which is a tenth of the shortest limit and a second at most.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::core::Core;
+use super::registry::{Open, Phase, Watch};
+use crate::limits::Limits;
+use crate::runtime::{SignalKind, sleep};
+
+/// Connections looked at without letting others run.
+const SLICE: usize = 1_024;
+/// While draining, a connection that has not sent its first request for so long is not waited for.
+const DRAIN_FIRST_REQUEST: Duration = Duration::from_secs(2);
+
+/// Watches `core`'s connections for as long as it runs.
+pub async fn tick(core: Rc<Core>) {
+    let period = period(&core.shared.limits);
+    loop {
+        sleep(period).await;
+        let mut from = Some(0);
+        while let Some(start) = from {
+            let (slice, next) = core.registry.slice(start, SLICE);
+            let now = Instant::now();
+            slice.iter().for_each(|open| watch(open, &core, now));
+            from = next;
+            if from.is_some() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+        core.edge.pool.expire(Instant::now());
+    }
+}
+
+fn period(limits: &Limits) -> Duration {
+    let shortest = limits.header_timeout.min(limits.idle_timeout);
+    (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
+}
+
+fn watch(open: &Open, core: &Core, now: Instant) {
+    let phase = open.phase.get();
+    if phase == Phase::Handshake {
+        return;
+    }
+    let seen = look(open, open.watch.get(), now);
+    open.watch.set(seen);
+    let limits = &core.shared.limits;
+    let overdue = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
+    if seen.head_since.is_some_and(|since| overdue(since, limits.header_timeout)) {
+        open.signal.raise(SignalKind::Close);
+    } else if overdue(seen.quiet_since, limits.idle_timeout) {
+        let stalled = open.activity.is_busy() || open.signal.kind() == SignalKind::Drain;
+        open.signal.raise(if stalled { SignalKind::Close } else { SignalKind::Drain });
+        // A drained connection that still does not go gets as long again, then it is closed.
+        open.watch.set(Watch { quiet_since: now, ..seen });
+    } else if core.registry.is_draining() && seen.requests == 0 && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST) {
+        open.signal.raise(SignalKind::Close);
+    }
+}
+
+/// What has changed since the last look. On HTTP/2 only requests count as life: pings and window updates are free.
+fn look(open: &Open, last: Watch, now: Instant) -> Watch {
+    let activity = &open.activity;
+    let (bytes_moved, requests) = (activity.bytes_moved(), activity.requests());
+    let http2_idle = open.phase.get() == Phase::Http2 && !activity.is_busy();
+    let moved = requests != last.requests || (!http2_idle && bytes_moved != last.bytes_moved);
+    let head_pending = open.phase.get() != Phase::Http2 && activity.is_head_pending();
+    let same_head = requests == last.requests;
+    Watch {
+        bytes_moved,
+        requests,
+        quiet_since: if moved { now } else { last.quiet_since },
+        head_since: head_pending.then(|| last.head_since.filter(|_| same_head).unwrap_or(now)),
+    }
+}
