@@ -36,11 +36,9 @@ impl Page<'_> {
             "Connections accepted.",
             |core| core.connections_accepted.get(),
         );
-        self.gauge(
-            "bothways_connections_open",
-            "Connections open now.",
-            |core| &core.connections_open,
-        );
+        self.gauge("bothways_connections_open", "Connections open now.", |core| {
+            &core.connections_open
+        });
         self.counters(
             "bothways_shed_total",
             "Connections closed unserved at a limit.",
@@ -55,11 +53,9 @@ impl Page<'_> {
     }
 
     fn handshakes(&mut self) {
-        self.gauge(
-            "bothways_handshakes_open",
-            "Handshakes going on now.",
-            |core| &core.handshakes_open,
-        );
+        self.gauge("bothways_handshakes_open", "Handshakes going on now.", |core| {
+            &core.handshakes_open
+        });
         self.counters(
             "bothways_handshakes_total",
             "Completed handshakes.",
@@ -122,10 +118,7 @@ impl Page<'_> {
             "Connection records handed to the sink.",
             "counter",
         );
-        self.single(
-            "bothways_records_written_total",
-            process.records_written.get(),
-        );
+        self.single("bothways_records_written_total", process.records_written.get());
         self.head(
             "bothways_records_dropped_total",
             "Connection records lost.",
@@ -143,10 +136,7 @@ impl Page<'_> {
             "Generation of the published snapshot.",
             "gauge",
         );
-        self.single(
-            "bothways_snapshot_generation",
-            process.snapshot_generation.get(),
-        );
+        self.single("bothways_snapshot_generation", process.snapshot_generation.get());
         self.head(
             "bothways_revocation_entries",
             "Entries in the revocation set of a trust store.",
@@ -246,10 +236,7 @@ mod tests {
                     .iter()
                     .find_map(|suffix| family.strip_suffix(suffix))
                     .unwrap_or(family);
-                assert!(
-                    types.contains_key(family) || types.contains_key(base),
-                    "{line}"
-                );
+                assert!(types.contains_key(family) || types.contains_key(base), "{line}");
                 let value = value.parse().unwrap();
                 assert!(series.insert(name.to_owned(), value).is_none(), "{line}");
             }
@@ -299,11 +286,7 @@ mod tests {
             core.connections_open.increment();
             core.tickets_declined.of(TicketDecline::Revoked).add(1);
         }
-        registry
-            .process
-            .records_dropped
-            .of(DropReason::QueueFull)
-            .add(5);
+        registry.process.records_dropped.of(DropReason::QueueFull).add(5);
         registry.process.reloads.of(ReloadResult::Refused).add(1);
         let (series, _) = parse(&render(&registry));
         let expected = [
@@ -312,14 +295,8 @@ mod tests {
                 4.0,
             ),
             ("bothways_connections_open", 2.0),
-            (
-                r#"bothways_tickets_declined_total{reason="revoked"}"#,
-                2.0,
-            ),
-            (
-                r#"bothways_records_dropped_total{reason="queue_full"}"#,
-                5.0,
-            ),
+            (r#"bothways_tickets_declined_total{reason="revoked"}"#, 2.0),
+            (r#"bothways_records_dropped_total{reason="queue_full"}"#, 5.0),
             (r#"bothways_reloads_total{result="refused"}"#, 1.0),
         ];
         for (name, value) in expected {
@@ -347,9 +324,7 @@ mod tests {
     fn a_label_value_cannot_break_out_of_its_quotes() {
         let registry = Registry::new(0);
         let store = "a\"} 1\nforged \\";
-        registry
-            .process
-            .set_revocation_entries([(store.to_owned(), 7)]);
+        registry.process.set_revocation_entries([(store.to_owned(), 7)]);
         let page = render(&registry);
         let line = page
             .lines()
@@ -364,9 +339,7 @@ mod tests {
     fn a_trust_store_that_is_gone_is_shown_no_longer() {
         let registry = Registry::new(0);
         for store in ["old", "new"] {
-            registry
-                .process
-                .set_revocation_entries([(store.to_owned(), 1)]);
+            registry.process.set_revocation_entries([(store.to_owned(), 1)]);
         }
         let page = render(&registry);
         assert!(page.contains(r#"trust_store="new""#));

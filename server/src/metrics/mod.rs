@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use cells::{Counter, Family, Gauge, Histogram, SharedCounter};
 pub use exposition::render;
 pub use labels::{
-    ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, ReloadResult, ShedReason,
-    StatusClass, TicketDecline,
+    ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, ReloadResult, ShedReason, StatusClass,
+    TicketDecline,
 };
 
 /// Everything that can be read about the running server.
