@@ -1,1 +1,25 @@
-//! logs (to be written).
+//! Connection records: what they say, their way off the cores, and where they are written.
+//!
+//! A core builds one [`ConnectionRecord`] for each connection attempt and hands it to its [`RecordSender`], which never
+//! blocks: what the bounded queue cannot take is dropped and counted. One plain thread, the [`Shipper`], takes records off
+//! the queue in batches, encodes them as JSON lines and appends them to the [`Sink`].
+//!
+//! Invariants: every record sent is counted once, as written or as dropped with a reason; a line in the sink is never
+//! joined with another; a slow or broken sink costs records, never a core's time. Operator messages are not records and
+//! go through `tracing`.
+
+mod complaint;
+mod connection_id;
+mod json;
+mod queue;
+mod record;
+mod shipper;
+mod sink;
+
+pub use connection_id::{ConnectionId, ConnectionIds};
+pub use queue::RecordSender;
+pub use record::{ConnectionRecord, LeafCertificate};
+pub use shipper::{Shipper, StopError};
+pub use sink::{OpenSink, Sink, SinkError};
+
+pub use crate::metrics::{ConnectionStatus, FailureCode};

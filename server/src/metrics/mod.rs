@@ -1,1 +1,92 @@
-//! metrics (to be written).
+//! What the server counts, and the page that shows it.
+//!
+//! Owns the counters of each core and of the process, the vocabulary of their labels, and the Prometheus text. Does not
+//! decide *when* something counts: the worker, the shipper and the reloader do.
+//!
+//! Invariants: a [`CoreCounters`] has one writer, its core, so that counting is a load and a store without a locked
+//! instruction; the reader sums over the cores and may see one counter a moment before another. What more than one thread
+//! counts lives in [`ProcessCounters`]. Counters only grow; durations are kept in nanoseconds and shown in seconds.
+
+mod cells;
+mod exposition;
+mod labels;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use cells::{Counter, Family, Gauge, Histogram, SharedCounter};
+pub use exposition::render;
+pub use labels::{
+    ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, ReloadResult, ShedReason, StatusClass,
+    TicketDecline,
+};
+
+/// Everything that can be read about the running server.
+#[derive(Debug, Default)]
+pub struct Registry {
+    pub cores: Vec<Arc<CoreCounters>>,
+    pub process: Arc<ProcessCounters>,
+}
+
+impl Registry {
+    /// Zeroed counters for so many cores.
+    pub fn new(cores: usize) -> Self {
+        Self {
+            cores: (0..cores).map(|_| Arc::default()).collect(),
+            process: Arc::default(),
+        }
+    }
+}
+
+/// What one core counts. Only that core writes; whole cache lines, so that no other core's counting slows it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct CoreCounters {
+    /// Finished connections, counted with their record.
+    pub connections: Family<ConnectionStatus, { ConnectionStatus::COUNT }>,
+    pub connections_accepted: Counter,
+    pub connections_open: Gauge,
+    pub handshakes_open: Gauge,
+    /// Completed handshakes.
+    pub handshakes: Family<HandshakeKind, { HandshakeKind::COUNT }>,
+    /// Accept to handshake done, of the completed ones.
+    pub handshake_duration: Histogram,
+    /// Requests by the class of their response.
+    pub requests: Family<StatusClass, { StatusClass::COUNT }>,
+    pub tickets_issued: Counter,
+    pub tickets_redeemed: Counter,
+    pub tickets_declined: Family<TicketDecline, { TicketDecline::COUNT }>,
+    /// Connections closed at a limit, before any work was done for them.
+    pub shed: Family<ShedReason, { ShedReason::COUNT }>,
+    /// Connection tasks that panicked; each cost its connection only.
+    pub panics: Counter,
+}
+
+/// What the process counts beside its cores; any thread may write.
+#[derive(Debug, Default)]
+pub struct ProcessCounters {
+    pub records_written: SharedCounter,
+    pub records_dropped: Family<DropReason, { DropReason::COUNT }, SharedCounter>,
+    pub reloads: Family<ReloadResult, { ReloadResult::COUNT }, SharedCounter>,
+    /// Generation of the published snapshot.
+    pub snapshot_generation: SharedCounter,
+    revocation_entries: Mutex<BTreeMap<String, u64>>,
+}
+
+impl ProcessCounters {
+    /// Replaces the sizes of the revocation sets, by trust store; a store that is gone is shown no longer.
+    pub fn set_revocation_entries(&self, entries: impl IntoIterator<Item = (String, u64)>) {
+        *self
+            .revocation_entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = entries.into_iter().collect();
+    }
+
+    /// Sizes of the revocation sets, by trust store.
+    pub fn revocation_entries(&self) -> BTreeMap<String, u64> {
+        self.revocation_entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,149 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn serve(limit: Duration) -> (AdminServer, Arc<Registry>) {
+    let registry = Arc::new(Registry::new(1));
+    let listener = AdminListener::bind(LOOPBACK).unwrap();
+    let server = listener.serve_within(Arc::clone(&registry), limit);
+    (server.unwrap(), registry)
+}
+
+fn connect(server: &AdminServer) -> TcpStream {
+    TcpStream::connect(server.local_addr()).unwrap()
+}
+
+/// Sends the bytes and reads to the end.
+fn exchange(server: &AdminServer, request: &[u8]) -> String {
+    let mut stream = connect(server);
+    stream.write_all(request).unwrap();
+    read_all(&mut stream)
+}
+
+fn read_all(stream: &mut TcpStream) -> String {
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+fn status(response: &str) -> &str {
+    response.lines().next().unwrap_or_default()
+}
+
+#[test]
+fn metrics_are_those_of_the_moment() {
+    let (server, registry) = serve(TIME_LIMIT);
+    let get = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert!(exchange(&server, get).contains("\nbothways_panics_total 0\n"));
+    for core in &registry.cores {
+        core.panics.add(1);
+    }
+    let response = exchange(&server, get);
+    assert_eq!(status(&response), "HTTP/1.1 200 OK");
+    assert!(response.contains("\nbothways_panics_total 1\n"));
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+}
+
+#[test]
+fn health_is_ok() {
+    let (server, _) = serve(TIME_LIMIT);
+    let response = exchange(&server, b"GET /healthz HTTP/1.1\r\n\r\n");
+    assert_eq!(status(&response), "HTTP/1.1 200 OK");
+    assert!(response.ends_with("\r\n\r\nok\n"));
+}
+
+#[test]
+fn what_is_not_offered_is_refused() {
+    let (server, _) = serve(TIME_LIMIT);
+    let get = |request: &[u8]| exchange(&server, request);
+    assert_eq!(
+        status(&get(b"GET /admin HTTP/1.1\r\n\r\n")),
+        "HTTP/1.1 404 Not Found"
+    );
+    let response = get(b"DELETE /metrics HTTP/1.1\r\n\r\n");
+    assert_eq!(status(&response), "HTTP/1.1 405 Method Not Allowed");
+    assert!(response.contains("\r\nAllow: GET\r\n"));
+}
+
+#[test]
+fn garbage_is_refused_at_once() {
+    let (server, _) = serve(Duration::from_secs(600));
+    let client_hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    assert_eq!(
+        status(&exchange(&server, client_hello)),
+        "HTTP/1.1 400 Bad Request"
+    );
+}
+
+#[test]
+fn an_overlong_head_is_refused_and_the_refusal_arrives() {
+    let (server, _) = serve(TIME_LIMIT);
+    let mut request = b"GET /metrics HTTP/1.1\r\nX: ".to_vec();
+    request.resize(2 * HEAD_BYTES_MAX, b'x');
+    assert_eq!(
+        status(&exchange(&server, &request)),
+        "HTTP/1.1 431 Request Header Fields Too Large"
+    );
+}
+
+#[test]
+fn a_request_that_comes_byte_by_byte_is_answered() {
+    let (server, _) = serve(TIME_LIMIT);
+    let mut stream = connect(&server);
+    stream.set_nodelay(true).unwrap();
+    for byte in b"GET /healthz HTTP/1.1\r\n\r\n" {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    assert!(read_all(&mut stream).ends_with("ok\n"));
+}
+
+#[test]
+fn silent_clients_are_put_out_and_others_served() {
+    let (server, _) = serve(Duration::from_millis(20));
+    let mut silent: Vec<TcpStream> = (0..3 * HANDLERS).map(|_| connect(&server)).collect();
+    let response = exchange(&server, b"GET /healthz HTTP/1.1\r\n\r\n");
+    assert!(response.ends_with("ok\n"));
+    for stream in &mut silent {
+        assert_eq!(status(&read_all(stream)), "HTTP/1.1 408 Request Timeout");
+    }
+}
+
+#[test]
+fn a_client_that_dribbles_is_put_out_as_a_silent_one_is() {
+    let (server, _) = serve(Duration::from_millis(50));
+    let mut stream = connect(&server);
+    let pace = Some(Duration::from_millis(2));
+    stream.set_read_timeout(pace).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").unwrap();
+    let mut first = [0];
+    let mut bytes_sent = 0;
+    while stream.read(&mut first).is_err() {
+        bytes_sent += stream.write(b"x").unwrap();
+        assert!(bytes_sent < HEAD_BYTES_MAX / 2, "never put out");
+    }
+    stream.set_read_timeout(None).unwrap();
+    assert_eq!(status(&read_all(&mut stream)), "TTP/1.1 408 Request Timeout");
+}
+
+#[test]
+fn stopping_does_not_wait_for_silent_clients_and_frees_the_port() {
+    let (server, _) = serve(Duration::from_secs(600));
+    let address = server.local_addr();
+    let silent: Vec<TcpStream> = (0..2 * HANDLERS).map(|_| connect(&server)).collect();
+    server.stop();
+    drop(silent);
+    AdminListener::bind(address).unwrap();
+}
+
+#[test]
+fn an_address_in_use_is_an_error_that_names_the_key() {
+    let listener = AdminListener::bind(LOOPBACK).unwrap();
+    let message = AdminListener::bind(listener.local_addr())
+        .unwrap_err()
+        .to_string();
+    let address = listener.local_addr();
+    assert!(message.starts_with(&format!("admin.address: cannot listen on {address}: ")));
+}

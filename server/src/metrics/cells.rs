@@ -1,0 +1,173 @@
+//! The cells that counts are kept in: single-writer for cores, shared for the process.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::labels::Label;
+
+/// A count with one writer: `add` is a plain load and store. Two threads that add to it lose counts, nothing worse.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, n: u64) {
+        self.0.store(self.get().wrapping_add(n), Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A level with one writer.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    pub fn increment(&self) {
+        self.0.store(self.get().saturating_add(1), Relaxed);
+    }
+
+    pub fn decrement(&self) {
+        debug_assert!(self.get() > 0, "decremented more often than incremented");
+        self.0.store(self.get().saturating_sub(1), Relaxed);
+    }
+
+    pub fn set(&self, level: u64) {
+        self.0.store(level, Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A count or level that any thread may change.
+#[derive(Debug, Default)]
+pub struct SharedCounter(AtomicU64);
+
+impl SharedCounter {
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    pub fn set(&self, level: u64) {
+        self.0.store(level, Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One cell for each value of a label; `N` is the label's `COUNT`.
+#[derive(Debug)]
+pub struct Family<L, const N: usize, C = Counter> {
+    cells: [C; N],
+    label: PhantomData<L>,
+}
+
+impl<L: Label, const N: usize, C> Family<L, N, C> {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a label's index is below its COUNT, which `default` compares with N"
+    )]
+    pub fn of(&self, label: L) -> &C {
+        &self.cells[label.index()]
+    }
+}
+
+impl<L: Label, const N: usize, C: Default> Default for Family<L, N, C> {
+    fn default() -> Self {
+        const { assert!(L::ALL.len() == N, "a cell for each value of the label") };
+        Self {
+            cells: std::array::from_fn(|_| C::default()),
+            label: PhantomData,
+        }
+    }
+}
+
+/// Durations in fixed buckets, with one writer.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    /// By upper bound, not cumulated; the last is for what exceeds every bound.
+    buckets: [Counter; BOUNDS.len() + 1],
+    sum_ns: Counter,
+}
+
+impl Histogram {
+    pub fn record(&self, duration: Duration) {
+        let bucket = BOUNDS.partition_point(|(bound, _)| *bound < duration);
+        if let Some(bucket) = self.buckets.get(bucket) {
+            bucket.add(1);
+        }
+        self.sum_ns
+            .add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts by bucket, smallest first; not cumulated.
+    pub fn buckets(&self) -> impl Iterator<Item = u64> {
+        self.buckets.iter().map(Counter::get)
+    }
+
+    pub fn sum_ns(&self) -> u64 {
+        self.sum_ns.get()
+    }
+}
+
+/// Inclusive upper bounds of the buckets, with their label in seconds: steps of 1, 2.5 and 5, from what a resumed handshake
+/// takes on loopback to the whole default time limit.
+pub(super) const BOUNDS: [(Duration, &str); 16] = [
+    (Duration::from_micros(100), "0.0001"),
+    (Duration::from_micros(250), "0.00025"),
+    (Duration::from_micros(500), "0.0005"),
+    (Duration::from_millis(1), "0.001"),
+    (Duration::from_micros(2_500), "0.0025"),
+    (Duration::from_millis(5), "0.005"),
+    (Duration::from_millis(10), "0.01"),
+    (Duration::from_millis(25), "0.025"),
+    (Duration::from_millis(50), "0.05"),
+    (Duration::from_millis(100), "0.1"),
+    (Duration::from_millis(250), "0.25"),
+    (Duration::from_millis(500), "0.5"),
+    (Duration::from_secs(1), "1"),
+    (Duration::from_millis(2_500), "2.5"),
+    (Duration::from_secs(5), "5"),
+    (Duration::from_secs(10), "10"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::HandshakeKind;
+
+    #[test]
+    fn each_value_of_a_label_has_its_own_cell() {
+        let family: Family<HandshakeKind, { HandshakeKind::COUNT }> = Family::default();
+        family.of(HandshakeKind::Resumed).add(3);
+        assert_eq!(family.of(HandshakeKind::Resumed).get(), 3);
+        assert_eq!(family.of(HandshakeKind::Full).get(), 0);
+    }
+
+    #[test]
+    fn a_duration_on_a_bound_falls_into_that_bucket_and_one_above_into_the_next() {
+        let histogram = Histogram::default();
+        histogram.record(Duration::from_micros(100));
+        histogram.record(Duration::from_nanos(100_001));
+        histogram.record(Duration::from_secs(11));
+        let counts: Vec<u64> = histogram.buckets().collect();
+        assert_eq!(counts.first(), Some(&1));
+        assert_eq!(counts.get(1), Some(&1));
+        assert_eq!(counts.last(), Some(&1));
+        assert_eq!(histogram.sum_ns(), 11_000_200_001);
+    }
+
+    #[test]
+    fn bounds_ascend_and_their_labels_say_what_they_are() {
+        assert!(BOUNDS.is_sorted_by(|a, b| a.0 < b.0));
+        for (bound, label) in BOUNDS {
+            assert_eq!(label.parse::<f64>().ok(), Some(bound.as_secs_f64()));
+        }
+    }
+}

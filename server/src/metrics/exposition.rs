@@ -1,0 +1,348 @@
+//! The Prometheus text format, version 0.0.4: every series that we document, zeros too, in a stable order.
+
+use std::fmt::Write as _;
+
+use super::cells::BOUNDS;
+use super::{CoreCounters, Gauge, HandshakeKind, Label, Registry};
+
+/// The whole page, ending in a newline.
+pub fn render(registry: &Registry) -> String {
+    let mut page = Page {
+        text: String::with_capacity(PAGE_BYTES_TYPICAL),
+        registry,
+    };
+    page.connections();
+    page.handshakes();
+    page.requests_and_tickets();
+    page.process();
+    page.text
+}
+
+struct Page<'a> {
+    text: String,
+    registry: &'a Registry,
+}
+
+impl Page<'_> {
+    fn connections(&mut self) {
+        self.counters(
+            "bothways_connections_total",
+            "Finished connections by status, counted with their record.",
+            "status",
+            |core, status| core.connections.of(status).get(),
+        );
+        self.counter(
+            "bothways_connections_accepted_total",
+            "Connections accepted.",
+            |core| core.connections_accepted.get(),
+        );
+        self.gauge("bothways_connections_open", "Connections open now.", |core| {
+            &core.connections_open
+        });
+        self.counters(
+            "bothways_shed_total",
+            "Connections closed unserved at a limit.",
+            "reason",
+            |core, reason| core.shed.of(reason).get(),
+        );
+        self.counter(
+            "bothways_panics_total",
+            "Connection tasks that panicked.",
+            |core| core.panics.get(),
+        );
+    }
+
+    fn handshakes(&mut self) {
+        self.gauge("bothways_handshakes_open", "Handshakes going on now.", |core| {
+            &core.handshakes_open
+        });
+        self.counters(
+            "bothways_handshakes_total",
+            "Completed handshakes.",
+            "kind",
+            |core, kind: HandshakeKind| core.handshakes.of(kind).get(),
+        );
+        self.handshake_seconds();
+    }
+
+    fn handshake_seconds(&mut self) {
+        let name = "bothways_handshake_seconds";
+        self.head(name, "Duration of completed handshakes.", "histogram");
+        let mut counts = [0; BOUNDS.len() + 1];
+        let mut sum_ns = 0u64;
+        for core in &self.registry.cores {
+            let buckets = core.handshake_duration.buckets();
+            counts.iter_mut().zip(buckets).for_each(|(a, b)| *a += b);
+            sum_ns = sum_ns.wrapping_add(core.handshake_duration.sum_ns());
+        }
+        let bounds = BOUNDS.iter().map(|(_, seconds)| *seconds).chain(["+Inf"]);
+        let mut below = 0;
+        for (bound, count) in bounds.zip(counts) {
+            below += count;
+            self.line(format_args!("{name}_bucket{{le=\"{bound}\"}} {below}"));
+        }
+        let (whole, fraction) = (sum_ns / NS_PER_S, sum_ns % NS_PER_S);
+        self.line(format_args!("{name}_sum {whole}.{fraction:09}"));
+        self.line(format_args!("{name}_count {below}"));
+    }
+
+    fn requests_and_tickets(&mut self) {
+        self.counters(
+            "bothways_requests_total",
+            "Requests by class of their response.",
+            "class",
+            |core, class| core.requests.of(class).get(),
+        );
+        self.counter(
+            "bothways_tickets_issued_total",
+            "Session tickets issued.",
+            |core| core.tickets_issued.get(),
+        );
+        self.counter(
+            "bothways_tickets_redeemed_total",
+            "Session tickets redeemed.",
+            |core| core.tickets_redeemed.get(),
+        );
+        self.counters(
+            "bothways_tickets_declined_total",
+            "Session tickets offered that led to a full handshake.",
+            "reason",
+            |core, reason| core.tickets_declined.of(reason).get(),
+        );
+    }
+
+    fn process(&mut self) {
+        let process = &self.registry.process;
+        self.head(
+            "bothways_records_written_total",
+            "Connection records handed to the sink.",
+            "counter",
+        );
+        self.single("bothways_records_written_total", process.records_written.get());
+        self.head(
+            "bothways_records_dropped_total",
+            "Connection records lost.",
+            "counter",
+        );
+        self.labelled("bothways_records_dropped_total", "reason", |reason| {
+            process.records_dropped.of(reason).get()
+        });
+        self.head("bothways_reloads_total", "Reloads by result.", "counter");
+        self.labelled("bothways_reloads_total", "result", |result| {
+            process.reloads.of(result).get()
+        });
+        self.head(
+            "bothways_snapshot_generation",
+            "Generation of the published snapshot.",
+            "gauge",
+        );
+        self.single("bothways_snapshot_generation", process.snapshot_generation.get());
+        self.head(
+            "bothways_revocation_entries",
+            "Entries in the revocation set of a trust store.",
+            "gauge",
+        );
+        for (store, entries) in process.revocation_entries() {
+            let store = escape(&store);
+            self.line(format_args!(
+                "bothways_revocation_entries{{trust_store=\"{store}\"}} {entries}"
+            ));
+        }
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Fn(&CoreCounters) -> u64) {
+        self.head(name, help, "counter");
+        self.single(name, self.sum(value));
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, level: impl Fn(&CoreCounters) -> &Gauge) {
+        self.head(name, help, "gauge");
+        self.single(name, self.sum(|core| level(core).get()));
+    }
+
+    fn counters<L: Label>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        value: impl Fn(&CoreCounters, L) -> u64,
+    ) {
+        self.head(name, help, "counter");
+        let registry = self.registry;
+        self.labelled(name, label, |of: L| {
+            registry.cores.iter().map(|core| value(core, of)).sum()
+        });
+    }
+
+    fn labelled<L: Label>(&mut self, name: &str, label: &str, value: impl Fn(L) -> u64) {
+        for of in L::ALL {
+            let (text, value) = (escape(of.text()), value(*of));
+            self.line(format_args!("{name}{{{label}=\"{text}\"}} {value}"));
+        }
+    }
+
+    fn sum(&self, value: impl Fn(&CoreCounters) -> u64) -> u64 {
+        self.registry.cores.iter().map(|core| value(core)).sum()
+    }
+
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+    }
+
+    fn single(&mut self, name: &str, value: u64) {
+        self.line(format_args!("{name} {value}"));
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+}
+
+/// A label value between its quotes: backslash, quote and line feed are escaped, all else stays.
+fn escape(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+const NS_PER_S: u64 = 1_000_000_000;
+const PAGE_BYTES_TYPICAL: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::metrics::{ConnectionStatus, DropReason, FailureCode, ReloadResult, TicketDecline};
+
+    /// Series → value, and family → type; panics at what the format does not allow.
+    fn parse(page: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
+        let (mut series, mut types) = (BTreeMap::new(), BTreeMap::new());
+        assert!(page.ends_with('\n'));
+        for line in page.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert!(types.insert(name.to_owned(), kind.to_owned()).is_none());
+            } else if !line.starts_with("# HELP ") {
+                let (name, value) = line.rsplit_once(' ').unwrap();
+                let family = name.split('{').next().unwrap();
+                let base = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|suffix| family.strip_suffix(suffix))
+                    .unwrap_or(family);
+                assert!(types.contains_key(family) || types.contains_key(base), "{line}");
+                let value = value.parse().unwrap();
+                assert!(series.insert(name.to_owned(), value).is_none(), "{line}");
+            }
+        }
+        (series, types)
+    }
+
+    #[test]
+    fn every_documented_family_is_shown_before_anything_happened() {
+        let (series, types) = parse(&render(&Registry::new(2)));
+        let names: Vec<&str> = types.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "bothways_connections_accepted_total",
+                "bothways_connections_open",
+                "bothways_connections_total",
+                "bothways_handshake_seconds",
+                "bothways_handshakes_open",
+                "bothways_handshakes_total",
+                "bothways_panics_total",
+                "bothways_records_dropped_total",
+                "bothways_records_written_total",
+                "bothways_reloads_total",
+                "bothways_requests_total",
+                "bothways_revocation_entries",
+                "bothways_shed_total",
+                "bothways_snapshot_generation",
+                "bothways_tickets_declined_total",
+                "bothways_tickets_issued_total",
+                "bothways_tickets_redeemed_total",
+            ]
+        );
+        assert!(series.values().all(|value| *value == 0.0));
+        let statuses = series
+            .keys()
+            .filter(|name| name.starts_with("bothways_connections_total{"));
+        assert_eq!(statuses.count(), ConnectionStatus::COUNT);
+    }
+
+    #[test]
+    fn counts_of_all_cores_are_summed_under_their_label() {
+        let registry = Registry::new(2);
+        let expired = ConnectionStatus::Failed(FailureCode::ClientCertExpired);
+        for core in &registry.cores {
+            core.connections.of(expired).add(2);
+            core.connections_open.increment();
+            core.tickets_declined.of(TicketDecline::Revoked).add(1);
+        }
+        registry.process.records_dropped.of(DropReason::QueueFull).add(5);
+        registry.process.reloads.of(ReloadResult::Refused).add(1);
+        let (series, _) = parse(&render(&registry));
+        let expected = [
+            (
+                r#"bothways_connections_total{status="Failed:ClientCertExpired"}"#,
+                4.0,
+            ),
+            ("bothways_connections_open", 2.0),
+            (r#"bothways_tickets_declined_total{reason="revoked"}"#, 2.0),
+            (r#"bothways_records_dropped_total{reason="queue_full"}"#, 5.0),
+            (r#"bothways_reloads_total{result="refused"}"#, 1.0),
+        ];
+        for (name, value) in expected {
+            assert_eq!(series.get(name), Some(&value), "{name}");
+        }
+    }
+
+    #[test]
+    fn handshake_buckets_are_cumulated_over_the_cores() {
+        let registry = Registry::new(2);
+        for (core, ms) in registry.cores.iter().zip([1, 20_000]) {
+            core.handshake_duration.record(Duration::from_millis(ms));
+        }
+        let (series, _) = parse(&render(&registry));
+        let at = |name: &str| *series.get(name).unwrap();
+        assert_eq!(at(r#"bothways_handshake_seconds_bucket{le="0.0005"}"#), 0.0);
+        assert_eq!(at(r#"bothways_handshake_seconds_bucket{le="0.001"}"#), 1.0);
+        assert_eq!(at(r#"bothways_handshake_seconds_bucket{le="10"}"#), 1.0);
+        assert_eq!(at(r#"bothways_handshake_seconds_bucket{le="+Inf"}"#), 2.0);
+        assert_eq!(at("bothways_handshake_seconds_count"), 2.0);
+        assert_eq!(at("bothways_handshake_seconds_sum"), 20.001);
+    }
+
+    #[test]
+    fn a_label_value_cannot_break_out_of_its_quotes() {
+        let registry = Registry::new(0);
+        let store = "a\"} 1\nforged \\";
+        registry.process.set_revocation_entries([(store.to_owned(), 7)]);
+        let page = render(&registry);
+        let line = page
+            .lines()
+            .find(|line| line.starts_with("bothways_revocation_entries{"));
+        assert_eq!(
+            line,
+            Some(r#"bothways_revocation_entries{trust_store="a\"} 1\nforged \\"} 7"#)
+        );
+    }
+
+    #[test]
+    fn a_trust_store_that_is_gone_is_shown_no_longer() {
+        let registry = Registry::new(0);
+        for store in ["old", "new"] {
+            registry.process.set_revocation_entries([(store.to_owned(), 1)]);
+        }
+        let page = render(&registry);
+        assert!(page.contains(r#"trust_store="new""#));
+        assert!(!page.contains(r#"trust_store="old""#));
+    }
+}

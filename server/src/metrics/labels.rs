@@ -1,0 +1,212 @@
+//! The values that labels take, spelt once for metrics and for records.
+//!
+//! The connection status belongs here rather than to `logs`, so that the counter and the record of one connection cannot
+//! disagree about it; `logs` re-exports it.
+
+use std::fmt;
+
+/// A closed set of label values.
+pub trait Label: Copy + 'static {
+    /// Every value, in the order of the exposition; `ALL[v.index()]` is `v`.
+    const ALL: &'static [Self];
+
+    fn index(self) -> usize;
+
+    /// The value as Prometheus and the record show it.
+    fn text(self) -> &'static str;
+}
+
+macro_rules! label {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+
+        impl $name {
+            pub const COUNT: usize = <Self as Label>::ALL.len();
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl Label for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn text(self) -> &'static str {
+                self.as_str()
+            }
+        }
+    };
+}
+
+macro_rules! failure_code {
+    ($($(#[$meta:meta])* $code:ident),+ $(,)?) => {
+        /// Why a connection failed, in the managed service's words.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum FailureCode { $($(#[$meta])* $code),+ }
+
+        impl ConnectionStatus {
+            pub const COUNT: usize = <Self as Label>::ALL.len();
+
+            /// `Success` or `Failed:<code>`.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    Self::Success => "Success",
+                    $(Self::Failed(FailureCode::$code) => concat!("Failed:", stringify!($code))),+
+                }
+            }
+        }
+
+        impl Label for ConnectionStatus {
+            const ALL: &'static [Self] = &[Self::Success, $(Self::Failed(FailureCode::$code)),+];
+
+            fn index(self) -> usize {
+                match self {
+                    Self::Success => 0,
+                    Self::Failed(code) => code as usize + 1,
+                }
+            }
+
+            fn text(self) -> &'static str {
+                self.as_str()
+            }
+        }
+    };
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectionStatus {
+    Success,
+    Failed(FailureCode),
+}
+
+impl fmt::Display for ConnectionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+failure_code! {
+    ClientCertMaxChainDepthExceeded,
+    ClientCertMaxSizeExceeded,
+    ClientCertUntrusted,
+    ClientCertNotYetValid,
+    ClientCertExpired,
+    ClientCertTypeUnsupported,
+    ClientCertInvalid,
+    ClientCertIntentInvalid,
+    /// Refused by custom validation, which revocation is here.
+    ClientCertRejected,
+    ClientCertMissing,
+    TcpError,
+    TcpTimeout,
+    ConnectionFunctionError,
+    ConnectionFunctionDenied,
+    Internal,
+    UnmappedConnectionError,
+}
+
+label! {
+    /// Whether a completed handshake proved the client's key or redeemed a ticket.
+    HandshakeKind { Full = "full", Resumed = "resumed" }
+}
+
+label! {
+    /// The class of a final response.
+    StatusClass {
+        Success = "2xx",
+        Redirection = "3xx",
+        ClientError = "4xx",
+        ServerError = "5xx",
+    }
+}
+
+impl StatusClass {
+    /// The class of an HTTP status code; one that HTTP does not define counts with its nearest neighbour.
+    pub const fn of(status: u16) -> Self {
+        match status {
+            0..300 => Self::Success,
+            300..400 => Self::Redirection,
+            400..500 => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+label! {
+    /// Why an offered ticket led to a full handshake.
+    TicketDecline {
+        /// Never issued, already redeemed, or forgotten for lack of room.
+        Unknown = "unknown",
+        Expired = "expired",
+        /// Issued under a policy that is not today's.
+        Policy = "policy",
+        Revoked = "revoked",
+        CertificateExpired = "certificate_expired",
+    }
+}
+
+label! {
+    /// The limit at which a connection was closed unserved.
+    ShedReason { Connections = "connections", Handshakes = "handshakes" }
+}
+
+label! {
+    /// Why a connection record was lost.
+    DropReason {
+        /// The shipper was too slow, or stuck in a write.
+        QueueFull = "queue_full",
+        /// The sink refused it, or nobody was left to write it.
+        SinkError = "sink_error",
+    }
+}
+
+label! {
+    /// What became of a reload.
+    ReloadResult { Published = "published", Refused = "refused" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_consistent<L: Label + PartialEq + std::fmt::Debug>() {
+        for (index, label) in L::ALL.iter().enumerate() {
+            assert_eq!(label.index(), index, "{label:?}");
+        }
+    }
+
+    #[test]
+    fn every_label_is_listed_at_its_own_index() {
+        assert_consistent::<ConnectionStatus>();
+        assert_consistent::<HandshakeKind>();
+        assert_consistent::<StatusClass>();
+        assert_consistent::<TicketDecline>();
+        assert_consistent::<ShedReason>();
+        assert_consistent::<DropReason>();
+        assert_consistent::<ReloadResult>();
+    }
+
+    #[test]
+    fn there_are_sixteen_failure_codes_and_success() {
+        assert_eq!(ConnectionStatus::COUNT, 17);
+        assert_eq!(ConnectionStatus::Success.as_str(), "Success");
+        assert_eq!(
+            ConnectionStatus::Failed(FailureCode::ClientCertExpired).as_str(),
+            "Failed:ClientCertExpired"
+        );
+    }
+
+    #[test]
+    fn a_status_code_has_the_class_of_its_first_digit() {
+        let classes = [200, 204, 301, 421, 499, 500, 504].map(StatusClass::of);
+        let texts = classes.map(StatusClass::as_str);
+        assert_eq!(texts, ["2xx", "2xx", "3xx", "4xx", "4xx", "5xx", "5xx"]);
+    }
+}
