@@ -3,10 +3,16 @@
 //! The library exists for the binary, the fuzz targets and the tests; it promises no stable interface.
 //! Dependencies between modules point down, in the order of this list (ARCHITECTURE.md has the table).
 
+pub mod cli;
+
+pub mod app;
+
 pub mod admin;
 pub mod worker;
 
 pub mod http;
+pub mod snapshot;
+
 pub mod logs;
 pub mod proxy;
 pub mod tls;

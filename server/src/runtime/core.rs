@@ -16,8 +16,8 @@ pub enum DriverChoice {
     Epoll,
 }
 
-/// What a core runs on, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a core runs on, best first: a worse one is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Driver {
     /// `IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN` (Linux 6.1).
     DeferTaskrun,

@@ -1,0 +1,298 @@
+//! The control thread: signals in, messages to the cores out. It never touches a connection.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::error::AppError;
+use super::listeners::Bound;
+use super::{publish_counts, reload};
+use crate::admin::AdminServer;
+use crate::config::{Config, ConfigError, Driver as DriverConfig};
+use crate::logs::Shipper;
+use crate::metrics::{Registry, ReloadResult};
+use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
+use crate::snapshot::Built;
+use crate::worker::{self, CoreMessage, CoreSetup, Shared};
+
+/// Catches the signals from here on, so that none that comes during the start is lost or deadly.
+///
+/// # Errors
+/// The process may not handle signals.
+pub fn signals() -> Result<Signals, AppError> {
+    Signals::new([SIGHUP, SIGTERM, SIGINT])
+        .map_err(|error| AppError::Setup(format!("cannot handle signals: {error}")))
+}
+
+/// Everything that wakes the control thread.
+enum Event {
+    Signal(i32),
+    /// A core runs, on this driver.
+    Started(Driver),
+    /// A core has ended.
+    Ended(usize, Result<(), String>),
+    /// A snapshot was built, or not.
+    Rebuilt(Box<Result<Built, ConfigError>>),
+}
+
+/// The running server, as its control thread holds it.
+pub struct Control {
+    config: Arc<Config>,
+    shared: Shared,
+    registry: Arc<Registry>,
+    shipper: Shipper,
+    mailboxes: Vec<MailboxSender<CoreMessage>>,
+    addresses: Vec<SocketAddr>,
+    events: Receiver<Event>,
+    event_sender: Sender<Event>,
+    running: usize,
+    draining: bool,
+    generation: u64,
+    reload: Reload,
+    failure: Option<String>,
+}
+
+/// At most one snapshot is being built; a SIGHUP that comes meanwhile asks for one more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reload {
+    Idle,
+    Building,
+    BuildingAndAskedAgain,
+}
+
+impl Control {
+    /// Starts a thread for each core and waits until all accept.
+    ///
+    /// # Errors
+    /// A core could not be set up.
+    pub fn start(
+        config: Config,
+        cpus: Vec<usize>,
+        bound: Bound,
+        shared: Shared,
+        registry: Arc<Registry>,
+        shipper: Shipper,
+        signals: Signals,
+    ) -> Result<Self, AppError> {
+        let (event_sender, events) = unbounded();
+        forward(signals, event_sender.clone())?;
+        let driver = match config.runtime.driver {
+            DriverConfig::Auto => DriverChoice::Auto,
+            DriverConfig::Epoll => DriverChoice::Epoll,
+        };
+        let mut mailboxes = Vec::with_capacity(cpus.len());
+        let cores = cpus.into_iter().zip(bound.by_core).zip(&registry.cores).enumerate();
+        for (index, ((cpu, listeners), counters)) in cores {
+            let (sender, mailbox) = mailbox();
+            mailboxes.push(sender);
+            let setup = CoreSetup {
+                index,
+                cpu: Some(cpu),
+                driver,
+                shared: shared.clone(),
+                counters: counters.clone(),
+                listeners,
+                mailbox,
+            };
+            start_core(setup, event_sender.clone())?;
+        }
+        let mut control = Self {
+            config: Arc::new(config),
+            shared,
+            registry,
+            shipper,
+            running: mailboxes.len(),
+            mailboxes,
+            addresses: bound.addresses,
+            events,
+            event_sender,
+            draining: false,
+            generation: 1,
+            reload: Reload::Idle,
+            failure: None,
+        };
+        control.await_start()?;
+        Ok(control)
+    }
+
+    fn await_start(&mut self) -> Result<(), AppError> {
+        let mut worst = None;
+        for _ in 0..self.mailboxes.len() {
+            match self.next_start_event() {
+                Event::Started(driver) => worst = worst.max(Some(driver)),
+                Event::Ended(core, Err(error)) => {
+                    return Err(AppError::Setup(format!("core {core} could not start: {error}")));
+                }
+                Event::Ended(core, Ok(())) => {
+                    return Err(AppError::Setup(format!("core {core} ended at once")));
+                }
+                Event::Signal(_) | Event::Rebuilt(_) => {}
+            }
+        }
+        match worst {
+            Some(driver) if driver != Driver::DeferTaskrun && self.config.runtime.driver == DriverConfig::Auto => {
+                tracing::warn!(%driver, "the kernel refuses a better io_uring; see kernel.io_uring_disabled and seccomp");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Signals that come before the cores run are put back, for [`Control::run`].
+    fn next_start_event(&self) -> Event {
+        let mut early = Vec::new();
+        let event = loop {
+            match self.events.recv() {
+                Ok(Event::Signal(signal)) => early.push(signal),
+                Ok(event) => break event,
+                Err(_) => break Event::Ended(0, Err("the control channel is closed".to_owned())),
+            }
+        };
+        for signal in early {
+            let _receiver_is_ours = self.event_sender.send(Event::Signal(signal));
+        }
+        event
+    }
+
+    /// Says that the server is ready, and where.
+    pub fn announce(&self, admin: Option<&AdminServer>) {
+        let listeners: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        let admin = admin.map_or_else(|| "none".to_owned(), |admin| admin.local_addr().to_string());
+        tracing::info!(?listeners, admin, cores = self.mailboxes.len(), generation = self.generation, "ready");
+    }
+
+    /// Handles signals until every core has ended, then flushes the log.
+    ///
+    /// # Errors
+    /// A core had ended unasked, or records could not be flushed in time.
+    pub fn run(mut self) -> Result<(), AppError> {
+        while self.running > 0 {
+            let Ok(event) = self.events.recv() else { break };
+            self.handle(event);
+        }
+        let Self { shared, shipper, failure, .. } = self;
+        drop(shared);
+        shipper.stop(FLUSH_TIME).map_err(AppError::Flush)?;
+        tracing::info!("drained");
+        failure.map_or(Ok(()), |failure| Err(AppError::Core(failure)))
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Signal(SIGHUP) => self.hang_up(),
+            Event::Signal(_) if self.draining => {
+                tracing::warn!("second signal: ending at once");
+                process::exit(1);
+            }
+            Event::Signal(_) => self.drain(),
+            Event::Rebuilt(result) => self.publish(*result),
+            Event::Ended(core, result) => self.core_ended(core, result),
+            Event::Started(_) => {}
+        }
+    }
+
+    fn drain(&mut self) {
+        tracing::info!("draining");
+        self.draining = true;
+        for mailbox in &self.mailboxes {
+            // A core that has ended has drained.
+            let _ended_already = mailbox.send(CoreMessage::Drain);
+        }
+    }
+
+    /// A server on half its cores would be a slow mystery: the others drain, the process ends, its supervisor restarts it.
+    fn core_ended(&mut self, core: usize, result: Result<(), String>) {
+        self.running -= 1;
+        if self.draining && result.is_ok() {
+            return;
+        }
+        let why = result.err().unwrap_or_else(|| "it ended unasked".to_owned());
+        tracing::error!(core, why, "a core failed");
+        self.failure.get_or_insert(format!("core {core} failed: {why}"));
+        if !self.draining {
+            self.drain();
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.shipper.reopen();
+        match self.reload {
+            Reload::Idle => self.rebuild(),
+            Reload::Building | Reload::BuildingAndAskedAgain => self.reload = Reload::BuildingAndAskedAgain,
+        }
+    }
+
+    /// On a thread of its own, so that a large CRL does not keep SIGTERM waiting.
+    fn rebuild(&mut self) {
+        self.reload = Reload::Building;
+        let (config, vault, events) = (self.config.clone(), self.shared.vault.clone(), self.event_sender.clone());
+        let generation = self.generation + 1;
+        let building = move || {
+            let built = reload::rebuild(&config, generation, &vault);
+            let _control_may_have_ended = events.send(Event::Rebuilt(Box::new(built)));
+        };
+        if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(building) {
+            self.reload = Reload::Idle;
+            self.refuse(&format!("cannot start a thread: {error}"));
+        }
+    }
+
+    fn publish(&mut self, result: Result<Built, ConfigError>) {
+        match result {
+            Ok(built) => {
+                self.generation = built.snapshot.generation;
+                publish_counts(&self.registry, &built);
+                self.shared.snapshot.store(Arc::new(built.snapshot));
+                let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
+                tracing::info!(generation = self.generation, revocations, "reload published");
+            }
+            Err(error) => self.refuse(&error.to_string()),
+        }
+        if std::mem::replace(&mut self.reload, Reload::Idle) == Reload::BuildingAndAskedAgain {
+            self.rebuild();
+        }
+    }
+
+    fn refuse(&self, error: &str) {
+        self.registry.process.reloads.of(ReloadResult::Refused).add(1);
+        tracing::error!(generation = self.generation, error, "reload refused; the old snapshot stays");
+    }
+}
+
+fn forward(mut signals: Signals, events: Sender<Event>) -> Result<(), AppError> {
+    let forwarding = move || {
+        for signal in signals.forever() {
+            if events.send(Event::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("signals".to_owned()).spawn(forwarding);
+    thread.map(drop).map_err(|error| AppError::Setup(format!("cannot start the signal thread: {error}")))
+}
+
+fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
+    let index = setup.index;
+    let life = move || {
+        let started = events.clone();
+        let started = move |driver| drop(started.send(Event::Started(driver)));
+        let ended = catch_unwind(AssertUnwindSafe(|| worker::run(setup, started)));
+        let result = match ended {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(_) => Err("it panicked".to_owned()),
+        };
+        let _control_may_have_ended = events.send(Event::Ended(index, result));
+    };
+    let thread = thread::Builder::new().name(format!("core-{index}")).spawn(life);
+    thread.map(drop).map_err(|error| AppError::Setup(format!("cannot start core {index}: {error}")))
+}
+
+/// For the shipper to write what is queued when everything else has ended.
+const FLUSH_TIME: Duration = Duration::from_secs(10);

@@ -1,0 +1,108 @@
+//! Wiring: from a configuration file to running threads, and back to nothing.
+//!
+//! Owns the order of things at start (check, load, open the log, bind, start cores, say ready), while running (signals,
+//! on the control thread) and at the end (drain, join, flush). Does not touch a connection.
+
+mod control;
+mod cpus;
+mod error;
+mod listeners;
+mod reload;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+pub use self::error::AppError;
+use self::control::Control;
+use crate::admin::{AdminListener, AdminServer};
+use crate::config::{self, Config};
+use crate::logs::{Shipper, Sink};
+use crate::metrics::{ReloadResult, Registry};
+use crate::snapshot::{self, Built};
+use crate::tls::SessionVault;
+use crate::worker::Shared;
+
+/// Loads all that `path` names and says in a line what a server would serve.
+///
+/// # Errors
+/// The configuration, or a file that it names, cannot be used.
+pub fn check(path: &Path) -> Result<String, AppError> {
+    let config = config::load(path)?;
+    cpus::choose(&config)?;
+    let built = snapshot::build(&config, 0, &vault(&config))?;
+    let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
+    Ok(format!(
+        "{}: ok: {} listeners, {} distributions, {} trust stores, {revocations} revocation entries",
+        path.display(),
+        config.listeners.len(),
+        config.distributions.len(),
+        config.trust_stores.len(),
+    ))
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// The server could not start, or could not end as it should.
+pub fn serve(path: &Path) -> Result<(), AppError> {
+    let signals = control::signals()?;
+    let config = config::load(path)?;
+    let cpus = cpus::choose(&config)?;
+    let vault = vault(&config);
+    let built = snapshot::build(&config, 1, &vault)?;
+    let registry = Arc::new(Registry::new(cpus.len()));
+    publish_counts(&registry, &built);
+
+    let (records, shipper) = start_log(&config, &registry)?;
+    let bound = listeners::bind(&config, cpus.len())?;
+    let admin = start_admin(&config, &registry)?;
+    let shared = Shared {
+        snapshot: Arc::new(ArcSwap::from_pointee(built.snapshot)),
+        vault,
+        records,
+        limits: Arc::new(config.limits.clone()),
+    };
+    let control = Control::start(config, cpus, bound, shared, registry, shipper, signals)?;
+    control.announce(admin.as_ref());
+    let ended = control.run();
+    if let Some(admin) = admin {
+        admin.stop();
+    }
+    ended
+}
+
+fn vault(config: &Config) -> Arc<SessionVault> {
+    Arc::new(SessionVault::new(config.limits.tickets_per_core, config.limits.ticket_lifetime))
+}
+
+fn start_log(
+    config: &Config,
+    registry: &Registry,
+) -> Result<(crate::logs::RecordSender, Shipper), AppError> {
+    let sink = match &config.logs.connection.sink {
+        config::Sink::Stdout => Sink::Stdout,
+        config::Sink::File(file) => Sink::File(file.path.clone()),
+    };
+    let opened = sink.open().map_err(|error| AppError::opening(config, &error))?;
+    Shipper::start(opened, config.limits.record_queue, registry.process.clone())
+        .map_err(|error| AppError::Setup(format!("cannot start the log shipper: {error}")))
+}
+
+fn start_admin(config: &Config, registry: &Arc<Registry>) -> Result<Option<AdminServer>, AppError> {
+    let Some(address) = config.admin else { return Ok(None) };
+    let listener = AdminListener::bind(address).map_err(|error| AppError::opening(config, &error))?;
+    let serving = listener.serve(registry.clone());
+    serving.map(Some).map_err(|error| AppError::Setup(format!("cannot start the admin endpoint: {error}")))
+}
+
+/// Shows a snapshot that is about to be published in the counters.
+fn publish_counts(registry: &Registry, built: &Built) {
+    let process = &registry.process;
+    process.snapshot_generation.set(built.snapshot.generation);
+    process.set_revocation_entries(built.revocation_entries.iter().cloned());
+    if built.snapshot.generation > 1 {
+        process.reloads.of(ReloadResult::Published).add(1);
+    }
+}
