@@ -2,6 +2,7 @@
 //!
 //! Owns the numbers, not their enforcement. Runs nowhere; copied into each core at start.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The bounds of one running server, from `[limits]` of the configuration.
@@ -47,4 +48,25 @@ impl Default for Limits {
             record_queue: 65_536,
         }
     }
+}
+
+/// What the configuration may set each bound to, in the unit of its key: outside, a bound bounds nothing or lets
+/// nothing through.
+pub mod accepted {
+    use super::RangeInclusive;
+
+    pub const CONNECTIONS_PER_CORE: RangeInclusive<i64> = 1..=10_000_000;
+    pub const HANDSHAKES_PER_CORE: RangeInclusive<i64> = 1..=1_000_000;
+    pub const HANDSHAKE_TIMEOUT_MS: RangeInclusive<i64> = 10..=600_000;
+    pub const HEADER_TIMEOUT_MS: RangeInclusive<i64> = 10..=600_000;
+    pub const IDLE_TIMEOUT_MS: RangeInclusive<i64> = 10..=86_400_000;
+    /// Zero cuts what is open at once.
+    pub const DRAIN_TIMEOUT_MS: RangeInclusive<i64> = 0..=3_600_000;
+    /// The HTTP library needs a buffer of 8 KiB at least.
+    pub const HEADER_BYTES_MAX: RangeInclusive<i64> = 8_192..=1_048_576;
+    pub const STREAMS_PER_CONNECTION_MAX: RangeInclusive<i64> = 1..=10_000;
+    pub const TICKETS_PER_CORE: RangeInclusive<i64> = 1..=16_777_216;
+    /// RFC 8446 §4.6.1 allows seven days.
+    pub const TICKET_LIFETIME_S: RangeInclusive<i64> = 1..=604_800;
+    pub const RECORD_QUEUE: RangeInclusive<i64> = 1..=16_777_216;
 }

@@ -1,1 +1,109 @@
-//! config (to be written).
+//! The configuration: from a TOML file to a [`Config`] that is valid by construction, or to one message that says
+//! which key of which file is wrong and what to do about it.
+//!
+//! Owns the names, the defaults, the ranges and the cross-references (every trust store, origin and name that is
+//! mentioned exists, and is unique where it must be). Opens the TOML file and no other: certificates, bundles and
+//! lists are loaded by the snapshot, whose errors take their form from [`Source::error`].
+//!
+//! Invariant: nothing here becomes weaker by being left out or mistyped. Unknown keys, half-empty policies and
+//! policies that cannot be honoured in full are refused. Runs on the control thread.
+
+mod behaviors;
+mod certificate_header;
+mod distributions;
+mod error;
+mod hosts;
+mod key;
+mod limits;
+mod listeners;
+mod logs;
+mod number;
+mod origins;
+mod path_pattern;
+mod raw;
+mod runtime;
+mod security_policy;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod trust_stores;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+pub use behaviors::{Behavior, OriginRequestPolicy, ViewerProtocolPolicy};
+pub use certificate_header::CertificateHeader;
+pub use distributions::{Distribution, DistributionId, MtlsMode, ViewerMtls};
+pub use error::ConfigError;
+pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
+pub use key::KeyPath;
+pub use listeners::{Listener, Protocol};
+pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
+pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
+pub use path_pattern::{InvalidPathPattern, PathPattern};
+pub use runtime::{Cores, Driver, RuntimeConfig};
+pub use security_policy::{SecurityPolicy, TlsVersion, UnusablePolicy};
+pub use source::{FileRef, Source};
+pub use trust_stores::{OutOfDateCrl, TrustStoreConfig, TrustStoreName};
+
+use crate::limits::Limits;
+use error::Problem;
+use raw::RawConfig;
+
+/// One configuration, checked. Files that it names have not been looked at.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// For errors about what the configuration names.
+    pub source: Source,
+    pub runtime: RuntimeConfig,
+    pub limits: Limits,
+    pub admin: Option<SocketAddr>,
+    /// Never empty.
+    pub listeners: Vec<Listener>,
+    pub trust_stores: Vec<TrustStoreConfig>,
+    /// Never empty.
+    pub distributions: Vec<Distribution>,
+    /// From a name to an index into `distributions`.
+    pub hosts: HostMap<usize>,
+    pub logs: LogsConfig,
+}
+
+/// Reads the configuration file.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    build(Source::read(path)?)
+}
+
+/// Takes `text` for the contents of the file `path`, which is not opened.
+pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    build(Source::new(path, text))
+}
+
+fn build(source: Source) -> Result<Config, ConfigError> {
+    let raw = source.parse()?;
+    match check(&source, &raw) {
+        Ok(config) => Ok(config),
+        Err(problem) => Err(source.locate(problem)),
+    }
+}
+
+fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
+    let listeners = listeners::listeners(&raw.listeners)?;
+    let trust_stores = trust_stores::trust_stores(source, &raw.trust_stores)?;
+    let distributions = distributions::distributions(source, &raw.distributions, &trust_stores)?;
+    Ok(Config {
+        source: source.clone(),
+        runtime: runtime::runtime(&raw.runtime)?,
+        limits: limits::limits(&raw.limits)?,
+        admin: raw
+            .admin
+            .as_ref()
+            .map(|admin| listeners::admin(admin, &listeners))
+            .transpose()?,
+        hosts: distributions::hosts(&distributions)?,
+        logs: logs::logs(source, &raw.logs)?,
+        listeners,
+        trust_stores,
+        distributions,
+    })
+}

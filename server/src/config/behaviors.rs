@@ -1,0 +1,172 @@
+//! `[[distributions.behaviors]]`: which origin answers which path, and what it is told about the client.
+
+use super::certificate_header::CertificateHeader;
+use super::error::Problem;
+use super::key::KeyPath;
+use super::origins::Origin;
+use super::path_pattern::{InvalidPathPattern, PathPattern};
+use super::raw::{RawBehavior, RawOriginRequestPolicy};
+use super::suggest::{choose, instead_of};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behavior {
+    pub key: KeyPath,
+    pub path_pattern: PathPattern,
+    /// Index into the origins of the same distribution.
+    pub origin: usize,
+    pub viewer_protocol_policy: ViewerProtocolPolicy,
+    pub origin_request_policy: OriginRequestPolicy,
+}
+
+/// What an `http` listener does with a request for this path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewerProtocolPolicy {
+    HttpsOnly,
+    RedirectToHttps,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginRequestPolicy {
+    /// Each at most once.
+    pub headers: Vec<CertificateHeader>,
+}
+
+/// First match wins; the last one matches everything.
+pub(super) fn behaviors(
+    key: &KeyPath,
+    raw: &[RawBehavior],
+    origins: &[Origin],
+) -> Result<Vec<Behavior>, Problem> {
+    let mut behaviors: Vec<Behavior> = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.iter().enumerate() {
+        let behavior = behavior(&key.index(index), raw, origins)?;
+        check_against_earlier(&behavior, &behaviors)?;
+        behaviors.push(behavior);
+    }
+    match behaviors.last() {
+        Some(last) if last.path_pattern.is_any() => Ok(behaviors),
+        Some(last) => {
+            let fault = "the last behavior must have path_pattern = \"*\"";
+            let remedy = "add one that serves the paths that no other one matches";
+            Err(Problem::new(&last.key.child("path_pattern"), fault, remedy))
+        }
+        None => {
+            let remedy = "add [[distributions.behaviors]] with path_pattern = \"*\" and an origin";
+            Err(Problem::new(key, "there is no behavior", remedy))
+        }
+    }
+}
+
+/// A behavior that no request can reach is a mistake.
+fn check_against_earlier(behavior: &Behavior, earlier: &[Behavior]) -> Result<(), Problem> {
+    let key = behavior.key.child("path_pattern");
+    if let Some(first) = earlier
+        .iter()
+        .find(|first| first.path_pattern == behavior.path_pattern)
+    {
+        let fault = format!("{} has this pattern too", first.key);
+        return Err(Problem::new(&key, fault, "give each behavior its own"));
+    }
+    if let Some(first) = earlier.iter().find(|first| first.path_pattern.is_any()) {
+        let fault = format!("{} matches everything, so this one is never reached", first.key);
+        return Err(Problem::new(
+            &key,
+            fault,
+            "move the behavior with \"*\" to the end",
+        ));
+    }
+    Ok(())
+}
+
+fn behavior(key: &KeyPath, raw: &RawBehavior, origins: &[Origin]) -> Result<Behavior, Problem> {
+    Ok(Behavior {
+        key: key.clone(),
+        path_pattern: path_pattern(&key.child("path_pattern"), &raw.path_pattern)?,
+        origin: origin_index(&key.child("origin"), &raw.origin, origins)?,
+        viewer_protocol_policy: viewer_protocol_policy(
+            &key.child("viewer_protocol_policy"),
+            raw.viewer_protocol_policy.as_deref(),
+        )?,
+        origin_request_policy: match &raw.origin_request_policy {
+            None => OriginRequestPolicy::default(),
+            Some(policy) => origin_request_policy(&key.child("origin_request_policy"), policy)?,
+        },
+    })
+}
+
+fn path_pattern(key: &KeyPath, text: &str) -> Result<PathPattern, Problem> {
+    PathPattern::parse(text).map_err(|fault| match fault {
+        InvalidPathPattern::Length => Problem::new(
+            key,
+            "the pattern is empty or too long",
+            "use 1 to 255 characters, \"*\" for every path",
+        ),
+        InvalidPathPattern::Character(c) => Problem::new(
+            key,
+            format!("{c:?} cannot be in a path"),
+            "write it percent-encoded",
+        ),
+    })
+}
+
+fn origin_index(key: &KeyPath, id: &str, origins: &[Origin]) -> Result<usize, Problem> {
+    origins.iter().position(|origin| origin.id == id).ok_or_else(|| {
+        let known = origins.iter().map(|origin| origin.id.as_str());
+        let fault = format!("no origin of this distribution has the id {id:?}");
+        Problem::new(key, fault, instead_of(id, known, "ids"))
+    })
+}
+
+fn viewer_protocol_policy(key: &KeyPath, given: Option<&str>) -> Result<ViewerProtocolPolicy, Problem> {
+    let choices = [
+        ("https-only", ViewerProtocolPolicy::HttpsOnly),
+        ("redirect-to-https", ViewerProtocolPolicy::RedirectToHttps),
+    ];
+    match given {
+        None => Ok(ViewerProtocolPolicy::HttpsOnly),
+        Some("allow-all") => {
+            let fault = "\"allow-all\" would serve clients that nobody has authenticated";
+            Err(Problem::new(
+                key,
+                fault,
+                "use \"https-only\" or \"redirect-to-https\"",
+            ))
+        }
+        Some(name) => choose(key, name, &choices),
+    }
+}
+
+fn origin_request_policy(
+    key: &KeyPath,
+    raw: &RawOriginRequestPolicy,
+) -> Result<OriginRequestPolicy, Problem> {
+    let key = key.child("headers");
+    if raw.headers.len() > HEADERS_MAX {
+        let fault = format!("{} headers are too many", raw.headers.len());
+        return Err(Problem::new(&key, fault, format!("name {HEADERS_MAX} at most")));
+    }
+    let mut headers = Vec::with_capacity(raw.headers.len());
+    for (index, name) in raw.headers.iter().enumerate() {
+        let key = key.index(index);
+        let header = CertificateHeader::parse(name).ok_or_else(|| {
+            let known = CertificateHeader::ALL.map(CertificateHeader::as_str);
+            Problem::new(
+                &key,
+                format!("{name:?} is no certificate header"),
+                instead_of(name, known, "headers"),
+            )
+        })?;
+        if headers.contains(&header) {
+            return Err(Problem::new(
+                &key,
+                format!("{header} is in the list twice"),
+                "name each header once",
+            ));
+        }
+        headers.push(header);
+    }
+    Ok(OriginRequestPolicy { headers })
+}
+
+/// The managed service's quota of headers in one policy.
+const HEADERS_MAX: usize = 10;

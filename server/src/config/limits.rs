@@ -1,0 +1,80 @@
+//! `[limits]`: the bounds of one running server. `crate::limits` has the defaults, the ranges and the reasons.
+
+use super::error::Problem;
+use super::key::KeyPath;
+use super::number::{milliseconds, number, seconds};
+use super::raw::RawLimits;
+use crate::limits::{Limits, accepted};
+
+pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
+    let at = |name: &'static str| KeyPath::root().child("limits").child(name);
+    let default = Limits::default();
+    Ok(Limits {
+        connections_per_core: number(
+            &at("connections_per_core"),
+            raw.connections_per_core,
+            default.connections_per_core,
+            &accepted::CONNECTIONS_PER_CORE,
+        )?,
+        handshakes_per_core: number(
+            &at("handshakes_per_core"),
+            raw.handshakes_per_core,
+            default.handshakes_per_core,
+            &accepted::HANDSHAKES_PER_CORE,
+        )?,
+        handshake_timeout: milliseconds(
+            &at("handshake_timeout_ms"),
+            raw.handshake_timeout_ms,
+            default.handshake_timeout,
+            &accepted::HANDSHAKE_TIMEOUT_MS,
+        )?,
+        header_timeout: milliseconds(
+            &at("header_timeout_ms"),
+            raw.header_timeout_ms,
+            default.header_timeout,
+            &accepted::HEADER_TIMEOUT_MS,
+        )?,
+        idle_timeout: milliseconds(
+            &at("idle_timeout_ms"),
+            raw.idle_timeout_ms,
+            default.idle_timeout,
+            &accepted::IDLE_TIMEOUT_MS,
+        )?,
+        drain_timeout: milliseconds(
+            &at("drain_timeout_ms"),
+            raw.drain_timeout_ms,
+            default.drain_timeout,
+            &accepted::DRAIN_TIMEOUT_MS,
+        )?,
+        header_bytes_max: number(
+            &at("header_bytes_max"),
+            raw.header_bytes_max,
+            default.header_bytes_max,
+            &accepted::HEADER_BYTES_MAX,
+        )?,
+        streams_per_connection_max: number(
+            &at("streams_per_connection_max"),
+            raw.streams_per_connection_max,
+            default.streams_per_connection_max,
+            &accepted::STREAMS_PER_CONNECTION_MAX,
+        )?,
+        tickets_per_core: number(
+            &at("tickets_per_core"),
+            raw.tickets_per_core,
+            default.tickets_per_core,
+            &accepted::TICKETS_PER_CORE,
+        )?,
+        ticket_lifetime: seconds(
+            &at("ticket_lifetime_s"),
+            raw.ticket_lifetime_s,
+            default.ticket_lifetime,
+            &accepted::TICKET_LIFETIME_S,
+        )?,
+        record_queue: number(
+            &at("record_queue"),
+            raw.record_queue,
+            default.record_queue,
+            &accepted::RECORD_QUEUE,
+        )?,
+    })
+}

@@ -1,0 +1,224 @@
+//! The configuration file as written: the names of keys and the types that TOML has, nothing more.
+//!
+//! Owns the key names. Every table refuses keys that it does not know. What the values mean, and whether they are
+//! any good, is decided by the sibling files that turn each part into its type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    #[serde(default)]
+    pub runtime: RawRuntime,
+    #[serde(default)]
+    pub limits: RawLimits,
+    pub admin: Option<RawAdmin>,
+    #[serde(default)]
+    pub listeners: Vec<RawListener>,
+    #[serde(default)]
+    pub trust_stores: Vec<RawTrustStore>,
+    #[serde(default)]
+    pub distributions: Vec<RawDistribution>,
+    #[serde(default)]
+    pub logs: RawLogs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRuntime {
+    pub cores: Option<RawCores>,
+    pub driver: Option<String>,
+}
+
+pub(super) enum RawCores {
+    Name(String),
+    Count(i64),
+    List(Vec<i64>),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    pub connections_per_core: Option<i64>,
+    pub handshakes_per_core: Option<i64>,
+    pub handshake_timeout_ms: Option<i64>,
+    pub header_timeout_ms: Option<i64>,
+    pub idle_timeout_ms: Option<i64>,
+    pub drain_timeout_ms: Option<i64>,
+    pub header_bytes_max: Option<i64>,
+    pub streams_per_connection_max: Option<i64>,
+    pub tickets_per_core: Option<i64>,
+    pub ticket_lifetime_s: Option<i64>,
+    pub record_queue: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAdmin {
+    pub address: String,
+    #[serde(default)]
+    pub allow_remote: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListener {
+    pub address: String,
+    pub protocol: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTrustStore {
+    pub name: String,
+    pub ca_bundle: String,
+    #[serde(default)]
+    pub revocations: Vec<String>,
+    pub allow_v1_client_certificates: Option<bool>,
+    pub out_of_date_crl: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDistribution {
+    pub id: String,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    pub certificate: String,
+    pub private_key: String,
+    pub security_policy: Option<String>,
+    #[serde(default)]
+    pub default: bool,
+    pub viewer_mtls: Option<RawViewerMtls>,
+    #[serde(default)]
+    pub origins: Vec<RawOrigin>,
+    #[serde(default)]
+    pub behaviors: Vec<RawBehavior>,
+}
+
+/// Both keys are needed; they are optional here so that their absence can be explained.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawViewerMtls {
+    pub mode: Option<String>,
+    pub trust_store: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOrigin {
+    pub id: String,
+    pub url: Option<String>,
+    pub fixed_response: Option<RawFixedResponse>,
+    pub connection_attempts: Option<i64>,
+    pub connection_timeout: Option<i64>,
+    pub origin_read_timeout: Option<i64>,
+    pub origin_keepalive_timeout: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFixedResponse {
+    pub status: Option<i64>,
+    pub body: Option<String>,
+    pub body_file: Option<String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBehavior {
+    pub path_pattern: String,
+    pub origin: String,
+    pub viewer_protocol_policy: Option<String>,
+    pub origin_request_policy: Option<RawOriginRequestPolicy>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOriginRequestPolicy {
+    pub headers: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLogs {
+    pub connection: Option<RawConnectionLog>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConnectionLog {
+    pub format: Option<String>,
+    pub sink: Option<RawSink>,
+}
+
+pub(super) enum RawSink {
+    Name(String),
+    File(String),
+}
+
+impl<'de> Deserialize<'de> for RawCores {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CoresVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawSink {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SinkVisitor)
+    }
+}
+
+/// By hand and not `#[serde(untagged)]`, which forgets what was wrong and where.
+struct CoresVisitor;
+
+impl<'de> Visitor<'de> for CoresVisitor {
+    type Value = RawCores;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"all\", a number of cores, or a list of CPU numbers")
+    }
+
+    fn visit_i64<E>(self, count: i64) -> Result<RawCores, E> {
+        Ok(RawCores::Count(count))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<RawCores, E> {
+        Ok(RawCores::Name(name.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawCores, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(RawCores::List)
+    }
+}
+
+struct SinkVisitor;
+
+impl<'de> Visitor<'de> for SinkVisitor {
+    type Value = RawSink;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"stdout\" or { file = \"…\" }")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<RawSink, E> {
+        Ok(RawSink::Name(name.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawSink, A::Error> {
+        RawFileSink::deserialize(MapAccessDeserializer::new(map)).map(|sink| RawSink::File(sink.file))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFileSink {
+    file: String,
+}

@@ -1,0 +1,98 @@
+//! `[[trust_stores]]`: where trust and revocation are read from. The files are not opened here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::error::Problem;
+use super::key::KeyPath;
+use super::raw::RawTrustStore;
+use super::source::{FileRef, Source};
+use super::suggest::choose;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustStoreConfig {
+    pub key: KeyPath,
+    pub name: TrustStoreName,
+    pub ca_bundle: FileRef,
+    /// Serial lists and CRLs, in any mixture.
+    pub revocations: Vec<FileRef>,
+    /// X.509 v1 leaf certificates, which `openssl x509 -req` without extensions makes.
+    pub allow_v1_client_certificates: bool,
+    pub out_of_date_crl: OutOfDateCrl,
+}
+
+/// The name of a trust store: 1 to 64 letters, digits, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TrustStoreName(Arc<str>);
+
+impl TrustStoreName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TrustStoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What happens to clients of an issuer whose CRL has passed its `nextUpdate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfDateCrl {
+    Reject,
+    AcceptAndLog,
+}
+
+pub(super) fn trust_stores(source: &Source, raw: &[RawTrustStore]) -> Result<Vec<TrustStoreConfig>, Problem> {
+    let key = KeyPath::root().child("trust_stores");
+    let mut stores: Vec<TrustStoreConfig> = Vec::with_capacity(raw.len());
+    for (index, raw) in raw.iter().enumerate() {
+        let store = trust_store(source, &key.index(index), raw)?;
+        if let Some(first) = stores.iter().find(|first| first.name == store.name) {
+            let fault = format!("{:?} is the name of {} too", raw.name, first.key);
+            return Err(Problem::new(
+                &store.key.child("name"),
+                fault,
+                "give each trust store its own",
+            ));
+        }
+        stores.push(store);
+    }
+    Ok(stores)
+}
+
+fn trust_store(source: &Source, key: &KeyPath, raw: &RawTrustStore) -> Result<TrustStoreConfig, Problem> {
+    let revocations = key.child("revocations");
+    let revocations = raw
+        .revocations
+        .iter()
+        .enumerate()
+        .map(|(index, file)| source.file_ref(&revocations.index(index), file));
+    Ok(TrustStoreConfig {
+        key: key.clone(),
+        name: TrustStoreName(identifier(&key.child("name"), &raw.name)?),
+        ca_bundle: source.file_ref(&key.child("ca_bundle"), &raw.ca_bundle)?,
+        revocations: revocations.collect::<Result<_, _>>()?,
+        allow_v1_client_certificates: raw.allow_v1_client_certificates.unwrap_or(true),
+        out_of_date_crl: out_of_date_crl(&key.child("out_of_date_crl"), raw.out_of_date_crl.as_deref())?,
+    })
+}
+
+fn out_of_date_crl(key: &KeyPath, given: Option<&str>) -> Result<OutOfDateCrl, Problem> {
+    let choices = [
+        ("reject", OutOfDateCrl::Reject),
+        ("accept_and_log", OutOfDateCrl::AcceptAndLog),
+    ];
+    given.map_or(Ok(OutOfDateCrl::Reject), |name| choose(key, name, &choices))
+}
+
+/// A name that can stand in a log line, a metric label and a file name as it is.
+pub(super) fn identifier(key: &KeyPath, text: &str) -> Result<Arc<str>, Problem> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed) {
+        return Ok(text.into());
+    }
+    let remedy = "use 1 to 64 letters, digits, hyphens and underscores";
+    Err(Problem::new(key, format!("{text:?} cannot be a name"), remedy))
+}
