@@ -27,7 +27,7 @@ pub struct ConnectionRecord {
     pub tls_handshake_duration: Option<Duration>,
     /// As the client sent it.
     pub tls_sni: Option<Box<str>>,
-    pub leaf: Option<Arc<LeafCertificate>>,
+    pub leaf: Option<Arc<CertificateFacts>>,
     pub custom_data: Option<Box<str>>,
     /// Finer than the status; of failed connections only.
     pub reason: Option<Cow<'static, str>>,

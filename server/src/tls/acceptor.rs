@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::server::Acceptor;
-use rustls::{AlertDescription, HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
 
 use super::notes::{HandshakeNotes, with_notes};
@@ -37,8 +37,6 @@ pub struct Accepted {
 /// Why there is no connection.
 pub struct HandshakeError {
     pub kind: HandshakeErrorKind,
-    /// What the client is told by [`Farewell::say`].
-    pub alert: Option<AlertDescription>,
     /// Absent when the transport itself failed.
     pub farewell: Option<Farewell>,
 }
@@ -178,17 +176,8 @@ pub(super) fn write_records(connection: &mut ServerConnection, io: &mut Duplex) 
 }
 
 fn refused(io: Duplex, kind: HandshakeErrorKind) -> HandshakeError {
-    let alert = alert_of(&kind);
     let farewell = (!matches!(kind, HandshakeErrorKind::Transport(_))).then_some(Farewell(io));
-    HandshakeError { kind, alert, farewell }
-}
-
-fn alert_of(kind: &HandshakeErrorKind) -> Option<AlertDescription> {
-    match kind {
-        HandshakeErrorKind::Tls(error) => AlertDescription::try_from(error).ok(),
-        HandshakeErrorKind::UnknownName => Some(AlertDescription::UnrecognizedName),
-        HandshakeErrorKind::Transport(_) => None,
-    }
+    HandshakeError { kind, farewell }
 }
 
 /// A fatal alert in the clear, before any key is agreed (RFC 8446 §5.1, §6.2; RFC 6066 §3: unrecognized_name 112).

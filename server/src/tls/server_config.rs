@@ -117,7 +117,10 @@ fn cipher_suite(name: &'static str) -> Result<SupportedCipherSuite, ServerConfig
 
 fn versions(tls: &TlsPolicy) -> &'static [&'static SupportedProtocolVersion] {
     match tls.tls12 {
-        true => &[&rustls::version::TLS13, &rustls::version::TLS12],
-        false => &[&rustls::version::TLS13],
+        true => TLS12_AND_TLS13,
+        false => TLS13_ONLY,
     }
 }
+
+static TLS12_AND_TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+static TLS13_ONLY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];

@@ -163,7 +163,7 @@ impl TicketScope {
 
     fn readmit(&self, client: Option<&VerifiedClient>, now: UnixTime) -> Result<(), TicketDecline> {
         match (&self.policy, client) {
-            (Some(policy), Some(client)) => policy.readmit(client, now).map_err(|rejected| match rejected.kind() {
+            (Some(policy), Some(client)) => policy.readmit(client, now).map_err(|rejected| match rejected.kind {
                 RejectedKind::Expired | RejectedKind::NotYetValid => TicketDecline::CertificateExpired,
                 RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
                 _ => TicketDecline::Policy,

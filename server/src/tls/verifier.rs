@@ -53,7 +53,7 @@ impl ClientCertVerifier for ClientVerifier {
                 Ok(ClientCertVerified::assertion())
             }
             Err(rejected) => {
-                let error = error_for(rejected.kind());
+                let error = error_for(rejected.kind);
                 note(|notes| notes.rejected = Some(rejected));
                 Err(Error::InvalidCertificate(error))
             }

@@ -40,7 +40,7 @@ impl Attempt {
         if let Some(record) = &mut self.record {
             record.tls_sni = hello.server_name;
             record.leaf = match (notes.rejected, notes.verified) {
-                (Some(rejected), _) => rejected.facts().cloned(),
+                (Some(rejected), _) => rejected.facts,
                 (None, verified) => verified.map(|client| client.facts().clone()),
             };
             record.status = outcome.status;

@@ -42,7 +42,7 @@ impl Outcome {
     /// A handshake that failed.
     pub fn of_handshake(kind: &HandshakeErrorKind, hello: &ClientHelloInfo, notes: &HandshakeNotes) -> Self {
         if let Some(rejected) = &notes.rejected {
-            return Self::failed(code_of(rejected.kind()), rejected.reason().to_owned());
+            return Self::failed(code_of(rejected.kind), rejected.reason.clone());
         }
         match kind {
             HandshakeErrorKind::Transport(error) => Self::failed(FailureCode::TcpError, transport(error, hello)),
