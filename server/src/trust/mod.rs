@@ -1,1 +1,53 @@
-//! trust (to be written).
+//! Who may come in: trust stores, revocation sets, and the verdict on what a client presents.
+//!
+//! This module alone can make a [`VerifiedClient`], so a value of that type is proof that [`Policy::verify`] accepted the chain.
+//! (It is no proof that the peer holds the key: TLS's CertificateVerify is, and is never skipped.)
+//!
+//! ```text
+//! bundle ─▶ TrustStore ──┐
+//! serial lists, CRLs ─▶ RevocationSet ──┐
+//!                        └─▶ Policy ◀───┘        one per distribution, immutable, shared by all cores
+//!                              │ verify(leaf, intermediates, now)
+//!                              │   sizes ─▶ path (webpki) or v1 leaf ─▶ key and keyUsage ─▶ standing (validity, revocation)
+//!                              ▼
+//!                  VerifiedClient | Rejected { kind, reason, facts }
+//!                              │ readmit(client, now): resumption, open connections after a reload
+//! ```
+//!
+//! Invariants:
+//! - Pure: no file, no socket, no clock (`now` is an argument), no state between calls. Any thread may run it.
+//! - Bytes from outside never reach a panic, and nothing is allocated by a length that they merely claim.
+//! - Whatever is unclear is refused: an unreadable extension, a CRL that cannot be verified, a name that is no name.
+//! - Signatures are checked by webpki with `webpki::ALL_VERIFICATION_ALGS` and nothing else.
+//!
+//! Not here: the TLS alert and the status code of a [`RejectedKind`] (`tls`, `logs`), reading files (`config`), memory of verdicts.
+
+mod certificate;
+mod crl;
+mod der;
+mod diagnosis;
+mod facts;
+mod key;
+mod names;
+mod path;
+mod pem;
+mod policy;
+mod revocation;
+mod serial_list;
+mod serials;
+mod signature;
+mod store;
+mod time;
+mod v1_leaf;
+mod verdict;
+
+#[cfg(test)]
+mod test_pki;
+
+pub use crl::CrlFault;
+pub use facts::CertificateFacts;
+pub use pem::PemError;
+pub use policy::{Mode, OutOfDate, Policy};
+pub use revocation::{Listed, RevocationError, RevocationSet, RevocationSetBuilder, Source};
+pub use store::{AnchorFault, StoreError, TrustStore};
+pub use verdict::{Rejected, RejectedKind, VerifiedClient};

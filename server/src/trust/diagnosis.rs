@@ -1,0 +1,257 @@
+//! Why webpki found no path, in words.
+//!
+//! Owns the map from webpki's errors to [`RejectedKind`] and the sentences. webpki tells the most specific error of all paths it
+//! tried, without saying of which certificate; here the presented certificates are read again to find the one that it is about. Nothing
+//! here can admit anybody: the answer is always a refusal.
+
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::Error;
+use x509_parser::extensions::ExtendedKeyUsage;
+
+use super::certificate::{Certificate, Version, parse_readable};
+use super::names;
+use super::path::CHAIN_DEPTH_MAX;
+use super::signature;
+use super::store::TrustStore;
+use super::time::Seconds;
+use super::verdict::{Refusal, RejectedKind, Role, expired, not_yet_valid};
+
+/// What was presented, to whom, when.
+pub(super) struct Case<'c> {
+    pub(super) store: &'c TrustStore,
+    pub(super) leaf: &'c Certificate<'c>,
+    pub(super) intermediates: &'c [CertificateDer<'c>],
+    pub(super) now: Seconds,
+}
+
+/// webpki could not even read the leaf.
+pub(super) fn of_leaf(error: &Error) -> Refusal {
+    match error {
+        Error::UnsupportedCertVersion => Refusal::new(
+            RejectedKind::TypeUnsupported,
+            "the client certificate is not X.509 version 3",
+        ),
+        Error::UnsupportedCriticalExtension => unsupported_extension("the client certificate"),
+        _ => Refusal::new(
+            RejectedKind::Invalid,
+            format!("the client certificate is malformed ({error})"),
+        ),
+    }
+}
+
+impl Case<'_> {
+    /// The refusal for what webpki answered.
+    pub(super) fn explain(&self, error: &Error) -> Refusal {
+        match error {
+            Error::MaximumPathDepthExceeded => too_deep(),
+            Error::MaximumSignatureChecksExceeded
+            | Error::MaximumPathBuildCallsExceeded
+            | Error::MaximumNameConstraintComparisonsExceeded => Refusal::new(
+                RejectedKind::Invalid,
+                "the presented certificates can be combined in too many ways to check",
+            ),
+            _ => {
+                let intermediates = parse_readable(self.intermediates);
+                match self.missing_issuer(&intermediates) {
+                    Some(refusal) => refusal,
+                    None => self.explain_path(error, &intermediates),
+                }
+            }
+        }
+    }
+
+    /// A path exists by name; what breaks it?
+    fn explain_path(&self, error: &Error, intermediates: &[Certificate<'_>]) -> Refusal {
+        match error {
+            Error::CertExpired { not_after, .. } => {
+                let not_after = super::time::seconds(*not_after);
+                let who = self.who(intermediates, |v| v.not_after == not_after);
+                expired(&who, not_after, self.now)
+            }
+            Error::CertNotValidYet { not_before, .. } => {
+                let not_before = super::time::seconds(*not_before);
+                let who = self.who(intermediates, |v| v.not_before == not_before);
+                not_yet_valid(&who, not_before, self.now)
+            }
+            Error::UnknownIssuer
+            | Error::InvalidSignatureForPublicKey
+            | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+                self.signed_by_another(&self.leaf.display_issuer())
+            }
+            Error::CaUsedAsEndEntity => Refusal::new(
+                RejectedKind::IntentInvalid,
+                "the client certificate is a CA certificate (basicConstraints CA:TRUE); present an end-entity certificate",
+            ),
+            Error::EndEntityUsedAsCa => self.issued_by_no_ca(intermediates),
+            Error::PathLenConstraintViolated => Refusal::new(
+                RejectedKind::MaxChainDepthExceeded,
+                "the chain is longer than one of its CAs allows (pathLenConstraint)",
+            ),
+            Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
+                self.wrong_purpose(intermediates)
+            }
+            Error::UnsupportedSignatureAlgorithmContext(_) => self.weak_signature(intermediates),
+            Error::UnsupportedCertVersion => self.old_intermediate(intermediates),
+            Error::UnsupportedCriticalExtension => unsupported_extension("an intermediate"),
+            Error::NameConstraintViolation => Refusal::new(
+                RejectedKind::Invalid,
+                "a name in the client certificate violates the name constraints of one of its CAs",
+            ),
+            Error::InvalidCertValidity => Refusal::new(
+                RejectedKind::Invalid,
+                "a presented certificate ends before it begins (notAfter before notBefore)",
+            ),
+            _ => Refusal::new(
+                RejectedKind::Invalid,
+                format!("a presented certificate is malformed or cannot be used ({error})"),
+            ),
+        }
+    }
+
+    /// Names match, keys do not.
+    pub(super) fn signed_by_another(&self, issuer: &str) -> Refusal {
+        let store = self.store.name();
+        let reason = format!(
+            "the chain is signed by another key than that of {issuer}: a CA of the same name as in trust store {store}, but not the same CA"
+        );
+        Refusal::new(RejectedKind::Untrusted, reason)
+    }
+
+    /// Follows the names upwards; `None` when they lead to the store.
+    fn missing_issuer(&self, intermediates: &[Certificate<'_>]) -> Option<Refusal> {
+        let mut top = self.leaf;
+        // Each step uses up an intermediate, so a loop of names ends too.
+        for _ in 0..=intermediates.len() {
+            if self.store.named(top.issuer()).next().is_some() {
+                return None;
+            }
+            let is_next = |candidate: &&Certificate<'_>| {
+                candidate.subject() == top.issuer() && candidate.subject() != candidate.issuer()
+            };
+            match intermediates.iter().find(is_next) {
+                Some(issuer) => top = issuer,
+                None => break,
+            }
+        }
+        Some(self.untrusted(top, intermediates))
+    }
+
+    fn untrusted(&self, top: &Certificate<'_>, intermediates: &[Certificate<'_>]) -> Refusal {
+        let store = self.store.name();
+        let issuer = names::display(top.issuer());
+        let presented = intermediates.iter().any(|i| i.subject() == top.issuer());
+        let reason = if top.issuer() == self.leaf.subject() {
+            format!("the client certificate is self-signed and not issued by a CA of trust store {store}")
+        } else if presented {
+            format!("the chain ends in {issuer}, which is not in trust store {store}")
+        } else {
+            format!("issuer {issuer} is not in trust store {store} and was not presented")
+        };
+        Refusal::new(RejectedKind::Untrusted, reason)
+    }
+
+    fn who(
+        &self,
+        intermediates: &[Certificate<'_>],
+        is_it: impl Fn(super::certificate::Validity) -> bool,
+    ) -> String {
+        if is_it(self.leaf.validity()) {
+            return Role::Leaf.name("");
+        }
+        if let Some(found) = intermediates.iter().find(|i| is_it(i.validity())) {
+            return Role::Intermediate.name(&found.display_subject());
+        }
+        match self.store.anchors().iter().find(|a| is_it(a.validity)) {
+            Some(anchor) => Role::Anchor.name(&anchor.subject_text),
+            None => "a certificate of the chain".to_owned(),
+        }
+    }
+
+    fn issued_by_no_ca(&self, intermediates: &[Certificate<'_>]) -> Refusal {
+        let no_ca = intermediates.iter().find(|i| i.is_ca() != Ok(true));
+        let who = no_ca.map_or_else(
+            || "an intermediate".to_owned(),
+            |found| Role::Intermediate.name(&found.display_subject()),
+        );
+        let reason = format!("{who} is not a CA certificate (basicConstraints CA:TRUE is missing)");
+        Refusal::new(RejectedKind::Untrusted, reason)
+    }
+
+    fn wrong_purpose(&self, intermediates: &[Certificate<'_>]) -> Refusal {
+        let leaf = (Role::Leaf.name(""), self.leaf);
+        let others = intermediates
+            .iter()
+            .map(|i| (Role::Intermediate.name(&i.display_subject()), i));
+        let found = std::iter::once(leaf).chain(others).find_map(|(who, certificate)| {
+            match certificate.extended_key_usage() {
+                Ok(Some(usage)) if !usage.client_auth => Some(format!(
+                    "the extended key usage of {who} is {} only; clientAuth is needed",
+                    purposes(&usage)
+                )),
+                Err(_) => Some(format!("the extended key usage of {who} is malformed")),
+                Ok(_) => None,
+            }
+        });
+        let reason = found.unwrap_or_else(|| "clientAuth is not among the extended key usages".to_owned());
+        Refusal::new(RejectedKind::IntentInvalid, reason)
+    }
+
+    fn weak_signature(&self, intermediates: &[Certificate<'_>]) -> Refusal {
+        let all = std::iter::once(self.leaf).chain(intermediates);
+        let found = all
+            .map(|certificate| (certificate, certificate.signature_algorithm()))
+            .find(|(_, oid)| signature::algorithm_name(oid) != oid);
+        let reason = match found {
+            Some((certificate, oid)) => format!(
+                "{} is signed with {}, which is not accepted",
+                certificate.display_subject(),
+                signature::algorithm_name(&oid)
+            ),
+            None => "a certificate of the chain is signed with an algorithm that is not accepted".to_owned(),
+        };
+        Refusal::new(RejectedKind::TypeUnsupported, reason)
+    }
+
+    fn old_intermediate(&self, intermediates: &[Certificate<'_>]) -> Refusal {
+        let old = intermediates.iter().find(|i| i.version() != Version::V3);
+        let who = old.map_or_else(|| "an intermediate".to_owned(), |found| {
+            Role::Intermediate.name(&found.display_subject())
+        });
+        let reason = format!("{who} is not X.509 version 3, as every CA must be");
+        Refusal::new(RejectedKind::TypeUnsupported, reason)
+    }
+}
+
+pub(super) fn too_deep() -> Refusal {
+    let reason = format!(
+        "the chain from the client certificate to the trust store has more than {CHAIN_DEPTH_MAX} certificates; add an intermediate to the CA bundle"
+    );
+    Refusal::new(RejectedKind::MaxChainDepthExceeded, reason)
+}
+
+/// For webpki's errors, which cannot hold a date before 1970.
+pub(super) fn unix_time(seconds: Seconds) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+fn unsupported_extension(who: &str) -> Refusal {
+    let reason = format!("{who} has a critical extension that is not supported");
+    Refusal::new(RejectedKind::Invalid, reason)
+}
+
+fn purposes(usage: &ExtendedKeyUsage<'_>) -> String {
+    let known = [
+        (usage.any, "anyExtendedKeyUsage"),
+        (usage.server_auth, "serverAuth"),
+        (usage.code_signing, "codeSigning"),
+        (usage.email_protection, "emailProtection"),
+        (usage.time_stamping, "timeStamping"),
+        (usage.ocsp_signing, "OCSPSigning"),
+    ];
+    let known = known.iter().filter(|(present, _)| *present).map(|(_, name)| (*name).to_owned());
+    let other = usage.other.iter().map(|oid| oid.to_id_string());
+    let all: Vec<_> = known.chain(other).collect();
+    if all.is_empty() { "empty".to_owned() } else { all.join(", ") }
+}

@@ -1,0 +1,298 @@
+//! What is revoked: serial lists and CRLs of one trust store, merged into one immutable set.
+//!
+//! Owns the merge. A serial of a **list** is revoked whichever CA issued it, since a list names no issuer: a list that names a serial
+//! which an intermediate of the chain or a CA of the bundle has too revokes that as well. A serial of a **CRL** is revoked for the
+//! CRL's issuer, by name. Several CRLs of one issuer add up: what any of them lists is revoked, and while an older file lies beside
+//! its successor the newest nextUpdate of each scope counts.
+//!
+//! A lookup costs the same however long the lists are, and allocates nothing.
+
+use std::fmt;
+
+use rustls_pki_types::UnixTime;
+
+use super::crl::{Crl, CrlFault};
+use super::pem::{self, PemError};
+use super::serial_list::{self, BadLine};
+use super::serials::{SerialSet, SerialSetBuilder, TooManySerials};
+use super::store::TrustStore;
+use super::time::{Seconds, seconds};
+
+/// Immutable; shared by all cores.
+#[derive(Default)]
+pub struct RevocationSet {
+    any_issuer: SerialSet,
+    /// At most as many as the store has CAs.
+    issuers: Vec<IssuerSet>,
+}
+
+/// Collects the revocation files of one trust store.
+pub struct RevocationSetBuilder<'s> {
+    store: &'s TrustStore,
+    any_issuer: SerialSetBuilder,
+    issuers: Vec<IssuerSetBuilder>,
+}
+
+/// The answer for one certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    No,
+    Yes(Source),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    SerialList,
+    Crl,
+}
+
+/// Why a revocation file is not loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationError {
+    /// Lines count from 1.
+    NotASerial {
+        line: usize,
+    },
+    Pem(PemError),
+    /// A PEM block that is no CRL.
+    Label {
+        label: String,
+    },
+    /// A PEM file without a block.
+    NoCrl,
+    Crl(CrlFault),
+    TooManySerials,
+}
+
+impl RevocationSet {
+    /// Nothing is revoked.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Serials held, each counted once per issuer.
+    pub fn len(&self) -> usize {
+        let by_issuer: usize = self.issuers.iter().map(|issuer| issuer.serials.len()).sum();
+        self.any_issuer.len() + by_issuer
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `issuer`: content octets of the Name, without tag and length; `serial`: content octets of the INTEGER.
+    pub fn lookup(&self, issuer: &[u8], serial: &[u8]) -> Listed {
+        if self.any_issuer.contains(serial) {
+            return Listed::Yes(Source::SerialList);
+        }
+        match self.issuer(issuer) {
+            Some(set) if set.serials.contains(serial) => Listed::Yes(Source::Crl),
+            _ => Listed::No,
+        }
+    }
+
+    /// When the next CRL of this issuer is due, if there is a CRL of it.
+    pub fn next_update(&self, issuer: &[u8]) -> Option<UnixTime> {
+        let since_1970 = u64::try_from(self.issuer(issuer)?.next_update).unwrap_or(0);
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            since_1970,
+        )))
+    }
+
+    /// The missed nextUpdate, if this issuer's CRL is out of date.
+    pub(super) fn out_of_date(&self, issuer: &[u8], now: UnixTime) -> Option<Seconds> {
+        let next_update = self.issuer(issuer)?.next_update;
+        (seconds(now) > next_update).then_some(next_update)
+    }
+
+    fn issuer(&self, issuer: &[u8]) -> Option<&IssuerSet> {
+        self.issuers.iter().find(|set| *set.issuer == *issuer)
+    }
+}
+
+impl fmt::Debug for RevocationSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationSet")
+            .field("serials", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'s> RevocationSetBuilder<'s> {
+    pub fn new(store: &'s TrustStore) -> Self {
+        Self {
+            store,
+            any_issuer: SerialSetBuilder::default(),
+            issuers: Vec::new(),
+        }
+    }
+
+    /// Adds one file, whatever it is: PEM CRLs (several allowed), a DER CRL, or a serial list. Returns how many entries it has.
+    /// After an error the builder is of no use.
+    pub fn add_file(&mut self, bytes: &[u8]) -> Result<usize, RevocationError> {
+        if looks_like_crl(bytes) {
+            self.add_crl(bytes)
+        } else {
+            self.add_serial_list(bytes)
+        }
+    }
+
+    pub fn add_serial_list(&mut self, text: &[u8]) -> Result<usize, RevocationError> {
+        let mut entries = 0;
+        for serial in serial_list::parse(text) {
+            self.any_issuer.insert(&serial?)?;
+            entries += 1;
+        }
+        Ok(entries)
+    }
+
+    /// One CRL in DER or any number in PEM; each must be signed by a CA of the store.
+    pub fn add_crl(&mut self, pem_or_der: &[u8]) -> Result<usize, RevocationError> {
+        if looks_like_der(pem_or_der) {
+            return self.add_der_crl(pem_or_der);
+        }
+        let mut crls = 0;
+        let mut entries = 0;
+        pem::for_each_block(pem_or_der, |block| {
+            if block.label != "X509 CRL" {
+                let label = block.label;
+                return Err(RevocationError::Label { label });
+            }
+            crls += 1;
+            entries += self.add_der_crl(&block.der)?;
+            Ok(())
+        })?;
+        if crls == 0 {
+            return Err(RevocationError::NoCrl);
+        }
+        Ok(entries)
+    }
+
+    pub fn build(self) -> RevocationSet {
+        RevocationSet {
+            any_issuer: self.any_issuer.build(),
+            issuers: self.issuers.into_iter().map(IssuerSetBuilder::build).collect(),
+        }
+    }
+
+    fn add_der_crl(&mut self, der: &[u8]) -> Result<usize, RevocationError> {
+        let crl = Crl::read(der, self.store)?;
+        let mut entries = 0;
+        crl.for_each_serial(|_| {
+            entries += 1;
+            Ok::<(), RevocationError>(())
+        })?;
+        let issuer = self.issuer_mut(crl.issuer);
+        issuer.note_scope(crl.scope(), crl.next_update);
+        issuer.serials.reserve(entries);
+        crl.for_each_serial(|serial| Ok(issuer.serials.insert(serial)?))
+            .map(|()| entries)
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the position was found, or the element just pushed"
+    )]
+    fn issuer_mut(&mut self, issuer: &[u8]) -> &mut IssuerSetBuilder {
+        let found = self.issuers.iter().position(|set| *set.issuer == *issuer);
+        let position = found.unwrap_or_else(|| {
+            self.issuers.push(IssuerSetBuilder {
+                issuer: issuer.into(),
+                serials: SerialSetBuilder::default(),
+                scopes: Vec::new(),
+            });
+            self.issuers.len() - 1
+        });
+        &mut self.issuers[position]
+    }
+}
+
+impl fmt::Display for RevocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotASerial { line } => write!(
+                f,
+                "line {line} is not a serial number; write hexadecimal digits, in pairs if separated by colons, or a comment (#)"
+            ),
+            Self::Pem(error) => error.fmt(f),
+            Self::Label { label } => write!(
+                f,
+                "the file holds a PEM block \"{label}\"; only X509 CRL blocks belong there"
+            ),
+            Self::NoCrl => f.write_str("the file holds no CRL"),
+            Self::Crl(fault) => write!(f, "the CRL {fault}"),
+            Self::TooManySerials => f.write_str("there are more than 4294967295 serial numbers"),
+        }
+    }
+}
+
+impl std::error::Error for RevocationError {}
+
+impl From<BadLine> for RevocationError {
+    fn from(BadLine { line }: BadLine) -> Self {
+        Self::NotASerial { line }
+    }
+}
+
+impl From<PemError> for RevocationError {
+    fn from(error: PemError) -> Self {
+        Self::Pem(error)
+    }
+}
+
+impl From<CrlFault> for RevocationError {
+    fn from(fault: CrlFault) -> Self {
+        Self::Crl(fault)
+    }
+}
+
+impl From<TooManySerials> for RevocationError {
+    fn from(TooManySerials: TooManySerials) -> Self {
+        Self::TooManySerials
+    }
+}
+
+struct IssuerSet {
+    /// Raw content octets of the Name.
+    issuer: Box<[u8]>,
+    serials: SerialSet,
+    next_update: Seconds,
+}
+
+struct IssuerSetBuilder {
+    issuer: Box<[u8]>,
+    serials: SerialSetBuilder,
+    /// Newest nextUpdate of each issuing distribution point.
+    scopes: Vec<(Option<Box<[u8]>>, Seconds)>,
+}
+
+impl IssuerSetBuilder {
+    fn note_scope(&mut self, scope: Option<&[u8]>, next_update: Seconds) {
+        match self.scopes.iter_mut().find(|(known, _)| known.as_deref() == scope) {
+            Some((_, newest)) => *newest = next_update.max(*newest),
+            None => self.scopes.push((scope.map(Into::into), next_update)),
+        }
+    }
+
+    fn build(self) -> IssuerSet {
+        let due = self.scopes.iter().map(|&(_, next_update)| next_update);
+        IssuerSet {
+            issuer: self.issuer,
+            serials: self.serials.build(),
+            next_update: due.min().unwrap_or(Seconds::MIN),
+        }
+    }
+}
+
+fn looks_like_crl(bytes: &[u8]) -> bool {
+    looks_like_der(bytes) || pem::has_block(bytes)
+}
+
+/// A SEQUENCE in the long form of length, which every CRL needs. (0x30 alone is also the digit `0` of a serial list.)
+fn looks_like_der(bytes: &[u8]) -> bool {
+    matches!(bytes, [super::der::SEQUENCE, length, ..] if length & 0x80 != 0)
+}
+
+#[cfg(test)]
+#[path = "revocation_tests.rs"]
+mod tests;

@@ -1,0 +1,96 @@
+//! A signed DER object (certificate or CRL) and the check of its signature by a CA.
+//!
+//! Owns the split `SEQUENCE { toBeSigned, algorithm, signature }` (RFC 5280 §4.1.1, §5.1.1) and the choice of the algorithm. The
+//! cryptography is webpki's, and only an algorithm of `webpki::ALL_VERIFICATION_ALGS` is ever used: no SHA-1, no RSA below 2048 bits.
+
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use webpki::EndEntityCert;
+
+use super::der::{self, Reader};
+
+/// The three parts of a signed object, as they lie in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed<'a> {
+    /// What is signed, tag and length included.
+    pub(super) message: &'a [u8],
+    /// Content of the outer AlgorithmIdentifier.
+    pub(super) algorithm: &'a [u8],
+    signature: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadSignature {
+    /// Not in webpki's list (SHA-1, for instance).
+    UnsupportedAlgorithm,
+    /// Made by another key, or the object was altered.
+    WrongKey,
+}
+
+impl<'a> Signed<'a> {
+    pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
+        let mut parts = Reader::new(der::only(der, der::SEQUENCE)?);
+        let message = parts.expect(der::SEQUENCE)?.encoded;
+        let algorithm = parts.expect(der::SEQUENCE)?.value;
+        // The first octet counts unused bits; a signature has none.
+        let signature = parts.expect(der::BIT_STRING)?.value.strip_prefix(&[0])?;
+        parts.is_empty().then_some(Self {
+            message,
+            algorithm,
+            signature,
+        })
+    }
+
+    /// Checks the signature with the public key of `ca`, whatever else `ca` may be: names, dates and usages are the caller's.
+    pub(super) fn verify(&self, ca: &CertificateDer<'_>) -> Result<(), BadSignature> {
+        let ca = EndEntityCert::try_from(ca).map_err(|_| BadSignature::WrongKey)?;
+        let mut candidates = algorithms(self.algorithm).peekable();
+        if candidates.peek().is_none() {
+            return Err(BadSignature::UnsupportedAlgorithm);
+        }
+        // One identifier stands for several algorithms (ecdsa-with-SHA256 over P-256 or P-384); webpki refuses the unfitting ones.
+        candidates
+            .any(|algorithm| {
+                ca.verify_signature(algorithm, self.message, self.signature)
+                    .is_ok()
+            })
+            .then_some(())
+            .ok_or(BadSignature::WrongKey)
+    }
+}
+
+/// Whether a CA certificate of a bundle may be signed so: RSA, RSASSA-PSS or ECDSA, each with SHA-256, -384 or -512.
+pub(super) fn is_accepted_for_ca(algorithm: &[u8]) -> bool {
+    algorithms(algorithm).any(|supported| {
+        let key = supported.public_key_alg_id();
+        [
+            rustls_pki_types::alg_id::RSA_ENCRYPTION,
+            rustls_pki_types::alg_id::ECDSA_P256,
+            rustls_pki_types::alg_id::ECDSA_P384,
+        ]
+        .contains(&key)
+    })
+}
+
+/// Names the algorithms that people still meet; others by their OID.
+pub(super) fn algorithm_name(oid: &str) -> &str {
+    match oid {
+        "1.2.840.113549.1.1.4" => "md5WithRSAEncryption",
+        "1.2.840.113549.1.1.5" => "sha1WithRSAEncryption",
+        "1.2.840.113549.1.1.14" => "sha224WithRSAEncryption",
+        "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
+        "1.2.840.10045.4.3.1" => "ecdsa-with-SHA224",
+        "1.2.840.10040.4.3" => "dsa-with-SHA1",
+        "1.3.101.112" => "Ed25519",
+        "1.3.101.113" => "Ed448",
+        other => other,
+    }
+}
+
+fn algorithms(
+    identifier: &[u8],
+) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
+    webpki::ALL_VERIFICATION_ALGS
+        .iter()
+        .copied()
+        .filter(move |supported| supported.signature_alg_id().as_ref() == identifier)
+}

@@ -1,0 +1,223 @@
+//! The two outcomes: a verified client, or a rejection that says why.
+//!
+//! Owns the proof type. Its constructor is private to `trust`, and only `policy` calls it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::UnixTime;
+
+use super::certificate::{Certificate, Validity};
+use super::facts::CertificateFacts;
+use super::names;
+use super::store::Anchor;
+use super::time::{Seconds, format_span, format_utc};
+
+/// A client whose chain [`super::Policy::verify`] accepted. Cheap to clone.
+#[derive(Clone)]
+pub struct VerifiedClient(Arc<Verified>);
+
+struct Verified {
+    facts: Arc<CertificateFacts>,
+    links: Box<[Link]>,
+    policy_digest: [u8; 32],
+    out_of_date_crl: Option<String>,
+}
+
+/// A client that is not admitted.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    pub kind: RejectedKind,
+    /// One sentence for a support engineer: what is wrong with which certificate, and where it helps, what to do.
+    pub reason: String,
+    /// What the leaf says about itself, if it can be read. Unverified.
+    pub facts: Option<Arc<CertificateFacts>>,
+}
+
+/// The service's status codes for client certificates, plus the one for revocation that cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectedKind {
+    MaxChainDepthExceeded,
+    MaxSizeExceeded,
+    Untrusted,
+    NotYetValid,
+    Expired,
+    TypeUnsupported,
+    Invalid,
+    IntentInvalid,
+    Revoked,
+    /// The CRL of an issuer is out of date, and the policy is to reject then.
+    RevocationUnknown,
+}
+
+impl VerifiedClient {
+    pub(super) fn new(
+        facts: Arc<CertificateFacts>,
+        links: Vec<Link>,
+        policy_digest: [u8; 32],
+        out_of_date_crl: Option<String>,
+    ) -> Self {
+        Self(Arc::new(Verified {
+            facts,
+            links: links.into(),
+            policy_digest,
+            out_of_date_crl,
+        }))
+    }
+
+    pub fn facts(&self) -> &Arc<CertificateFacts> {
+        &self.0.facts
+    }
+
+    /// The earliest notAfter of the chain, anchor included: nothing derived from this verdict may outlive it.
+    pub fn not_after(&self) -> UnixTime {
+        let ends = self.0.links.iter().map(|link| link.validity.not_after);
+        let earliest = ends.min().unwrap_or(Seconds::MIN);
+        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(earliest).unwrap_or(0)))
+    }
+
+    /// The policy that accepted it.
+    pub fn policy_digest(&self) -> &[u8; 32] {
+        &self.0.policy_digest
+    }
+
+    /// A sentence for the log, when the client was accepted although a CRL was out of date.
+    pub fn out_of_date_crl(&self) -> Option<&str> {
+        self.0.out_of_date_crl.as_deref()
+    }
+
+    pub(super) fn links(&self) -> &[Link] {
+        &self.0.links
+    }
+}
+
+impl fmt::Debug for VerifiedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedClient")
+            .field("subject", &self.0.facts.subject)
+            .field("serial_number", &self.0.facts.serial_number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// A rejection before the leaf's facts are joined to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) kind: RejectedKind,
+    pub(super) reason: String,
+}
+
+impl Refusal {
+    pub(super) fn new(kind: RejectedKind, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { kind, reason }
+    }
+
+    pub(super) fn with_facts(self, facts: Option<Arc<CertificateFacts>>) -> Rejected {
+        Rejected {
+            kind: self.kind,
+            reason: self.reason,
+            facts,
+        }
+    }
+}
+
+/// One certificate of an accepted chain, leaf first and anchor last: what its standing depends on from now on.
+pub(super) struct Link {
+    pub(super) role: Role,
+    /// Names and serial as raw content octets.
+    subject: Box<[u8]>,
+    pub(super) issuer: Box<[u8]>,
+    pub(super) serial: Box<[u8]>,
+    pub(super) validity: Validity,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Leaf,
+    Intermediate,
+    Anchor,
+}
+
+impl Link {
+    pub(super) fn of(role: Role, certificate: &Certificate<'_>) -> Self {
+        Self {
+            role,
+            subject: certificate.subject().into(),
+            issuer: certificate.issuer().into(),
+            serial: certificate.serial().into(),
+            validity: certificate.validity(),
+        }
+    }
+
+    pub(super) fn of_anchor(anchor: &Anchor) -> Self {
+        Self {
+            role: Role::Anchor,
+            subject: anchor.subject.clone(),
+            issuer: anchor.issuer.clone(),
+            serial: anchor.serial.clone(),
+            validity: anchor.validity,
+        }
+    }
+
+    pub(super) fn check_validity(&self, now: Seconds) -> Result<(), Refusal> {
+        check_validity(self.validity, now, || self.who())
+    }
+
+    /// "the client certificate", "intermediate CN=…".
+    pub(super) fn who(&self) -> String {
+        self.role.name(&names::display(&self.subject))
+    }
+}
+
+impl Role {
+    pub(super) fn name(self, subject: &str) -> String {
+        match self {
+            Self::Leaf => "the client certificate".to_owned(),
+            Self::Intermediate => format!("intermediate {subject}"),
+            Self::Anchor => format!("CA {subject} of the trust store"),
+        }
+    }
+}
+
+/// RFC 5280 §4.1.2.5: both ends belong to the period.
+pub(super) fn check_validity(
+    validity: Validity,
+    now: Seconds,
+    who: impl FnOnce() -> String,
+) -> Result<(), Refusal> {
+    let Validity {
+        not_before,
+        not_after,
+    } = validity;
+    if now > not_after {
+        return Err(expired(&who(), not_after, now));
+    }
+    if now < not_before {
+        return Err(not_yet_valid(&who(), not_before, now));
+    }
+    Ok(())
+}
+
+pub(super) fn expired(who: &str, not_after: Seconds, now: Seconds) -> Refusal {
+    let span = format_span(now.saturating_sub(not_after));
+    let date = format_utc(not_after);
+    let reason = format!("{who} expired {span} ago (notAfter {date})");
+    Refusal::new(RejectedKind::Expired, reason)
+}
+
+pub(super) fn not_yet_valid(who: &str, not_before: Seconds, now: Seconds) -> Refusal {
+    let span = format_span(not_before.saturating_sub(now));
+    let date = format_utc(not_before);
+    let reason = format!("{who} becomes valid in {span} (notBefore {date})");
+    Refusal::new(RejectedKind::NotYetValid, reason)
+}
