@@ -92,7 +92,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::logs::{ConnectionStatus, FailureCode, LeafCertificate};
+    use crate::logs::{ConnectionStatus, FailureCode};
+    use crate::trust::CertificateFacts;
 
     fn bare() -> ConnectionRecord {
         ConnectionRecord::new(
@@ -120,12 +121,12 @@ mod tests {
             tls_cipher: Some("TLS_AES_128_GCM_SHA256"),
             tls_handshake_duration: Some(Duration::from_micros(153_999)),
             tls_sni: Some(Box::from("edge.example.com")),
-            leaf: Some(Arc::new(LeafCertificate {
-                serial_number: "00:b1:43:ed".to_owned(),
-                subject: "C=US, O=Acme, CN=client".to_owned(),
-                issuer: "CN=ca".to_owned(),
-                validity: "NotBefore=2025-06-05T23:28:21Z;NotAfter=2125-05-12T23:28:21Z".to_owned(),
-            })),
+            leaf: Some(Arc::new(CertificateFacts::of_texts(
+                "00:b1:43:ed",
+                "C=US, O=Acme, CN=client",
+                "CN=ca",
+                "NotBefore=2025-06-05T23:28:21Z;NotAfter=2125-05-12T23:28:21Z",
+            ))),
             custom_data: Some(Box::from("REVOKED:00:b1:43:ed")),
             reason: Some("certificate 00:b1:43:ed is revoked".into()),
             resumed: true,
@@ -183,12 +184,7 @@ mod tests {
         fn no_text_of_a_client_can_break_its_line(text in any::<String>()) {
             let record = ConnectionRecord {
                 tls_sni: Some(text.as_str().into()),
-                leaf: Some(Arc::new(LeafCertificate {
-                    serial_number: String::new(),
-                    subject: text.clone(),
-                    issuer: format!("\"}}\n{{\"{text}"),
-                    validity: String::new(),
-                })),
+                leaf: Some(Arc::new(CertificateFacts::of_texts("", &text, &format!("\"}}\n{{\"{text}"), ""))),
                 ..bare()
             };
             let line = line(&record);

@@ -18,7 +18,7 @@ mod sink;
 
 pub use connection_id::{ConnectionId, ConnectionIds};
 pub use queue::RecordSender;
-pub use record::{ConnectionRecord, LeafCertificate};
+pub use record::ConnectionRecord;
 pub use shipper::{Shipper, StopError};
 pub use sink::{OpenSink, Sink, SinkError};
 

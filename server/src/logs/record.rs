@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ConnectionId, ConnectionStatus};
+use crate::trust::CertificateFacts;
 
 /// What is known of a connection when it ends. Boxed once by its core, freed by the shipper.
 ///
@@ -68,17 +69,4 @@ impl ConnectionRecord {
             requests: 0,
         }
     }
-}
-
-/// What the log says of the client's own certificate; shared by all connections that present it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeafCertificate {
-    /// Lower-case hex bytes joined by colons.
-    pub serial_number: String,
-    /// Forward order, joined by `, `.
-    pub subject: String,
-    /// Forward order, joined by `, `.
-    pub issuer: String,
-    /// `NotBefore=2025-06-05T23:28:21Z;NotAfter=2125-05-12T23:28:21Z`.
-    pub validity: String,
 }

@@ -56,6 +56,22 @@ impl CertificateFacts {
         })
     }
 
+    /// Facts of no certificate, for tests of what is told about them.
+    #[cfg(test)]
+    pub fn of_texts(serial_number: &str, subject: &str, issuer: &str, validity: &str) -> Self {
+        Self {
+            serial_number: serial_number.to_owned(),
+            subject: subject.to_owned(),
+            issuer: issuer.to_owned(),
+            subject_rfc2253: String::new(),
+            issuer_rfc2253: String::new(),
+            validity: validity.to_owned(),
+            sha256: String::new(),
+            der: Box::default(),
+            pem_url_encoded: OnceLock::new(),
+        }
+    }
+
     /// The PEM with every octet outside `A-Za-z0-9-._~+/=` as `%XX`, line ends too; written on first use.
     pub fn pem_url_encoded(&self) -> &str {
         self.pem_url_encoded

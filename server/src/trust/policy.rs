@@ -102,10 +102,11 @@ impl Policy {
         let links = check_sizes(leaf, intermediates)
             .and_then(|()| certificate.as_ref().ok_or_else(unreadable))
             .and_then(|certificate| self.chain(leaf, certificate, intermediates, now));
+        let is_v1 = certificate.as_ref().is_some_and(|certificate| certificate.version() == Version::V1);
         let standing = links.and_then(|links| Ok((self.standing(&links, now)?, links)));
         match (standing, facts) {
             (Ok((out_of_date_crl, links)), Some(facts)) => {
-                Ok(VerifiedClient::new(facts, links, self.digest, out_of_date_crl))
+                Ok(VerifiedClient::new(facts, links, self.digest, out_of_date_crl, is_v1))
             }
             (Ok(_), None) => Err(unreadable().with_facts(None)),
             (Err(refusal), facts) => Err(refusal.with_facts(facts)),

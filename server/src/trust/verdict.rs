@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 
 use super::certificate::{Certificate, Validity};
 use super::facts::CertificateFacts;
@@ -23,6 +23,7 @@ struct Verified {
     links: Box<[Link]>,
     policy_digest: [u8; 32],
     out_of_date_crl: Option<String>,
+    is_v1: bool,
 }
 
 /// A client that is not admitted.
@@ -57,12 +58,14 @@ impl VerifiedClient {
         links: Vec<Link>,
         policy_digest: [u8; 32],
         out_of_date_crl: Option<String>,
+        is_v1: bool,
     ) -> Self {
         Self(Arc::new(Verified {
             facts,
             links: links.into(),
             policy_digest,
             out_of_date_crl,
+            is_v1,
         }))
     }
 
@@ -80,6 +83,12 @@ impl VerifiedClient {
     /// The policy that accepted it.
     pub fn policy_digest(&self) -> &[u8; 32] {
         &self.0.policy_digest
+    }
+
+    /// The key of an X.509 v1 leaf, which webpki cannot read out of such a certificate; `None` for any other.
+    pub fn v1_public_key(&self) -> Option<SubjectPublicKeyInfoDer<'static>> {
+        let certificate = Certificate::parse(self.0.facts.der()).filter(|_| self.0.is_v1)?;
+        Some(SubjectPublicKeyInfoDer::from(certificate.public_key()).into_owned())
     }
 
     /// A sentence for the log, when the client was accepted although a CRL was out of date.
