@@ -1,5 +1,6 @@
 //! `[[distributions]]`: what is served under which names, to whom.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,11 +80,12 @@ pub(super) fn distributions(
     stores: &[TrustStoreConfig],
 ) -> Result<Vec<Distribution>, Problem> {
     let key = KeyPath::root().child("distributions");
-    let mut distributions: Vec<Distribution> = Vec::with_capacity(raw.len());
+    let mut distributions = Vec::with_capacity(raw.len());
+    let mut ids = HashMap::new();
     for (index, raw) in raw.iter().enumerate() {
         let distribution = distribution(source, &key.index(index), raw, stores)?;
-        if let Some(first) = distributions.iter().find(|first| first.id == distribution.id) {
-            let fault = format!("{:?} is the id of {} too", raw.id, first.key);
+        if let Some(first) = ids.insert(distribution.id.clone(), index) {
+            let fault = format!("{:?} is the id of {} too", raw.id, key.index(first));
             return Err(Problem::new(
                 &distribution.key.child("id"),
                 fault,

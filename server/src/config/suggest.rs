@@ -37,15 +37,26 @@ pub(super) fn quoted(names: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// The known name that differs in case only, or else by the fewest slips, at most one for each three letters.
+/// The one known name that `given` is the beginning of, or else the one that is the fewest slips away, at most one
+/// for each three letters. Case does not count.
 fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let wanted = folded(given);
     if wanted.len() > NAME_CHARS_MAX {
         return None;
     }
+    if let Some(longer) = the_only(known.iter().filter(|name| folded(name).starts_with(&wanted))) {
+        return (wanted.len() >= BEGINNING_CHARS_MIN).then_some(longer);
+    }
     let rated = known.iter().map(|name| (slips(&wanted, &folded(name)), *name));
     let (distance, name) = rated.min_by_key(|(distance, _)| *distance)?;
     (distance <= (wanted.len() / 3).max(1) && distance < wanted.len()).then_some(name)
+}
+
+fn the_only<'a: 'b, 'b>(mut names: impl Iterator<Item = &'b &'a str>) -> Option<&'a str> {
+    match (names.next(), names.next()) {
+        (Some(name), None) => Some(name),
+        _ => None,
+    }
 }
 
 /// Letters inserted, left out, replaced, or swapped with their neighbour (optimal string alignment).
@@ -86,6 +97,9 @@ fn folded(name: &str) -> Vec<char> {
         .collect()
 }
 
+/// Shorter beginnings say too little.
+const BEGINNING_CHARS_MIN: usize = 2;
+
 /// Longer names are not compared: the comparison takes quadratic time.
 const NAME_CHARS_MAX: usize = 128;
 
@@ -122,6 +136,22 @@ mod tests {
         assert_eq!(instead_of("zzz", [], "stores"), "there are no stores");
         assert_eq!(instead_of("x", ["y"], "stores"), "the stores are \"y\"");
         assert_eq!(instead_of("", ["y"], "stores"), "the stores are \"y\"");
+    }
+
+    #[test]
+    fn the_beginning_of_one_name_is_enough_and_of_two_is_not() {
+        assert_eq!(
+            instead_of("ALIAS", ["id", "aliases"], "keys"),
+            "did you mean \"aliases\"?"
+        );
+        assert_eq!(
+            instead_of("origin", ["origin_a", "origin_b"], "keys"),
+            "did you mean \"origin_a\"?"
+        );
+        assert_eq!(
+            instead_of("ori", ["origin_a", "origin_b"], "keys"),
+            "the keys are \"origin_a\", \"origin_b\""
+        );
     }
 
     proptest! {

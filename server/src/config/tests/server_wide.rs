@@ -1,0 +1,238 @@
+//! What is refused outside of distributions.
+
+use super::*;
+
+#[test]
+fn listeners_need_a_free_address_and_one_of_them_https() {
+    let listener = "[[listeners]]\naddress = \"127.0.0.1:8443\"";
+    spoiled![
+        (
+            "[[listeners]]\naddress = \"127.0.0.1:8443\"",
+            "",
+            "listeners",
+            ["https", "add [[listeners]]"]
+        ),
+        (
+            "127.0.0.1:8443\"",
+            "127.0.0.1:8443\"\nprotocol = \"http\"",
+            "listeners",
+            ["only redirect"]
+        ),
+        (
+            "127.0.0.1:8443",
+            "localhost:8443",
+            "listeners[0].address",
+            ["127.0.0.1:0"]
+        ),
+        ("127.0.0.1:8443", "127.0.0.1", "listeners[0].address", ["a port"]),
+        (
+            "127.0.0.1:8443\"",
+            "127.0.0.1:8443\"\nprotocol = \"htps\"",
+            "listeners[0].protocol",
+            ["\"https\"?"]
+        ),
+    ];
+    let text = good_with(listener, &format!("{listener}\n{listener}"));
+    let message = message(&text);
+    assert!(message.starts_with("config/edge.toml: listeners[1].address: 127.0.0.1:8443 is the address of"));
+    assert!(message.contains("listeners[0]"), "{message}");
+}
+
+#[test]
+fn any_number_of_listeners_may_leave_the_port_to_the_kernel() {
+    let listener = "[[listeners]]\naddress = \"127.0.0.1:0\"\n";
+    let text = good_with("[[listeners]]\naddress = \"127.0.0.1:8443\"", &listener.repeat(2));
+    assert_eq!(parse_text(&text).unwrap().listeners.len(), 2);
+}
+
+#[test]
+fn the_admin_endpoint_stays_on_this_machine_unless_told_otherwise() {
+    let admin = |text: &str| good_with("[[trust_stores]]", &format!("[admin]\n{text}\n[[trust_stores]]"));
+    for address in [
+        "127.0.0.1:0",
+        "127.9.9.9:9901",
+        "[::1]:9901",
+        "[::ffff:127.0.0.1]:9901",
+    ] {
+        let config = parse_text(&admin(&format!("address = {address:?}"))).unwrap();
+        assert_eq!(config.admin, Some(address.parse().unwrap()));
+    }
+    for address in ["0.0.0.0:9901", "[::]:9901", "192.0.2.1:9901"] {
+        let message = message(&admin(&format!("address = {address:?}")));
+        assert!(
+            message.starts_with("config/edge.toml: admin.address: "),
+            "{message}"
+        );
+        assert!(message.contains("allow_remote = true"), "{message}");
+        let allowed = admin(&format!("address = {address:?}\nallow_remote = true"));
+        assert_eq!(
+            parse_text(&allowed).unwrap().admin,
+            Some(address.parse().unwrap())
+        );
+    }
+    assert!(message(&admin("address = \"127.0.0.1:8443\"")).contains("listeners[0]"));
+}
+
+#[test]
+fn cores_are_all_a_number_or_a_list_without_repetition() {
+    let cores = |text: &str| {
+        good_with(
+            "[[listeners]]",
+            &format!("[runtime]\ncores = {text}\n[[listeners]]"),
+        )
+    };
+    let good = [
+        ("\"all\"", Cores::All),
+        ("2", Cores::Count(2.try_into().unwrap())),
+        ("[3, 0]", Cores::List(vec![3, 0])),
+    ];
+    for (text, expected) in good {
+        assert_eq!(parse_text(&cores(text)).unwrap().runtime.cores, expected);
+    }
+    let bad = [
+        ("0", "runtime.cores", "1 to 1024"),
+        ("-1", "runtime.cores", "1 to 1024"),
+        ("5000", "runtime.cores", "1 to 1024"),
+        ("\"al\"", "runtime.cores", "\"all\""),
+        ("[]", "runtime.cores", "empty"),
+        ("[0, 1, 0]", "runtime.cores[2]", "twice"),
+        ("[-1]", "runtime.cores[0]", "0 to 1023"),
+        ("[1024]", "runtime.cores[0]", "0 to 1023"),
+    ];
+    for (text, key, part) in bad {
+        let message = message(&cores(text));
+        assert!(
+            message.starts_with(&format!("config/edge.toml: {key}: ")),
+            "{message}"
+        );
+        assert!(message.contains(part), "{message}");
+    }
+    let driver = good_with("[[listeners]]", "[runtime]\ndriver = \"epol\"\n[[listeners]]");
+    assert!(message(&driver).starts_with("config/edge.toml: runtime.driver: "));
+}
+
+#[test]
+fn every_limit_says_its_range() {
+    let ranges = [
+        ("connections_per_core", "1 to 10000000"),
+        ("handshakes_per_core", "1 to 1000000"),
+        ("handshake_timeout_ms", "10 to 600000"),
+        ("header_timeout_ms", "10 to 600000"),
+        ("idle_timeout_ms", "10 to 86400000"),
+        ("drain_timeout_ms", "0 to 3600000"),
+        ("header_bytes_max", "8192 to 1048576"),
+        ("streams_per_connection_max", "1 to 10000"),
+        ("tickets_per_core", "1 to 16777216"),
+        ("ticket_lifetime_s", "1 to 604800"),
+        ("record_queue", "1 to 16777216"),
+    ];
+    for (name, range) in ranges {
+        for value in ["-1", "9223372036854775807"] {
+            let limit = format!("[limits]\n{name} = {value}\n[[listeners]]");
+            let message = message(&good_with("[[listeners]]", &limit));
+            assert!(
+                message.starts_with(&format!("config/edge.toml: limits.{name}: {value} is")),
+                "{message}"
+            );
+            assert!(message.contains(&format!("from {range} (line 3)")), "{message}");
+        }
+    }
+}
+
+#[test]
+fn limits_are_taken_in_the_unit_of_their_key() {
+    let text = "[limits]\nhandshake_timeout_ms = 250\nticket_lifetime_s = 7\nrecord_queue = 3\n[[listeners]]";
+    let limits = parse_text(&good_with("[[listeners]]", text)).unwrap().limits;
+    assert_eq!(limits.handshake_timeout, Duration::from_millis(250));
+    assert_eq!(limits.ticket_lifetime, Duration::from_secs(7));
+    assert_eq!(limits.record_queue, 3);
+    assert_eq!(limits.idle_timeout, Limits::default().idle_timeout);
+}
+
+#[test]
+fn trust_stores_are_named_once_and_well() {
+    let again = "[[trust_stores]]\nname = \"partners\"\nca_bundle = \"x\"\n[[trust_stores]]";
+    spoiled![
+        (
+            "name = \"partners\"",
+            "name = \"part ners\"",
+            "trust_stores[0].name",
+            ["letters, digits"]
+        ),
+        (
+            "name = \"partners\"",
+            "name = \"\"",
+            "trust_stores[0].name",
+            ["1 to 64"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"\"",
+            "trust_stores[0].ca_bundle",
+            ["no file name"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"a\\u0000b\"",
+            "trust_stores[0].ca_bundle",
+            ["no file name"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nout_of_date_crl = \"accept\"",
+            "trust_stores[0].out_of_date_crl",
+            ["accept_and_log"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nrevocations = [\"a\", \"\"]",
+            "trust_stores[0].revocations[1]",
+            ["file name"]
+        ),
+    ];
+    let message = message(&good_with("[[trust_stores]]", again));
+    assert!(message.contains("trust_stores[1].name: \"partners\" is the name of trust_stores[0] too"));
+}
+
+#[test]
+fn records_go_to_stdout_or_to_a_file() {
+    let logs = |text: &str| {
+        good_with(
+            "[[listeners]]",
+            &format!("[logs.connection]\n{text}\n[[listeners]]"),
+        )
+    };
+    let sink = |text: &str| parse_text(&logs(text)).unwrap().logs.connection.sink;
+    assert_eq!(sink("sink = \"stdout\""), Sink::Stdout);
+    assert_eq!(sink(""), Sink::Stdout);
+    let Sink::File(file) = sink("sink = { file = \"logs/c.log\" }") else {
+        panic!("a file")
+    };
+    assert_eq!(file.path, PathBuf::from("config/logs/c.log"));
+    for (text, key, part) in [
+        ("sink = \"stderr\"", "logs.connection.sink", "\"stdout\""),
+        ("sink = {}", "logs.connection.sink.file", "missing"),
+        (
+            "sink = { file = \"\" }",
+            "logs.connection.sink.file",
+            "no file name",
+        ),
+        (
+            "format = \"parquet\"",
+            "logs.connection.format",
+            "not supported yet",
+        ),
+        (
+            "format = \"jsn\"",
+            "logs.connection.format",
+            "did you mean \"json\"?",
+        ),
+    ] {
+        let message = message(&logs(text));
+        assert!(
+            message.starts_with(&format!("config/edge.toml: {key}: ")),
+            "{message}"
+        );
+        assert!(message.contains(part), "{message}");
+    }
+}
