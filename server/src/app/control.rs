@@ -88,7 +88,11 @@ impl Control {
             DriverConfig::Epoll => DriverChoice::Epoll,
         };
         let mut mailboxes = Vec::with_capacity(cpus.len());
-        let cores = cpus.into_iter().zip(bound.by_core).zip(&registry.cores).enumerate();
+        let cores = cpus
+            .into_iter()
+            .zip(bound.by_core)
+            .zip(&registry.cores)
+            .enumerate();
         for (index, ((cpu, listeners), counters)) in cores {
             let (sender, mailbox) = mailbox();
             mailboxes.push(sender);
@@ -137,7 +141,9 @@ impl Control {
             }
         }
         match worst {
-            Some(driver) if driver != Driver::DeferTaskrun && self.config.runtime.driver == DriverConfig::Auto => {
+            Some(driver)
+                if driver != Driver::DeferTaskrun && self.config.runtime.driver == DriverConfig::Auto =>
+            {
                 tracing::warn!(%driver, "the kernel refuses a better io_uring; see kernel.io_uring_disabled and seccomp");
             }
             _ => {}
@@ -165,7 +171,13 @@ impl Control {
     pub fn announce(&self, admin: Option<&AdminServer>) {
         let listeners: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
         let admin = admin.map_or_else(|| "none".to_owned(), |admin| admin.local_addr().to_string());
-        tracing::info!(?listeners, admin, cores = self.mailboxes.len(), generation = self.generation, "ready");
+        tracing::info!(
+            ?listeners,
+            admin,
+            cores = self.mailboxes.len(),
+            generation = self.generation,
+            "ready"
+        );
     }
 
     /// Handles signals until every core has ended, then flushes the log.
@@ -177,7 +189,12 @@ impl Control {
             let Ok(event) = self.events.recv() else { break };
             self.handle(event);
         }
-        let Self { shared, shipper, failure, .. } = self;
+        let Self {
+            shared,
+            shipper,
+            failure,
+            ..
+        } = self;
         drop(shared);
         shipper.stop(FLUSH_TIME).map_err(AppError::Flush)?;
         tracing::info!("drained");
@@ -232,7 +249,11 @@ impl Control {
     /// On a thread of its own, so that a large CRL does not keep SIGTERM waiting.
     fn rebuild(&mut self) {
         self.reload = Reload::Building;
-        let (config, vault, events) = (self.config.clone(), self.shared.vault.clone(), self.event_sender.clone());
+        let (config, vault, events) = (
+            self.config.clone(),
+            self.shared.vault.clone(),
+            self.event_sender.clone(),
+        );
         let generation = self.generation + 1;
         let building = move || {
             let built = reload::rebuild(&config, generation, &vault);
@@ -262,7 +283,11 @@ impl Control {
 
     fn refuse(&self, error: &str) {
         self.registry.process.reloads.of(ReloadResult::Refused).add(1);
-        tracing::error!(generation = self.generation, error, "reload refused; the old snapshot stays");
+        tracing::error!(
+            generation = self.generation,
+            error,
+            "reload refused; the old snapshot stays"
+        );
     }
 }
 
@@ -274,8 +299,12 @@ fn forward(mut signals: Signals, events: Sender<Event>) -> Result<(), AppError> 
             }
         }
     };
-    let thread = thread::Builder::new().name("signals".to_owned()).spawn(forwarding);
-    thread.map(drop).map_err(|error| AppError::Setup(format!("cannot start the signal thread: {error}")))
+    let thread = thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(forwarding);
+    thread
+        .map(drop)
+        .map_err(|error| AppError::Setup(format!("cannot start the signal thread: {error}")))
 }
 
 fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
@@ -291,7 +320,9 @@ fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
         let _control_may_have_ended = events.send(Event::Ended(index, result));
     };
     let thread = thread::Builder::new().name(format!("core-{index}")).spawn(life);
-    thread.map(drop).map_err(|error| AppError::Setup(format!("cannot start core {index}: {error}")))
+    thread
+        .map(drop)
+        .map_err(|error| AppError::Setup(format!("cannot start core {index}: {error}")))
 }
 
 /// For the shipper to write what is queued when everything else has ended.

@@ -17,14 +17,19 @@ pub fn choose(config: &Config) -> Result<Vec<usize>, ConfigError> {
             Ok(allowed.into_iter().take(count.get()).collect())
         }
         Cores::Count(count) => {
-            let fault = format!("{count} cores are asked for, and this process may use {}", allowed.len());
+            let fault = format!(
+                "{count} cores are asked for, and this process may use {}",
+                allowed.len()
+            );
             Err(config.source.error(&key, fault, "lower it, or say \"all\""))
         }
         Cores::List(list) => match list.iter().find(|cpu| !allowed.contains(cpu)) {
             None => Ok(list.clone()),
             Some(cpu) => {
                 let fault = format!("this process may not run on CPU {cpu}");
-                Err(config.source.error(&key, fault, format!("choose among {allowed:?}")))
+                Err(config
+                    .source
+                    .error(&key, fault, format!("choose among {allowed:?}")))
             }
         },
     }
@@ -33,7 +38,10 @@ pub fn choose(config: &Config) -> Result<Vec<usize>, ConfigError> {
 /// The CPUs of this process's affinity mask, as the kernel lists them; CPU 0 to n-1 where it does not.
 fn allowed() -> Vec<usize> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let listed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).and_then(cpu_list);
+    let listed = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .and_then(cpu_list);
     listed.unwrap_or_else(|| (0..std::thread::available_parallelism().map_or(1, usize::from)).collect())
 }
 

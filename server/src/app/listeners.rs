@@ -38,7 +38,12 @@ pub fn bind(config: &Config, cores: usize) -> Result<Bound, AppError> {
     let mut by_core: Vec<Vec<ListenerSetup>> = (0..cores).map(|_| Vec::new()).collect();
     for ((listener, &address), of_cores) in config.listeners.iter().zip(&addresses).zip(sockets) {
         for (core, socket) in by_core.iter_mut().zip(of_cores) {
-            core.push(ListenerSetup { socket, address, protocol: listener.protocol, https_port });
+            core.push(ListenerSetup {
+                socket,
+                address,
+                protocol: listener.protocol,
+                https_port,
+            });
         }
     }
     Ok(Bound { by_core, addresses })
@@ -47,7 +52,8 @@ pub fn bind(config: &Config, cores: usize) -> Result<Bound, AppError> {
 /// The first https listener's port: where plain clients are sent.
 fn https_port(listeners: &[Listener], addresses: &[SocketAddr]) -> u16 {
     let mut both = listeners.iter().zip(addresses);
-    both.find(|(listener, _)| listener.protocol == Protocol::Https).map_or(443, |(_, address)| address.port())
+    both.find(|(listener, _)| listener.protocol == Protocol::Https)
+        .map_or(443, |(_, address)| address.port())
 }
 
 fn bind_one(address: SocketAddr, cores: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
@@ -61,7 +67,11 @@ fn bind_one(address: SocketAddr, cores: usize) -> io::Result<(SocketAddr, Vec<Tc
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(SocketProtocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     // Accepted sockets inherit it: no system call for each connection.

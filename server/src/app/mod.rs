@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-pub use self::error::AppError;
 use self::control::Control;
+pub use self::error::AppError;
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::logs::{Shipper, Sink};
-use crate::metrics::{ReloadResult, Registry};
+use crate::metrics::{Registry, ReloadResult};
 use crate::snapshot::{self, Built};
 use crate::tls::SessionVault;
 use crate::worker::Shared;
@@ -74,13 +74,13 @@ pub fn serve(path: &Path) -> Result<(), AppError> {
 }
 
 fn vault(config: &Config) -> Arc<SessionVault> {
-    Arc::new(SessionVault::new(config.limits.tickets_per_core, config.limits.ticket_lifetime))
+    Arc::new(SessionVault::new(
+        config.limits.tickets_per_core,
+        config.limits.ticket_lifetime,
+    ))
 }
 
-fn start_log(
-    config: &Config,
-    registry: &Registry,
-) -> Result<(crate::logs::RecordSender, Shipper), AppError> {
+fn start_log(config: &Config, registry: &Registry) -> Result<(crate::logs::RecordSender, Shipper), AppError> {
     let sink = match &config.logs.connection.sink {
         config::Sink::Stdout => Sink::Stdout,
         config::Sink::File(file) => Sink::File(file.path.clone()),
@@ -91,10 +91,14 @@ fn start_log(
 }
 
 fn start_admin(config: &Config, registry: &Arc<Registry>) -> Result<Option<AdminServer>, AppError> {
-    let Some(address) = config.admin else { return Ok(None) };
+    let Some(address) = config.admin else {
+        return Ok(None);
+    };
     let listener = AdminListener::bind(address).map_err(|error| AppError::opening(config, &error))?;
     let serving = listener.serve(registry.clone());
-    serving.map(Some).map_err(|error| AppError::Setup(format!("cannot start the admin endpoint: {error}")))
+    serving
+        .map(Some)
+        .map_err(|error| AppError::Setup(format!("cannot start the admin endpoint: {error}")))
 }
 
 /// Shows a snapshot that is about to be published in the counters.

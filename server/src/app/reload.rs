@@ -18,7 +18,11 @@ pub fn rebuild(started: &Config, generation: u64, vault: &Arc<SessionVault>) -> 
         None => snapshot::build(&config, generation, vault),
         Some(key) => {
             let key = KeyPath::root().child(key);
-            Err(config.source.error(&key, "this cannot change while running", "put it back, or restart the server"))
+            Err(config.source.error(
+                &key,
+                "this cannot change while running",
+                "put it back, or restart the server",
+            ))
         }
     }
 }
@@ -27,7 +31,11 @@ pub fn rebuild(started: &Config, generation: u64, vault: &Arc<SessionVault>) -> 
 /// telling something that is not so.
 fn changed(started: &Config, now: &Config) -> Option<&'static str> {
     let addresses = |config: &Config| -> Vec<_> {
-        config.listeners.iter().map(|listener| (listener.address, listener.protocol)).collect()
+        config
+            .listeners
+            .iter()
+            .map(|listener| (listener.address, listener.protocol))
+            .collect()
     };
     [
         ("runtime", started.runtime != now.runtime),

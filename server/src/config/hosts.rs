@@ -131,7 +131,7 @@ impl std::error::Error for InvalidHost {}
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Alias {
     Exact(HostName),
-    /// `*.example.com`, held as `example.com`: every name of exactly one more label.
+    /// `*.example.com`, held as `example.com`: every name below it, however deep, as the managed service has it.
     Wildcard(HostName),
 }
 
@@ -217,8 +217,11 @@ impl<T> HostMap<T> {
     /// What has this name among its aliases; the default does not count.
     pub fn named(&self, name: &HostName) -> Option<&T> {
         self.exact.get(name).or_else(|| {
-            let (_, parent) = name.as_str().split_once('.')?;
-            self.wildcard.get(parent)
+            let parents =
+                std::iter::successors(name.as_str().split_once('.'), |(_, rest)| rest.split_once('.'));
+            parents
+                .map(|(_, parent)| parent)
+                .find_map(|parent| self.wildcard.get(parent))
         })
     }
 

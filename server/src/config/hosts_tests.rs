@@ -146,11 +146,13 @@ fn an_exact_alias_goes_before_a_wildcard_and_a_wildcard_before_the_default() {
 }
 
 #[test]
-fn a_wildcard_stands_for_exactly_one_label() {
-    let map = map(&[("*.example.com", 1)], None);
+fn a_wildcard_stands_for_every_name_below_it_and_the_nearest_one_wins() {
+    let map = map(&[("*.example.com", 1), ("*.eu.example.com", 2)], None);
     assert_eq!(look(&map, "a.example.com"), Some(1));
     assert_eq!(look(&map, "example.com"), None);
-    assert_eq!(look(&map, "a.b.example.com"), None);
+    assert_eq!(look(&map, "a.b.example.com"), Some(1));
+    assert_eq!(look(&map, "a.eu.example.com"), Some(2));
+    assert_eq!(look(&map, "eu.example.com"), Some(1));
     assert_eq!(look(&map, "aexample.com"), None);
 }
 

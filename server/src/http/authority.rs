@@ -24,7 +24,10 @@ pub fn authority<B>(request: &Request<B>) -> Result<Option<&str>, AuthorityError
     if hosts.next().is_some() {
         return Err(AuthorityError::Ambiguous);
     }
-    let host = host.map(|value| value.to_str()).transpose().map_err(|_| AuthorityError::Ambiguous)?;
+    let host = host
+        .map(|value| value.to_str())
+        .transpose()
+        .map_err(|_| AuthorityError::Ambiguous)?;
     match (request.uri().authority(), host) {
         (Some(target), Some(host)) if !target.as_str().eq_ignore_ascii_case(host) => {
             Err(AuthorityError::Contradiction)
@@ -56,14 +59,43 @@ mod tests {
             (Version::HTTP_11, "/", &[], Err(AuthorityError::Missing)),
             (Version::HTTP_11, "/", &[""], Err(AuthorityError::Missing)),
             (Version::HTTP_10, "/", &[], Ok(None)),
-            (Version::HTTP_11, "/", &["a.example", "b.example"], Err(AuthorityError::Ambiguous)),
-            (Version::HTTP_11, "http://a.example/", &["b.example"], Err(AuthorityError::Contradiction)),
-            (Version::HTTP_11, "http://a.example/", &["A.example"], Ok(Some("a.example"))),
-            (Version::HTTP_2, "https://a.example:8443/", &[], Ok(Some("a.example:8443"))),
-            (Version::HTTP_2, "https://a.example/", &["b.example"], Err(AuthorityError::Contradiction)),
+            (
+                Version::HTTP_11,
+                "/",
+                &["a.example", "b.example"],
+                Err(AuthorityError::Ambiguous),
+            ),
+            (
+                Version::HTTP_11,
+                "http://a.example/",
+                &["b.example"],
+                Err(AuthorityError::Contradiction),
+            ),
+            (
+                Version::HTTP_11,
+                "http://a.example/",
+                &["A.example"],
+                Ok(Some("a.example")),
+            ),
+            (
+                Version::HTTP_2,
+                "https://a.example:8443/",
+                &[],
+                Ok(Some("a.example:8443")),
+            ),
+            (
+                Version::HTTP_2,
+                "https://a.example/",
+                &["b.example"],
+                Err(AuthorityError::Contradiction),
+            ),
         ];
         for (version, uri, hosts, expected) in cases {
-            assert_eq!(authority(&request(version, uri, hosts)), expected, "{version:?} {uri} {hosts:?}");
+            assert_eq!(
+                authority(&request(version, uri, hosts)),
+                expected,
+                "{version:?} {uri} {hosts:?}"
+            );
         }
     }
 }

@@ -12,7 +12,11 @@ use crate::trust::CertificateFacts;
 /// Removes every header that is, or that an origin could take for, one of ours: `CloudFront-Viewer-Cert-*`,
 /// `Client-Cert` and `Client-Cert-Chain` (RFC 9440), with underscores for hyphens too (CGI and WSGI fold them).
 pub fn remove_identity_headers(headers: &mut HeaderMap) {
-    let forged: Vec<HeaderName> = headers.keys().filter(|name| is_identity(name.as_str())).cloned().collect();
+    let forged: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_identity(name.as_str()))
+        .cloned()
+        .collect();
     for name in forged {
         headers.remove(name);
     }
@@ -22,7 +26,10 @@ pub fn remove_identity_headers(headers: &mut HeaderMap) {
 fn is_identity(name: &str) -> bool {
     let matches = |prefix: &str| {
         name.len() >= prefix.len()
-            && name.bytes().zip(prefix.bytes()).all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+            && name
+                .bytes()
+                .zip(prefix.bytes())
+                .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
     };
     matches("cloudfront-viewer-cert") || matches("client-cert")
 }
@@ -81,7 +88,10 @@ mod tests {
             "client_cert-chain",
         ] {
             let mut headers = HeaderMap::new();
-            headers.append(HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_static("x"));
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                HeaderValue::from_static("x"),
+            );
             remove_identity_headers(&mut headers);
             assert!(headers.is_empty(), "{name}");
         }
@@ -89,7 +99,12 @@ mod tests {
 
     #[test]
     fn other_headers_stay() {
-        for name in ["cloudfront-viewer-country", "x-client-cert", "client", "cloudfront-viewer-cer"] {
+        for name in [
+            "cloudfront-viewer-country",
+            "x-client-cert",
+            "client",
+            "cloudfront-viewer-cer",
+        ] {
             assert!(!is_identity(name), "{name}");
         }
     }
@@ -99,10 +114,19 @@ mod tests {
         let mut headers = HeaderMap::new();
         add_certificate_headers(
             &mut headers,
-            &[CertificateHeader::Present, CertificateHeader::Subject, CertificateHeader::Pem],
+            &[
+                CertificateHeader::Present,
+                CertificateHeader::Subject,
+                CertificateHeader::Pem,
+            ],
             None,
         );
         assert_eq!(headers.len(), 1);
-        assert_eq!(headers.get("cloudfront-viewer-cert-present").map(HeaderValue::as_bytes), Some(&b"0"[..]));
+        assert_eq!(
+            headers
+                .get("cloudfront-viewer-cert-present")
+                .map(HeaderValue::as_bytes),
+            Some(&b"0"[..])
+        );
     }
 }

@@ -14,9 +14,10 @@ pub fn redirect<B>(
     https_port: u16,
 ) -> Response<&'static str> {
     match policy {
-        ViewerProtocolPolicy::HttpsOnly => {
-            plain(StatusCode::FORBIDDEN, "403 Forbidden: this host is served over https only\n")
-        }
+        ViewerProtocolPolicy::HttpsOnly => plain(
+            StatusCode::FORBIDDEN,
+            "403 Forbidden: this host is served over https only\n",
+        ),
         ViewerProtocolPolicy::RedirectToHttps => match location(request, authority, https_port) {
             Ok(location) => {
                 let mut response = plain(status(request.method()), "moved to https\n");
@@ -54,7 +55,9 @@ fn location<B>(
 fn plain(status: StatusCode, body: &'static str) -> Response<&'static str> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
 
@@ -63,24 +66,47 @@ mod tests {
     use super::*;
 
     fn answer(method: Method, policy: ViewerProtocolPolicy, port: u16) -> Response<&'static str> {
-        let request = Request::builder().method(method).uri("/a?b=c").body(()).expect("a request");
-        redirect(&request, &Authority::parse("Edge.example.com:8080").expect("a host"), policy, port)
+        let request = Request::builder()
+            .method(method)
+            .uri("/a?b=c")
+            .body(())
+            .expect("a request");
+        redirect(
+            &request,
+            &Authority::parse("Edge.example.com:8080").expect("a host"),
+            policy,
+            port,
+        )
     }
 
     #[test]
     fn get_moves_for_good_and_post_keeps_its_method() {
-        for (method, status) in [(Method::GET, 301), (Method::HEAD, 301), (Method::POST, 307), (Method::PUT, 307)] {
-            assert_eq!(answer(method, ViewerProtocolPolicy::RedirectToHttps, 443).status().as_u16(), status);
+        for (method, status) in [
+            (Method::GET, 301),
+            (Method::HEAD, 301),
+            (Method::POST, 307),
+            (Method::PUT, 307),
+        ] {
+            assert_eq!(
+                answer(method, ViewerProtocolPolicy::RedirectToHttps, 443)
+                    .status()
+                    .as_u16(),
+                status
+            );
         }
     }
 
     #[test]
     fn the_location_has_the_https_port_unless_it_is_443() {
-        for (port, expected) in
-            [(443, "https://edge.example.com/a?b=c"), (8443, "https://edge.example.com:8443/a?b=c")]
-        {
+        for (port, expected) in [
+            (443, "https://edge.example.com/a?b=c"),
+            (8443, "https://edge.example.com:8443/a?b=c"),
+        ] {
             let response = answer(Method::GET, ViewerProtocolPolicy::RedirectToHttps, port);
-            assert_eq!(response.headers().get(LOCATION).map(HeaderValue::as_bytes), Some(expected.as_bytes()));
+            assert_eq!(
+                response.headers().get(LOCATION).map(HeaderValue::as_bytes),
+                Some(expected.as_bytes())
+            );
         }
     }
 

@@ -19,9 +19,7 @@ use super::authority::authority;
 use super::certificate_headers::{add_certificate_headers, remove_identity_headers};
 use crate::config::Authority;
 use crate::metrics::CoreCounters;
-use crate::proxy::{
-    ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop,
-};
+use crate::proxy::{ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop};
 use crate::snapshot::{Behavior, Distribution, Snapshot};
 use crate::trust::VerifiedClient;
 
@@ -99,8 +97,15 @@ fn now(viewer: &Viewer, response: Response<Body>) -> Responding {
 /// The request's host must be one that this connection's distribution serves: a client admitted to one must not reach
 /// another through it (RFC 9110 §15.5.20).
 fn check_host(viewer: &Viewer, request: &Request<Incoming>) -> Result<(), StatusCode> {
-    let Some(text) = authority(request).map_err(|_| StatusCode::BAD_REQUEST)? else { return Ok(()) };
-    if viewer.known_host.borrow().as_ref().is_some_and(|known| known.as_bytes() == text.as_bytes()) {
+    let Some(text) = authority(request).map_err(|_| StatusCode::BAD_REQUEST)? else {
+        return Ok(());
+    };
+    if viewer
+        .known_host
+        .borrow()
+        .as_ref()
+        .is_some_and(|known| known.as_bytes() == text.as_bytes())
+    {
         return Ok(());
     }
     let host = Authority::parse(text).map_err(|_| StatusCode::BAD_REQUEST)?.host;
@@ -140,12 +145,10 @@ async fn proxy(
 }
 
 /// Makes the viewer's request the origin's.
-fn prepare(
-    viewer: &Viewer,
-    behavior: &Behavior,
-    request: &mut Request<Incoming>,
-) -> Result<(), StatusCode> {
-    let host = authority(request).map_err(|_| StatusCode::BAD_REQUEST)?.map(HeaderValue::from_str);
+fn prepare(viewer: &Viewer, behavior: &Behavior, request: &mut Request<Incoming>) -> Result<(), StatusCode> {
+    let host = authority(request)
+        .map_err(|_| StatusCode::BAD_REQUEST)?
+        .map(HeaderValue::from_str);
     let host = host.transpose().map_err(|_| StatusCode::BAD_REQUEST)?;
     let version = request.version();
     *request.uri_mut() = origin_form(request.uri());
@@ -168,12 +171,19 @@ fn prepare(
 }
 
 fn origin_form(uri: &Uri) -> Uri {
-    let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let path = uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
     Uri::from(path)
 }
 
 fn append_via(headers: &mut HeaderMap, version: Version) {
-    let via = if version == Version::HTTP_2 { "2.0 bothways" } else { "1.1 bothways" };
+    let via = if version == Version::HTTP_2 {
+        "2.0 bothways"
+    } else {
+        "1.1 bothways"
+    };
     headers.append(VIA, HeaderValue::from_static(via));
 }
 
@@ -197,8 +207,12 @@ fn failure(status: StatusCode, in_flight: InFlight) -> Response<Body> {
     };
     let mut response = Response::new(Body::memory(Bytes::from_static(text.as_bytes()), Some(in_flight)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
     response
 }
 

@@ -17,7 +17,10 @@ pub enum RequestBody {
     /// Nothing; the only body that can be sent twice.
     Empty,
     /// The viewer's body as it comes in. `moved_at` follows it, so that a slow upload is not taken for a slow origin.
-    Viewer { incoming: Incoming, moved_at: Rc<Cell<Instant>> },
+    Viewer {
+        incoming: Incoming,
+        moved_at: Rc<Cell<Instant>>,
+    },
 }
 
 impl Body for RequestBody {
@@ -64,20 +67,32 @@ pub struct ResponseBody<T> {
 
 enum Source {
     Memory(Bytes),
-    Origin { incoming: Incoming, lease: Option<Lease> },
+    Origin {
+        incoming: Incoming,
+        lease: Option<Lease>,
+    },
 }
 
 impl<T> ResponseBody<T> {
     /// A body that is there already.
     pub fn memory(bytes: Bytes, in_flight: T) -> Self {
-        Self { source: Source::Memory(bytes), _in_flight: in_flight }
+        Self {
+            source: Source::Memory(bytes),
+            _in_flight: in_flight,
+        }
     }
 
     /// The origin's body; `lease` gives the connection back to the pool once it was read to its end.
     pub fn origin(incoming: Incoming, lease: Lease, in_flight: T) -> Self {
-        let mut source = Source::Origin { incoming, lease: Some(lease) };
+        let mut source = Source::Origin {
+            incoming,
+            lease: Some(lease),
+        };
         source.release_at_end();
-        Self { source, _in_flight: in_flight }
+        Self {
+            source,
+            _in_flight: in_flight,
+        }
     }
 }
 

@@ -55,7 +55,10 @@ pub async fn forward(
     let moved_at = Rc::new(Cell::new(Instant::now()));
     let mut request = request.map(|incoming| match incoming.is_end_stream() {
         true => RequestBody::Empty,
-        false => RequestBody::Viewer { incoming, moved_at: moved_at.clone() },
+        false => RequestBody::Viewer {
+            incoming,
+            moved_at: moved_at.clone(),
+        },
     });
     while let Some(sender) = pool.take(&origin.authority) {
         let again = replay(&request);
@@ -142,8 +145,14 @@ fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 async fn connect(origin: &HttpOrigin) -> io::Result<SendRequest<RequestBody>> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for attempt in 0..origin.connection_attempts as usize {
-        let Some(address) = origin.addresses.get(attempt % origin.addresses.len().max(1)) else { break };
-        let connected = timeout(origin.connection_timeout, Duplex::connect(*address, Rc::default())).await;
+        let Some(address) = origin.addresses.get(attempt % origin.addresses.len().max(1)) else {
+            break;
+        };
+        let connected = timeout(
+            origin.connection_timeout,
+            Duplex::connect(*address, Rc::default()),
+        )
+        .await;
         match connected {
             Ok(Ok(io)) => return start(io).await.map_err(io::Error::other),
             Ok(Err(error)) => last = error,
@@ -160,6 +169,8 @@ async fn start(io: Duplex) -> Result<SendRequest<RequestBody>, hyper::Error> {
         // Whoever waits for a response on this connection gets the error; there is nobody else to tell.
         let _told_to_the_waiting_request = connection.await;
     };
-    spawn_guarded(driver, |message| tracing::error!(message, "an origin connection panicked"));
+    spawn_guarded(driver, |message| {
+        tracing::error!(message, "an origin connection panicked")
+    });
     Ok(sender)
 }

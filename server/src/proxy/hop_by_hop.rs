@@ -17,8 +17,14 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn connection_tokens(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).filter_map(|token| token.trim().parse().ok()).collect()
+    let values = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| token.trim().parse().ok())
+        .collect()
 }
 
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -39,9 +45,12 @@ mod tests {
     #[test]
     fn what_connection_names_goes_with_it() {
         let mut headers = HeaderMap::new();
-        for (name, value) in
-            [("connection", "close, X-Secret"), ("x-secret", "1"), ("te", "trailers"), ("x-kept", "2")]
-        {
+        for (name, value) in [
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("te", "trailers"),
+            ("x-kept", "2"),
+        ] {
             headers.insert(HeaderName::from_static(name), value.parse().expect("a value"));
         }
         remove_hop_by_hop(&mut headers);
@@ -52,7 +61,10 @@ mod tests {
     #[test]
     fn a_nonsense_connection_header_removes_itself_alone() {
         let mut headers = HeaderMap::new();
-        headers.insert(CONNECTION, ", ,\u{1}?".replace('\u{1}', " ").parse().expect("a value"));
+        headers.insert(
+            CONNECTION,
+            ", ,\u{1}?".replace('\u{1}', " ").parse().expect("a value"),
+        );
         headers.insert("x-kept", "1".parse().expect("a value"));
         remove_hop_by_hop(&mut headers);
         assert_eq!(headers.len(), 1);

@@ -30,7 +30,9 @@ impl OriginPool {
         let mut idle = self.idle.borrow_mut();
         let connections = idle.get_mut(authority)?;
         connections.retain(|connection| !connection.sender.is_closed());
-        let ready = connections.iter().rposition(|connection| connection.sender.is_ready())?;
+        let ready = connections
+            .iter()
+            .rposition(|connection| connection.sender.is_ready())?;
         Some(connections.swap_remove(ready).sender)
     }
 
@@ -63,7 +65,10 @@ pub struct Lease {
 impl Lease {
     pub(super) fn release(self) {
         if !self.sender.is_closed() {
-            let idle = Idle { sender: self.sender, expires_at: Instant::now() + self.keepalive };
+            let idle = Idle {
+                sender: self.sender,
+                expires_at: Instant::now() + self.keepalive,
+            };
             self.pool.put(self.authority, idle);
         }
     }

@@ -82,12 +82,18 @@ impl CoreRuntime {
         if choice == DriverChoice::Auto {
             for driver in Driver::RINGS {
                 if let Ok(ring) = ring_runtime(driver) {
-                    return Ok(Self { inner: Inner::Ring(ring), driver });
+                    return Ok(Self {
+                        inner: Inner::Ring(ring),
+                        driver,
+                    });
                 }
             }
         }
         let epoll = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
-        Ok(Self { inner: Inner::Epoll(epoll), driver: Driver::Epoll })
+        Ok(Self {
+            inner: Inner::Epoll(epoll),
+            driver: Driver::Epoll,
+        })
     }
 
     /// What this core got.

@@ -15,7 +15,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::io::{
+    AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
+};
 use monoio::net::TcpStream;
 
 use super::tcp::Stream;
@@ -135,7 +137,9 @@ impl Duplex {
             return Poll::Ready(Ok(()));
         }
         let next = std::mem::replace(&mut self.unsent, std::mem::take(&mut self.spare));
-        self.stats.bytes_out.set(self.stats.bytes_out.get() + next.len() as u64);
+        self.stats
+            .bytes_out
+            .set(self.stats.bytes_out.get() + next.len() as u64);
         self.writer.submit(next);
         match self.poll_sent(cx) {
             Poll::Ready(result) => Poll::Ready(result),
@@ -234,7 +238,11 @@ struct Direction {
 impl Direction {
     fn new<F: Future<Output = ()> + 'static>(pump: impl FnOnce(Rc<Slot>) -> F) -> Self {
         let slot = Rc::new(Slot::default());
-        Self { pump: Box::pin(pump(slot.clone())), slot, busy: false }
+        Self {
+            pump: Box::pin(pump(slot.clone())),
+            slot,
+            busy: false,
+        }
     }
 
     fn submit(&mut self, buffer: Vec<u8>) {

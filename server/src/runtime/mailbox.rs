@@ -23,7 +23,9 @@ pub fn mailbox<T>() -> (MailboxSender<T>, Mailbox<T>) {
 impl<T> MailboxSender<T> {
     /// Puts `message` into the mailbox, or gives it back when the core has ended.
     pub fn send(&self, message: T) -> Result<(), T> {
-        self.0.unbounded_send(message).map_err(futures_channel::mpsc::TrySendError::into_inner)
+        self.0
+            .unbounded_send(message)
+            .map_err(futures_channel::mpsc::TrySendError::into_inner)
     }
 }
 

@@ -10,10 +10,12 @@ use std::task::{Context, Poll, Waker};
 pub fn spawn_guarded(future: impl Future<Output = ()> + 'static, on_panic: impl FnOnce(&str) + 'static) {
     monoio::spawn(async move {
         let mut future = pin!(future);
-        let guarded = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(payload) => Poll::Ready(Err(payload)),
-        });
+        let guarded = poll_fn(
+            |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                Ok(poll) => poll.map(Ok),
+                Err(payload) => Poll::Ready(Err(payload)),
+            },
+        );
         if let Err(payload) = guarded.await {
             on_panic(panic_message(payload.as_ref()));
         }
@@ -22,7 +24,8 @@ pub fn spawn_guarded(future: impl Future<Output = ()> + 'static, on_panic: impl 
 
 fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic without a message")
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("panic without a message")
 }
 
 /// What a core may tell a connection; a later kind never gives way to an earlier one.

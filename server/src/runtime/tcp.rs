@@ -40,7 +40,12 @@ impl Listener {
     pub fn adopt(listener: StdListener) -> io::Result<Self> {
         let queue = listener.try_clone()?;
         queue.set_nonblocking(monoio::utils::is_legacy())?;
-        Ok(Self { listener: TcpListener::from_std(listener)?, queue, canceller: RefCell::default(), stopped: Cell::new(false) })
+        Ok(Self {
+            listener: TcpListener::from_std(listener)?,
+            queue,
+            canceller: RefCell::default(),
+            stopped: Cell::new(false),
+        })
     }
 
     /// The next connection, or `None` after [`Listener::stop`].
@@ -72,7 +77,9 @@ impl Listener {
             match self.queue.accept() {
                 Ok((stream, peer)) => {
                     stream.set_nonblocking(monoio::utils::is_legacy()).ok()?;
-                    return TcpStream::from_std(stream).ok().map(|stream| (Stream(stream), peer));
+                    return TcpStream::from_std(stream)
+                        .ok()
+                        .map(|stream| (Stream(stream), peer));
                 }
                 Err(error) if died_in_queue(&error) => {}
                 Err(_) => return None,
@@ -92,5 +99,8 @@ pub async fn connect(address: SocketAddr) -> io::Result<Stream> {
 }
 
 fn died_in_queue(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+    )
 }

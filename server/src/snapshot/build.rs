@@ -10,8 +10,8 @@ use http::HeaderMap;
 use super::files;
 use super::{Behavior, Distribution, Snapshot};
 use crate::config::{
-    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OriginTarget, OutOfDateCrl,
-    TlsVersion, TrustStoreConfig,
+    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OriginTarget,
+    OutOfDateCrl, TlsVersion, TrustStoreConfig,
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
@@ -29,9 +29,17 @@ pub struct Built {
 /// # Errors
 /// The first file, key or name that cannot be used, with the key that named it.
 pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Result<Built, ConfigError> {
-    let stores = config.trust_stores.iter().map(|store| Store::load(config, store)).collect::<Result<Vec<_>, _>>()?;
+    let stores = config
+        .trust_stores
+        .iter()
+        .map(|store| Store::load(config, store))
+        .collect::<Result<Vec<_>, _>>()?;
     let load = |distribution| load_distribution(config, distribution, &stores, vault).map(Arc::new);
-    let distributions = config.distributions.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let distributions = config
+        .distributions
+        .iter()
+        .map(load)
+        .collect::<Result<Vec<_>, _>>()?;
     let hosts = config.hosts.map(|&index| distributions.get(index).cloned());
     let entries = |store: &Store| (store.trust.name().to_owned(), store.revocations.len() as u64);
     Ok(Built {
@@ -70,7 +78,12 @@ impl Store {
             OutOfDateCrl::AcceptAndLog => OutOfDate::AcceptAndLog,
         };
         let allow_v1 = store.allow_v1_client_certificates;
-        Ok(Self { trust: Arc::new(trust), revocations, allow_v1, out_of_date })
+        Ok(Self {
+            trust: Arc::new(trust),
+            revocations,
+            allow_v1,
+            out_of_date,
+        })
     }
 }
 
@@ -89,13 +102,26 @@ fn load_distribution(
             MtlsMode::Optional => Mode::Optional,
         };
         let store = stores.get(mtls.trust_store).ok_or_else(|| {
-            source.error(&mtls.key, "the trust store is gone", "name one of [[trust_stores]]")
+            source.error(
+                &mtls.key,
+                "the trust store is gone",
+                "name one of [[trust_stores]]",
+            )
         })?;
         let (trust, revocations) = (store.trust.clone(), store.revocations.clone());
-        Ok(Arc::new(Policy::new(&id, mode, trust, revocations, store.allow_v1, store.out_of_date)))
+        Ok(Arc::new(Policy::new(
+            &id,
+            mode,
+            trust,
+            revocations,
+            store.allow_v1,
+            store.out_of_date,
+        )))
     });
     let policy = policy.transpose()?;
-    let scope = policy.as_ref().map_or_else(|| anonymous_scope(&id), |policy| *policy.digest());
+    let scope = policy
+        .as_ref()
+        .map_or_else(|| anonymous_scope(&id), |policy| *policy.digest());
     let security = distribution.security_policy;
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
@@ -104,9 +130,17 @@ fn load_distribution(
     let tickets = TicketScope::new(vault.clone(), scope, policy.clone());
     let tls = server_config(&tls, &identity, policy.as_ref(), tickets).map_err(|error| {
         let fault = format!("{} cannot be served: {error}", security.as_str());
-        source.error(&distribution.key.child("security_policy"), fault, "choose another policy")
+        source.error(
+            &distribution.key.child("security_policy"),
+            fault,
+            "choose another policy",
+        )
     })?;
-    Ok(Distribution { id, tls: Arc::new(tls), behaviors: load_behaviors(config, distribution)? })
+    Ok(Distribution {
+        id,
+        tls: Arc::new(tls),
+        behaviors: load_behaviors(config, distribution)?,
+    })
 }
 
 /// What the tickets of a distribution without client authentication are bound to.
@@ -122,10 +156,18 @@ fn load_behaviors(
     distribution: &config::Distribution,
 ) -> Result<Vec<Arc<Behavior>>, ConfigError> {
     let load = |origin| load_origin(config, origin).map(Arc::new);
-    let origins = distribution.origins.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let origins = distribution
+        .origins
+        .iter()
+        .map(load)
+        .collect::<Result<Vec<_>, _>>()?;
     let behaviors = distribution.behaviors.iter().map(|behavior| {
         let origin = origins.get(behavior.origin).cloned().ok_or_else(|| {
-            config.source.error(&behavior.key, "the origin is gone", "name one of the distribution's origins")
+            config.source.error(
+                &behavior.key,
+                "the origin is gone",
+                "name one of the distribution's origins",
+            )
         })?;
         Ok(Arc::new(Behavior {
             path_pattern: behavior.path_pattern.clone(),
@@ -142,7 +184,11 @@ fn load_origin(config: &Config, origin: &config::Origin) -> Result<Origin, Confi
         OriginTarget::Http(http) => {
             let addresses = resolve(http).map_err(|error| {
                 let fault = format!("cannot resolve {}: {error}", http.authority());
-                config.source.error(&origin.key.child("url"), fault, "name a host that resolves, or an address")
+                config.source.error(
+                    &origin.key.child("url"),
+                    fault,
+                    "name a host that resolves, or an address",
+                )
             })?;
             Ok(Origin::Http(Arc::new(HttpOrigin {
                 id: origin.id.as_str().into(),
@@ -157,10 +203,16 @@ fn load_origin(config: &Config, origin: &config::Origin) -> Result<Origin, Confi
         OriginTarget::Fixed(fixed) => {
             let body = match &fixed.body {
                 FixedBody::Inline(bytes) => bytes.clone(),
-                FixedBody::File(file) => files::read(&config.source, file, FIXED_BODY_BYTES_MAX).map(Bytes::from)?,
+                FixedBody::File(file) => {
+                    files::read(&config.source, file, FIXED_BODY_BYTES_MAX).map(Bytes::from)?
+                }
             };
             let headers: HeaderMap = fixed.headers.iter().cloned().collect();
-            Ok(Origin::Fixed(FixedResponse { status: fixed.status, headers, body }))
+            Ok(Origin::Fixed(FixedResponse {
+                status: fixed.status,
+                headers,
+                body,
+            }))
         }
     }
 }
@@ -172,7 +224,10 @@ fn resolve(origin: &HttpOriginConfig) -> std::io::Result<Vec<SocketAddr>> {
         None => (origin.host.as_str(), port).to_socket_addrs()?.collect(),
     };
     match addresses.is_empty() {
-        true => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address")),
+        true => Err(std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "the name has no address",
+        )),
         false => Ok(addresses),
     }
 }

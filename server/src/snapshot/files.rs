@@ -20,7 +20,11 @@ pub fn read(source: &Source, file: &FileRef, bytes_max: u64) -> Result<Vec<u8>, 
         }
         Err(error) => {
             let fault = format!("cannot read {path}: {error}");
-            Err(source.error(&file.key, fault, "name a readable file (relative to the configuration file)"))
+            Err(source.error(
+                &file.key,
+                fault,
+                "name a readable file (relative to the configuration file)",
+            ))
         }
     }
 }
@@ -36,12 +40,24 @@ fn read_bounded(file: &FileRef, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Loads the server's own chain and key.
-pub fn identity(source: &Source, certificate: &FileRef, key: &FileRef) -> Result<ServerIdentity, ConfigError> {
+pub fn identity(
+    source: &Source,
+    certificate: &FileRef,
+    key: &FileRef,
+) -> Result<ServerIdentity, ConfigError> {
     let chain = chain(source, certificate)?;
     let private_key = private_key(source, key)?;
     ServerIdentity::new(chain, private_key).map_err(|error| {
-        let fault = format!("{error} ({} with {})", key.path.display(), certificate.path.display());
-        source.error(&key.key, fault, "name the private key that belongs to `certificate`, whose leaf comes first")
+        let fault = format!(
+            "{error} ({} with {})",
+            key.path.display(),
+            certificate.path.display()
+        );
+        source.error(
+            &key.key,
+            fault,
+            "name the private key that belongs to `certificate`, whose leaf comes first",
+        )
     })
 }
 

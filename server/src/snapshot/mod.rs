@@ -42,7 +42,9 @@ pub struct Distribution {
 impl Distribution {
     /// The first behaviour whose pattern matches `path` (without query).
     pub fn behavior_for(&self, path: &str) -> Option<&Arc<Behavior>> {
-        self.behaviors.iter().find(|behavior| behavior.path_pattern.matches(path))
+        self.behaviors
+            .iter()
+            .find(|behavior| behavior.path_pattern.matches(path))
     }
 }
 

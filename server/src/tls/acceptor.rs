@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::server::Acceptor;
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
 
 use super::notes::{HandshakeNotes, with_notes};
@@ -17,13 +17,15 @@ use super::stream::TlsStream;
 use crate::runtime::{Duplex, timeout};
 use crate::trust::VerifiedClient;
 
-/// What the ClientHello said, for the record.
+/// What was learnt of the handshake, for the record; as far as it came.
 #[derive(Clone, Debug, Default)]
-pub struct ClientHelloInfo {
+pub struct HandshakeFacts {
     /// The host name of the `server_name` extension (RFC 6066 §3), as sent.
     pub server_name: Option<Box<str>>,
     /// Whether a whole ClientHello was read.
     pub complete: bool,
+    pub protocol: Option<ProtocolVersion>,
+    pub cipher: Option<CipherSuite>,
 }
 
 /// A finished handshake.
@@ -67,14 +69,14 @@ pub enum HandshakeErrorKind {
 
 /// Accepts one client. `choose` finds the configuration for the ClientHello's name.
 ///
-/// The caller bounds the time; `hello` and `notes` are filled as far as the handshake came, also when it is cut short.
+/// The caller bounds the time; `facts` and `notes` are filled as far as the handshake came, also when it is cut short.
 ///
 /// # Errors
 /// The handshake failed; the alert waits in the error's farewell.
 pub async fn accept(
     mut io: Duplex,
     vault: &SessionVault,
-    hello: &mut ClientHelloInfo,
+    facts: &mut HandshakeFacts,
     notes: &mut HandshakeNotes,
     choose: impl FnOnce(Option<&str>) -> Option<Arc<ServerConfig>>,
 ) -> Result<Accepted, HandshakeError> {
@@ -82,9 +84,9 @@ pub async fn accept(
         Ok(accepted) => accepted,
         Err(kind) => return Err(refused(io, kind)),
     };
-    hello.complete = true;
-    hello.server_name = accepted.client_hello().server_name().map(Box::from);
-    let Some(config) = choose(hello.server_name.as_deref()) else {
+    facts.complete = true;
+    facts.server_name = accepted.client_hello().server_name().map(Box::from);
+    let Some(config) = choose(facts.server_name.as_deref()) else {
         io.outgoing().extend_from_slice(&UNRECOGNIZED_NAME);
         return Err(refused(io, HandshakeErrorKind::UnknownName));
     };
@@ -96,20 +98,29 @@ pub async fn accept(
             return Err(refused(io, HandshakeErrorKind::Tls(error)));
         }
     };
-    if let Err(kind) = handshake(&mut io, &mut connection, notes).await {
+    let finished = handshake(&mut io, &mut connection, notes).await;
+    facts.protocol = connection.protocol_version();
+    facts.cipher = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    if let Err(kind) = finished {
         write_records(&mut connection, &mut io);
         return Err(refused(io, kind));
     }
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let client = settle(vault, notes, resumed);
-    Ok(Accepted { stream: TlsStream::new(connection, io), client, resumed })
+    Ok(Accepted {
+        stream: TlsStream::new(connection, io),
+        client,
+        resumed,
+    })
 }
 
 async fn read_hello(io: &mut Duplex) -> Result<rustls::server::Accepted, HandshakeErrorKind> {
     let mut acceptor = Acceptor::default();
     loop {
         while !io.unread().is_empty() {
-            let taken = acceptor.read_tls(&mut io.unread()).map_err(HandshakeErrorKind::Transport)?;
+            let taken = acceptor
+                .read_tls(&mut io.unread())
+                .map_err(HandshakeErrorKind::Transport)?;
             io.consume(taken);
             match acceptor.accept() {
                 Ok(Some(accepted)) => return Ok(accepted),
@@ -131,12 +142,16 @@ async fn handshake(
 ) -> Result<(), HandshakeErrorKind> {
     loop {
         while !io.unread().is_empty() {
-            let taken = connection.read_tls(&mut io.unread()).map_err(HandshakeErrorKind::Transport)?;
+            let taken = connection
+                .read_tls(&mut io.unread())
+                .map_err(HandshakeErrorKind::Transport)?;
             io.consume(taken);
             with_notes(notes, || connection.process_new_packets()).map_err(HandshakeErrorKind::Tls)?;
         }
         write_records(connection, io);
-        poll_fn(|cx| io.poll_send(cx)).await.map_err(HandshakeErrorKind::Transport)?;
+        poll_fn(|cx| io.poll_send(cx))
+            .await
+            .map_err(HandshakeErrorKind::Transport)?;
         if !connection.is_handshaking() {
             return Ok(());
         }
@@ -156,7 +171,10 @@ async fn fill(io: &mut Duplex) -> Result<(), HandshakeErrorKind> {
 fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Option<VerifiedClient> {
     let owner = match (resumed, notes.redeemed.take()) {
         (true, Some(owner)) => owner,
-        _ => SessionOwner { client: notes.verified.clone(), authenticated_at: UnixTime::now() },
+        _ => SessionOwner {
+            client: notes.verified.clone(),
+            authenticated_at: UnixTime::now(),
+        },
     };
     let client = owner.client.clone();
     if let Some(key) = notes.issued {

@@ -101,7 +101,11 @@ pub fn server_config(
 
 /// aws-lc-rs with the policy's suites. Key exchange in the provider's order: X25519MLKEM768 first, then the rest.
 fn provider(tls: &TlsPolicy) -> Result<CryptoProvider, ServerConfigError> {
-    let suites = tls.cipher_suites.iter().map(|name| cipher_suite(name)).collect::<Result<_, _>>()?;
+    let suites = tls
+        .cipher_suites
+        .iter()
+        .map(|name| cipher_suite(name))
+        .collect::<Result<_, _>>()?;
     Ok(CryptoProvider {
         cipher_suites: suites,
         kx_groups: aws_lc_rs::ALL_KX_GROUPS.to_vec(),
@@ -112,7 +116,10 @@ fn provider(tls: &TlsPolicy) -> Result<CryptoProvider, ServerConfigError> {
 fn cipher_suite(name: &'static str) -> Result<SupportedCipherSuite, ServerConfigError> {
     let known = aws_lc_rs::ALL_CIPHER_SUITES.iter();
     let mut matching = known.filter(|suite| suite.suite().as_str() == Some(name));
-    matching.next().copied().ok_or(ServerConfigError::UnknownCipherSuite(name))
+    matching
+        .next()
+        .copied()
+        .ok_or(ServerConfigError::UnknownCipherSuite(name))
 }
 
 fn versions(tls: &TlsPolicy) -> &'static [&'static SupportedProtocolVersion] {

@@ -61,7 +61,11 @@ pub struct SessionOwner {
 impl SessionVault {
     /// An empty vault.
     pub fn new(per_core_max: usize, lifetime: Duration) -> Self {
-        Self { sessions: Slab::new(), per_core_max, lifetime }
+        Self {
+            sessions: Slab::new(),
+            per_core_max,
+            lifetime,
+        }
     }
 
     /// Says whose session the ticket of slab key `key` carries. Once; without it the ticket is declined.
@@ -135,7 +139,12 @@ impl TicketScope {
     fn issue(&self, plain: &[u8], now: UnixTime) -> Option<Vec<u8>> {
         let mut secret = [0; SECRET_BYTES];
         aws_lc_rs::rand::fill(&mut secret).ok()?;
-        let session = Session { secret, plain: plain.to_vec(), scope: self.scope, owner: OnceLock::new() };
+        let session = Session {
+            secret,
+            plain: plain.to_vec(),
+            scope: self.scope,
+            owner: OnceLock::new(),
+        };
         let key = self.vault.insert(session, now.as_secs())?;
         note(|notes| notes.issued = Some(key));
         let mut ticket = Vec::with_capacity(TICKET_BYTES);
@@ -151,7 +160,12 @@ impl TicketScope {
             return Err(TicketDecline::Policy);
         }
         self.readmit(owner.client.as_ref(), now)?;
-        if now.as_secs() >= owner.authenticated_at.as_secs().saturating_add(self.vault.lifetime.as_secs()) {
+        if now.as_secs()
+            >= owner
+                .authenticated_at
+                .as_secs()
+                .saturating_add(self.vault.lifetime.as_secs())
+        {
             return Err(TicketDecline::Expired);
         }
         note(|notes| {
@@ -163,11 +177,17 @@ impl TicketScope {
 
     fn readmit(&self, client: Option<&VerifiedClient>, now: UnixTime) -> Result<(), TicketDecline> {
         match (&self.policy, client) {
-            (Some(policy), Some(client)) => policy.readmit(client, now).map_err(|rejected| match rejected.kind {
-                RejectedKind::Expired | RejectedKind::NotYetValid => TicketDecline::CertificateExpired,
-                RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
-                _ => TicketDecline::Policy,
-            }),
+            (Some(policy), Some(client)) => {
+                policy
+                    .readmit(client, now)
+                    .map_err(|rejected| match rejected.kind {
+                        RejectedKind::Expired | RejectedKind::NotYetValid => {
+                            TicketDecline::CertificateExpired
+                        }
+                        RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
+                        _ => TicketDecline::Policy,
+                    })
+            }
             (None, Some(_)) => Err(TicketDecline::Policy),
             (_, None) => Ok(()),
         }
@@ -180,7 +200,9 @@ impl ProducesTickets for TicketScope {
     }
 
     fn lifetime(&self) -> u32 {
-        u32::try_from(self.vault.lifetime.as_secs()).unwrap_or(TICKET_LIFETIME_S_MAX).min(TICKET_LIFETIME_S_MAX)
+        u32::try_from(self.vault.lifetime.as_secs())
+            .unwrap_or(TICKET_LIFETIME_S_MAX)
+            .min(TICKET_LIFETIME_S_MAX)
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
@@ -189,7 +211,9 @@ impl ProducesTickets for TicketScope {
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let redeemed = self.redeem(ticket, UnixTime::now());
-        redeemed.map_err(|reason| note(|notes| notes.declined.push(reason))).ok()
+        redeemed
+            .map_err(|reason| note(|notes| notes.declined.push(reason)))
+            .ok()
     }
 }
 
@@ -218,7 +242,13 @@ mod tests {
     fn bound_ticket(scope: &TicketScope) -> Vec<u8> {
         let ticket = scope.issue(b"session", at(0)).expect("a ticket");
         let key = note(|notes| notes.issued.take()).expect("its key");
-        scope.vault.bind(key, SessionOwner { client: None, authenticated_at: at(0) });
+        scope.vault.bind(
+            key,
+            SessionOwner {
+                client: None,
+                authenticated_at: at(0),
+            },
+        );
         ticket
     }
 
@@ -249,7 +279,10 @@ mod tests {
     fn a_ticket_of_another_scope_is_declined() {
         let vault = vault(8);
         let ticket = bound_ticket(&scope_of(&vault, 1));
-        assert_eq!(scope_of(&vault, 2).redeem(&ticket, at(1)), Err(TicketDecline::Policy));
+        assert_eq!(
+            scope_of(&vault, 2).redeem(&ticket, at(1)),
+            Err(TicketDecline::Policy)
+        );
     }
 
     #[test]
@@ -268,7 +301,10 @@ mod tests {
     fn the_oldest_ticket_is_forgotten_at_the_cap() {
         let scope = scope_of(&vault(2), 1);
         let tickets: Vec<_> = (0..3).map(|_| bound_ticket(&scope)).collect();
-        let redeemed: Vec<_> = tickets.iter().map(|ticket| scope.redeem(ticket, at(1)).is_ok()).collect();
+        let redeemed: Vec<_> = tickets
+            .iter()
+            .map(|ticket| scope.redeem(ticket, at(1)).is_ok())
+            .collect();
         assert_eq!(redeemed, [false, true, true]);
     }
 

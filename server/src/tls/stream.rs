@@ -63,7 +63,11 @@ impl TlsStream {
             write_records(&mut self.connection, &mut self.io);
             let _surfaces_on_the_next_write = self.io.poll_send(cx)?;
         }
-        Poll::Ready(processed.map(drop).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
+        Poll::Ready(
+            processed
+                .map(drop)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+        )
     }
 
     fn poll_write_with(
@@ -100,7 +104,8 @@ impl Read for TlsStream {
 impl HyperWrite for TlsStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
-        self.get_mut().poll_write_with(cx, |connection| connection.writer().write(bytes))
+        self.get_mut()
+            .poll_write_with(cx, |connection| connection.writer().write(bytes))
     }
 
     fn poll_write_vectored(
@@ -108,7 +113,8 @@ impl HyperWrite for TlsStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_with(cx, |connection| connection.writer().write_vectored(slices))
+        self.get_mut()
+            .poll_write_with(cx, |connection| connection.writer().write_vectored(slices))
     }
 
     fn is_write_vectored(&self) -> bool {

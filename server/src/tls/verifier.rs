@@ -28,7 +28,10 @@ pub struct ClientVerifier {
 impl ClientVerifier {
     /// A verifier of `policy` with the signature algorithms of `provider`.
     pub fn new(policy: Arc<Policy>, provider: &CryptoProvider) -> Self {
-        Self { policy, algorithms: provider.signature_verification_algorithms }
+        Self {
+            policy,
+            algorithms: provider.signature_verification_algorithms,
+        }
     }
 }
 
@@ -104,9 +107,16 @@ fn verify_tls12_with_key(
 ) -> Result<HandshakeSignatureValid, Error> {
     let bad = || Error::InvalidCertificate(CertificateError::BadSignature);
     let entity = RawPublicKeyEntity::try_from(key).map_err(|_| bad())?;
-    let candidates = algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+    let candidates = algorithms
+        .mapping
+        .iter()
+        .filter(|(scheme, _)| *scheme == signed.scheme);
     let mut candidates = candidates.flat_map(|(_, algorithms)| algorithms.iter());
-    match candidates.any(|algorithm| entity.verify_signature(*algorithm, message, signed.signature()).is_ok()) {
+    match candidates.any(|algorithm| {
+        entity
+            .verify_signature(*algorithm, message, signed.signature())
+            .is_ok()
+    }) {
         true => Ok(HandshakeSignatureValid::assertion()),
         false => Err(bad()),
     }

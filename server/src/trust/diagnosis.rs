@@ -184,16 +184,16 @@ impl Case<'_> {
         let others = intermediates
             .iter()
             .map(|i| (Role::Intermediate.name(&i.display_subject()), i));
-        let found = std::iter::once(leaf).chain(others).find_map(|(who, certificate)| {
-            match certificate.extended_key_usage() {
+        let found = std::iter::once(leaf)
+            .chain(others)
+            .find_map(|(who, certificate)| match certificate.extended_key_usage() {
                 Ok(Some(usage)) if !usage.client_auth => Some(format!(
                     "the extended key usage of {who} is {} only; clientAuth is needed",
                     purposes(&usage)
                 )),
                 Err(_) => Some(format!("the extended key usage of {who} is malformed")),
                 Ok(_) => None,
-            }
-        });
+            });
         let reason = found.unwrap_or_else(|| "clientAuth is not among the extended key usages".to_owned());
         Refusal::new(RejectedKind::IntentInvalid, reason)
     }
@@ -216,9 +216,10 @@ impl Case<'_> {
 
     fn old_intermediate(&self, intermediates: &[Certificate<'_>]) -> Refusal {
         let old = intermediates.iter().find(|i| i.version() != Version::V3);
-        let who = old.map_or_else(|| "an intermediate".to_owned(), |found| {
-            Role::Intermediate.name(&found.display_subject())
-        });
+        let who = old.map_or_else(
+            || "an intermediate".to_owned(),
+            |found| Role::Intermediate.name(&found.display_subject()),
+        );
         let reason = format!("{who} is not X.509 version 3, as every CA must be");
         Refusal::new(RejectedKind::TypeUnsupported, reason)
     }
@@ -250,8 +251,15 @@ fn purposes(usage: &ExtendedKeyUsage<'_>) -> String {
         (usage.time_stamping, "timeStamping"),
         (usage.ocsp_signing, "OCSPSigning"),
     ];
-    let known = known.iter().filter(|(present, _)| *present).map(|(_, name)| (*name).to_owned());
+    let known = known
+        .iter()
+        .filter(|(present, _)| *present)
+        .map(|(_, name)| (*name).to_owned());
     let other = usage.other.iter().map(|oid| oid.to_id_string());
     let all: Vec<_> = known.chain(other).collect();
-    if all.is_empty() { "empty".to_owned() } else { all.join(", ") }
+    if all.is_empty() {
+        "empty".to_owned()
+    } else {
+        all.join(", ")
+    }
 }

@@ -15,11 +15,7 @@ use super::time::seconds;
 use super::verdict::{Link, Refusal, RejectedKind, Role};
 
 /// The links of the accepted path, leaf first, anchor last.
-pub(super) fn build(
-    leaf: &CertificateDer<'_>,
-    case: &Case<'_>,
-    now: UnixTime,
-) -> Result<Vec<Link>, Refusal> {
+pub(super) fn build(leaf: &CertificateDer<'_>, case: &Case<'_>, now: UnixTime) -> Result<Vec<Link>, Refusal> {
     let end_entity = EndEntityCert::try_from(leaf).map_err(|error| diagnosis::of_leaf(&error))?;
     let path = end_entity
         .verify_for_usage(
@@ -35,11 +31,7 @@ pub(super) fn build(
     links(case.leaf, &path, case.store)
 }
 
-fn check_candidate(
-    path: &VerifiedPath<'_>,
-    store: &TrustStore,
-    now: UnixTime,
-) -> Result<(), Error> {
+fn check_candidate(path: &VerifiedPath<'_>, store: &TrustStore, now: UnixTime) -> Result<(), Error> {
     if path.intermediate_certificates().count() + LEAF_AND_ANCHOR > CHAIN_DEPTH_MAX {
         return Err(Error::MaximumPathDepthExceeded);
     }
@@ -47,10 +39,7 @@ fn check_candidate(
     let validity = anchor.validity;
     if seconds(now) > validity.not_after {
         let not_after = diagnosis::unix_time(validity.not_after);
-        return Err(Error::CertExpired {
-            time: now,
-            not_after,
-        });
+        return Err(Error::CertExpired { time: now, not_after });
     }
     if seconds(now) < validity.not_before {
         let not_before = diagnosis::unix_time(validity.not_before);
@@ -62,11 +51,7 @@ fn check_candidate(
     Ok(())
 }
 
-fn links(
-    leaf: &Certificate<'_>,
-    path: &VerifiedPath<'_>,
-    store: &TrustStore,
-) -> Result<Vec<Link>, Refusal> {
+fn links(leaf: &Certificate<'_>, path: &VerifiedPath<'_>, store: &TrustStore) -> Result<Vec<Link>, Refusal> {
     let unreadable = || Refusal::new(RejectedKind::Invalid, "an intermediate cannot be read");
     let mut links = Vec::with_capacity(CHAIN_DEPTH_MAX);
     links.push(Link::of(Role::Leaf, leaf));

@@ -29,10 +29,9 @@ pub enum PemError {
 impl fmt::Display for PemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StrayText { line } => write!(
-                f,
-                "line {line} is neither part of a PEM block nor a comment (#)"
-            ),
+            Self::StrayText { line } => {
+                write!(f, "line {line} is neither part of a PEM block nor a comment (#)")
+            }
             Self::Unterminated { begin_line } => write!(
                 f,
                 "the block that begins on line {begin_line} has no matching END line"

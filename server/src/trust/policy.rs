@@ -102,12 +102,18 @@ impl Policy {
         let links = check_sizes(leaf, intermediates)
             .and_then(|()| certificate.as_ref().ok_or_else(unreadable))
             .and_then(|certificate| self.chain(leaf, certificate, intermediates, now));
-        let is_v1 = certificate.as_ref().is_some_and(|certificate| certificate.version() == Version::V1);
+        let is_v1 = certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.version() == Version::V1);
         let standing = links.and_then(|links| Ok((self.standing(&links, now)?, links)));
         match (standing, facts) {
-            (Ok((out_of_date_crl, links)), Some(facts)) => {
-                Ok(VerifiedClient::new(facts, links, self.digest, out_of_date_crl, is_v1))
-            }
+            (Ok((out_of_date_crl, links)), Some(facts)) => Ok(VerifiedClient::new(
+                facts,
+                links,
+                self.digest,
+                out_of_date_crl,
+                is_v1,
+            )),
             (Ok(_), None) => Err(unreadable().with_facts(None)),
             (Err(refusal), facts) => Err(refusal.with_facts(facts)),
         }
@@ -195,19 +201,19 @@ impl Policy {
 }
 
 /// Before anything is parsed or compared: ten certificates of 16 KiB are the most that is looked at.
-fn check_sizes(
-    leaf: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-) -> Result<(), Refusal> {
+fn check_sizes(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Refusal> {
     let presented = intermediates.len() + 1;
     if presented > PRESENTED_MAX {
-        let reason = format!("{presented} certificates were presented; at most {PRESENTED_MAX} are looked at");
+        let reason =
+            format!("{presented} certificates were presented; at most {PRESENTED_MAX} are looked at");
         return Err(Refusal::new(RejectedKind::MaxChainDepthExceeded, reason));
     }
     for der in std::iter::once(leaf).chain(intermediates) {
         let bytes = der.len();
         if bytes > CERTIFICATE_BYTES_MAX {
-            let reason = format!("a presented certificate has {bytes} bytes; at most {CERTIFICATE_BYTES_MAX} are allowed");
+            let reason = format!(
+                "a presented certificate has {bytes} bytes; at most {CERTIFICATE_BYTES_MAX} are allowed"
+            );
             return Err(Refusal::new(RejectedKind::MaxSizeExceeded, reason));
         }
     }
@@ -220,7 +226,9 @@ fn check_key(certificate: &Certificate<'_>) -> Result<(), Refusal> {
     if key.is_accepted_for_client() {
         return Ok(());
     }
-    let reason = format!("the key of the client certificate is {key}, which is not accepted; use RSA from 2048 bits or ECDSA P-256 or P-384");
+    let reason = format!(
+        "the key of the client certificate is {key}, which is not accepted; use RSA from 2048 bits or ECDSA P-256 or P-384"
+    );
     Err(Refusal::new(RejectedKind::TypeUnsupported, reason))
 }
 
@@ -230,7 +238,9 @@ fn check_key_usage(certificate: &Certificate<'_>) -> Result<(), Refusal> {
         Ok(None) => Ok(()),
         Ok(Some(usage)) if usage.digital_signature() => Ok(()),
         Ok(Some(usage)) => {
-            let reason = format!("the key usage of the client certificate is {usage} only; Digital Signature is needed");
+            let reason = format!(
+                "the key usage of the client certificate is {usage} only; Digital Signature is needed"
+            );
             Err(Refusal::new(RejectedKind::IntentInvalid, reason))
         }
         Err(_) => Err(Refusal::new(

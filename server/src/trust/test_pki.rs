@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -27,7 +26,9 @@ pub(crate) struct Draft(pub(crate) CertificateParams);
 pub(crate) fn leaf(name: &str) -> Draft {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, "Example");
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "Example");
     params.distinguished_name.push(DnType::CommonName, name);
     Draft(params).valid((2025, 1, 1), (2030, 1, 1))
 }
@@ -122,8 +123,15 @@ impl Ca {
 pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     use base64::Engine;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|l| std::str::from_utf8(l).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|l| std::str::from_utf8(l).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 pub(crate) fn bundle(cas: &[&Ca]) -> String {
@@ -150,7 +158,14 @@ pub(crate) fn policy_with(
     out_of_date: OutOfDate,
 ) -> Policy {
     let revocations = Arc::new(revocations);
-    Policy::new("E1", Mode::Required, Arc::clone(store), revocations, allow_v1, out_of_date)
+    Policy::new(
+        "E1",
+        Mode::Required,
+        Arc::clone(store),
+        revocations,
+        allow_v1,
+        out_of_date,
+    )
 }
 
 /// A key usage list, for [`Draft::with`].

@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::registry::{Entry, Phase};
 use crate::logs::ConnectionRecord;
 use crate::metrics::{FailureCode, HandshakeKind};
-use crate::tls::{Accepted, ClientHelloInfo, HandshakeNotes};
+use crate::tls::{Accepted, HandshakeFacts, HandshakeNotes};
 
 /// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
 pub struct Attempt {
@@ -24,10 +24,20 @@ impl Attempt {
     /// Begins with a failure on the record, so that what never gets to say how it ended is not taken for a success.
     pub fn begin(core: Rc<Core>, peer: SocketAddr, server_ip: IpAddr) -> Self {
         let cut = "the connection was cut by the server before its handshake was over";
-        let record = record(&core, peer, server_ip, Outcome::failed(FailureCode::Internal, cut));
+        let record = record(
+            &core,
+            peer,
+            server_ip,
+            Outcome::failed(FailureCode::Internal, cut),
+        );
         let entry = core.registry.enter(Phase::Handshake);
         core.counters.connections_open.increment();
-        Self { core, entry, record: Some(record), started: Instant::now() }
+        Self {
+            core,
+            entry,
+            record: Some(record),
+            started: Instant::now(),
+        }
     }
 
     /// The connection's place among its core's.
@@ -36,35 +46,43 @@ impl Attempt {
     }
 
     /// Notes a failure.
-    pub fn fail(&mut self, outcome: Outcome, hello: ClientHelloInfo, notes: HandshakeNotes) {
+    pub fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: HandshakeNotes) {
+        self.note(outcome, facts);
         if let Some(record) = &mut self.record {
-            record.tls_sni = hello.server_name;
             record.leaf = match (notes.rejected, notes.verified) {
                 (Some(rejected), _) => rejected.facts,
                 (None, verified) => verified.map(|client| client.facts().clone()),
             };
-            record.status = outcome.status;
-            record.reason = outcome.reason;
         }
     }
 
     /// Notes a handshake that succeeded.
-    pub fn succeed(&mut self, accepted: &Accepted, hello: ClientHelloInfo) {
-        let duration = self.started.elapsed();
-        let kind = if accepted.resumed { HandshakeKind::Resumed } else { HandshakeKind::Full };
+    pub fn succeed(&mut self, accepted: &Accepted, facts: HandshakeFacts) {
+        self.note(Outcome::success(), facts);
+        let kind = if accepted.resumed {
+            HandshakeKind::Resumed
+        } else {
+            HandshakeKind::Full
+        };
         self.core.counters.handshakes.of(kind).add(1);
-        self.core.counters.handshake_duration.record(duration);
+        self.core
+            .counters
+            .handshake_duration
+            .record(self.started.elapsed());
         if let Some(record) = &mut self.record {
-            let tls = accepted.stream.connection();
-            record.tls_protocol = tls.protocol_version().and_then(protocol_name);
-            record.tls_cipher = tls.negotiated_cipher_suite().and_then(|suite| cipher_name(suite.suite()));
-            record.tls_handshake_duration = Some(duration);
-            record.tls_sni = hello.server_name;
             record.leaf = accepted.client.as_ref().map(|client| client.facts().clone());
             record.resumed = accepted.resumed;
-            let outcome = Outcome::success();
+        }
+    }
+
+    fn note(&mut self, outcome: Outcome, facts: HandshakeFacts) {
+        if let Some(record) = &mut self.record {
             record.status = outcome.status;
             record.reason = outcome.reason;
+            record.tls_handshake_duration = facts.complete.then(|| self.started.elapsed());
+            record.tls_protocol = facts.protocol.and_then(protocol_name);
+            record.tls_cipher = facts.cipher.and_then(cipher_name);
+            record.tls_sni = facts.server_name;
         }
     }
 
@@ -94,7 +112,13 @@ pub fn record(core: &Core, client: SocketAddr, server_ip: IpAddr, outcome: Outco
     let id = core.ids.borrow_mut().next();
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let timestamp_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    let mut record = Box::new(ConnectionRecord::new(timestamp_ms, id, outcome.status, client, server_ip));
+    let mut record = Box::new(ConnectionRecord::new(
+        timestamp_ms,
+        id,
+        outcome.status,
+        client,
+        server_ip,
+    ));
     record.reason = outcome.reason;
     record
 }

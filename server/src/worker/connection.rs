@@ -21,20 +21,20 @@ use crate::http::{Viewer, respond};
 use crate::limits::Limits;
 use crate::runtime::{Duplex, SignalKind, Stream, spawn_guarded, timeout};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{self, Accepted, ClientHelloInfo, HandshakeNotes};
+use crate::tls::{self, Accepted, HandshakeFacts, HandshakeNotes};
 
 /// Serves one client from accept to close.
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
     let snapshot = core.snapshot();
     let open = attempt.entry().open().clone();
-    let mut hello = ClientHelloInfo::default();
+    let mut facts = HandshakeFacts::default();
     let mut notes = HandshakeNotes::default();
     let mut chosen: Option<Arc<Distribution>> = None;
 
     let handshake = {
         let _counted = Handshake::begin(&core);
         let io = Duplex::new(stream, open.stats.clone());
-        let accepting = tls::accept(io, &core.shared.vault, &mut hello, &mut notes, |name| {
+        let accepting = tls::accept(io, &core.shared.vault, &mut facts, &mut notes, |name| {
             chosen = choose(&snapshot, name);
             chosen.as_ref().map(|distribution| distribution.tls.clone())
         });
@@ -47,18 +47,18 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
     }
     match (handshake, chosen) {
         (Ok(Ok(accepted)), Some(distribution)) => {
-            attempt.succeed(&accepted, hello);
+            attempt.succeed(&accepted, facts);
             open.activity.settle();
             serve_http(&core, &open, snapshot, distribution, accepted, peer).await;
         }
         (Ok(Err(error)), _) => {
-            let outcome = Outcome::of_handshake(&error.kind, &hello, &notes);
-            attempt.fail(outcome, hello, notes);
+            let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
+            attempt.fail(outcome, facts, notes);
             if let Some(farewell) = error.farewell {
                 farewell.say().await;
             }
         }
-        (Err(_elapsed), _) => attempt.fail(Outcome::timed_out(&hello), hello, notes),
+        (Err(_elapsed), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
         (Ok(Ok(_)), None) => unreachable_without_distribution(),
     }
 }
@@ -111,7 +111,9 @@ async fn serve_http(
     peer: SocketAddr,
 ) {
     let http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
-    let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else { return };
+    let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
+        return;
+    };
     let viewer = Rc::new(Viewer {
         edge: core.edge.clone(),
         snapshot,
@@ -137,7 +139,10 @@ async fn serve_http(
 /// HTTP/1.1 as every listener speaks it. Time limits are the tick's, not hyper's: a timer for each request costs.
 pub fn http1_settings(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.half_close(false).pipeline_flush(true).max_buf_size(limits.header_bytes_max.max(HTTP1_BUFFER_MIN));
+    builder
+        .half_close(false)
+        .pipeline_flush(true)
+        .max_buf_size(limits.header_bytes_max.max(HTTP1_BUFFER_MIN));
     builder
 }
 
@@ -194,7 +199,11 @@ fn may_drain(open: &Open) -> bool {
 }
 
 fn poll_signal(open: &Open, draining: bool, cx: &mut Context<'_>) -> SignalKind {
-    let seen = if draining { SignalKind::Drain } else { SignalKind::None };
+    let seen = if draining {
+        SignalKind::Drain
+    } else {
+        SignalKind::None
+    };
     match open.signal.poll_above(seen, cx) {
         Poll::Ready(kind) => kind,
         Poll::Pending => seen,
@@ -207,7 +216,9 @@ pub struct CoreExecutor;
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for CoreExecutor {
     fn execute(&self, stream: F) {
-        spawn_guarded(stream, |message| tracing::error!(message, "a stream panicked; its connection goes on"));
+        spawn_guarded(stream, |message| {
+            tracing::error!(message, "a stream panicked; its connection goes on")
+        });
     }
 }
 

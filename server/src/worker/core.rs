@@ -77,7 +77,15 @@ pub struct Core {
 /// # Errors
 /// The core could not be set up; nothing was accepted.
 pub fn run(setup: CoreSetup, started: impl FnOnce(Driver)) -> io::Result<()> {
-    let CoreSetup { index, cpu, driver, shared, counters, listeners, mailbox } = setup;
+    let CoreSetup {
+        index,
+        cpu,
+        driver,
+        shared,
+        counters,
+        listeners,
+        mailbox,
+    } = setup;
     let mut runtime = CoreRuntime::build(cpu, driver)?;
     let driver = runtime.driver();
     runtime.block_on(async move {
@@ -94,7 +102,10 @@ impl Core {
     fn new(shared: Shared, counters: Arc<CoreCounters>) -> Self {
         Self {
             snapshot: RefCell::new(Cache::new(shared.snapshot.clone())),
-            edge: Rc::new(Edge { pool: Rc::default(), counters: counters.clone() }),
+            edge: Rc::new(Edge {
+                pool: Rc::default(),
+                counters: counters.clone(),
+            }),
             registry: Rc::default(),
             ids: RefCell::default(),
             handshakes: Cell::new(0),
@@ -116,24 +127,44 @@ impl Core {
 
     fn listen(self: &Rc<Self>, setups: Vec<ListenerSetup>) -> io::Result<Vec<Rc<Listener>>> {
         let mut listeners = Vec::with_capacity(setups.len());
-        for ListenerSetup { socket, address, protocol, https_port } in setups {
+        for ListenerSetup {
+            socket,
+            address,
+            protocol,
+            https_port,
+        } in setups
+        {
             let listener = Rc::new(Listener::adopt(socket)?);
-            let entrance = Entrance { address, protocol, https_port };
+            let entrance = Entrance {
+                address,
+                protocol,
+                https_port,
+            };
             let accepting = accept(self.clone(), listener.clone(), entrance, self.registry.hold());
-            spawn_guarded(accepting, |message| tracing::error!(message, "an accept loop panicked"));
+            spawn_guarded(accepting, |message| {
+                tracing::error!(message, "an accept loop panicked")
+            });
             listeners.push(listener);
         }
         Ok(listeners)
     }
 
     async fn live(self: &Rc<Self>, listeners: &[Rc<Listener>], mut mailbox: Mailbox<CoreMessage>) {
-        spawn_guarded(tick::tick(self.clone()), |message| tracing::error!(message, "the tick panicked"));
+        spawn_guarded(tick::tick(self.clone()), |message| {
+            tracing::error!(message, "the tick panicked")
+        });
         // Every sender gone means that control is gone: drain as well.
         let _drain_either_way = mailbox.receive().await;
         listeners.iter().for_each(|listener| listener.stop());
         self.registry.drain();
-        if timeout(self.shared.limits.drain_timeout, self.registry.drained()).await.is_err() {
-            tracing::warn!(open = self.registry.len(), "drain_timeout_ms is over: closing what is open");
+        if timeout(self.shared.limits.drain_timeout, self.registry.drained())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                open = self.registry.len(),
+                "drain_timeout_ms is over: closing what is open"
+            );
             self.registry.close();
             let _ended_or_abandoned = timeout(CLOSE_TIME, self.registry.drained()).await;
         }
@@ -167,7 +198,14 @@ impl Core {
         });
     }
 
-    fn shed(&self, stream: &Stream, peer: SocketAddr, entrance: &Entrance, reason: ShedReason, protocol: Protocol) {
+    fn shed(
+        &self,
+        stream: &Stream,
+        peer: SocketAddr,
+        entrance: &Entrance,
+        reason: ShedReason,
+        protocol: Protocol,
+    ) {
         self.counters.shed.of(reason).add(1);
         if protocol == Protocol::Http {
             return;
@@ -195,7 +233,9 @@ fn server_ip(stream: &Stream, entrance: &Entrance) -> IpAddr {
     if !bound.is_unspecified() {
         return bound;
     }
-    stream.local_addr().map_or(bound, |address| address.ip().to_canonical())
+    stream
+        .local_addr()
+        .map_or(bound, |address| address.ip().to_canonical())
 }
 
 /// Accepts until stopped, then takes what was queued meanwhile: closing the socket over it would reset those clients.

@@ -8,7 +8,7 @@ use std::io;
 use rustls::{CertificateError, Error, InvalidMessage};
 
 use crate::metrics::{ConnectionStatus, FailureCode};
-use crate::tls::{ClientHelloInfo, HandshakeErrorKind, HandshakeNotes};
+use crate::tls::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes};
 use crate::trust::RejectedKind;
 
 /// Status and reason of one connection attempt.
@@ -22,17 +22,23 @@ pub struct Outcome {
 impl Outcome {
     /// The handshake succeeded; whatever HTTP did afterwards.
     pub fn success() -> Self {
-        Self { status: ConnectionStatus::Success, reason: None }
+        Self {
+            status: ConnectionStatus::Success,
+            reason: None,
+        }
     }
 
     /// A failure of this kind.
     pub fn failed(code: FailureCode, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: ConnectionStatus::Failed(code), reason: Some(reason.into()) }
+        Self {
+            status: ConnectionStatus::Failed(code),
+            reason: Some(reason.into()),
+        }
     }
 
     /// A handshake that was not over in time.
-    pub fn timed_out(hello: &ClientHelloInfo) -> Self {
-        let reason = match hello.complete {
+    pub fn timed_out(facts: &HandshakeFacts) -> Self {
+        let reason = match facts.complete {
             false => "no complete ClientHello within handshake_timeout_ms",
             true => "the handshake was not over within handshake_timeout_ms",
         };
@@ -40,14 +46,18 @@ impl Outcome {
     }
 
     /// A handshake that failed.
-    pub fn of_handshake(kind: &HandshakeErrorKind, hello: &ClientHelloInfo, notes: &HandshakeNotes) -> Self {
+    pub fn of_handshake(kind: &HandshakeErrorKind, facts: &HandshakeFacts, notes: &HandshakeNotes) -> Self {
         if let Some(rejected) = &notes.rejected {
             return Self::failed(code_of(rejected.kind), rejected.reason.clone());
         }
         match kind {
-            HandshakeErrorKind::Transport(error) => Self::failed(FailureCode::TcpError, transport(error, hello)),
-            HandshakeErrorKind::UnknownName => Self::failed(FailureCode::UnmappedConnectionError, unknown(hello)),
-            HandshakeErrorKind::Tls(error) => tls(error, hello),
+            HandshakeErrorKind::Transport(error) => {
+                Self::failed(FailureCode::TcpError, transport(error, facts))
+            }
+            HandshakeErrorKind::UnknownName => {
+                Self::failed(FailureCode::UnmappedConnectionError, unknown(facts))
+            }
+            HandshakeErrorKind::Tls(error) => tls(error, facts),
         }
     }
 }
@@ -67,22 +77,26 @@ fn code_of(kind: RejectedKind) -> FailureCode {
     }
 }
 
-fn transport(error: &io::Error, hello: &ClientHelloInfo) -> String {
-    let when = if hello.complete { "during the handshake" } else { "before a complete ClientHello" };
+fn transport(error: &io::Error, facts: &HandshakeFacts) -> String {
+    let when = if facts.complete {
+        "during the handshake"
+    } else {
+        "before a complete ClientHello"
+    };
     match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("the client closed the connection {when}"),
         _ => format!("the connection broke {when}: {error}"),
     }
 }
 
-fn unknown(hello: &ClientHelloInfo) -> String {
-    match &hello.server_name {
+fn unknown(facts: &HandshakeFacts) -> String {
+    match &facts.server_name {
         Some(name) => format!("no distribution serves {name:?}, and none is the default"),
         None => "the client named no host (SNI), and no distribution is the default".to_owned(),
     }
 }
 
-fn tls(error: &Error, hello: &ClientHelloInfo) -> Outcome {
+fn tls(error: &Error, facts: &HandshakeFacts) -> Outcome {
     match error {
         Error::NoCertificatesPresented => Outcome::failed(
             FailureCode::ClientCertMissing,
@@ -92,24 +106,30 @@ fn tls(error: &Error, hello: &ClientHelloInfo) -> Outcome {
             FailureCode::ClientCertInvalid,
             "the client did not prove that it holds the certificate's key",
         ),
-        Error::InvalidCertificate(error) => {
-            Outcome::failed(FailureCode::ClientCertInvalid, format!("the client's certificate is unusable: {error}"))
-        }
+        Error::InvalidCertificate(error) => Outcome::failed(
+            FailureCode::ClientCertInvalid,
+            format!("the client's certificate is unusable: {error}"),
+        ),
         Error::InvalidMessage(InvalidMessage::CertificatePayloadTooLarge)
         | Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge)
-            if hello.complete =>
+            if facts.complete =>
         {
-            Outcome::failed(FailureCode::ClientCertMaxSizeExceeded, "the client's certificate message exceeds 64 KiB")
+            Outcome::failed(
+                FailureCode::ClientCertMaxSizeExceeded,
+                "the client's certificate message exceeds 64 KiB",
+            )
         }
         Error::AlertReceived(alert) => Outcome::failed(
             FailureCode::UnmappedConnectionError,
             format!("the client ended the handshake with alert {alert:?}"),
         ),
-        error if hello.complete => {
-            Outcome::failed(FailureCode::UnmappedConnectionError, format!("the handshake failed: {error}"))
-        }
-        error => {
-            Outcome::failed(FailureCode::UnmappedConnectionError, format!("no usable ClientHello: {error}"))
-        }
+        error if facts.complete => Outcome::failed(
+            FailureCode::UnmappedConnectionError,
+            format!("the handshake failed: {error}"),
+        ),
+        error => Outcome::failed(
+            FailureCode::UnmappedConnectionError,
+            format!("no usable ClientHello: {error}"),
+        ),
     }
 }

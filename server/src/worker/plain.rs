@@ -25,7 +25,8 @@ pub async fn serve(core: Rc<Core>, stream: Stream, https_port: u16) {
     let io = PlainStream(Duplex::new(stream, open.stats.clone()));
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = open.activity.begin();
-        let response = answer(&core, &request, https_port).map(|text| Full::new(Bytes::from_static(text.as_bytes())));
+        let response =
+            answer(&core, &request, https_port).map(|text| Full::new(Bytes::from_static(text.as_bytes())));
         core.counters.count_request(response.status());
         drop(in_flight);
         std::future::ready(Ok::<_, Infallible>(response))
@@ -35,12 +36,21 @@ pub async fn serve(core: Rc<Core>, stream: Stream, https_port: u16) {
 }
 
 fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response<&'static str> {
-    let host = authority(request).ok().flatten().and_then(|text| Authority::parse(text).ok());
-    let Some(host) = host else { return failure(StatusCode::BAD_REQUEST, "400 Bad Request\n") };
+    let host = authority(request)
+        .ok()
+        .flatten()
+        .and_then(|text| Authority::parse(text).ok());
+    let Some(host) = host else {
+        return failure(StatusCode::BAD_REQUEST, "400 Bad Request\n");
+    };
     let snapshot = core.snapshot();
     let policy = snapshot
         .distribution_for(Some(&host.host))
-        .and_then(|distribution| distribution.behavior_for(request.uri().path()).map(|behavior| behavior.viewer_protocol_policy));
+        .and_then(|distribution| {
+            distribution
+                .behavior_for(request.uri().path())
+                .map(|behavior| behavior.viewer_protocol_policy)
+        });
     match policy {
         Some(policy) => redirect(request, &host, policy, https_port),
         None => failure(StatusCode::MISDIRECTED_REQUEST, "421 Misdirected Request\n"),

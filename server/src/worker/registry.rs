@@ -44,7 +44,12 @@ impl Open {
     fn new(phase: Phase) -> Self {
         let stats = Rc::new(DuplexStats::default());
         let activity = Rc::new(Activity::new(stats.clone()));
-        let watch = Watch { bytes_moved: 0, requests: 0, quiet_since: Instant::now(), head_since: None };
+        let watch = Watch {
+            bytes_moved: 0,
+            requests: 0,
+            quiet_since: Instant::now(),
+            head_since: None,
+        };
         Self {
             signal: Signal::default(),
             stats,
@@ -73,7 +78,11 @@ impl Registry {
         if self.draining.get() {
             open.signal.raise(SignalKind::Drain);
         }
-        Entry { registry: self.clone(), key, open }
+        Entry {
+            registry: self.clone(),
+            key,
+            open,
+        }
     }
 
     /// Keeps [`Registry::drained`] waiting while the hold lives.
@@ -118,7 +127,10 @@ impl Registry {
     }
 
     fn raise(&self, kind: SignalKind) {
-        self.open.borrow().iter().for_each(|(_, open)| open.signal.raise(kind));
+        self.open
+            .borrow()
+            .iter()
+            .for_each(|(_, open)| open.signal.raise(kind));
     }
 
     fn note_if_empty(&self) {

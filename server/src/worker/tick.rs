@@ -49,14 +49,27 @@ fn watch(open: &Open, core: &Core, now: Instant) {
     open.watch.set(seen);
     let limits = &core.shared.limits;
     let overdue = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
-    if seen.head_since.is_some_and(|since| overdue(since, limits.header_timeout)) {
+    if seen
+        .head_since
+        .is_some_and(|since| overdue(since, limits.header_timeout))
+    {
         open.signal.raise(SignalKind::Close);
     } else if overdue(seen.quiet_since, limits.idle_timeout) {
         let stalled = open.activity.is_busy() || open.signal.kind() == SignalKind::Drain;
-        open.signal.raise(if stalled { SignalKind::Close } else { SignalKind::Drain });
+        open.signal.raise(if stalled {
+            SignalKind::Close
+        } else {
+            SignalKind::Drain
+        });
         // A drained connection that still does not go gets as long again, then it is closed.
-        open.watch.set(Watch { quiet_since: now, ..seen });
-    } else if core.registry.is_draining() && seen.requests == 0 && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST) {
+        open.watch.set(Watch {
+            quiet_since: now,
+            ..seen
+        });
+    } else if core.registry.is_draining()
+        && seen.requests == 0
+        && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST)
+    {
         open.signal.raise(SignalKind::Close);
     }
 }
