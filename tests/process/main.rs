@@ -1,1 +1,1 @@
-fn main() {}
+//! Process tests.
