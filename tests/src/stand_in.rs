@@ -46,7 +46,6 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>) {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nok\n");
         stream.conn.send_close_notify();
     }
-    let _ = stream.flush();
     while stream.conn.wants_write() && stream.conn.write_tls(&mut stream.sock).is_ok() {}
     let _ = stream.sock.shutdown(Shutdown::Write);
     let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
