@@ -77,6 +77,7 @@ impl Pki {
 /// A certificate authority and the certificates between it and its root, itself first, the root left out.
 pub struct Authority {
     certificate: CertificateDer<'static>,
+    serial: Vec<u8>,
     path: Vec<CertificateDer<'static>>,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -93,7 +94,8 @@ impl Authority {
     }
 
     pub fn intermediate(&self, name: &str) -> Self {
-        let (params, key) = (authority_params(name), new_key());
+        let (serial, key) = (next_serial(), new_key());
+        let params = authority_params(name, &serial);
         let certificate = CertificateDer::from(params.signed_by(&key, &self.issuer).unwrap());
         let path = std::iter::once(&certificate).chain(&self.path).cloned().collect();
         Self {
@@ -139,6 +141,10 @@ impl Authority {
 
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
+    }
+
+    pub fn serial(&self) -> &[u8] {
+        &self.serial
     }
 
     fn identity(&self, leaf: Leaf, certificate: CertificateDer<'static>, key: &KeyPair) -> Identity {
@@ -412,14 +418,14 @@ pub fn corrupted(mut crl: Vec<u8>) -> Vec<u8> {
     crl
 }
 
-fn authority_params(name: &str) -> CertificateParams {
+fn authority_params(name: &str, serial: &[u8]) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
         .push(DnType::OrganizationName, "Bothways tests");
     params.distinguished_name.push(DnType::CommonName, name);
-    params.serial_number = Some(SerialNumber::from(next_serial()));
+    params.serial_number = Some(SerialNumber::from_slice(serial));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = (midnight!(VALID.0), midnight!(VALID.1));
