@@ -173,10 +173,7 @@ fn a_broken_signature_is_not_trusted() {
 fn a_stolen_certificate_without_its_key_is_refused() {
     let server = Server::start(Config::edge("required"));
     let (victim, thief) = (good().unwrap(), Pki::shared().client("thief"));
-    let identity = Identity {
-        chain: victim.chain.clone(),
-        ..thief
-    };
+    let identity = Identity::with_stolen_certificate(&victim, thief);
     for version in [Tls12, Tls13] {
         let attempt = Client::speaking(version, Some(&identity)).get(server.address());
         assert!(

@@ -21,6 +21,7 @@ pub mod raw_client;
 pub mod record;
 pub mod s_client;
 pub mod server;
+mod server_check;
 mod signal;
 #[cfg(test)]
 mod stand_in;

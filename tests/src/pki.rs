@@ -84,10 +84,12 @@ pub struct Authority {
 
 impl Authority {
     pub fn root(name: &str) -> Self {
-        let (params, key) = (authority_params(name), new_key());
+        let (serial, key) = (next_serial(), new_key());
+        let params = authority_params(name, &serial);
         let certificate = params.self_signed(&key).unwrap();
         Self {
             certificate: certificate.into(),
+            serial,
             path: Vec::new(),
             issuer: Issuer::new(params, key),
         }
@@ -100,6 +102,7 @@ impl Authority {
         let path = std::iter::once(&certificate).chain(&self.path).cloned().collect();
         Self {
             certificate,
+            serial,
             path,
             issuer: Issuer::new(params, key),
         }
@@ -341,6 +344,14 @@ impl Identity {
     pub fn without_intermediates(mut self) -> Self {
         self.chain.truncate(1);
         self
+    }
+
+    /// The victim's certificates with the thief's key.
+    pub fn with_stolen_certificate(victim: &Self, thief: Self) -> Self {
+        Self {
+            key: thief.key,
+            ..victim.clone()
+        }
     }
 
     /// The leaf with one bit of its signature turned.

@@ -7,22 +7,19 @@ use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, ProtocolVersion, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion};
 
 use crate::PATIENCE;
 use crate::config::EDGE_NAME;
 use crate::http1::{self, Response};
-use crate::pki::{COMMON_SERVER_NAME, Identity, Pki};
+use crate::pki::Identity;
 use crate::raw_client::reframed;
+use crate::server_check::AnyNameOfOurs;
 use crate::tickets::Tickets;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -210,7 +207,7 @@ impl Client {
             .with_protocol_versions(versions)
             .expect("versions that the provider knows")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyNameOfOurs::new()));
+            .with_custom_certificate_verifier(Arc::new(AnyNameOfOurs::new(provider())));
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder.with_client_cert_resolver(credentials(identity)),
@@ -456,57 +453,4 @@ fn credentials(identity: &Identity) -> Arc<SingleCertAndKey> {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
-}
-
-/// Accepts every certificate that our server authority issued, whatever name it is for: which one the server
-/// chose is for the test to look at.
-#[derive(Debug)]
-struct AnyNameOfOurs(Arc<WebPkiServerVerifier>);
-
-impl AnyNameOfOurs {
-    fn new() -> Self {
-        let mut roots = RootCertStore::empty();
-        roots
-            .add(Pki::shared().servers.certificate().clone())
-            .expect("a CA certificate");
-        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
-        Self(builder.build().expect("a verifier with a root"))
-    }
-}
-
-impl ServerCertVerifier for AnyNameOfOurs {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let name = ServerName::try_from(COMMON_SERVER_NAME).expect("a DNS name");
-        self.0
-            .verify_server_cert(end_entity, intermediates, &name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
 }
