@@ -6,29 +6,30 @@ use bothways_tests::curl::Curl;
 use bothways_tests::{Config, Distribution, Server, TrustStore};
 
 #[test]
-fn the_client_of_the_launch_article_is_admitted_over_both_http_versions() {
+fn the_clients_of_the_launch_article_are_admitted_over_both_http_versions() {
     let article = ArticlePki::new();
     let store = TrustStore::new("article", &article.bundle());
     let distribution = Distribution::edge("required").trust_store("article");
     let server = Server::start(Config::new().trust_store(store).distribution(distribution));
-    let (certificate, key) = (article.client_certificate(), article.client_key());
-    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
-
-    for (http2, version) in [(false, "1.1"), (true, "2")] {
-        let curl = Curl::new(server.address(), EDGE_NAME).credentials(certificate, key);
-        let output = if http2 { curl.http2() } else { curl }.get("/");
-        assert_eq!(
-            (output.code, output.status, &*output.http_version),
-            (0, 200, version),
-            "{output:?}"
-        );
-        let record = server.record_of(output.port);
-        assert_eq!(record.status(), "Success", "{}", record.line);
-        let subject = "C=US, ST=Washington, L=Seattle, O=mTLS, OU=client-3, CN=client_.com";
-        assert_eq!(record.text("clientLeafCertSubject"), Some(subject));
-        assert_eq!(record.text("clientLeafCertSerialNumber"), Some("01"));
+    let key = article.client_key();
+    for certificate in article.client_certificates() {
+        for (http2, version) in [(false, "1.1"), (true, "2")] {
+            let curl = Curl::new(server.address(), EDGE_NAME);
+            let curl = curl.credentials(certificate.to_str().unwrap(), key.to_str().unwrap());
+            let output = if http2 { curl.http2() } else { curl }.get("/");
+            assert_eq!(
+                (output.code, output.status, &*output.http_version),
+                (0, 200, version),
+                "{output:?}"
+            );
+            let record = server.record_of(output.port);
+            assert_eq!(record.status(), "Success", "{}", record.line);
+            let subject = "C=US, ST=Washington, L=Seattle, O=mTLS, OU=client-3, CN=client_.com";
+            assert_eq!(record.text("clientLeafCertSubject"), Some(subject));
+            assert_eq!(record.text("clientLeafCertSerialNumber"), Some("01"));
+        }
     }
-    assert_eq!(server.metrics().connections("Success"), 2);
+    assert_eq!(server.metrics().connections("Success"), 4);
 
     let nobody = Curl::new(server.address(), EDGE_NAME).get("/");
     assert_ne!(nobody.code, 0);

@@ -49,8 +49,9 @@ const AUTHORITIES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// A client under the intermediate: no extensions are asked for.
-const CLIENT: &[(&str, &[&str])] = &[
+/// A client under the root, as the article has it, and with the same key one under the intermediate. Neither
+/// command asks for extensions.
+const CLIENTS: &[(&str, &[&str])] = &[
     ("openssl genrsa -out client.key 2048", &[]),
     (
         "openssl req -new -key client.key -out client.csr",
@@ -67,8 +68,13 @@ const CLIENT: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "openssl x509 -req -days 365 -in client.csr -CA intermediateCA.pem -CAkey intermediateCA.key \
+        "openssl x509 -req -days 365 -in client.csr -CA rootCA.pem -CAkey rootCA.key \
          -set_serial 01 -out client.pem -sha256",
+        &[],
+    ),
+    (
+        "openssl x509 -req -days 365 -in client.csr -CA intermediateCA.pem -CAkey intermediateCA.key \
+         -set_serial 01 -out client-of-intermediate.pem -sha256",
         &[],
     ),
 ];
@@ -79,7 +85,7 @@ pub struct ArticlePki(Workdir);
 impl ArticlePki {
     #[allow(
         clippy::new_without_default,
-        reason = "running eight commands is no default value"
+        reason = "running nine commands is no default value"
     )]
     pub fn new() -> Self {
         let pki = Self(Workdir::new());
@@ -90,7 +96,7 @@ impl ArticlePki {
         pki.run(AUTHORITIES);
         pki.0
             .write(BUNDLE, pki.read("rootCA.pem") + &pki.read("intermediateCA.pem"));
-        pki.run(CLIENT);
+        pki.run(CLIENTS);
         pki
     }
 
@@ -98,15 +104,16 @@ impl ArticlePki {
         self.read(BUNDLE)
     }
 
-    pub fn client_certificate(&self) -> PathBuf {
-        self.0.file("client.pem")
+    /// Under the root, and under the intermediate.
+    pub fn client_certificates(&self) -> [PathBuf; 2] {
+        ["client.pem", "client-of-intermediate.pem"].map(|name| self.0.file(name))
     }
 
     pub fn client_key(&self) -> PathBuf {
         self.0.file("client.key")
     }
 
-    /// `openssl x509 -text` of the client's certificate.
+    /// `openssl x509 -text` of the client's certificate under the root.
     pub fn client_certificate_text(&self) -> String {
         self.openssl("openssl x509 -in client.pem -noout -text", &[])
     }
