@@ -1,1 +1,19 @@
-fn main() {}
+//! Process tests: the built server as its users meet it. A test looks for three witnesses wherever there are three:
+//! what the peer saw, what the connection record says, what the counters say.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod admin;
+mod article;
+mod badconfig;
+mod headers;
+mod hostile;
+mod hosts;
+mod limits;
+mod logs;
+mod modes;
+mod proxy;
+mod redirect;
+mod reload;
+mod resumption;
+mod shutdown;
+mod witnesses;

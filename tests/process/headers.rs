@@ -1,0 +1,219 @@
+//! The certificate headers: exact, only those asked for, and never the client's own.
+
+use bothways_tests::config::EDGE_NAME;
+use bothways_tests::curl::Curl;
+use bothways_tests::origin::{Origin, Received};
+use bothways_tests::pki::{Leaf, Pki};
+use bothways_tests::{Client, Config, Distribution, Identity, Server, TrustStore};
+
+const ALL: [&str; 7] = [
+    "CloudFront-Viewer-Cert-Serial-Number",
+    "CloudFront-Viewer-Cert-Issuer",
+    "CloudFront-Viewer-Cert-Subject",
+    "CloudFront-Viewer-Cert-Present",
+    "CloudFront-Viewer-Cert-Sha256",
+    "CloudFront-Viewer-Cert-Validity",
+    "CloudFront-Viewer-Cert-Pem",
+];
+
+fn proxy(origin: &Origin, mode: &str, headers: &[&'static str]) -> Server {
+    let distribution = Distribution::edge(mode)
+        .proxies_to(&origin.url())
+        .request_headers(headers);
+    Server::start(
+        Config::new()
+            .trust_store(TrustStore::partners())
+            .distribution(distribution),
+    )
+}
+
+fn client_3(leaf: Leaf) -> Identity {
+    let subject = [
+        ("C", "US"),
+        ("ST", "Washington"),
+        ("L", "Seattle"),
+        ("O", "Acme, Inc."),
+        ("OU", "client-3"),
+        ("CN", "client_.com"),
+    ];
+    Pki::shared().issuing.issue(leaf.subject(&subject))
+}
+
+fn received(client: &Client, server: &Server, headers: &str) -> Received {
+    let request = client.request("GET", "/echo", headers);
+    let attempt = client.send(server.address(), &request);
+    Received::parse(&attempt.outcome.response().body)
+}
+
+/// PEM as the header carries it: space and newline encoded, `+`, `/`, `=` and `-` as they are.
+fn encoded(pem: &str) -> String {
+    pem.replace(' ', "%20").replace('\n', "%0A")
+}
+
+#[test]
+fn all_seven_headers_have_the_documented_formats() {
+    let origin = Origin::start();
+    let server = proxy(&origin, "required", &ALL);
+    let identity = client_3(Leaf::client("").serial(&[0x9e, 0x2a, 0x00, 0xaf]));
+    let received = received(
+        &Client::with_identity(&identity),
+        &server,
+        "Connection: close\r\n",
+    );
+    let expected = [
+        (
+            "CloudFront-Viewer-Cert-Serial-Number",
+            "00:9e:2a:00:af".to_owned(),
+        ),
+        (
+            "CloudFront-Viewer-Cert-Issuer",
+            "CN=Partners Issuing CA,O=Bothways tests".to_owned(),
+        ),
+        (
+            "CloudFront-Viewer-Cert-Subject",
+            "CN=client_.com,OU=client-3,O=Acme\\, Inc.,L=Seattle,ST=Washington,C=US".to_owned(),
+        ),
+        ("CloudFront-Viewer-Cert-Present", "1".to_owned()),
+        ("CloudFront-Viewer-Cert-Sha256", identity.sha256()),
+        (
+            "CloudFront-Viewer-Cert-Validity",
+            "NotBefore=2024-01-01T00:00:00Z;NotAfter=2045-01-01T00:00:00Z".to_owned(),
+        ),
+        ("CloudFront-Viewer-Cert-Pem", encoded(&identity.leaf_pem())),
+    ];
+    for (name, value) in expected {
+        assert_eq!(received.values(name), [value.as_str()], "{name}");
+    }
+}
+
+#[test]
+fn the_headers_are_the_same_on_a_resumed_session_and_over_http_2() {
+    let origin = Origin::start();
+    let server = proxy(&origin, "required", &ALL);
+    let identity = client_3(Leaf::client(""));
+    let client = Client::with_identity(&identity);
+    let values = |received: &Received| ALL.map(|name| received.values(name).join("|"));
+    let first = values(&received(&client, &server, "Connection: close\r\n"));
+    let request = client.request("GET", "/echo", "Connection: close\r\n");
+    let again = client.send(server.address(), &request).outcome;
+    assert!(again.resumed(), "{again:?}");
+    assert_eq!(values(&Received::parse(&again.response().body)), first);
+    let h2 = Curl::new(server.address(), EDGE_NAME)
+        .identity(&identity)
+        .http2()
+        .get("/echo");
+    assert_eq!(h2.http_version, "2", "{h2:?}");
+    assert_eq!(values(&Received::parse(&h2.body)), first);
+}
+
+#[test]
+fn only_the_headers_that_the_policy_names_are_added() {
+    let origin = Origin::start();
+    let named = ["CloudFront-Viewer-Cert-Subject", "CloudFront-Viewer-Cert-Present"];
+    let server = proxy(&origin, "required", &named);
+    let received = received(
+        &Client::with_identity(&Pki::shared().client("alice")),
+        &server,
+        "Connection: close\r\n",
+    );
+    for name in ALL {
+        assert_eq!(
+            received.values(name).len(),
+            usize::from(named.contains(&name)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn without_a_certificate_only_its_absence_is_told() {
+    let origin = Origin::start();
+    let server = proxy(&origin, "optional", &ALL);
+    let received = received(&Client::new(), &server, "Connection: close\r\n");
+    for name in ALL {
+        let expected: &[&str] = if name.ends_with("Present") { &["0"] } else { &[] };
+        assert_eq!(received.values(name), expected, "{name}");
+    }
+}
+
+/// Every way in which a client might slip its own copy in.
+const SPOOFS: &str = "CloudFront-Viewer-Cert-Subject: CN=admin\r\n\
+    cloudfront-viewer-cert-subject: CN=admin2\r\n\
+    CLOUDFRONT-VIEWER-CERT-PRESENT: spoofed\r\n\
+    CloudFront_Viewer_Cert_Serial_Number: spoofed\r\n\
+    CloudFront-Viewer_Cert-Sha256: spoofed\r\n\
+    cloudfront_viewer_cert_issuer: spoofed\r\n\
+    CloudFront-Viewer-Cert-Validity: spoofed\r\n\
+    CloudFront-Viewer-Cert-Pem: spoofed\r\n\
+    X-Innocent: stays\r\n";
+
+fn spoofed(connection: &str) -> String {
+    format!("{SPOOFS}Connection: {connection}\r\n")
+}
+
+const CONNECTIONS: [&str; 2] = [
+    "close",
+    "close, CloudFront-Viewer-Cert-Subject, cloudfront-viewer-cert-present, CloudFront_Viewer_Cert_Pem",
+];
+
+#[test]
+fn spoofed_headers_are_stripped_where_nothing_is_added() {
+    let origin = Origin::start();
+    for (mode, identity) in [
+        ("none", None),
+        ("optional", None),
+        ("required", Some(Pki::shared().client("alice"))),
+    ] {
+        let server = proxy(&origin, mode, &[]);
+        let client = identity.as_ref().map_or_else(Client::new, Client::with_identity);
+        for connection in CONNECTIONS {
+            let received = received(&client, &server, &spoofed(connection));
+            for name in ALL {
+                assert_eq!(
+                    received.values(name),
+                    [""; 0],
+                    "{mode}, Connection: {connection}: {name}"
+                );
+            }
+            assert_eq!(received.values("X-Innocent"), ["stays"], "{mode}");
+        }
+    }
+}
+
+#[test]
+fn spoofed_headers_are_replaced_where_the_policy_adds_them() {
+    let origin = Origin::start();
+    let server = proxy(&origin, "required", &ALL);
+    let identity = client_3(Leaf::client(""));
+    let client = Client::with_identity(&identity);
+    let honest = received(&client, &server, "Connection: close\r\n");
+    for connection in CONNECTIONS {
+        let received = received(&client, &server, &spoofed(connection));
+        for name in ALL {
+            assert_eq!(
+                received.values(name),
+                honest.values(name),
+                "Connection: {connection}: {name}"
+            );
+            assert_eq!(received.values(name).len(), 1, "{name}");
+        }
+    }
+}
+
+#[test]
+fn spoofed_headers_are_stripped_over_http_2() {
+    let origin = Origin::start();
+    let server = proxy(&origin, "optional", &["CloudFront-Viewer-Cert-Present"]);
+    let mut curl = Curl::new(server.address(), EDGE_NAME).http2();
+    for line in SPOOFS.lines() {
+        curl = curl.header(line);
+    }
+    let output = curl.get("/echo");
+    assert_eq!((output.status, &*output.http_version), (200, "2"), "{output:?}");
+    let received = Received::parse(&output.body);
+    for name in ALL {
+        let expected: &[&str] = if name.ends_with("Present") { &["0"] } else { &[] };
+        assert_eq!(received.values(name), expected, "{name}");
+    }
+    assert_eq!(received.values("X-Innocent"), ["stays"]);
+}

@@ -1,0 +1,231 @@
+//! Peers that mean no good, or are broken: everything ends in a bounded time, with a record.
+
+use bothways_tests::pki::{Leaf, Pki};
+use bothways_tests::raw_client::{Raw, reframed};
+use bothways_tests::tls_client::{Ending, FirstFlight};
+use bothways_tests::{Client, Config, Outcome, Server};
+
+use crate::witnesses::{assert_admitted, assert_failed};
+
+fn server() -> Server {
+    Server::start(Config::edge("required"))
+}
+
+#[test]
+fn garbage_ends_with_a_record() {
+    let server = server();
+    let samples: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        &[0; 512],
+        &[0xff; 4096],
+        // A handshake record that is longer than any may be.
+        &[0x16, 3, 1, 0xff, 0xff, 1, 0, 0, 0],
+        // An alert, an application data record and a ClientHello of length 0.
+        &[
+            0x15, 3, 1, 0, 2, 1, 0, 0x17, 3, 3, 0, 1, 0, 0x16, 3, 1, 0, 4, 1, 0, 0, 0,
+        ],
+    ];
+    for sample in samples {
+        let mut raw = Raw::connect(server.address());
+        raw.send(sample);
+        raw.finish();
+        assert_ne!(raw.read_to_end().1, Ending::Timeout);
+        assert_failed(&server, &server.record_of(raw.port), "UnmappedConnectionError");
+    }
+    let identity = Pki::shared().client("alice");
+    assert_admitted(
+        &server,
+        &Client::with_identity(&identity).get(server.address()),
+        Some(&identity),
+    );
+    assert_eq!(server.metrics().get("bothways_panics_total"), 0);
+}
+
+#[test]
+fn a_client_hello_that_breaks_off_ends_with_a_record() {
+    let server = server();
+    let hello = Client::new().client_hello();
+    for length in [0, 1, 4, 5, 6, 50, hello.len() / 2, hello.len() - 1] {
+        let mut raw = Raw::connect(server.address());
+        raw.send(&hello[..length]);
+        raw.finish();
+        assert_ne!(raw.read_to_end().1, Ending::Timeout, "after {length} octets");
+        assert_failed(&server, &server.record_of(raw.port), "TcpError");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_after_its_hello_ends_with_a_record() {
+    let server = server();
+    let mut raw = Raw::connect(server.address());
+    raw.send(Client::new().client_hello());
+    raw.finish();
+    assert_ne!(raw.read_to_end().1, Ending::Timeout);
+    assert_failed(&server, &server.record_of(raw.port), "TcpError");
+}
+
+#[test]
+fn silence_ends_when_the_time_is_over() {
+    let server = Server::start(Config::edge("required").limit("handshake_timeout_ms", 300));
+    let hello = Client::new().client_hello();
+    for said in [0, 1, 100, hello.len()] {
+        let mut raw = Raw::connect(server.address());
+        raw.send(&hello[..said]);
+        assert_ne!(raw.read_to_end().1, Ending::Timeout, "after {said} octets");
+        assert_failed(&server, &server.record_of(raw.port), "TcpTimeout");
+    }
+    assert_eq!(server.metrics().get("bothways_handshakes_open"), 0);
+}
+
+#[test]
+fn a_client_that_never_asks_is_closed_when_the_time_is_over() {
+    let server = Server::start(
+        Config::edge("none")
+            .limit("header_timeout_ms", 300)
+            .limit("idle_timeout_ms", 300),
+    );
+    let client = Client::new();
+    let mut silent = client.connect(server.address()).unwrap();
+    assert_eq!(silent.wait_for_close(), Ending::Eof);
+    assert_eq!(server.record_of(silent.port).status(), "Success");
+    let mut halfway = client.connect(server.address()).unwrap();
+    halfway.write("GET / HTTP/1.1\r\nHost: ").unwrap();
+    let _ = halfway.read_response();
+    assert_ne!(halfway.wait_for_close(), Ending::Timeout);
+    server.record_of(halfway.port);
+    let mut idle = client.connect(server.address()).unwrap();
+    assert!(idle.exchange(&client.request("GET", "/", "")).is_ok());
+    assert_eq!(idle.wait_for_close(), Ending::Eof);
+    assert_eq!(server.record_of(idle.port).number("requests"), Some(1));
+}
+
+#[test]
+fn a_request_head_beyond_the_limit_is_refused() {
+    let server = Server::start(Config::edge("none").limit("header_bytes_max", 8192));
+    let client = Client::new();
+    let headers = format!("X-Large: {}\r\nConnection: close\r\n", "x".repeat(16_384));
+    let attempt = client.send(server.address(), &client.request("GET", "/", &headers));
+    match attempt.outcome {
+        Outcome::Ok { response, .. } => assert!([400, 413, 431].contains(&response.status), "{response:?}"),
+        other => assert!(matches!(other, Outcome::Closed | Outcome::Reset), "{other:?}"),
+    }
+    assert!(client.get(server.address()).outcome.is_ok());
+}
+
+#[test]
+fn a_hello_that_comes_octet_by_octet_is_still_one() {
+    let server = server();
+    let identity = Pki::shared().client("slow");
+    let client = Client::with_identity(&identity).first_flight(FirstFlight::ByteByByte);
+    assert_admitted(&server, &client.get(server.address()), Some(&identity));
+}
+
+#[test]
+fn a_hello_in_tiny_records_is_held_to_the_same_policy() {
+    let server = server();
+    let identity = Pki::shared().client("fragmented");
+    for octets in [1, 7, 100] {
+        let cut = FirstFlight::Records(octets);
+        let good = Client::with_identity(&identity)
+            .first_flight(cut)
+            .get(server.address());
+        assert_admitted(&server, &good, Some(&identity));
+        let nobody = Client::new().first_flight(cut).get(server.address());
+        assert_eq!(
+            nobody.outcome,
+            Outcome::Alert(116, Ending::Eof),
+            "records of {octets}"
+        );
+        assert_failed(&server, &server.record_of(nobody.port), "ClientCertMissing");
+    }
+}
+
+#[test]
+fn a_hello_in_tiny_records_that_breaks_off_ends_with_a_record() {
+    let server = server();
+    let hello = reframed(&Client::new().client_hello(), 3);
+    let mut raw = Raw::connect(server.address());
+    raw.send(&hello[..hello.len() / 2]);
+    raw.finish();
+    assert_ne!(raw.read_to_end().1, Ending::Timeout);
+    assert_failed(&server, &server.record_of(raw.port), "TcpError");
+}
+
+#[test]
+fn a_certificate_that_is_too_large_is_refused() {
+    let server = server();
+    let identity = Pki::shared().issuing.issue(Leaf::client("large").padded(20_000));
+    let attempt = Client::with_identity(&identity).get(server.address());
+    assert!(matches!(attempt.outcome, Outcome::Alert(42, _)), "{attempt:?}");
+    assert_failed(
+        &server,
+        &server.record_of(attempt.port),
+        "ClientCertMaxSizeExceeded",
+    );
+}
+
+#[test]
+fn a_chain_that_is_too_large_for_tls_ends_with_a_record() {
+    let server = server();
+    let mut identity = Pki::shared().client("long");
+    let filler = Pki::shared().issuing.issue(Leaf::client("filler").padded(9_000));
+    identity
+        .chain
+        .extend(std::iter::repeat_n(filler.chain[0].clone(), 10));
+    let attempt = Client::with_identity(&identity).get(server.address());
+    assert!(
+        !attempt.outcome.is_ok() && attempt.outcome != Outcome::Timeout,
+        "{attempt:?}"
+    );
+    let record = server.record_of(attempt.port);
+    assert!(record.status().starts_with("Failed:"), "{}", record.line);
+}
+
+#[test]
+fn a_chain_of_many_certificates_is_refused_in_bounded_time() {
+    let server = server();
+    let pki = Pki::shared();
+    let mut identity = pki.strangers.issue(Leaf::client("mesh"));
+    let cross_signed = (0..60).map(|_| {
+        pki.strangers
+            .intermediate("Strangers Root CA")
+            .certificate()
+            .clone()
+    });
+    identity.chain.extend(cross_signed);
+    let attempt = Client::with_identity(&identity).get(server.address());
+    assert!(matches!(attempt.outcome, Outcome::Alert(..)), "{attempt:?}");
+    let record = server.record_of(attempt.port);
+    assert!(
+        record.status().starts_with("Failed:ClientCert"),
+        "{}",
+        record.line
+    );
+}
+
+#[test]
+fn a_thousand_bad_connections_leave_the_good_one_its_place() {
+    const BAD: u64 = 1000;
+    let server = server();
+    for _ in 0..BAD {
+        let mut raw = Raw::connect(server.address());
+        raw.send(b"garbage garbage garbage garbage");
+        raw.finish();
+        assert_ne!(raw.read_to_end().1, Ending::Timeout);
+    }
+    let identity = Pki::shared().client("alice");
+    assert_admitted(
+        &server,
+        &Client::with_identity(&identity).get(server.address()),
+        Some(&identity),
+    );
+    let metrics = server.metrics();
+    assert_eq!(
+        metrics.connections("Failed:UnmappedConnectionError"),
+        BAD,
+        "{metrics:#?}"
+    );
+    assert_eq!(metrics.get("bothways_connections_open"), 0);
+    assert_eq!(server.stop().len() as u64, BAD);
+}

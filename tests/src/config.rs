@@ -1,0 +1,319 @@
+//! Configurations, written as the TOML that an operator would write, and the files that they name.
+
+use std::fmt::Write as _;
+
+use crate::pki::{Identity, Leaf, Pki};
+
+/// The distribution that most tests use, and its name.
+pub const EDGE: &str = "E2DX1SLDPK0123";
+pub const EDGE_NAME: &str = "edge.example.com";
+
+/// A configuration and its files. `text` may be edited after `render` by tests of bad configurations.
+#[derive(Clone, Default)]
+pub struct Config {
+    cores: Option<String>,
+    driver: Option<&'static str>,
+    limits: Vec<(&'static str, u64)>,
+    listeners: Vec<&'static str>,
+    without_admin: bool,
+    file_sink: Option<&'static str>,
+    trust_stores: Vec<TrustStore>,
+    distributions: Vec<Distribution>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl Config {
+    /// One https listener, one core, an admin endpoint, records to stdout, no distribution yet.
+    pub fn new() -> Self {
+        Self {
+            listeners: vec!["https"],
+            ..Self::default()
+        }
+    }
+
+    /// The usual edge: a default distribution in this mode ("none" for no client authentication) with the trust
+    /// store "partners" and a fixed response of 200 "ok\n".
+    pub fn edge(mode: &str) -> Self {
+        Self::new()
+            .trust_store(TrustStore::partners())
+            .distribution(Distribution::edge(mode))
+    }
+
+    pub fn cores(self, count: u16) -> Self {
+        Self {
+            cores: Some(count.to_string()),
+            ..self
+        }
+    }
+
+    /// "auto" or "epoll".
+    pub fn driver(self, driver: &'static str) -> Self {
+        Self {
+            driver: Some(driver),
+            ..self
+        }
+    }
+
+    pub fn limit(mut self, name: &'static str, value: u64) -> Self {
+        self.limits.push((name, value));
+        self
+    }
+
+    /// A further listener: "https" or "http".
+    pub fn listener(mut self, protocol: &'static str) -> Self {
+        self.listeners.push(protocol);
+        self
+    }
+
+    pub fn without_admin(self) -> Self {
+        Self {
+            without_admin: true,
+            ..self
+        }
+    }
+
+    /// Records go to this file in the working folder, not to stdout.
+    pub fn records_to(self, file: &'static str) -> Self {
+        Self {
+            file_sink: Some(file),
+            ..self
+        }
+    }
+
+    pub fn trust_store(mut self, store: TrustStore) -> Self {
+        self.trust_stores.push(store);
+        self
+    }
+
+    pub fn distribution(mut self, distribution: Distribution) -> Self {
+        self.distributions.push(distribution);
+        self
+    }
+
+    /// A further file in the working folder.
+    pub fn file(mut self, name: &str, contents: impl Into<Vec<u8>>) -> Self {
+        self.files.push((name.to_owned(), contents.into()));
+        self
+    }
+
+    /// The TOML text.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "[runtime]\ncores = {}", self.cores.as_deref().unwrap_or("1"));
+        if let Some(driver) = self.driver {
+            let _ = writeln!(out, "driver = \"{driver}\"");
+        }
+        out.push_str("\n[limits]\n");
+        for (name, value) in &self.limits {
+            let _ = writeln!(out, "{name} = {value}");
+        }
+        if !self.without_admin {
+            out.push_str("\n[admin]\naddress = \"127.0.0.1:0\"\n");
+        }
+        for protocol in &self.listeners {
+            let _ = writeln!(
+                out,
+                "\n[[listeners]]\naddress = \"127.0.0.1:0\"\nprotocol = \"{protocol}\""
+            );
+        }
+        self.trust_stores.iter().for_each(|store| store.render(&mut out));
+        self.distributions
+            .iter()
+            .for_each(|distribution| distribution.render(&mut out));
+        let sink = self
+            .file_sink
+            .map_or("\"stdout\"".to_owned(), |file| format!("{{ file = \"{file}\" }}"));
+        let _ = writeln!(out, "\n[logs.connection]\nformat = \"json\"\nsink = {sink}");
+        out
+    }
+
+    /// Every file that the text names, by name.
+    pub fn all_files(&self) -> Vec<(String, Vec<u8>)> {
+        let stores = self.trust_stores.iter().flat_map(|store| store.files.clone());
+        let distributions = self.distributions.iter().flat_map(Distribution::files);
+        stores.chain(distributions).chain(self.files.clone()).collect()
+    }
+}
+
+#[derive(Clone)]
+pub struct TrustStore {
+    name: &'static str,
+    settings: Vec<String>,
+    revocations: Vec<String>,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl TrustStore {
+    pub fn new(name: &'static str, bundle: &str) -> Self {
+        let files = vec![(format!("{name}.pem"), bundle.as_bytes().to_vec())];
+        Self {
+            name,
+            settings: Vec::new(),
+            revocations: Vec::new(),
+            files,
+        }
+    }
+
+    /// "partners": root and issuing CA of the shared PKI.
+    pub fn partners() -> Self {
+        Self::new("partners", &Pki::shared().bundle())
+    }
+
+    /// A further line of the table.
+    pub fn setting(mut self, line: &str) -> Self {
+        self.settings.push(line.to_owned());
+        self
+    }
+
+    /// A serial list or a CRL, PEM or DER.
+    pub fn revocations(mut self, file: &str, contents: impl Into<Vec<u8>>) -> Self {
+        self.revocations.push(file.to_owned());
+        self.files.push((file.to_owned(), contents.into()));
+        self
+    }
+
+    fn render(&self, out: &mut String) {
+        let Self {
+            name, revocations, ..
+        } = self;
+        let _ = writeln!(
+            out,
+            "\n[[trust_stores]]\nname = \"{name}\"\nca_bundle = \"{name}.pem\""
+        );
+        let _ = writeln!(out, "revocations = {revocations:?}");
+        self.settings
+            .iter()
+            .for_each(|line| out.push_str(&format!("{line}\n")));
+    }
+}
+
+#[derive(Clone)]
+pub struct Distribution {
+    id: &'static str,
+    aliases: Vec<&'static str>,
+    mode: &'static str,
+    trust_store: &'static str,
+    default: bool,
+    security_policy: Option<&'static str>,
+    origin: String,
+    origin_settings: Vec<String>,
+    request_headers: Vec<&'static str>,
+    identity: Identity,
+}
+
+impl Distribution {
+    /// Modes: "required", "optional", "none". Answers 200 "ok\n". The trust store is "partners".
+    pub fn new(id: &'static str, aliases: &[&'static str], mode: &str) -> Self {
+        let mode = ["required", "optional", "none"]
+            .into_iter()
+            .find(|known| *known == mode);
+        Self {
+            id,
+            aliases: aliases.to_vec(),
+            mode: mode.expect("a mode of the harness"),
+            trust_store: "partners",
+            default: false,
+            security_policy: None,
+            origin: "fixed_response = { status = 200, body = \"ok\\n\" }".to_owned(),
+            origin_settings: Vec::new(),
+            request_headers: Vec::new(),
+            identity: Pki::shared().servers.issue(Leaf::server(aliases)),
+        }
+    }
+
+    pub fn edge(mode: &str) -> Self {
+        Self::new(EDGE, &[EDGE_NAME], mode).default(true)
+    }
+
+    pub fn default(self, default: bool) -> Self {
+        Self { default, ..self }
+    }
+
+    pub fn trust_store(self, trust_store: &'static str) -> Self {
+        Self { trust_store, ..self }
+    }
+
+    pub fn security_policy(self, policy: &'static str) -> Self {
+        Self {
+            security_policy: Some(policy),
+            ..self
+        }
+    }
+
+    /// Answers every request with this body.
+    pub fn answers(self, body: &str) -> Self {
+        Self {
+            origin: format!("fixed_response = {{ status = 200, body = {body:?} }}"),
+            ..self
+        }
+    }
+
+    /// Passes every request on to `url`.
+    pub fn proxies_to(self, url: &str) -> Self {
+        Self {
+            origin: format!("url = \"{url}\""),
+            ..self
+        }
+    }
+
+    /// A further line of the origin's table.
+    pub fn origin_setting(mut self, line: &str) -> Self {
+        self.origin_settings.push(line.to_owned());
+        self
+    }
+
+    /// Certificate headers that the origin gets.
+    pub fn request_headers(self, names: &[&'static str]) -> Self {
+        Self {
+            request_headers: names.to_vec(),
+            ..self
+        }
+    }
+
+    /// The certificate that this distribution presents.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn render(&self, out: &mut String) {
+        let Self {
+            id,
+            aliases,
+            default,
+            origin,
+            request_headers,
+            ..
+        } = self;
+        let _ = writeln!(
+            out,
+            "\n[[distributions]]\nid = \"{id}\"\naliases = {aliases:?}\ndefault = {default}"
+        );
+        let _ = writeln!(out, "certificate = \"{id}.pem\"\nprivate_key = \"{id}.key\"");
+        if let Some(policy) = self.security_policy {
+            let _ = writeln!(out, "security_policy = \"{policy}\"");
+        }
+        if self.mode != "none" {
+            let _ = writeln!(out, "\n[distributions.viewer_mtls]\nmode = \"{}\"", self.mode);
+            let _ = writeln!(out, "trust_store = \"{}\"", self.trust_store);
+        }
+        let _ = writeln!(out, "\n[[distributions.origins]]\nid = \"app\"\n{origin}");
+        self.origin_settings
+            .iter()
+            .for_each(|line| out.push_str(&format!("{line}\n")));
+        let _ = writeln!(
+            out,
+            "\n[[distributions.behaviors]]\npath_pattern = \"*\"\norigin = \"app\""
+        );
+        if !request_headers.is_empty() {
+            let _ = writeln!(out, "origin_request_policy = {{ headers = {request_headers:?} }}");
+        }
+    }
+
+    fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let file = |suffix: &str, text: String| (format!("{}.{suffix}", self.id), text.into_bytes());
+        vec![
+            file("pem", self.identity.chain_pem()),
+            file("key", self.identity.key_pem()),
+        ]
+    }
+}
