@@ -10,6 +10,7 @@ export LC_ALL=C
 # From Cargo.toml; older compilers fail with an error that does not say so.
 rust_minimum_minor=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml")
 
+# shellcheck disable=SC2034 # the scripts use them
 if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'; else bold='' green='' red='' plain=''; fi
 
 say() { printf '%s\n' "$*"; }
@@ -76,6 +77,7 @@ wait_for() {
 }
 
 started=()
+work=${work:-} # the script's temporary folder
 
 # start NAME COMMAND…: in the background, its output in $work/NAME.log; the process id in $started_pid.
 start() {
@@ -95,11 +97,12 @@ stop() {
   while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $end ]; do sleep 0.05; done
   kill -KILL "$pid" 2>/dev/null || true
   wait "$pid" 2>/dev/null || rc=$?
+  started=("${started[@]/#%$pid/}")
   return $rc
 }
 
 stop_all() {
   local pid
-  for pid in "${started[@]}"; do stop "$pid" 5 || true; done
+  for pid in "${started[@]}"; do [ -z "$pid" ] || stop "$pid" 5 || true; done
   started=()
 }
