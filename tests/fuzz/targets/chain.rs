@@ -1,0 +1,36 @@
+//! Any certificates are verified or rejected with a reason. The input is split as a TLS Certificate message is: 3 bytes of length, then DER.
+#![no_main]
+
+use bothways::trust::{Policy, TrustStore};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let store = TrustStore::from_pem(include_bytes!("../seeds/ca.pem")).expect("the seed CA is a trust store");
+    Policy::new(Arc::new(store))
+});
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let chain = split(bytes);
+    let Some((leaf, intermediates)) = chain.split_first() else {
+        return;
+    };
+    let _ = POLICY.verify(leaf, intermediates, now());
+});
+
+fn split(mut bytes: &[u8]) -> Vec<CertificateDer<'_>> {
+    let mut chain = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<3>() {
+        let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
+        let (certificate, rest) = rest.split_at(length.min(rest.len()));
+        chain.push(CertificateDer::from(certificate));
+        bytes = rest;
+    }
+    chain
+}
+
+/// A fixed moment at which the seeds are valid: a find can be replayed.
+fn now() -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000))
+}
