@@ -52,7 +52,7 @@ install_packages() {
 ensure_rust() {
   # shellcheck disable=SC1091
   if ! command -v cargo >/dev/null && [ -r "${CARGO_HOME:-$HOME/.cargo}/env" ]; then . "${CARGO_HOME:-$HOME/.cargo}/env"; fi
-  if ! command -v cargo >/dev/null && [ "$(id -u)" -eq 0 ] && apt-cache show rustup >/dev/null 2>&1; then
+  if ! command -v cargo >/dev/null && [ "$(id -u)" -eq 0 ] && apt-cache policy rustup 2>/dev/null | grep -q 'Candidate: [0-9]'; then
     need rustup && rustup toolchain install stable --profile default --no-self-update
   fi
   command -v cargo >/dev/null || fail "cargo is missing, and Debian 12 has no Rust that is new enough; run this, then this script again:

@@ -7,6 +7,9 @@ use std::path::Path;
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Err(error) = config::parse(Path::new("edge.toml"), text) {
         let message = error.to_string();
-        assert!(message.starts_with("edge.toml: ") && !message.contains('\n'), "{message}");
+        assert!(
+            message.starts_with("edge.toml: ") && !message.contains('\n'),
+            "{message}"
+        );
     }
 });
