@@ -1,0 +1,50 @@
+//! Any certificates are verified, or rejected with a reason. The input is a chain, leaf first, each certificate behind its length in three
+//! bytes, as in a TLS Certificate message.
+#![no_main]
+
+use bothways::trust::{Mode, OutOfDate, Policy, RevocationSet, TrustStore};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let store = TrustStore::from_pem("fuzz", include_bytes!("../seeds/ca.pem"))
+        .expect("the seed CA is a trust store");
+    Policy::new(
+        "E0FUZZ",
+        Mode::Required,
+        Arc::new(store),
+        Arc::new(RevocationSet::empty()),
+        true,
+        OutOfDate::Reject,
+    )
+});
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let chain = split(bytes);
+    let Some((leaf, intermediates)) = chain.split_first() else {
+        return;
+    };
+    if let Ok(client) = POLICY.verify(leaf, intermediates, now()) {
+        assert!(
+            POLICY.readmit(&client, now()).is_ok(),
+            "who was admitted is still admitted a moment later"
+        );
+    }
+});
+
+fn split(mut bytes: &[u8]) -> Vec<CertificateDer<'_>> {
+    let mut chain = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<3>() {
+        let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
+        let (certificate, rest) = rest.split_at(length.min(rest.len()));
+        chain.push(CertificateDer::from(certificate));
+        bytes = rest;
+    }
+    chain
+}
+
+/// A fixed moment at which the seeds are valid, so that a find can be replayed.
+fn now() -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000))
+}
