@@ -240,6 +240,8 @@ impl Control {
 
     fn hang_up(&mut self) {
         self.shipper.reopen();
+        // "reload published" then also means that the log was reopened, as far as its sink lets it.
+        let _a_stuck_sink_waits_for_nobody = self.shipper.flush(REOPEN_TIME);
         match self.reload {
             Reload::Idle => self.rebuild(),
             Reload::Building | Reload::BuildingAndAskedAgain => self.reload = Reload::BuildingAndAskedAgain,
@@ -325,5 +327,7 @@ fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
         .map_err(|error| AppError::Setup(format!("cannot start core {index}: {error}")))
 }
 
+/// For the shipper to take up the renamed file.
+const REOPEN_TIME: Duration = Duration::from_millis(500);
 /// For the shipper to write what is queued when everything else has ended.
 const FLUSH_TIME: Duration = Duration::from_secs(10);

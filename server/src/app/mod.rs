@@ -62,7 +62,6 @@ pub fn serve(path: &Path) -> Result<(), AppError> {
         snapshot: Arc::new(ArcSwap::from_pointee(built.snapshot)),
         vault,
         records,
-        limits: Arc::new(config.limits.clone()),
     };
     let control = Control::start(config, cpus, bound, shared, registry, shipper, signals)?;
     control.announce(admin.as_ref());

@@ -17,19 +17,17 @@ pub fn rebuild(started: &Config, generation: u64, vault: &Arc<SessionVault>) -> 
     match changed(started, &config) {
         None => snapshot::build(&config, generation, vault),
         Some(key) => {
-            let key = KeyPath::root().child(key);
-            Err(config.source.error(
-                &key,
-                "this cannot change while running",
-                "put it back, or restart the server",
-            ))
+            let fault = "this cannot change while running";
+            Err(config
+                .source
+                .error(&key, fault, "put it back, or restart the server"))
         }
     }
 }
 
 /// What a running server has built its threads and sockets from. Half a reload would leave the configuration file
 /// telling something that is not so.
-fn changed(started: &Config, now: &Config) -> Option<&'static str> {
+fn changed(started: &Config, now: &Config) -> Option<KeyPath> {
     let addresses = |config: &Config| -> Vec<_> {
         config
             .listeners
@@ -37,12 +35,26 @@ fn changed(started: &Config, now: &Config) -> Option<&'static str> {
             .map(|listener| (listener.address, listener.protocol))
             .collect()
     };
+    let root = KeyPath::root();
+    let limits = root.child("limits");
+    let (then, today) = (&started.limits, &now.limits);
     [
-        ("runtime", started.runtime != now.runtime),
-        ("limits", started.limits != now.limits),
-        ("admin", started.admin != now.admin),
-        ("listeners", addresses(started) != addresses(now)),
-        ("logs", started.logs != now.logs),
+        (root.child("runtime"), started.runtime != now.runtime),
+        (root.child("admin"), started.admin != now.admin),
+        (root.child("listeners"), addresses(started) != addresses(now)),
+        (root.child("logs"), started.logs != now.logs),
+        (
+            limits.child("tickets_per_core"),
+            then.tickets_per_core != today.tickets_per_core,
+        ),
+        (
+            limits.child("ticket_lifetime_s"),
+            then.ticket_lifetime != today.ticket_lifetime,
+        ),
+        (
+            limits.child("record_queue"),
+            then.record_queue != today.record_queue,
+        ),
     ]
     .into_iter()
     .find_map(|(key, differs)| differs.then_some(key))

@@ -10,11 +10,11 @@ pub enum AuthorityError {
     Missing,
     /// Two `Host` headers, or one that is not text.
     Ambiguous,
-    /// `Host` and `:authority` (or the absolute-form target) differ (RFC 9113 §8.3.1).
+    /// `Host` and `:authority` differ (RFC 9113 §8.3.1).
     Contradiction,
 }
 
-/// The host as the client wrote it, with its port. An HTTP/1.0 request may lack one: `Ok(None)`.
+/// The host as the client wrote it, with its port. An absolute-form target outweighs `Host` (RFC 9112 §3.2.2). An HTTP/1.0 request may lack one: `Ok(None)`.
 ///
 /// # Errors
 /// See [`AuthorityError`]; each is a 400.
@@ -29,7 +29,9 @@ pub fn authority<B>(request: &Request<B>) -> Result<Option<&str>, AuthorityError
         .transpose()
         .map_err(|_| AuthorityError::Ambiguous)?;
     match (request.uri().authority(), host) {
-        (Some(target), Some(host)) if !target.as_str().eq_ignore_ascii_case(host) => {
+        (Some(target), Some(host))
+            if request.version() >= Version::HTTP_2 && !target.as_str().eq_ignore_ascii_case(host) =>
+        {
             Err(AuthorityError::Contradiction)
         }
         (Some(target), _) => Ok(Some(target.as_str())),
@@ -69,7 +71,7 @@ mod tests {
                 Version::HTTP_11,
                 "http://a.example/",
                 &["b.example"],
-                Err(AuthorityError::Contradiction),
+                Ok(Some("a.example")),
             ),
             (
                 Version::HTTP_11,

@@ -33,8 +33,10 @@ fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
 pub enum SignalKind {
     #[default]
     None,
-    /// Finish what is in flight, take nothing new.
+    /// Answer what is in flight, or a first request that is on its way, then end.
     Drain,
+    /// Answer what is in flight, then end.
+    Finish,
     /// End now.
     Close,
 }

@@ -43,7 +43,11 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
     let hosts = config.hosts.map(|&index| distributions.get(index).cloned());
     let entries = |store: &Store| (store.trust.name().to_owned(), store.revocations.len() as u64);
     Ok(Built {
-        snapshot: Snapshot { generation, hosts },
+        snapshot: Snapshot {
+            generation,
+            limits: config.limits.clone(),
+            hosts,
+        },
         revocation_entries: stores.iter().map(entries).collect(),
     })
 }

@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 
 pub use self::build::{Built, build};
 use crate::config::{CertificateHeader, HostMap, HostName, PathPattern, ViewerProtocolPolicy};
+use crate::limits::Limits;
 use crate::proxy::Origin;
 
 /// One configuration, loaded.
@@ -20,6 +21,7 @@ use crate::proxy::Origin;
 pub struct Snapshot {
     /// Counts up with every one published.
     pub generation: u64,
+    pub limits: Limits,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 

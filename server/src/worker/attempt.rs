@@ -72,6 +72,12 @@ impl Attempt {
         if let Some(record) = &mut self.record {
             record.leaf = accepted.client.as_ref().map(|client| client.facts().clone());
             record.resumed = accepted.resumed;
+            // Admitted all the same, because the trust store says so; but never silently.
+            let caveat = accepted
+                .client
+                .as_ref()
+                .and_then(|client| client.out_of_date_crl());
+            record.reason = caveat.map(|caveat| caveat.to_owned().into());
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use http::HeaderValue;
 use hyper::rt::Executor;
@@ -38,7 +38,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
             chosen = choose(&snapshot, name);
             chosen.as_ref().map(|distribution| distribution.tls.clone())
         });
-        timeout(core.shared.limits.handshake_timeout, accepting).await
+        timeout(snapshot.limits.handshake_timeout, accepting).await
     };
 
     count_tickets(&core, &notes);
@@ -114,6 +114,7 @@ async fn serve_http(
     let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
         return;
     };
+    let (http1, http2_builder) = (http1_settings(&snapshot.limits), http2_settings(&snapshot.limits));
     let viewer = Rc::new(Viewer {
         edge: core.edge.clone(),
         snapshot,
@@ -124,14 +125,13 @@ async fn serve_http(
         known_host: Default::default(),
     });
     let service = service_fn(move |request| respond(&viewer, request));
-    let limits = &core.shared.limits;
     if http2 {
         open.phase.set(Phase::Http2);
-        let connection = pin!(http2_settings(limits).serve_connection(accepted.stream, service));
+        let connection = pin!(http2_builder.serve_connection(accepted.stream, service));
         drive(connection, open, |connection| connection.graceful_shutdown()).await;
     } else {
         open.phase.set(Phase::Http1);
-        let connection = pin!(http1_settings(limits).serve_connection(accepted.stream, service));
+        let connection = pin!(http1.serve_connection(accepted.stream, service));
         drive(connection, open, |connection| connection.graceful_shutdown()).await;
     }
 }
@@ -169,21 +169,23 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
     open: &Open,
     graceful_shutdown: impl Fn(Pin<&mut C>),
 ) {
-    let mut draining = false;
+    let mut seen = SignalKind::None;
+    let mut finishing = false;
     poll_fn(|cx| {
         loop {
-            match poll_signal(open, draining, cx) {
-                SignalKind::Close => return Poll::Ready(()),
-                SignalKind::Drain if !draining && may_drain(open) => {
-                    draining = true;
-                    graceful_shutdown(connection.as_mut());
-                }
-                _ => {}
+            while let Poll::Ready(kind) = open.signal.poll_above(seen, cx) {
+                seen = kind;
             }
-            let could_drain = may_drain(open);
+            if seen == SignalKind::Close {
+                return Poll::Ready(());
+            }
+            if !finishing && must_finish(open, seen) {
+                finishing = true;
+                graceful_shutdown(connection.as_mut());
+            }
             let polled = connection.as_mut().poll(cx);
-            let first_request_came = !could_drain && may_drain(open);
-            if polled.is_pending() && first_request_came && open.signal.kind() == SignalKind::Drain {
+            if polled.is_pending() && !finishing && must_finish(open, seen) {
+                // The first request came while draining: say now that it is the last.
                 continue;
             }
             return polled.map(|result| {
@@ -194,20 +196,9 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
     .await;
 }
 
-fn may_drain(open: &Open) -> bool {
-    open.phase.get() == Phase::Http2 || open.activity.requests() > 0
-}
-
-fn poll_signal(open: &Open, draining: bool, cx: &mut Context<'_>) -> SignalKind {
-    let seen = if draining {
-        SignalKind::Drain
-    } else {
-        SignalKind::None
-    };
-    match open.signal.poll_above(seen, cx) {
-        Poll::Ready(kind) => kind,
-        Poll::Pending => seen,
-    }
+fn must_finish(open: &Open, seen: SignalKind) -> bool {
+    let may_drain = open.phase.get() == Phase::Http2 || open.activity.requests() > 0;
+    seen >= SignalKind::Finish || (seen == SignalKind::Drain && may_drain)
 }
 
 /// Runs tasks that hyper wants run beside a connection (one for each HTTP/2 stream) on this core.

@@ -16,7 +16,6 @@ use super::registry::{Hold, Registry};
 use super::{connection, plain, tick};
 use crate::config::Protocol;
 use crate::http::Edge;
-use crate::limits::Limits;
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, FailureCode, ShedReason};
 use crate::runtime::{
@@ -38,7 +37,6 @@ pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub vault: Arc<SessionVault>,
     pub records: RecordSender,
-    pub limits: Arc<Limits>,
 }
 
 /// One socket of one core: bound and listening, all in core order before any core starts.
@@ -157,7 +155,7 @@ impl Core {
         let _drain_either_way = mailbox.receive().await;
         listeners.iter().for_each(|listener| listener.stop());
         self.registry.drain();
-        if timeout(self.shared.limits.drain_timeout, self.registry.drained())
+        if timeout(self.snapshot().limits.drain_timeout, self.registry.drained())
             .await
             .is_err()
         {
@@ -172,7 +170,8 @@ impl Core {
 
     fn admit(self: &Rc<Self>, stream: Stream, peer: SocketAddr, entrance: Entrance) {
         self.counters.connections_accepted.add(1);
-        let limits = &self.shared.limits;
+        let snapshot = self.snapshot();
+        let limits = &snapshot.limits;
         let shed = if self.registry.len() >= limits.connections_per_core {
             Some(ShedReason::Connections)
         } else if self.handshakes.get() >= limits.handshakes_per_core {

@@ -31,7 +31,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, https_port: u16) {
         drop(in_flight);
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let connection = pin!(http1_settings(&core.shared.limits).serve_connection(io, service));
+    let connection = pin!(http1_settings(&core.snapshot().limits).serve_connection(io, service));
     drive(connection, &open, |connection| connection.graceful_shutdown()).await;
 }
 

@@ -18,14 +18,17 @@ const DRAIN_FIRST_REQUEST: Duration = Duration::from_secs(2);
 
 /// Watches `core`'s connections for as long as it runs.
 pub async fn tick(core: Rc<Core>) {
-    let period = period(&core.shared.limits);
     loop {
-        sleep(period).await;
+        let snapshot = core.snapshot();
+        let limits = &snapshot.limits;
+        sleep(period(limits)).await;
         let mut from = Some(0);
         while let Some(start) = from {
             let (slice, next) = core.registry.slice(start, SLICE);
             let now = Instant::now();
-            slice.iter().for_each(|open| watch(open, &core, now));
+            slice
+                .iter()
+                .for_each(|open| watch(open, limits, core.registry.is_draining(), now));
             from = next;
             if from.is_some() {
                 sleep(Duration::from_millis(1)).await;
@@ -40,14 +43,13 @@ fn period(limits: &Limits) -> Duration {
     (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
 }
 
-fn watch(open: &Open, core: &Core, now: Instant) {
+fn watch(open: &Open, limits: &Limits, draining: bool, now: Instant) {
     let phase = open.phase.get();
     if phase == Phase::Handshake {
         return;
     }
     let seen = look(open, open.watch.get(), now);
     open.watch.set(seen);
-    let limits = &core.shared.limits;
     let overdue = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
     if seen
         .head_since
@@ -55,22 +57,20 @@ fn watch(open: &Open, core: &Core, now: Instant) {
     {
         open.signal.raise(SignalKind::Close);
     } else if overdue(seen.quiet_since, limits.idle_timeout) {
-        let stalled = open.activity.is_busy() || open.signal.kind() == SignalKind::Drain;
+        let asked_already = open.signal.kind() == SignalKind::Finish;
+        let stalled = open.activity.is_busy() || asked_already;
         open.signal.raise(if stalled {
             SignalKind::Close
         } else {
-            SignalKind::Drain
+            SignalKind::Finish
         });
-        // A drained connection that still does not go gets as long again, then it is closed.
+        // One that was asked to finish and does not gets as long again, then it is closed.
         open.watch.set(Watch {
             quiet_since: now,
             ..seen
         });
-    } else if core.registry.is_draining()
-        && seen.requests == 0
-        && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST)
-    {
-        open.signal.raise(SignalKind::Close);
+    } else if draining && seen.requests == 0 && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST) {
+        open.signal.raise(SignalKind::Finish);
     }
 }
 
