@@ -109,14 +109,9 @@ impl<'a> Certificate<'a> {
         self.x509.signature_algorithm.algorithm.to_id_string()
     }
 
-    pub(super) fn has_extensions(&self) -> bool {
-        !self.x509.extensions().is_empty()
-    }
-
     /// Whether basicConstraints says CA:TRUE (RFC 5280 §4.2.1.9); absent means that it does not.
     pub(super) fn is_ca(&self) -> Result<bool, MalformedExtension> {
-        let constraints: Option<BasicConstraints> =
-            self.extension(&BASIC_CONSTRAINTS, "basicConstraints")?;
+        let constraints: Option<BasicConstraints> = self.extension(&BASIC_CONSTRAINTS, "basicConstraints")?;
         Ok(constraints.is_some_and(|constraints| constraints.ca))
     }
 
@@ -126,21 +121,17 @@ impl<'a> Certificate<'a> {
     }
 
     /// RFC 5280 §4.2.1.12.
-    pub(super) fn extended_key_usage(
-        &self,
-    ) -> Result<Option<ExtendedKeyUsage<'_>>, MalformedExtension> {
+    pub(super) fn extended_key_usage(&self) -> Result<Option<ExtendedKeyUsage<'_>>, MalformedExtension> {
         self.extension(&EXTENDED_KEY_USAGE, "extKeyUsage")
     }
 
     pub(super) fn has_name_constraints(&self) -> Result<bool, MalformedExtension> {
-        Ok(self.extension_value(&NAME_CONSTRAINTS, "nameConstraints")?.is_some())
+        Ok(self
+            .extension_value(&NAME_CONSTRAINTS, "nameConstraints")?
+            .is_some())
     }
 
-    fn extension<'s, T>(
-        &'s self,
-        oid: &Oid<'_>,
-        name: &'static str,
-    ) -> Result<Option<T>, MalformedExtension>
+    fn extension<'s, T>(&'s self, oid: &Oid<'_>, name: &'static str) -> Result<Option<T>, MalformedExtension>
     where
         T: FromDer<'s, x509_parser::error::X509Error>,
     {

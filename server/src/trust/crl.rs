@@ -160,8 +160,9 @@ fn fault(error: webpki::Error) -> CrlFault {
         E::UnsupportedCrlVersion => CrlFault::Version1,
         E::UnsupportedDeltaCrl => CrlFault::Delta,
         E::UnsupportedIndirectCrl => CrlFault::Indirect,
-        E::UnsupportedRevocationReasonsPartitioning
-        | E::UnsupportedCrlIssuingDistributionPoint => CrlFault::Partitioned,
+        E::UnsupportedRevocationReasonsPartitioning | E::UnsupportedCrlIssuingDistributionPoint => {
+            CrlFault::Partitioned
+        }
         E::UnsupportedCriticalExtension => CrlFault::CriticalExtension,
         other => CrlFault::Malformed(other.to_string()),
     }

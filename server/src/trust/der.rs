@@ -42,11 +42,7 @@ impl<'a> Reader<'a> {
         let header_length = self.rest.len() - after_length.len();
         let (encoded, _) = self.rest.split_at_checked(header_length + length)?;
         self.rest = rest;
-        Some(Element {
-            tag,
-            value,
-            encoded,
-        })
+        Some(Element { tag, value, encoded })
     }
 
     pub(super) fn expect(&mut self, tag: u8) -> Option<Element<'a>> {

@@ -13,7 +13,9 @@ use super::der::{self, Reader};
 /// The kind of a public key, with what decides whether it is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PublicKey {
-    Rsa { bits: usize },
+    Rsa {
+        bits: usize,
+    },
     P256,
     P384,
     /// Some other key of webpki's list (P-521, Ed25519, ML-DSA).
@@ -30,7 +32,10 @@ impl PublicKey {
     pub(super) fn is_accepted_for_ca(self) -> bool {
         matches!(
             self,
-            Self::Rsa { bits: 2048 | 3072 | 4096 } | Self::P256 | Self::P384
+            Self::Rsa {
+                bits: 2048 | 3072 | 4096
+            } | Self::P256
+                | Self::P384
         )
     }
 
@@ -63,9 +68,7 @@ fn read_parts(spki: &[u8]) -> Option<PublicKey> {
     }
     let is = |id: AlgorithmIdentifier| id.as_ref() == algorithm;
     Some(match () {
-        () if is(alg_id::RSA_ENCRYPTION) => PublicKey::Rsa {
-            bits: rsa_bits(key)?,
-        },
+        () if is(alg_id::RSA_ENCRYPTION) => PublicKey::Rsa { bits: rsa_bits(key)? },
         () if is(alg_id::ECDSA_P256) => PublicKey::P256,
         () if is(alg_id::ECDSA_P384) => PublicKey::P384,
         () if is_supported(algorithm) => PublicKey::OtherSupported,

@@ -29,10 +29,9 @@ pub enum PemError {
 impl fmt::Display for PemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StrayText { line } => write!(
-                f,
-                "line {line} is neither part of a PEM block nor a comment (#)"
-            ),
+            Self::StrayText { line } => {
+                write!(f, "line {line} is neither part of a PEM block nor a comment (#)")
+            }
             Self::Unterminated { begin_line } => write!(
                 f,
                 "the block that begins on line {begin_line} has no matching END line"
@@ -121,7 +120,7 @@ struct Base64 {
 impl Base64 {
     fn push(&mut self, line: &[u8], number: usize) -> Result<(), PemError> {
         self.line = number;
-        if self.carry.is_empty() && line.len() % 4 == 0 {
+        if self.carry.is_empty() && line.len().is_multiple_of(4) {
             return self.decode(line);
         }
         self.carry.extend_from_slice(line);
@@ -172,7 +171,7 @@ const DASHES: &[u8] = b"-----";
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn blocks(text: &str) -> Result<Vec<Block>, PemError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::certificate::{Certificate, Version};
+use super::certificate::{Certificate, Version, parse_readable};
 use super::diagnosis::Case;
 use super::facts::{CertificateFacts, colon_hex};
 use super::key::PublicKey;
@@ -97,7 +97,8 @@ impl Policy {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<VerifiedClient, Rejected> {
-        let certificate = Certificate::parse(leaf).filter(|_| leaf.len() <= CERTIFICATE_BYTES_MAX);
+        let readable = leaf.len() <= CERTIFICATE_BYTES_MAX;
+        let certificate = readable.then(|| Certificate::parse(leaf)).flatten();
         let facts = certificate.as_ref().and_then(CertificateFacts::of).map(Arc::new);
         let links = check_sizes(leaf, intermediates)
             .and_then(|()| certificate.as_ref().ok_or_else(unreadable))
@@ -135,7 +136,7 @@ impl Policy {
         let case = Case {
             store: &self.store,
             leaf: certificate,
-            intermediates,
+            intermediates: parse_readable(intermediates),
             now: seconds(now),
         };
         let links = match certificate.version() {
@@ -194,19 +195,19 @@ impl Policy {
 }
 
 /// Before anything is parsed or compared: ten certificates of 16 KiB are the most that is looked at.
-fn check_sizes(
-    leaf: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-) -> Result<(), Refusal> {
+fn check_sizes(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Refusal> {
     let presented = intermediates.len() + 1;
     if presented > PRESENTED_MAX {
-        let reason = format!("{presented} certificates were presented; at most {PRESENTED_MAX} are looked at");
+        let reason =
+            format!("{presented} certificates were presented; at most {PRESENTED_MAX} are looked at");
         return Err(Refusal::new(RejectedKind::MaxChainDepthExceeded, reason));
     }
     for der in std::iter::once(leaf).chain(intermediates) {
         let bytes = der.len();
         if bytes > CERTIFICATE_BYTES_MAX {
-            let reason = format!("a presented certificate has {bytes} bytes; at most {CERTIFICATE_BYTES_MAX} are allowed");
+            let reason = format!(
+                "a presented certificate has {bytes} bytes; at most {CERTIFICATE_BYTES_MAX} are allowed"
+            );
             return Err(Refusal::new(RejectedKind::MaxSizeExceeded, reason));
         }
     }
@@ -219,7 +220,9 @@ fn check_key(certificate: &Certificate<'_>) -> Result<(), Refusal> {
     if key.is_accepted_for_client() {
         return Ok(());
     }
-    let reason = format!("the key of the client certificate is {key}, which is not accepted; use RSA from 2048 bits or ECDSA P-256 or P-384");
+    let reason = format!(
+        "the key of the client certificate is {key}, which is not accepted; use RSA from 2048 bits or ECDSA P-256 or P-384"
+    );
     Err(Refusal::new(RejectedKind::TypeUnsupported, reason))
 }
 
@@ -229,7 +232,9 @@ fn check_key_usage(certificate: &Certificate<'_>) -> Result<(), Refusal> {
         Ok(None) => Ok(()),
         Ok(Some(usage)) if usage.digital_signature() => Ok(()),
         Ok(Some(usage)) => {
-            let reason = format!("the key usage of the client certificate is {usage} only; Digital Signature is needed");
+            let reason = format!(
+                "the key usage of the client certificate is {usage} only; Digital Signature is needed"
+            );
             Err(Refusal::new(RejectedKind::IntentInvalid, reason))
         }
         Err(_) => Err(Refusal::new(
@@ -266,3 +271,7 @@ const PRESENTED_MAX: usize = 10;
 #[cfg(test)]
 #[path = "policy_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod standing_tests;

@@ -268,7 +268,11 @@ struct IssuerSetBuilder {
 
 impl IssuerSetBuilder {
     fn note_scope(&mut self, scope: Option<&[u8]>, next_update: Seconds) {
-        match self.scopes.iter_mut().find(|(known, _)| known.as_deref() == scope) {
+        match self
+            .scopes
+            .iter_mut()
+            .find(|(known, _)| known.as_deref() == scope)
+        {
             Some((_, newest)) => *newest = next_update.max(*newest),
             None => self.scopes.push((scope.map(Into::into), next_update)),
         }

@@ -118,7 +118,28 @@ fn bucket_of(entry: &Entry, buckets: usize) -> usize {
 }
 
 fn words(entry: &Entry) -> [u64; 3] {
-    let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3] = *entry;
+    let [
+        a0,
+        a1,
+        a2,
+        a3,
+        a4,
+        a5,
+        a6,
+        a7,
+        b0,
+        b1,
+        b2,
+        b3,
+        b4,
+        b5,
+        b6,
+        b7,
+        c0,
+        c1,
+        c2,
+        c3,
+    ] = *entry;
     [
         u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]),
         u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
@@ -178,7 +199,7 @@ const SALT_3: u64 = 0xa409_3822_299f_31d1;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashSet;

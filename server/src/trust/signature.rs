@@ -86,9 +86,7 @@ pub(super) fn algorithm_name(oid: &str) -> &str {
     }
 }
 
-fn algorithms(
-    identifier: &[u8],
-) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
+fn algorithms(identifier: &[u8]) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
     webpki::ALL_VERIFICATION_ALGS
         .iter()
         .copied()

@@ -87,10 +87,7 @@ impl TrustStore {
         Self::from_certificates(name, &certificates)
     }
 
-    fn from_certificates(
-        name: &str,
-        certificates: &[CertificateDer<'static>],
-    ) -> Result<Self, StoreError> {
+    fn from_certificates(name: &str, certificates: &[CertificateDer<'static>]) -> Result<Self, StoreError> {
         let mut store = Self {
             name: name.to_owned(),
             anchors: Vec::new(),
@@ -164,9 +161,9 @@ impl fmt::Debug for TrustStore {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str(
-                "the bundle holds no certificate; put the CA certificates into it, in PEM",
-            ),
+            Self::Empty => {
+                f.write_str("the bundle holds no certificate; put the CA certificates into it, in PEM")
+            }
             Self::TooLarge { bytes } => write!(
                 f,
                 "the bundle has {bytes} bytes; at most {BUNDLE_BYTES_MAX} are allowed"
@@ -243,9 +240,7 @@ fn collect(certificates: &mut Vec<CertificateDer<'static>>, block: Block) -> Res
     Ok(())
 }
 
-fn read_anchor(
-    der: &CertificateDer<'static>,
-) -> Result<(TrustAnchor<'static>, Anchor), AnchorFault> {
+fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, Anchor), AnchorFault> {
     if der.len() > CERTIFICATE_BYTES_MAX {
         return Err(AnchorFault::TooLarge { bytes: der.len() });
     }

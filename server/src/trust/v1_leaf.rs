@@ -59,10 +59,7 @@ fn parse_strictly(certificate: &[u8]) -> Option<Signed<'_>> {
 
 /// X.690 §8.3.2.
 fn is_shortest(integer: &Element<'_>) -> bool {
-    !matches!(
-        integer.value,
-        [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]
-    )
+    !matches!(integer.value, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
 }
 
 /// RFC 5280 §4.1.2.5.1 and §4.1.2.5.2: to the second, in UTC.
@@ -73,9 +70,10 @@ fn is_der_time(time: &Element<'_>) -> bool {
         _ => return false,
     };
     time.value.len() == length
-        && time.value.split_last().is_some_and(|(zone, digits)| {
-            *zone == b'Z' && digits.iter().all(u8::is_ascii_digit)
-        })
+        && time
+            .value
+            .split_last()
+            .is_some_and(|(zone, digits)| *zone == b'Z' && digits.iter().all(u8::is_ascii_digit))
 }
 
 fn malformed() -> Refusal {
@@ -113,3 +111,7 @@ fn untrusted(case: &Case<'_>) -> Refusal {
     );
     Refusal::new(RejectedKind::Untrusted, reason)
 }
+
+#[cfg(test)]
+#[path = "v1_leaf_tests.rs"]
+mod tests;
