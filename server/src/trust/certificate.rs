@@ -109,10 +109,6 @@ impl<'a> Certificate<'a> {
         self.x509.signature_algorithm.algorithm.to_id_string()
     }
 
-    pub(super) fn has_extensions(&self) -> bool {
-        !self.x509.extensions().is_empty()
-    }
-
     /// Whether basicConstraints says CA:TRUE (RFC 5280 §4.2.1.9); absent means that it does not.
     pub(super) fn is_ca(&self) -> Result<bool, MalformedExtension> {
         let constraints: Option<BasicConstraints> = self.extension(&BASIC_CONSTRAINTS, "basicConstraints")?;

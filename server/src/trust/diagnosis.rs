@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::UnixTime;
 use webpki::Error;
 use x509_parser::extensions::ExtendedKeyUsage;
 
-use super::certificate::{Certificate, Version, parse_readable};
+use super::certificate::{Certificate, Validity, Version};
 use super::names;
-use super::path::CHAIN_DEPTH_MAX;
+use super::path::{CHAIN_DEPTH_MAX, INTERMEDIATES_MAX};
 use super::signature;
 use super::store::TrustStore;
 use super::time::Seconds;
@@ -22,8 +22,17 @@ use super::verdict::{Refusal, RejectedKind, Role, expired, not_yet_valid};
 pub(super) struct Case<'c> {
     pub(super) store: &'c TrustStore,
     pub(super) leaf: &'c Certificate<'c>,
-    pub(super) intermediates: &'c [CertificateDer<'c>],
+    /// Those that can be read, in the order of presentation.
+    pub(super) intermediates: Vec<Certificate<'c>>,
     pub(super) now: Seconds,
+}
+
+/// Where the names lead.
+enum NameChain<'c> {
+    /// To the store, over so many presented certificates.
+    Reaches { intermediates: usize },
+    /// To a certificate whose issuer is neither presented nor in the store.
+    EndsAt(&'c Certificate<'c>),
 }
 
 /// webpki could not even read the leaf.
@@ -52,27 +61,29 @@ impl Case<'_> {
                 RejectedKind::Invalid,
                 "the presented certificates can be combined in too many ways to check",
             ),
-            _ => {
-                let intermediates = parse_readable(self.intermediates);
-                match self.missing_issuer(&intermediates) {
-                    Some(refusal) => refusal,
-                    None => self.explain_path(error, &intermediates),
+            _ => match self.follow_names() {
+                NameChain::EndsAt(top) => self.untrusted(top),
+                NameChain::Reaches { intermediates }
+                    if intermediates > INTERMEDIATES_MAX && *error == Error::UnknownIssuer =>
+                {
+                    too_deep()
                 }
-            }
+                NameChain::Reaches { .. } => self.explain_path(error),
+            },
         }
     }
 
     /// A path exists by name; what breaks it?
-    fn explain_path(&self, error: &Error, intermediates: &[Certificate<'_>]) -> Refusal {
+    fn explain_path(&self, error: &Error) -> Refusal {
         match error {
             Error::CertExpired { not_after, .. } => {
                 let not_after = super::time::seconds(*not_after);
-                let who = self.who(intermediates, |v| v.not_after == not_after);
+                let who = self.who(|v| v.not_after == not_after);
                 expired(&who, not_after, self.now)
             }
             Error::CertNotValidYet { not_before, .. } => {
                 let not_before = super::time::seconds(*not_before);
-                let who = self.who(intermediates, |v| v.not_before == not_before);
+                let who = self.who(|v| v.not_before == not_before);
                 not_yet_valid(&who, not_before, self.now)
             }
             Error::UnknownIssuer
@@ -84,16 +95,14 @@ impl Case<'_> {
                 RejectedKind::IntentInvalid,
                 "the client certificate is a CA certificate (basicConstraints CA:TRUE); present an end-entity certificate",
             ),
-            Error::EndEntityUsedAsCa => self.issued_by_no_ca(intermediates),
+            Error::EndEntityUsedAsCa => self.issued_by_no_ca(),
             Error::PathLenConstraintViolated => Refusal::new(
                 RejectedKind::MaxChainDepthExceeded,
                 "the chain is longer than one of its CAs allows (pathLenConstraint)",
             ),
-            Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
-                self.wrong_purpose(intermediates)
-            }
-            Error::UnsupportedSignatureAlgorithmContext(_) => self.weak_signature(intermediates),
-            Error::UnsupportedCertVersion => self.old_intermediate(intermediates),
+            Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => self.wrong_purpose(),
+            Error::UnsupportedSignatureAlgorithmContext(_) => self.weak_signature(),
+            Error::UnsupportedCertVersion => self.old_intermediate(),
             Error::UnsupportedCriticalExtension => unsupported_extension("an intermediate"),
             Error::NameConstraintViolation => Refusal::new(
                 RejectedKind::Invalid,
@@ -119,29 +128,29 @@ impl Case<'_> {
         Refusal::new(RejectedKind::Untrusted, reason)
     }
 
-    /// Follows the names upwards; `None` when they lead to the store.
-    fn missing_issuer(&self, intermediates: &[Certificate<'_>]) -> Option<Refusal> {
+    /// Follows the issuers' names upwards, through every presented certificate if need be.
+    fn follow_names(&self) -> NameChain<'_> {
         let mut top = self.leaf;
-        // Each step uses up an intermediate, so a loop of names ends too.
-        for _ in 0..=intermediates.len() {
+        // A loop of names uses up the certificates too, and ends.
+        for intermediates in 0..=self.intermediates.len() {
             if self.store.named(top.issuer()).next().is_some() {
-                return None;
+                return NameChain::Reaches { intermediates };
             }
             let is_next = |candidate: &&Certificate<'_>| {
                 candidate.subject() == top.issuer() && candidate.subject() != candidate.issuer()
             };
-            match intermediates.iter().find(is_next) {
+            match self.intermediates.iter().find(is_next) {
                 Some(issuer) => top = issuer,
                 None => break,
             }
         }
-        Some(self.untrusted(top, intermediates))
+        NameChain::EndsAt(top)
     }
 
-    fn untrusted(&self, top: &Certificate<'_>, intermediates: &[Certificate<'_>]) -> Refusal {
+    fn untrusted(&self, top: &Certificate<'_>) -> Refusal {
         let store = self.store.name();
         let issuer = names::display(top.issuer());
-        let presented = intermediates.iter().any(|i| i.subject() == top.issuer());
+        let presented = self.intermediates.iter().any(|i| i.subject() == top.issuer());
         let reason = if top.issuer() == self.leaf.subject() {
             format!("the client certificate is self-signed and not issued by a CA of trust store {store}")
         } else if presented {
@@ -152,15 +161,11 @@ impl Case<'_> {
         Refusal::new(RejectedKind::Untrusted, reason)
     }
 
-    fn who(
-        &self,
-        intermediates: &[Certificate<'_>],
-        is_it: impl Fn(super::certificate::Validity) -> bool,
-    ) -> String {
+    fn who(&self, is_it: impl Fn(Validity) -> bool) -> String {
         if is_it(self.leaf.validity()) {
             return Role::Leaf.name("");
         }
-        if let Some(found) = intermediates.iter().find(|i| is_it(i.validity())) {
+        if let Some(found) = self.intermediates.iter().find(|i| is_it(i.validity())) {
             return Role::Intermediate.name(&found.display_subject());
         }
         match self.store.anchors().iter().find(|a| is_it(a.validity)) {
@@ -169,8 +174,8 @@ impl Case<'_> {
         }
     }
 
-    fn issued_by_no_ca(&self, intermediates: &[Certificate<'_>]) -> Refusal {
-        let no_ca = intermediates.iter().find(|i| i.is_ca() != Ok(true));
+    fn issued_by_no_ca(&self) -> Refusal {
+        let no_ca = self.intermediates.iter().find(|i| i.is_ca() != Ok(true));
         let who = no_ca.map_or_else(
             || "an intermediate".to_owned(),
             |found| Role::Intermediate.name(&found.display_subject()),
@@ -179,9 +184,10 @@ impl Case<'_> {
         Refusal::new(RejectedKind::Untrusted, reason)
     }
 
-    fn wrong_purpose(&self, intermediates: &[Certificate<'_>]) -> Refusal {
+    fn wrong_purpose(&self) -> Refusal {
         let leaf = (Role::Leaf.name(""), self.leaf);
-        let others = intermediates
+        let others = self
+            .intermediates
             .iter()
             .map(|i| (Role::Intermediate.name(&i.display_subject()), i));
         let found = std::iter::once(leaf)
@@ -198,8 +204,8 @@ impl Case<'_> {
         Refusal::new(RejectedKind::IntentInvalid, reason)
     }
 
-    fn weak_signature(&self, intermediates: &[Certificate<'_>]) -> Refusal {
-        let all = std::iter::once(self.leaf).chain(intermediates);
+    fn weak_signature(&self) -> Refusal {
+        let all = std::iter::once(self.leaf).chain(&self.intermediates);
         let found = all
             .map(|certificate| (certificate, certificate.signature_algorithm()))
             .find(|(_, oid)| signature::algorithm_name(oid) != oid);
@@ -214,8 +220,8 @@ impl Case<'_> {
         Refusal::new(RejectedKind::TypeUnsupported, reason)
     }
 
-    fn old_intermediate(&self, intermediates: &[Certificate<'_>]) -> Refusal {
-        let old = intermediates.iter().find(|i| i.version() != Version::V3);
+    fn old_intermediate(&self) -> Refusal {
+        let old = self.intermediates.iter().find(|i| i.version() != Version::V3);
         let who = old.map_or_else(
             || "an intermediate".to_owned(),
             |found| Role::Intermediate.name(&found.display_subject()),

@@ -137,6 +137,22 @@ fn unknown_attribute_types_are_dotted_with_a_hex_value() {
     assert_eq!(rfc2253(&utf8(&[0x88, 0x37, 3], "a")).unwrap(), "2.999.3=#0C0161");
 }
 
+/// Made by `openssl req -multivalue-rdn`; the expected text by `openssl x509 -nameopt RFC2253 -subject` (3.0).
+#[test]
+fn openssl_writes_the_same() {
+    let mut names = Vec::new();
+    let pem = include_bytes!("testdata/odd_names.pem");
+    crate::trust::pem::for_each_block(pem, |block| {
+        let certificate = crate::trust::certificate::Certificate::parse(&block.der).unwrap();
+        names.push(rfc2253(certificate.subject()).unwrap());
+        Ok::<(), crate::trust::PemError>(())
+    })
+    .unwrap();
+    let openssl = include_str!("testdata/odd_names.rfc2253").trim_end_matches('\n');
+    // The one difference: RFC 2253 §2.3 spells this keyword in capitals.
+    assert_eq!(names, [openssl.replace("street=", "STREET=")]);
+}
+
 #[test]
 fn what_is_no_name_is_none() {
     let no_set = pair(CN, UTF8_STRING, b"a");

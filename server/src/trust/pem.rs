@@ -120,7 +120,7 @@ struct Base64 {
 impl Base64 {
     fn push(&mut self, line: &[u8], number: usize) -> Result<(), PemError> {
         self.line = number;
-        if self.carry.is_empty() && line.len() % 4 == 0 {
+        if self.carry.is_empty() && line.len().is_multiple_of(4) {
             return self.decode(line);
         }
         self.carry.extend_from_slice(line);
@@ -171,7 +171,7 @@ const DASHES: &[u8] = b"-----";
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     fn blocks(text: &str) -> Result<Vec<Block>, PemError> {

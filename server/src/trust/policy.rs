@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::certificate::{Certificate, Version};
+use super::certificate::{Certificate, Version, parse_readable};
 use super::diagnosis::Case;
 use super::facts::{CertificateFacts, colon_hex};
 use super::key::PublicKey;
@@ -97,7 +97,8 @@ impl Policy {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<VerifiedClient, Rejected> {
-        let certificate = Certificate::parse(leaf).filter(|_| leaf.len() <= CERTIFICATE_BYTES_MAX);
+        let readable = leaf.len() <= CERTIFICATE_BYTES_MAX;
+        let certificate = readable.then(|| Certificate::parse(leaf)).flatten();
         let facts = certificate.as_ref().and_then(CertificateFacts::of).map(Arc::new);
         let links = check_sizes(leaf, intermediates)
             .and_then(|()| certificate.as_ref().ok_or_else(unreadable))
@@ -142,7 +143,7 @@ impl Policy {
         let case = Case {
             store: &self.store,
             leaf: certificate,
-            intermediates,
+            intermediates: parse_readable(intermediates),
             now: seconds(now),
         };
         let links = match certificate.version() {
@@ -277,3 +278,7 @@ const PRESENTED_MAX: usize = 10;
 #[cfg(test)]
 #[path = "policy_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod standing_tests;

@@ -1,1 +1,284 @@
-//! placeholder
+//! Which revocation files are loaded, and what is then revoked.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rcgen::{
+    CrlDistributionPoint, CrlIssuingDistributionPoint, KeyUsagePurpose, RevocationReason, date_time_ymd,
+};
+
+use super::*;
+use crate::trust::der::{
+    self,
+    build::{element, sequence},
+};
+use crate::trust::test_pki::{Ca, ECDSA_WITH_SHA1, ECDSA_WITH_SHA256, at, ca, pem, store, usages};
+
+fn load(store: &Arc<TrustStore>, files: &[&[u8]]) -> Result<RevocationSet, RevocationError> {
+    let mut builder = RevocationSetBuilder::new(store);
+    for file in files {
+        builder.add_file(file)?;
+    }
+    Ok(builder.build())
+}
+
+fn refusal(store: &Arc<TrustStore>, file: &[u8]) -> String {
+    load(store, &[file]).unwrap_err().to_string()
+}
+
+fn name(ca: &Ca) -> Vec<u8> {
+    der::only(&ca.subject(), der::SEQUENCE).unwrap().to_vec()
+}
+
+/// A CRL written by hand: `after_this_update` is everything from nextUpdate on.
+fn hand_made(ca: &Ca, algorithm: &[u8], after_this_update: &[Vec<u8>]) -> Vec<u8> {
+    let message = sequence(&[
+        element(der::INTEGER, &[1]),
+        element(der::SEQUENCE, algorithm),
+        ca.subject(),
+        element(der::UTC_TIME, b"260601000000Z"),
+        after_this_update.concat(),
+    ]);
+    ca.sign(message, algorithm)
+}
+
+fn next_update() -> Vec<u8> {
+    element(der::UTC_TIME, b"270101000000Z")
+}
+
+/// `[0] EXPLICIT Extensions` with crlNumber and one more.
+fn extensions(oid: &[u8], critical: bool, value: &[u8]) -> Vec<u8> {
+    let crl_number = sequence(&[
+        element(der::OBJECT_IDENTIFIER, &[0x55, 0x1d, 20]),
+        element(4, &[2, 1, 1]),
+    ]);
+    let critical = if critical { vec![1, 1, 0xff] } else { Vec::new() };
+    let other = sequence(&[element(der::OBJECT_IDENTIFIER, oid), critical, element(4, value)]);
+    element(0xa0, &sequence(&[crl_number, other]))
+}
+
+fn harmless() -> Vec<u8> {
+    extensions(&[0x55, 0x1d, 35], false, &[0x30, 0])
+}
+
+#[test]
+fn an_empty_set_revokes_nothing() {
+    let set = RevocationSet::empty();
+    assert!(set.is_empty());
+    assert_eq!(set.lookup(b"issuer", &[1]), Listed::No);
+    assert_eq!(set.next_update(b"issuer"), None);
+}
+
+#[test]
+fn a_listed_serial_is_revoked_whoever_issued_it() {
+    let store = store(&[&Ca::root("Root")]);
+    let set = load(&store, &[b"4a:3f\n00:9E:01 # lost"]).unwrap();
+    assert_eq!(set.len(), 2);
+    assert_eq!(set.lookup(b"any", &[0x4a, 0x3f]), Listed::Yes(Source::SerialList));
+    assert_eq!(
+        set.lookup(b"other", &[0, 0x9e, 1]),
+        Listed::Yes(Source::SerialList)
+    );
+    assert_eq!(set.lookup(b"other", &[0x9e]), Listed::No);
+}
+
+#[test]
+fn a_serial_list_may_begin_with_the_digit_zero() {
+    let store = store(&[&Ca::root("Root")]);
+    for text in [&b"00:9e"[..], b"0", b"01\n", b"0\r\n"] {
+        assert_eq!(load(&store, &[text]).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_wrong_line_is_refused_with_its_number() {
+    let store = store(&[&Ca::root("Root")]);
+    assert!(refusal(&store, b"01\nhello").starts_with("line 2 is not a serial number"));
+}
+
+#[test]
+fn a_crl_revokes_for_its_issuer_only() {
+    let (a, b) = (Ca::root("A"), Ca::root("B"));
+    let store = store(&[&a, &b]);
+    let set = load(&store, &[&a.crl(&[&[0x4a, 0x3f], &[0x9e]])]).unwrap();
+    assert_eq!(set.len(), 2);
+    assert_eq!(set.lookup(&name(&a), &[0x4a, 0x3f]), Listed::Yes(Source::Crl));
+    assert_eq!(set.lookup(&name(&a), &[0, 0x9e]), Listed::Yes(Source::Crl));
+    assert_eq!(set.lookup(&name(&b), &[0x9e]), Listed::No);
+    assert_eq!(set.next_update(&name(&a)).unwrap().as_secs(), 1_798_761_600);
+    assert_eq!(set.next_update(&name(&b)), None);
+}
+
+#[test]
+fn several_crls_in_one_pem_file_add_up() {
+    let (a, b) = (Ca::root("A"), Ca::root("B"));
+    let store = store(&[&a, &b]);
+    let file = pem("X509 CRL", &a.crl(&[&[1]])) + "# and\n" + &pem("X509 CRL", &b.crl(&[&[2], &[3]]));
+    let mut builder = RevocationSetBuilder::new(&store);
+    assert_eq!(builder.add_file(file.as_bytes()), Ok(3));
+    assert_eq!(builder.build().len(), 3);
+}
+
+#[test]
+fn a_crl_of_openssl_is_read() {
+    let bundle = include_bytes!("testdata/article_bundle.pem");
+    let store = TrustStore::from_pem("article", bundle).unwrap();
+    let mut builder = RevocationSetBuilder::new(&store);
+    let crl = include_bytes!("testdata/article_intermediate.crl.pem");
+    assert_eq!(builder.add_file(crl), Ok(1));
+}
+
+#[test]
+fn a_crl_without_entries_still_has_a_due_date() {
+    let root = Ca::root("Root");
+    let set = load(
+        &store(&[&root]),
+        &[&hand_made(&root, ECDSA_WITH_SHA256, &[next_update(), harmless()])],
+    )
+    .unwrap();
+    assert!(set.is_empty());
+    assert!(set.next_update(&name(&root)).is_some());
+}
+
+#[test]
+fn the_newest_next_update_counts_when_an_old_crl_lies_beside_it() {
+    let root = Ca::root("Root");
+    let old = root.crl_with(&[&[1]], |crl| crl.next_update = date_time_ymd(2026, 7, 1));
+    let set = load(&store(&[&root]), &[&root.crl(&[&[2]]), &old]).unwrap();
+    assert_eq!(set.out_of_date(&name(&root), at(1_798_761_600)), None);
+    assert_eq!(
+        set.out_of_date(&name(&root), at(1_798_761_601)),
+        Some(1_798_761_600)
+    );
+    assert_eq!(set.lookup(&name(&root), &[1]), Listed::Yes(Source::Crl));
+    assert_eq!(set.lookup(&name(&root), &[2]), Listed::Yes(Source::Crl));
+}
+
+#[test]
+fn crls_of_different_scope_do_not_renew_each_other() {
+    let root = Ca::root("Root");
+    let scoped = root.crl_with(&[&[1]], |crl| {
+        let distribution_point = CrlDistributionPoint {
+            uris: vec!["http://crl.example.com/1".to_owned()],
+        };
+        crl.issuing_distribution_point = Some(CrlIssuingDistributionPoint {
+            distribution_point,
+            scope: None,
+        });
+        crl.next_update = date_time_ymd(2026, 7, 1);
+    });
+    let set = load(&store(&[&root]), &[&root.crl(&[&[2]]), &scoped]).unwrap();
+    assert!(set.out_of_date(&name(&root), at(1_790_000_000)).is_some());
+}
+
+#[test]
+fn a_crl_of_an_unknown_ca_is_refused_by_name() {
+    let message = refusal(&store(&[&Ca::root("Root")]), &Ca::root("Stranger").crl(&[&[1]]));
+    assert!(
+        message.starts_with("the CRL was issued by O=Example, CN=Stranger, which is not in the trust store"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_crl_signed_by_another_key_is_refused() {
+    let message = refusal(&store(&[&Ca::root("Root")]), &Ca::root("Root").crl(&[&[1]]));
+    assert!(
+        message.contains("a signature that O=Example, CN=Root of the trust store did not make"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_crl_is_accepted_from_either_of_two_cas_of_one_name() {
+    let (old, new) = (Ca::root("Root"), Ca::root("Root"));
+    let store = store(&[&old, &new]);
+    assert_eq!(
+        load(&store, &[&new.crl(&[&[1]]), &old.crl(&[&[2]])])
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn a_ca_without_crl_sign_may_not_revoke() {
+    let root = Ca::self_signed(ca("Root").with(usages(&[KeyUsagePurpose::KeyCertSign])));
+    // rcgen refuses to sign it, so by hand.
+    let crl = hand_made(&root, ECDSA_WITH_SHA256, &[next_update(), harmless()]);
+    assert!(refusal(&store(&[&root]), &crl).contains("lacks cRLSign"));
+}
+
+#[test]
+fn crls_that_cannot_be_relied_on_are_refused() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let refused = |parts: &[Vec<u8>]| refusal(&store, &hand_made(&root, ECDSA_WITH_SHA256, parts));
+    assert!(refused(&[harmless()]).contains("no nextUpdate"));
+    assert!(refused(&[]).contains("no nextUpdate"));
+    let delta = extensions(&[0x55, 0x1d, 27], true, &[2, 1, 1]);
+    assert!(refused(&[next_update(), delta]).contains("delta CRL"));
+    let unknown = extensions(&[0x55, 0x1d, 99], true, &[5, 0]);
+    assert!(refused(&[next_update(), unknown]).contains("critical extension"));
+    let indirect = extensions(&[0x55, 0x1d, 28], true, &[0x30, 3, 0x84, 1, 0xff]);
+    assert!(refused(&[next_update(), indirect]).contains("indirect"));
+    let no_extensions = refused(&[next_update()]);
+    assert!(no_extensions.contains("not a well-formed"), "{no_extensions}");
+    let sha1 = hand_made(&root, ECDSA_WITH_SHA1, &[next_update(), harmless()]);
+    assert!(refusal(&store, &sha1).contains("SHA-1"));
+}
+
+#[test]
+fn a_version_1_crl_is_refused_with_the_remedy() {
+    let root = Ca::root("Root");
+    let message = sequence(&[
+        element(der::SEQUENCE, ECDSA_WITH_SHA256),
+        root.subject(),
+        element(der::UTC_TIME, b"260601000000Z"),
+        next_update(),
+    ]);
+    let crl = root.sign(message, ECDSA_WITH_SHA256);
+    assert!(refusal(&store(&[&root]), &crl).contains("crl_extensions"));
+}
+
+#[test]
+fn remove_from_crl_belongs_to_delta_crls() {
+    let root = Ca::root("Root");
+    let crl = root.crl_with(&[&[1]], |crl| {
+        crl.revoked_certs[0].reason_code = Some(RevocationReason::RemoveFromCrl);
+    });
+    assert!(refusal(&store(&[&root]), &crl).contains("delta"));
+}
+
+#[test]
+fn an_altered_crl_is_refused() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let crl = root.crl(&[&[0x4a, 0x3f]]);
+    for position in 0..crl.len() {
+        let mut altered = crl.clone();
+        altered[position] ^= 1;
+        let mut builder = RevocationSetBuilder::new(&store);
+        assert!(builder.add_crl(&altered).is_err(), "octet {position}");
+    }
+}
+
+#[test]
+fn other_pem_blocks_are_refused() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    assert!(refusal(&store, pem("CERTIFICATE", &root.der).as_bytes()).contains("\"CERTIFICATE\""));
+    let mut builder = RevocationSetBuilder::new(&store);
+    assert_eq!(builder.add_crl(b"# none\n"), Err(RevocationError::NoCrl));
+}
+
+proptest! {
+    #[test]
+    fn no_file_panics(start in proptest::sample::select(vec![&b""[..], b"\x30\x82", b"-----BEGIN X509 CRL-----\n"]),
+                      rest in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let bundle = include_bytes!("testdata/article_bundle.pem");
+        let store = TrustStore::from_pem("article", bundle).unwrap();
+        let _any = RevocationSetBuilder::new(&store).add_file(&[start, &rest].concat());
+    }
+}

@@ -199,7 +199,7 @@ const SALT_3: u64 = 0xa409_3822_299f_31d1;
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashSet;

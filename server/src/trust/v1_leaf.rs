@@ -111,3 +111,7 @@ fn untrusted(case: &Case<'_>) -> Refusal {
     );
     Refusal::new(RejectedKind::Untrusted, reason)
 }
+
+#[cfg(test)]
+#[path = "v1_leaf_tests.rs"]
+mod tests;

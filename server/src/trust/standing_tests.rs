@@ -1,0 +1,205 @@
+//! Revocation, readmission and the identity of a policy.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use crate::trust::RevocationSetBuilder;
+use crate::trust::test_pki::{Ca, at, bundle, ca, leaf, now, policy, policy_with, store};
+
+const SERIAL: &[u8] = &[0x9e, 0x2a];
+
+fn revocations(store: &Arc<TrustStore>, files: &[&[u8]]) -> RevocationSet {
+    let mut builder = RevocationSetBuilder::new(store);
+    for file in files {
+        builder.add_file(file).unwrap();
+    }
+    builder.build()
+}
+
+#[test]
+fn a_leaf_on_a_serial_list_is_refused() {
+    let root = Ca::root("Root");
+    let der = root.issue(leaf("client").serial(SERIAL));
+    let rejected = policy(&store(&[&root]), &[b"9E2A\n"])
+        .verify(&der, &[], now())
+        .unwrap_err();
+    assert_eq!(rejected.kind, RejectedKind::Revoked);
+    assert_eq!(
+        rejected.reason,
+        "serial 00:9e:2a of the client certificate is revoked by a serial list"
+    );
+    assert_eq!(rejected.facts.unwrap().serial_number, "00:9e:2a");
+}
+
+#[test]
+fn a_leaf_on_its_issuers_crl_is_refused() {
+    let (root, other) = (Ca::root("Root"), Ca::root("Other"));
+    let store = store(&[&root, &other]);
+    let policy = policy(&store, &[&root.crl(&[SERIAL])]);
+    let rejected = policy
+        .verify(&root.issue(leaf("client").serial(SERIAL)), &[], now())
+        .unwrap_err();
+    assert_eq!(rejected.kind, RejectedKind::Revoked);
+    assert_eq!(
+        rejected.reason,
+        "serial 00:9e:2a of the client certificate is revoked by a CRL of O=Example, CN=Root"
+    );
+    assert!(
+        policy
+            .verify(&other.issue(leaf("client").serial(SERIAL)), &[], now())
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_revoked_intermediate_takes_its_clients_with_it() {
+    let root = Ca::root("Root");
+    let inter = root.intermediate(ca("Inter").serial(SERIAL));
+    let chain = [inter.issue(leaf("client")), inter.der.clone()];
+    let policy = policy(&store(&[&root]), &[&root.crl(&[SERIAL])]);
+    let rejected = policy.verify(&chain[0], &chain[1..], now()).unwrap_err();
+    assert_eq!(rejected.kind, RejectedKind::Revoked);
+    assert!(
+        rejected
+            .reason
+            .starts_with("serial 00:9e:2a of intermediate O=Example, CN=Inter"),
+        "{}",
+        rejected.reason
+    );
+}
+
+#[test]
+fn a_revoked_ca_of_the_bundle_admits_nobody() {
+    let root = Ca::root("Root");
+    let inter = root.intermediate(ca("Inter").serial(SERIAL));
+    let der = inter.issue(leaf("client"));
+    let store = store(&[&root, &inter]);
+    for file in [&b"9e:2a"[..], &root.crl(&[SERIAL])] {
+        let rejected = policy(&store, &[file]).verify(&der, &[], now()).unwrap_err();
+        assert_eq!(rejected.kind, RejectedKind::Revoked);
+        assert!(
+            rejected
+                .reason
+                .contains("of CA O=Example, CN=Inter of the trust store"),
+            "{}",
+            rejected.reason
+        );
+    }
+}
+
+#[test]
+fn an_out_of_date_crl_is_rejected_or_told() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let der = root.issue(leaf("client"));
+    let late = at(1_798_761_600 + 7_200);
+    let with = |out_of_date| {
+        let set = revocations(&store, &[&root.crl(&[SERIAL])]);
+        policy_with(&store, set, true, out_of_date).verify(&der, &[], late)
+    };
+    let reason = "the CRL of O=Example, CN=Root is 2 hours out of date (nextUpdate 2027-01-01T00:00:00Z)";
+    let rejected = with(OutOfDate::Reject).unwrap_err();
+    assert_eq!(
+        (rejected.kind, rejected.reason.as_str()),
+        (RejectedKind::RevocationUnknown, reason)
+    );
+    assert_eq!(
+        with(OutOfDate::AcceptAndLog).unwrap().out_of_date_crl(),
+        Some(reason)
+    );
+}
+
+#[test]
+fn an_out_of_date_crl_still_revokes() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let set = revocations(&store, &[&root.crl(&[SERIAL])]);
+    let policy = policy_with(&store, set, true, OutOfDate::AcceptAndLog);
+    let der = root.issue(leaf("client").serial(SERIAL));
+    assert_eq!(
+        policy.verify(&der, &[], at(1_800_000_000)).unwrap_err().kind,
+        RejectedKind::Revoked
+    );
+}
+
+#[test]
+fn the_crl_of_an_issuer_above_the_anchor_need_not_be_current() {
+    let root = Ca::root("Root");
+    let inter = root.intermediate(ca("Inter"));
+    let policy = policy(&store(&[&root, &inter]), &[&root.crl(&[SERIAL])]);
+    assert!(
+        policy
+            .verify(&inter.issue(leaf("client")), &[], at(1_800_000_000))
+            .is_ok()
+    );
+}
+
+#[test]
+fn readmission_ends_with_a_revocation_of_leaf_or_intermediate() {
+    let root = Ca::root("Root");
+    let inter = root.intermediate(ca("Inter").serial(&[7]));
+    let store = store(&[&root]);
+    let der = inter.issue(leaf("client").serial(SERIAL));
+    let client = policy(&store, &[])
+        .verify(&der, std::slice::from_ref(&inter.der), now())
+        .unwrap();
+    assert!(policy(&store, &[]).readmit(&client, now()).is_ok());
+    assert!(policy(&store, &[b"01"]).readmit(&client, now()).is_ok());
+    for file in [&b"9e2a"[..], b"07", &root.crl(&[&[7]])] {
+        let rejected = policy(&store, &[file]).readmit(&client, now()).unwrap_err();
+        assert_eq!(rejected.kind, RejectedKind::Revoked);
+        assert_eq!(rejected.facts.unwrap().subject, "O=Example, CN=client");
+    }
+}
+
+#[test]
+fn readmission_ends_with_the_validity_of_any_certificate() {
+    let root = Ca::self_signed(ca("Root").valid((2020, 1, 1), (2027, 1, 1)));
+    let store = store(&[&root]);
+    let policy = policy(&store, &[]);
+    let client = policy.verify(&root.issue(leaf("client")), &[], now()).unwrap();
+    assert!(policy.readmit(&client, client.not_after()).is_ok());
+    let rejected = policy
+        .readmit(&client, at(client.not_after().as_secs() + 1))
+        .unwrap_err();
+    assert_eq!(rejected.kind, RejectedKind::Expired);
+    let rejected = policy.readmit(&client, at(0)).unwrap_err();
+    assert_eq!(rejected.kind, RejectedKind::NotYetValid);
+}
+
+#[test]
+fn readmission_needs_the_same_policy() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let client = policy(&store, &[])
+        .verify(&root.issue(leaf("client")), &[], now())
+        .unwrap();
+    let stricter = policy_with(&store, RevocationSet::empty(), false, OutOfDate::Reject);
+    assert_eq!(
+        stricter.readmit(&client, now()).unwrap_err().kind,
+        RejectedKind::Untrusted
+    );
+}
+
+#[test]
+fn the_digest_covers_all_of_a_policy_but_its_revocations() {
+    let (a, b) = (Ca::root("A"), Ca::root("B"));
+    let store_a = store(&[&a]);
+    let policy = |id: &str, mode, cas: &[&Ca], allow_v1, out_of_date| {
+        let store = Arc::new(TrustStore::from_pem("s", bundle(cas).as_bytes()).unwrap());
+        *Policy::new(id, mode, store, Arc::default(), allow_v1, out_of_date).digest()
+    };
+    let base = policy("E1", Mode::Required, &[&a], true, OutOfDate::Reject);
+    let others = [
+        policy("E2", Mode::Required, &[&a], true, OutOfDate::Reject),
+        policy("E1", Mode::Optional, &[&a], true, OutOfDate::Reject),
+        policy("E1", Mode::Required, &[&a, &b], true, OutOfDate::Reject),
+        policy("E1", Mode::Required, &[&a], false, OutOfDate::Reject),
+        policy("E1", Mode::Required, &[&a], true, OutOfDate::AcceptAndLog),
+    ];
+    for (position, other) in others.iter().enumerate() {
+        assert_ne!(base, *other);
+        assert!(!others[..position].contains(other));
+    }
+    let revoking = policy_with(&store_a, revocations(&store_a, &[b"01"]), true, OutOfDate::Reject);
+    assert_eq!(base, *revoking.digest());
+}
