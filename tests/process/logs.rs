@@ -169,7 +169,9 @@ fn a_renamed_file_is_opened_anew_on_sighup() {
     std::fs::rename(&current, &old).unwrap();
     server.reload_published();
     let second = client.get(server.address());
-    server.stop();
+    server.wait_for_metrics("the second record is written", |metrics| {
+        metrics.get("bothways_records_written_total") == 2
+    });
 
     let port = |path| {
         let text = std::fs::read_to_string(path).unwrap();

@@ -7,10 +7,15 @@ use bothways_tests::config::EDGE_NAME;
 use bothways_tests::http1::{Response, read_response};
 use bothways_tests::raw_client::Raw;
 use bothways_tests::tls_client::{Ending, open};
-use bothways_tests::{Client, Config, Server};
+use bothways_tests::{Client, Config, Distribution, Server, TrustStore};
 
 fn server() -> Server {
-    Server::start(Config::edge("required").listener("http"))
+    Server::start(serving(Distribution::edge("required").redirects()))
+}
+
+fn serving(distribution: Distribution) -> Config {
+    let config = Config::new().trust_store(TrustStore::partners());
+    config.distribution(distribution).listener("http")
 }
 
 fn ask(server: &Server, request: &str) -> Response {
@@ -36,6 +41,17 @@ fn http_is_redirected_to_https_with_path_and_query() {
         assert!(location.ends_with("/a/b?c=d"), "{location}");
     }
     assert_eq!(server.metrics().requests("3xx"), 2);
+}
+
+#[test]
+fn an_https_only_distribution_answers_http_with_403_and_no_location() {
+    let server = Server::start(serving(Distribution::edge("required")));
+    let response = ask(
+        &server,
+        &format!("GET / HTTP/1.1\r\nHost: {EDGE_NAME}\r\nConnection: close\r\n\r\n"),
+    );
+    assert_eq!((response.status, response.header("location")), (403, None));
+    assert_eq!(server.metrics().requests("4xx"), 1);
 }
 
 #[test]

@@ -198,6 +198,7 @@ pub struct Distribution {
     origin: String,
     origin_settings: Vec<String>,
     request_headers: Vec<&'static str>,
+    redirects: bool,
     identity: Identity,
 }
 
@@ -217,6 +218,7 @@ impl Distribution {
             origin: "fixed_response = { status = 200, body = \"ok\\n\" }".to_owned(),
             origin_settings: Vec::new(),
             request_headers: Vec::new(),
+            redirects: false,
             identity: Pki::shared().servers.issue(Leaf::server(aliases)),
         }
     }
@@ -236,6 +238,14 @@ impl Distribution {
     pub fn security_policy(self, policy: &'static str) -> Self {
         Self {
             security_policy: Some(policy),
+            ..self
+        }
+    }
+
+    /// Redirects plain http to https, instead of forbidding it.
+    pub fn redirects(self) -> Self {
+        Self {
+            redirects: true,
             ..self
         }
     }
@@ -304,6 +314,9 @@ impl Distribution {
             out,
             "\n[[distributions.behaviors]]\npath_pattern = \"*\"\norigin = \"app\""
         );
+        if self.redirects {
+            out.push_str("viewer_protocol_policy = \"redirect-to-https\"\n");
+        }
         if !request_headers.is_empty() {
             let _ = writeln!(out, "origin_request_policy = {{ headers = {request_headers:?} }}");
         }
