@@ -56,7 +56,13 @@ mod tests {
 
     #[test]
     fn every_way_to_name_a_host_gives_one_answer_or_none() {
-        let cases: [(Version, &str, &[&str], Result<Option<&str>, AuthorityError>); 9] = [
+        type Case = (
+            Version,
+            &'static str,
+            &'static [&'static str],
+            Result<Option<&'static str>, AuthorityError>,
+        );
+        let cases: [Case; 9] = [
             (Version::HTTP_11, "/", &["a.example"], Ok(Some("a.example"))),
             (Version::HTTP_11, "/", &[], Err(AuthorityError::Missing)),
             (Version::HTTP_11, "/", &[""], Err(AuthorityError::Missing)),

@@ -46,6 +46,10 @@ pub struct Viewer {
 }
 
 /// What [`respond`] returns: answers from memory need no allocation.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing the common case is what this enum avoids"
+)]
 pub enum Responding {
     Now(Ready<Response<Body>>),
     Later(Pin<Box<dyn Future<Output = Response<Body>>>>),

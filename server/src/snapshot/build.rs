@@ -198,7 +198,7 @@ fn load_origin(config: &Config, origin: &config::Origin) -> Result<Origin, Confi
                 id: origin.id.as_str().into(),
                 authority: http.authority().into(),
                 addresses,
-                connection_attempts: http.connection_attempts.into(),
+                connection_attempts: http.connection_attempts,
                 connection_timeout: http.connection_timeout,
                 read_timeout: http.read_timeout,
                 keepalive_timeout: http.keepalive_timeout,

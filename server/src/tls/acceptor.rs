@@ -7,10 +7,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::server::Acceptor;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
 
+use super::hello::{HelloError, HelloReader};
 use super::notes::{HandshakeNotes, with_notes};
 use super::session::{SessionOwner, SessionVault};
 use super::stream::TlsStream;
@@ -115,23 +115,21 @@ pub async fn accept(
 }
 
 async fn read_hello(io: &mut Duplex) -> Result<rustls::server::Accepted, HandshakeErrorKind> {
-    let mut acceptor = Acceptor::default();
+    let mut reader = HelloReader::default();
     loop {
-        while !io.unread().is_empty() {
-            let taken = acceptor
-                .read_tls(&mut io.unread())
-                .map_err(HandshakeErrorKind::Transport)?;
-            io.consume(taken);
-            match acceptor.accept() {
-                Ok(Some(accepted)) => return Ok(accepted),
-                Ok(None) => {}
-                Err((error, mut alert)) => {
-                    let _infallible = alert.write_all(io.outgoing());
-                    return Err(HandshakeErrorKind::Tls(error));
-                }
+        let mut unread = io.unread();
+        let before = unread.len();
+        let read = reader.read(&mut unread);
+        let taken = before - unread.len();
+        io.consume(taken);
+        match read {
+            Ok(Some(accepted)) => return Ok(accepted),
+            Ok(None) => fill(io).await?,
+            Err(HelloError { error, alert }) => {
+                io.outgoing().extend_from_slice(&alert);
+                return Err(HandshakeErrorKind::Tls(error));
             }
         }
-        fill(io).await?;
     }
 }
 

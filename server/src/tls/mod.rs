@@ -5,6 +5,7 @@
 //! admitted (`trust` decides), which distribution a name belongs to (the snapshot decides).
 
 mod acceptor;
+pub mod hello;
 mod notes;
 mod server_config;
 mod session;

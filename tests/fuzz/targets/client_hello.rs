@@ -8,9 +8,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((&size, bytes)) = bytes.split_first() else {
         return;
     };
-    let mut reader = HelloReader::new();
-    for piece in bytes.chunks(usize::from(size).max(1)) {
-        match reader.read(piece) {
+    let mut reader = HelloReader::default();
+    for mut piece in bytes.chunks(usize::from(size).max(1)) {
+        match reader.read(&mut piece) {
             Ok(None) => {}
             Ok(Some(_)) | Err(_) => return,
         }
