@@ -21,14 +21,26 @@ impl ThreadTime {
     pub fn now() -> Option<Self> {
         let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         let (running, waiting) = parse_schedstat(&text)?;
-        Some(ThreadTime { taken_at: Some(Instant::now()), running, waiting })
+        Some(ThreadTime {
+            taken_at: Some(Instant::now()),
+            running,
+            waiting,
+        })
     }
 
     /// Shares of the time between `earlier` and `self`: running, and waiting for a core.
     pub fn shares_since(&self, earlier: &ThreadTime) -> Option<(f64, f64)> {
-        let wall = self.taken_at?.checked_duration_since(earlier.taken_at?)?.as_secs_f64();
+        let wall = self
+            .taken_at?
+            .checked_duration_since(earlier.taken_at?)?
+            .as_secs_f64();
         let share = |later: Duration, earlier: Duration| later.saturating_sub(earlier).as_secs_f64() / wall;
-        (wall > 0.0).then(|| (share(self.running, earlier.running), share(self.waiting, earlier.waiting)))
+        (wall > 0.0).then(|| {
+            (
+                share(self.running, earlier.running),
+                share(self.waiting, earlier.waiting),
+            )
+        })
     }
 }
 
@@ -59,7 +71,10 @@ impl Server {
         let parents = parents();
         let mut next = 0;
         while let Some(&pid) = pids.get(next) {
-            let children = parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child);
+            let children = parents
+                .iter()
+                .filter(|(_, parent)| *parent == pid)
+                .map(|(child, _)| *child);
             let new: Vec<u32> = children.filter(|child| !pids.contains(child)).collect();
             pids.extend(new);
             next += 1;
@@ -90,7 +105,9 @@ impl Server {
 
 /// All processes as (pid, parent).
 fn parents() -> Vec<(u32, u32)> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
@@ -108,7 +125,9 @@ fn parse_parent(stat: &str) -> Option<u32> {
 }
 
 fn waiting(pid: u32) -> Duration {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Duration::ZERO;
+    };
     threads
         .flatten()
         .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
@@ -130,7 +149,9 @@ fn parse_resident(status: &str) -> Option<u64> {
 
 /// `running waiting timeslices`, in nanoseconds.
 fn parse_schedstat(text: &str) -> Option<(Duration, Duration)> {
-    let mut fields = text.split_whitespace().map(|field| field.parse().ok().map(Duration::from_nanos));
+    let mut fields = text
+        .split_whitespace()
+        .map(|field| field.parse().ok().map(Duration::from_nanos));
     Some((fields.next()??, fields.next()??))
 }
 
@@ -141,7 +162,10 @@ mod tests {
     #[test]
     fn proc_files_are_parsed() {
         assert_eq!(parse_parent("42 (a) b (c)) S 7 42 42 0"), Some(7));
-        assert_eq!(parse_resident("Name:\tx\nVmRSS:\t   2048 kB\n"), Some(2 * 1024 * 1024));
+        assert_eq!(
+            parse_resident("Name:\tx\nVmRSS:\t   2048 kB\n"),
+            Some(2 * 1024 * 1024)
+        );
         let times = (Duration::from_nanos(272_840), Duration::from_nanos(5));
         assert_eq!(parse_schedstat("272840 5 1\n"), Some(times));
         assert_eq!(parse_schedstat(""), None);

@@ -218,7 +218,10 @@ mod tests {
         ] {
             assert_eq!(alert_name(u8::from(alert)), name);
         }
-        assert_eq!(Failure::Alert(116).to_string(), "alert certificate_required (116)");
+        assert_eq!(
+            Failure::Alert(116).to_string(),
+            "alert certificate_required (116)"
+        );
         assert_eq!(Failure::Alert(201).to_string(), "alert unassigned (201)");
     }
 
@@ -228,8 +231,14 @@ mod tests {
         assert!(Failure::Closed(Stage::Response).is_refusal(true));
         assert!(Failure::Reset(Stage::Handshake).is_refusal(true));
         assert!(!Failure::Alert(116).is_refusal(false));
-        assert!(!Failure::Alert(112).is_refusal(true), "unrecognized_name is about the SNI");
-        assert!(!Failure::Alert(80).is_refusal(true), "internal_error is a broken server");
+        assert!(
+            !Failure::Alert(112).is_refusal(true),
+            "unrecognized_name is about the SNI"
+        );
+        assert!(
+            !Failure::Alert(80).is_refusal(true),
+            "internal_error is a broken server"
+        );
         assert!(!Failure::Closed(Stage::Body).is_refusal(true));
         assert!(!Failure::Timeout(Stage::Response).is_refusal(true));
         assert!(!Failure::Status(400).is_refusal(true));

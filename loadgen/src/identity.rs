@@ -45,7 +45,10 @@ impl Identities {
         if resolvers.is_empty() {
             resolvers.push(Presented(None));
         }
-        let configs = resolvers.into_iter().map(|resolver| config(options, &provider, &verifier, resolver)).collect();
+        let configs = resolvers
+            .into_iter()
+            .map(|resolver| config(options, &provider, &verifier, resolver))
+            .collect();
         Ok(Identities { configs })
     }
 
@@ -57,7 +60,11 @@ impl Identities {
         if chosen.is_empty() {
             chosen.push(index % count);
         }
-        chosen.into_iter().filter_map(|i| self.configs.get(i)).map(|config| client(config, resume)).collect()
+        chosen
+            .into_iter()
+            .filter_map(|i| self.configs.get(i))
+            .map(|config| client(config, resume))
+            .collect()
     }
 }
 
@@ -93,7 +100,10 @@ fn client(config: &ClientConfig, resume: bool) -> Client {
     if let Some(sessions) = &sessions {
         config.resumption = Resumption::store(sessions.clone());
     }
-    Client { config: Arc::new(config), sessions }
+    Client {
+        config: Arc::new(config),
+        sessions,
+    }
 }
 
 fn config(
@@ -132,7 +142,9 @@ fn provider(group: Option<Group>, cipher: Option<Cipher>) -> CryptoProvider {
             Cipher::Aes256 => "AES_256_GCM",
             Cipher::Chacha20 => "CHACHA20_POLY1305",
         };
-        provider.cipher_suites.retain(|suite| format!("{:?}", suite.suite()).contains(wanted));
+        provider
+            .cipher_suites
+            .retain(|suite| format!("{:?}", suite.suite()).contains(wanted));
     }
     provider
 }
@@ -146,7 +158,10 @@ fn kx_group(group: Group) -> &'static dyn SupportedKxGroup {
     }
 }
 
-fn verifier(options: &Options, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, UsageError> {
+fn verifier(
+    options: &Options,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, UsageError> {
     if options.insecure {
         return Ok(Arc::new(AcceptAny(provider.clone())));
     }
@@ -154,7 +169,10 @@ fn verifier(options: &Options, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn
     for file in &options.ca {
         for certificate in certificates(file)? {
             roots.add(certificate).map_err(|error| {
-                mistake(file, format!("a certificate in it cannot be a trust anchor ({error}); remove it"))
+                mistake(
+                    file,
+                    format!("a certificate in it cannot be a trust anchor ({error}); remove it"),
+                )
             })?;
         }
     }
@@ -164,10 +182,17 @@ fn verifier(options: &Options, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn
     Ok(Arc::new(Remembering::new(verifier)))
 }
 
-fn certified_key(provider: &CryptoProvider, certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, UsageError> {
+fn certified_key(
+    provider: &CryptoProvider,
+    certificate: &Path,
+    key: &Path,
+) -> Result<Arc<CertifiedKey>, UsageError> {
     let chain = certificates(certificate)?;
     let der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        mistake(key, format!("no private key can be read from it ({error}); it must be unencrypted PEM"))
+        mistake(
+            key,
+            format!("no private key can be read from it ({error}); it must be unencrypted PEM"),
+        )
     })?;
     let signer = provider
         .key_provider
@@ -178,7 +203,10 @@ fn certified_key(provider: &CryptoProvider, certificate: &Path, key: &Path) -> R
     match certified.keys_match() {
         Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => Err(mistake(
             key,
-            format!("not the key of {}; give --cert and --key in the same order", certificate.display()),
+            format!(
+                "not the key of {}; give --cert and --key in the same order",
+                certificate.display()
+            ),
         )),
         _ => Ok(Arc::new(certified)),
     }
@@ -189,7 +217,10 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, UsageError>
         .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>())
         .map_err(|error| mistake(file, format!("cannot be read as PEM ({error})")))?;
     if certificates.is_empty() {
-        return Err(mistake(file, "contains no certificate; it must be PEM".to_owned()));
+        return Err(mistake(
+            file,
+            "contains no certificate; it must be PEM".to_owned(),
+        ));
     }
     Ok(certificates)
 }

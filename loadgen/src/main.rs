@@ -3,6 +3,8 @@
 //! `options` → `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
 //! the server it loads but HTTP and TLS, and shares no code with one.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
 mod cpu;
 mod failure;
 mod identity;
@@ -61,13 +63,26 @@ fn prepare(options: &Options) -> Result<Prepared, UsageError> {
         pids => Some(Server::find(pids).map_err(UsageError)?),
     };
     let json = options.json.as_deref().map(create).transpose()?;
-    Ok(Prepared { plan, identities, server, json })
+    Ok(Prepared {
+        plan,
+        identities,
+        server,
+        json,
+    })
 }
 
 fn load(options: &Options, prepared: Prepared) -> ExitCode {
-    let Prepared { plan, identities, server, json } = prepared;
+    let Prepared {
+        plan,
+        identities,
+        server,
+        json,
+    } = prepared;
     let live = Live::new(plan.cores.len(), plan.warm_up, plan.duration, options.quiet);
-    let pids = server.as_ref().map(|server| server.pids().to_vec()).unwrap_or_default();
+    let pids = server
+        .as_ref()
+        .map(|server| server.pids().to_vec())
+        .unwrap_or_default();
     let outcome = match run::run(&plan, identities, server, live) {
         Ok(outcome) => outcome,
         Err(message) => {
@@ -83,7 +98,11 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    if summary.as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if summary.as_expected {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn create(path: &Path) -> Result<fs::File, UsageError> {
@@ -98,7 +117,11 @@ fn allowed_cores() -> Result<Vec<usize>, UsageError> {
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
         .and_then(options::parse_core_list)
         .filter(|cores| !cores.is_empty())
-        .ok_or_else(|| UsageError("/proc/self/status does not tell which cores may be used; is /proc mounted?".to_owned()))
+        .ok_or_else(|| {
+            UsageError(
+                "/proc/self/status does not tell which cores may be used; is /proc mounted?".to_owned(),
+            )
+        })
 }
 
 const EXIT_USAGE: u8 = 2;

@@ -244,11 +244,25 @@ impl Plan {
             host: check_host(options.host.clone().unwrap_or(target.host))?,
             path: check_path(options.path.clone().unwrap_or(target.path))?,
             method: parse_method(&options.method)?,
-            headers: options.header.iter().map(|line| parse_header(line)).collect::<Result<_, _>>()?,
+            headers: options
+                .header
+                .iter()
+                .map(|line| parse_header(line))
+                .collect::<Result<_, _>>()?,
             connections: options.connections as usize,
-            streams: if options.mode == Mode::H2 { options.streams as usize } else { 1 },
-            warm_up: options.warm_up.unwrap_or(if requests.is_some() { Duration::ZERO } else { WARM_UP }),
-            duration: options.duration.or(if requests.is_some() { None } else { Some(DURATION) }),
+            streams: if options.mode == Mode::H2 {
+                options.streams as usize
+            } else {
+                1
+            },
+            warm_up: options.warm_up.unwrap_or(if requests.is_some() {
+                Duration::ZERO
+            } else {
+                WARM_UP
+            }),
+            duration: options
+                .duration
+                .or(if requests.is_some() { None } else { Some(DURATION) }),
             requests,
             rate: options.rate,
             timeout: options.timeout,
@@ -271,7 +285,10 @@ impl Target {
     fn new(options: &Options) -> Result<Target, UsageError> {
         let url = options.url.as_deref().map(parse_url).transpose()?;
         let (authority, path) = match &url {
-            Some(url) => (url.authority().cloned(), url.path_and_query().map(|path| path.as_str().to_owned())),
+            Some(url) => (
+                url.authority().cloned(),
+                url.path_and_query().map(|path| path.as_str().to_owned()),
+            ),
             None => (None, None),
         };
         let address = match (&options.address, &authority) {
@@ -279,23 +296,34 @@ impl Target {
             (None, Some(authority)) => {
                 format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(443))
             }
-            (None, None) => return usage("nothing to load: give a URL (https://NAME:PORT/) or --address HOST:PORT"),
+            (None, None) => {
+                return usage("nothing to load: give a URL (https://NAME:PORT/) or --address HOST:PORT");
+            }
         };
-        let address_host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+        let address_host = address
+            .rsplit_once(':')
+            .map_or(address.as_str(), |(host, _)| host);
         let name = match (&options.sni, &authority) {
             (Some(name), _) => name.clone(),
             (None, Some(authority)) => authority.host().to_owned(),
             (None, None) => address_host.to_owned(),
         };
         let host = authority.map_or_else(|| name.clone(), |authority| authority.to_string());
-        Ok(Target { address, name, host, path: path.unwrap_or_else(|| "/".to_owned()) })
+        Ok(Target {
+            address,
+            name,
+            host,
+            path: path.unwrap_or_else(|| "/".to_owned()),
+        })
     }
 }
 
 fn parse_url(text: &str) -> Result<http::Uri, UsageError> {
     match text.parse::<http::Uri>() {
         Ok(url) if url.scheme_str() == Some("https") && url.authority().is_some() => Ok(url),
-        _ => usage(format!("{text:?} is not an https:// URL; write https://NAME[:PORT][/PATH]")),
+        _ => usage(format!(
+            "{text:?} is not an https:// URL; write https://NAME[:PORT][/PATH]"
+        )),
     }
 }
 
@@ -304,7 +332,9 @@ fn resolve(address: &str) -> Result<SocketAddr, UsageError> {
     match found {
         Ok(Some(address)) => Ok(address),
         Ok(None) => usage(format!("{address}: the name has no address")),
-        Err(error) => usage(format!("{address}: {error}; give HOST:PORT or IP:PORT by --address")),
+        Err(error) => usage(format!(
+            "{address}: {error}; give HOST:PORT or IP:PORT by --address"
+        )),
     }
 }
 
@@ -325,7 +355,9 @@ fn check_pairs(options: &Options) -> Result<(), UsageError> {
         ));
     }
     if options.ca.is_empty() && !options.insecure {
-        return usage("how should the server be verified? Give --ca FILE, or --insecure to accept any certificate");
+        return usage(
+            "how should the server be verified? Give --ca FILE, or --insecure to accept any certificate",
+        );
     }
     if options.expect == Expect::Refused && options.mode != Mode::Handshake {
         return usage("--expect refused needs a handshake per operation: use --mode handshake");
@@ -341,7 +373,13 @@ fn check_pairs(options: &Options) -> Result<(), UsageError> {
 
 fn check_path(path: String) -> Result<String, UsageError> {
     let well_formed = path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
-    if well_formed { Ok(path) } else { usage(format!("--path: {path:?} must start with / and contain no spaces")) }
+    if well_formed {
+        Ok(path)
+    } else {
+        usage(format!(
+            "--path: {path:?} must start with / and contain no spaces"
+        ))
+    }
 }
 
 fn check_host(host: String) -> Result<String, UsageError> {
@@ -354,7 +392,9 @@ fn check_host(host: String) -> Result<String, UsageError> {
 fn parse_method(text: &str) -> Result<http::Method, UsageError> {
     match text.parse() {
         Ok(method) if method != http::Method::CONNECT => Ok(method),
-        _ => usage(format!("--method: {text:?} is not a request method that can be sent")),
+        _ => usage(format!(
+            "--method: {text:?} is not a request method that can be sent"
+        )),
     }
 }
 
@@ -365,9 +405,9 @@ fn parse_header(line: &str) -> Result<(http::HeaderName, http::HeaderValue), Usa
         Some((name, value))
     });
     match header {
-        Some((name, _)) if RESERVED_HEADERS.contains(&name.as_str()) => {
-            usage(format!("--header: {name} is set by loadgen itself (see --host and --method)"))
-        }
+        Some((name, _)) if RESERVED_HEADERS.contains(&name.as_str()) => usage(format!(
+            "--header: {name} is set by loadgen itself (see --host and --method)"
+        )),
         Some(header) => Ok(header),
         None => usage(format!("--header: {line:?} is not of the form 'Name: value'")),
     }
@@ -377,19 +417,26 @@ fn parse_header(line: &str) -> Result<(http::HeaderName, http::HeaderValue), Usa
 fn choose_cores(text: &str, allowed: &[usize]) -> Result<Vec<usize>, UsageError> {
     if let Ok(count) = text.parse::<usize>() {
         if count == 0 || count > allowed.len() {
-            return usage(format!("--cores {count}: this process may use {} cores", allowed.len()));
+            return usage(format!(
+                "--cores {count}: this process may use {} cores",
+                allowed.len()
+            ));
         }
         let mut cores: Vec<usize> = allowed.iter().rev().take(count).copied().collect();
         cores.reverse();
         return Ok(cores);
     }
     let Some(mut cores) = parse_core_list(text) else {
-        return usage(format!("--cores: {text:?} is neither a number nor a list such as 0,3 or 2-3"));
+        return usage(format!(
+            "--cores: {text:?} is neither a number nor a list such as 0,3 or 2-3"
+        ));
     };
     cores.sort_unstable();
     cores.dedup();
     if let Some(core) = cores.iter().find(|core| !allowed.contains(core)) {
-        return usage(format!("--cores: core {core} is not among those this process may use, {allowed:?}"));
+        return usage(format!(
+            "--cores: core {core} is not among those this process may use, {allowed:?}"
+        ));
     }
     Ok(cores)
 }
@@ -418,7 +465,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         Some("h") => 3600.0,
         _ => return Err("write 500ms, 10s, 2m or 1h".to_owned()),
     };
-    let number: f64 = digits.parse().map_err(|_| "write 500ms, 10s, 2m or 1h".to_owned())?;
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "write 500ms, 10s, 2m or 1h".to_owned())?;
     Duration::try_from_secs_f64(number * unit)
         .ok()
         .filter(|duration| *duration <= DURATION_MAX)
@@ -467,7 +516,9 @@ mod tests {
 
     #[test]
     fn options_override_the_parts_of_the_url() {
-        let plan = plan("https://a.example:8443/x --address 127.0.0.1:1 --sni b.example --path /y --insecure").unwrap();
+        let plan =
+            plan("https://a.example:8443/x --address 127.0.0.1:1 --sni b.example --path /y --insecure")
+                .unwrap();
         assert_eq!(plan.address, "127.0.0.1:1".parse().unwrap());
         assert_eq!(plan.server_name.to_str(), "b.example");
         assert_eq!(plan.host, "a.example:8443");
@@ -485,16 +536,37 @@ mod tests {
         for (arguments, expected) in [
             ("--insecure", "give a URL"),
             ("--address 127.0.0.1:1", "Give --ca FILE"),
-            ("--address 127.0.0.1:1 --insecure --cert a", "one --key for each --cert"),
-            ("--address 127.0.0.1:1 --insecure --mode h2 --expect refused", "use --mode handshake"),
-            ("--address 127.0.0.1:1 --insecure --refusal-status 400", "--expect refused"),
+            (
+                "--address 127.0.0.1:1 --insecure --cert a",
+                "one --key for each --cert",
+            ),
+            (
+                "--address 127.0.0.1:1 --insecure --mode h2 --expect refused",
+                "use --mode handshake",
+            ),
+            (
+                "--address 127.0.0.1:1 --insecure --refusal-status 400",
+                "--expect refused",
+            ),
             ("--address 127.0.0.1:1 --insecure --path x", "must start with /"),
             ("--address 127.0.0.1:1 --insecure --header x", "'Name: value'"),
-            ("--address 127.0.0.1:1 --insecure --header Host:x", "set by loadgen itself"),
+            (
+                "--address 127.0.0.1:1 --insecure --header Host:x",
+                "set by loadgen itself",
+            ),
             ("--address 127.0.0.1:1 --insecure --cores 4", "may use 3 cores"),
-            ("--address 127.0.0.1:1 --insecure --cores 2-3", "core 2 is not among"),
-            ("--address 127.0.0.1:1 --insecure --cores x", "neither a number nor a list"),
-            ("--address 127.0.0.1:1 --insecure --sni a..b", "neither a DNS name nor"),
+            (
+                "--address 127.0.0.1:1 --insecure --cores 2-3",
+                "core 2 is not among",
+            ),
+            (
+                "--address 127.0.0.1:1 --insecure --cores x",
+                "neither a number nor a list",
+            ),
+            (
+                "--address 127.0.0.1:1 --insecure --sni a..b",
+                "neither a DNS name nor",
+            ),
             ("http://127.0.0.1:1 --insecure", "not an https:// URL"),
         ] {
             let complaint = complaint(arguments);

@@ -35,7 +35,12 @@ pub struct Outcome {
 }
 
 /// Runs the plan. Blocks until all threads have ended.
-pub fn run(plan: &Arc<Plan>, identities: Identities, server: Option<Server>, mut live: Live) -> Result<Outcome, String> {
+pub fn run(
+    plan: &Arc<Plan>,
+    identities: Identities,
+    server: Option<Server>,
+    mut live: Live,
+) -> Result<Outcome, String> {
     let interrupted = Arc::new(AtomicBool::new(false));
     listen_for_sigint(&interrupted)?;
     sys::pin_to_cores(&plan.cores).map_err(|error| format!("cores {:?}: {error}", plan.cores))?;
@@ -51,12 +56,24 @@ pub fn run(plan: &Arc<Plan>, identities: Identities, server: Option<Server>, mut
     for thread in &threads {
         let _ = thread.clock.send(clock.clone()); // a thread that has died is reported by its join
     }
-    let mut watch = Watch { clock, server, first: None, last: None, lost: None, interrupted };
+    let mut watch = Watch {
+        clock,
+        server,
+        first: None,
+        last: None,
+        lost: None,
+        interrupted,
+    };
     watch.until_done(&interval_rx, &mut live);
 
     let mut recordings = Vec::new();
     for thread in threads {
-        recordings.push(thread.handle.join().map_err(|_| "a load thread panicked; please report this")?);
+        recordings.push(
+            thread
+                .handle
+                .join()
+                .map_err(|_| "a load thread panicked; please report this")?,
+        );
     }
     Ok(Outcome {
         recordings,
@@ -107,13 +124,21 @@ impl Watch {
     }
 
     fn until_next_boundary(&self, now: Duration) -> Duration {
-        let next = if now < self.clock.window_start { self.clock.window_start } else { self.clock.window_end() };
-        next.checked_sub(now).filter(|left| !left.is_zero()).unwrap_or(GLANCE)
+        let next = if now < self.clock.window_start {
+            self.clock.window_start
+        } else {
+            self.clock.window_end()
+        };
+        next.checked_sub(now)
+            .filter(|left| !left.is_zero())
+            .unwrap_or(GLANCE)
     }
 
     fn sample(&mut self) -> Option<ServerSample> {
         let sample = self.server.as_ref()?.sample();
-        sample.map_err(|error| self.lost = Some(format!("a server process has ended ({error})"))).ok()
+        sample
+            .map_err(|error| self.lost = Some(format!("a server process has ended ({error})")))
+            .ok()
     }
 }
 
@@ -153,7 +178,11 @@ impl LoadThread {
             })
             .map_err(|error| format!("no thread can be started: {error}"))?;
         let driver = ready_rx.recv().map_err(|_| "a load thread died".to_owned())??;
-        Ok(LoadThread { handle, clock: clock_tx, driver })
+        Ok(LoadThread {
+            handle,
+            clock: clock_tx,
+            driver,
+        })
     }
 }
 
@@ -167,12 +196,24 @@ fn run_thread(
 ) -> Recording {
     let threads = plan.cores.len();
     let slots: Vec<usize> = (index..plan.connections).step_by(threads).collect();
-    let connections = if plan.mode.opens_a_connection_per_operation() { 0 } else { slots.len() as u64 };
-    let budget = plan.requests.map_or(u64::MAX, |requests| share(requests, index, threads));
-    let arrivals = plan.rate.map(|rate| Arrivals::new(Schedule::new(rate, index, threads)));
+    let connections = if plan.mode.opens_a_connection_per_operation() {
+        0
+    } else {
+        slots.len() as u64
+    };
+    let budget = plan
+        .requests
+        .map_or(u64::MAX, |requests| share(requests, index, threads));
+    let arrivals = plan
+        .rate
+        .map(|rate| Arrivals::new(Schedule::new(rate, index, threads)));
     let traffic = Rc::new(Traffic::default());
-    let recorder =
-        Recorder::new(clock.clone(), traffic.clone(), intervals, plan.mode.opens_a_connection_per_operation());
+    let recorder = Recorder::new(
+        clock.clone(),
+        traffic.clone(),
+        intervals,
+        plan.mode.opens_a_connection_per_operation(),
+    );
     let core = Rc::new(Core {
         plan,
         clock: clock.clone(),

@@ -28,14 +28,23 @@ impl CoreRuntime {
     pub fn new(core: usize) -> io::Result<Self> {
         sys::pin_to_cores(&[core])?;
         for (driver, ring) in rings() {
-            if let Ok(runtime) =
-                RuntimeBuilder::<IoUringDriver>::new().uring_builder(ring).with_entries(ENTRIES).enable_timer().build()
+            if let Ok(runtime) = RuntimeBuilder::<IoUringDriver>::new()
+                .uring_builder(ring)
+                .with_entries(ENTRIES)
+                .enable_timer()
+                .build()
             {
-                return Ok(CoreRuntime { runtime: Kind::Uring(runtime), driver });
+                return Ok(CoreRuntime {
+                    runtime: Kind::Uring(runtime),
+                    driver,
+                });
             }
         }
         let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
-        Ok(CoreRuntime { runtime: Kind::Epoll(runtime), driver: "epoll" })
+        Ok(CoreRuntime {
+            runtime: Kind::Epoll(runtime),
+            driver: "epoll",
+        })
     }
 
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {

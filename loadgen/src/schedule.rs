@@ -35,7 +35,9 @@ impl Schedule {
     pub fn due(&self, now: Duration) -> u64 {
         // at(k) <= now  <=>  k < (now + 1 ns) * rate
         let limit = ((now.as_nanos() + 1) * u128::from(self.rate_milli)).div_ceil(NANOS_TIMES_MILLI);
-        let count = limit.saturating_sub(u128::from(self.first)).div_ceil(u128::from(self.stride));
+        let count = limit
+            .saturating_sub(u128::from(self.first))
+            .div_ceil(u128::from(self.stride));
         u64::try_from(count).unwrap_or(u64::MAX)
     }
 }

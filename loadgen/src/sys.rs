@@ -35,7 +35,10 @@ pub fn timer() -> io::Result<OwnedFd> {
 /// Arms `timer` to expire once, `after` from now (at least one nanosecond). Clears an earlier expiry.
 pub fn arm(timer: &impl AsRawFd, after: Duration) -> io::Result<()> {
     let after = after.max(Duration::from_nanos(1));
-    let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let never = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     let spec = libc::itimerspec {
         it_interval: never,
         it_value: libc::timespec {
@@ -56,7 +59,10 @@ pub fn process_cpu(pid: u32) -> io::Result<Duration> {
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error));
     }
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is writable for the duration of the call.
     check(unsafe { libc::clock_gettime(clock, &mut time) })?;
     Ok(Duration::new(
@@ -66,7 +72,11 @@ pub fn process_cpu(pid: u32) -> io::Result<Duration> {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

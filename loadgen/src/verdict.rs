@@ -28,7 +28,10 @@ struct Accepted {
 
 impl Remembering {
     pub fn new(verifier: Arc<WebPkiServerVerifier>) -> Self {
-        Remembering { verifier, accepted: Mutex::new(None) }
+        Remembering {
+            verifier,
+            accepted: Mutex::new(None),
+        }
     }
 
     fn remembers(
@@ -76,7 +79,9 @@ impl ServerCertVerifier for Remembering {
         if self.remembers(leaf, intermediates, name, now) {
             return Ok(ServerCertVerified::assertion());
         }
-        let verified = self.verifier.verify_server_cert(leaf, intermediates, name, ocsp, now)?;
+        let verified = self
+            .verifier
+            .verify_server_cert(leaf, intermediates, name, ocsp, now)?;
         self.remember(leaf, intermediates, name, now);
         Ok(verified)
     }
@@ -87,7 +92,8 @@ impl ServerCertVerifier for Remembering {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signature)
+        self.verifier
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -96,7 +102,8 @@ impl ServerCertVerifier for Remembering {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signature)
+        self.verifier
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -35,7 +35,13 @@ pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
         let progress = Rc::new(Progress::default());
         let mut connection = None;
         let result = match prepared {
-            Ok(()) => core.limited(&progress, exchange(&core, client, &progress, &request, &mut connection)).await,
+            Ok(()) => {
+                core.limited(
+                    &progress,
+                    exchange(&core, client, &progress, &request, &mut connection),
+                )
+                .await
+            }
             Err(failure) => Err(failure),
         };
         let pause = result.as_ref().err().cloned();
@@ -51,17 +57,27 @@ pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
 
 /// In resume mode, makes sure that there is a session to resume, by a full handshake outside of any operation.
 async fn prepare(core: &Core, client: &Client, request: &[u8]) -> Result<(), Failure> {
-    let Some(sessions) = &client.sessions else { return Ok(()) };
+    let Some(sessions) = &client.sessions else {
+        return Ok(());
+    };
     if sessions.can_resume() {
         return Ok(());
     }
     let progress = Rc::new(Progress::default());
     let mut connection = None;
-    core.limited(&progress, exchange(core, client, &progress, request, &mut connection)).await?;
+    core.limited(
+        &progress,
+        exchange(core, client, &progress, request, &mut connection),
+    )
+    .await?;
     if let Some(connection) = &mut connection {
         let _ = timeout(SERVER_CLOSES, connection.wait_for_close()).await;
     }
-    if sessions.can_resume() { Ok(()) } else { Err(Failure::NoTicket) }
+    if sessions.can_resume() {
+        Ok(())
+    } else {
+        Err(Failure::NoTicket)
+    }
 }
 
 /// One operation. The connection is left in `slot`, however far it came.
@@ -77,7 +93,10 @@ async fn exchange(
     let ready = Instant::now();
     let response = ask(connection, request, core.plan.method == http::Method::HEAD).await?;
     core.recorder.borrow_mut().request(ready.elapsed());
-    Ok(Exchange { status: response.status, kind })
+    Ok(Exchange {
+        status: response.status,
+        kind,
+    })
 }
 
 /// Sends a request and reads its response.
@@ -90,7 +109,11 @@ pub async fn ask(connection: &mut Connection, request: &[u8], head: bool) -> Res
         .receive(|input| match input {
             Input::Bytes(bytes) => {
                 progress.stage.set(Stage::Body);
-                Ok(if response.push(bytes)? { Taken::Done(()) } else { Taken::More })
+                Ok(if response.push(bytes)? {
+                    Taken::Done(())
+                } else {
+                    Taken::More
+                })
             }
             Input::End if response.end() => Ok(Taken::Done(())),
             Input::End => Err(Failure::Closed(progress.stage.get())),
@@ -104,7 +127,9 @@ fn judge(plan: &Plan, client: &Client, progress: &Progress, result: Result<Excha
     match (plan.expect, result) {
         (Expect::Ok, Ok(exchange)) => match check_status(exchange.status) {
             Err(failure) => Outcome::Failed(failure),
-            Ok(()) if client.sessions.is_some() && exchange.kind != HandshakeKind::Resumed => Outcome::NotResumed,
+            Ok(()) if client.sessions.is_some() && exchange.kind != HandshakeKind::Resumed => {
+                Outcome::NotResumed
+            }
             Ok(()) => Outcome::Ok,
         },
         (Expect::Ok, Err(failure)) => Outcome::Failed(failure),

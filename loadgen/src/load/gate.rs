@@ -32,7 +32,11 @@ pub struct Clock {
 impl Clock {
     pub fn new(epoch: Instant, warm_up: Duration, duration: Option<Duration>) -> Self {
         let end = duration.map_or(u64::MAX, |duration| nanos(warm_up + duration));
-        Clock { epoch, window_start: warm_up, window_end: AtomicU64::new(end) }
+        Clock {
+            epoch,
+            window_start: warm_up,
+            window_end: AtomicU64::new(end),
+        }
     }
 
     pub fn at(&self, instant: Instant) -> Duration {
@@ -97,7 +101,11 @@ impl Gate {
             return self.spend().then_some(Start { due: now, began: now });
         };
         let nobody_waits = self.waiting.borrow().is_empty();
-        let due = if nobody_waits { arrivals.borrow_mut().take(self.clock.at(now)) } else { None };
+        let due = if nobody_waits {
+            arrivals.borrow_mut().take(self.clock.at(now))
+        } else {
+            None
+        };
         match due {
             Some(due) => self.spend().then_some(self.start(due, now)),
             None => self.wait().await,
@@ -110,7 +118,14 @@ impl Gate {
         self.arrivals.as_ref().map_or((0, Duration::ZERO), |arrivals| {
             let arrivals = arrivals.borrow();
             let backlog = arrivals.backlog(now);
-            (backlog, if backlog == 0 { Duration::ZERO } else { arrivals.oldest_wait(now) })
+            (
+                backlog,
+                if backlog == 0 {
+                    Duration::ZERO
+                } else {
+                    arrivals.oldest_wait(now)
+                },
+            )
         })
     }
 
@@ -154,7 +169,10 @@ impl Gate {
     }
 
     fn start(&self, due: Duration, now: Instant) -> Start {
-        Start { due: self.clock.epoch + due, began: now }
+        Start {
+            due: self.clock.epoch + due,
+            began: now,
+        }
     }
 
     async fn wait(&self) -> Option<Start> {
@@ -191,8 +209,12 @@ impl Gate {
     fn release(&self, now: Duration) {
         let Some(arrivals) = &self.arrivals else { return };
         while !self.closed.get() && !self.waiting.borrow().is_empty() {
-            let Some(due) = arrivals.borrow_mut().take(now) else { return };
-            let Some(seat) = self.waiting.borrow_mut().pop_front() else { return };
+            let Some(due) = arrivals.borrow_mut().take(now) else {
+                return;
+            };
+            let Some(seat) = self.waiting.borrow_mut().pop_front() else {
+                return;
+            };
             seat.start.set(Some(self.start(due, Instant::now())));
             seat.wake();
             self.spend();

@@ -30,7 +30,7 @@ pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
     let request = Rc::new(Template::new(&core.plan));
     let mut unfinished = Vec::new();
     for client in clients.iter().cycle() {
-        if core.gate.is_over() {
+        if core.gate.is_over() && unfinished.is_empty() {
             break;
         }
         let progress = Rc::new(Progress::default());
@@ -38,9 +38,6 @@ pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
             Ok(link) => unfinished = link.serve(&core, &request, unfinished).await,
             Err(failure) => fail_one(&core, &mut unfinished, failure).await,
         }
-    }
-    for operation in unfinished {
-        core.finish(operation.start, Outcome::Failed(Failure::Closed(Stage::Response)));
     }
 }
 
@@ -85,12 +82,21 @@ async fn open(core: &Core, client: &Client, progress: &Rc<Progress>) -> Result<L
     let driver = monoio::spawn(async move {
         let _ = driver.await; // its error reaches the requests
     });
-    Ok(Link { sender, progress: progress.clone(), driver })
+    Ok(Link {
+        sender,
+        progress: progress.clone(),
+        driver,
+    })
 }
 
 impl Link {
     /// Runs all streams until the connection or the run ends; gives back the operations to be tried elsewhere.
-    async fn serve(self, core: &Rc<Core>, request: &Rc<Template>, mut retried: Vec<Operation>) -> Vec<Operation> {
+    async fn serve(
+        self,
+        core: &Rc<Core>,
+        request: &Rc<Template>,
+        mut retried: Vec<Operation>,
+    ) -> Vec<Operation> {
         core.recorder.borrow_mut().open_connections += 1;
         let streams: Vec<_> = (0..core.plan.streams)
             .map(|_| {
@@ -129,22 +135,31 @@ impl Stream {
             }
             let operation = match first.take() {
                 Some(operation) => operation,
-                None => Operation { start: self.core.next().await?, tries: 0 },
+                None => Operation {
+                    start: self.core.next().await?,
+                    tries: 0,
+                },
             };
             match self.operate().await {
                 Ok(status) => self.finish(operation.start, check_status(status)),
                 Err(Broken::Unprocessed) if operation.tries < TRIES_MAX => {
                     self.core.recorder.borrow_mut().retried();
-                    return Some(Operation { tries: operation.tries + 1, ..operation });
+                    return Some(Operation {
+                        tries: operation.tries + 1,
+                        ..operation
+                    });
                 }
-                Err(Broken::Unprocessed) => self.finish(operation.start, Err(Failure::Closed(Stage::Response))),
+                Err(Broken::Unprocessed) => {
+                    self.finish(operation.start, Err(Failure::Closed(Stage::Response)))
+                }
                 Err(Broken::Failed(failure)) => self.finish(operation.start, Err(failure)),
             }
         }
     }
 
     fn finish(&self, start: Start, result: Result<(), Failure>) {
-        self.core.finish(start, result.map_or_else(Outcome::Failed, |()| Outcome::Ok));
+        self.core
+            .finish(start, result.map_or_else(Outcome::Failed, |()| Outcome::Ok));
     }
 
     async fn operate(&mut self) -> Result<u16, Broken> {
@@ -168,15 +183,18 @@ async fn exchange(
     request: &Template,
     progress: &Progress,
 ) -> Result<u16, Broken> {
-    let response = sender.try_send_request(request.make()).await.map_err(|mut error| {
-        let never_sent = error.take_message().is_some();
-        match classify(error.error(), progress) {
-            _ if progress.failure.borrow().is_none() && (never_sent || is_unprocessed(error.error())) => {
-                Broken::Unprocessed
+    let response = sender
+        .try_send_request(request.make())
+        .await
+        .map_err(|mut error| {
+            let never_sent = error.take_message().is_some();
+            match classify(error.error(), progress) {
+                _ if progress.failure.borrow().is_none() && (never_sent || is_unprocessed(error.error())) => {
+                    Broken::Unprocessed
+                }
+                failure => Broken::Failed(failure),
             }
-            failure => Broken::Failed(failure),
-        }
-    })?;
+        })?;
     let status = response.status().as_u16();
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
@@ -215,7 +233,9 @@ fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
 }
 
 fn reason(error: &h2::Error) -> String {
-    error.reason().map_or_else(|| "without a reason".to_owned(), |reason| format!("{reason:?}"))
+    error
+        .reason()
+        .map_or_else(|| "without a reason".to_owned(), |reason| format!("{reason:?}"))
 }
 
 /// The request of every operation, made once.
@@ -229,7 +249,9 @@ impl Template {
     fn new(plan: &Plan) -> Self {
         let uri = format!("https://{}{}", plan.host, plan.path);
         let mut headers: http::HeaderMap = plan.headers.iter().cloned().collect();
-        headers.entry(http::header::USER_AGENT).or_insert(http::HeaderValue::from_static(USER_AGENT));
+        headers
+            .entry(http::header::USER_AGENT)
+            .or_insert(http::HeaderValue::from_static(USER_AGENT));
         Template {
             method: plan.method.clone(),
             uri: uri.parse().expect("Plan has checked host and path"),

@@ -16,7 +16,11 @@ use crate::wire::{Connection, Progress};
 
 pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
     let request = http1::request(&core.plan, false);
-    let mut slot = Slot { core: &core, clients: clients.iter().cycle(), open: None };
+    let mut slot = Slot {
+        core: &core,
+        clients: clients.iter().cycle(),
+        open: None,
+    };
     loop {
         if core.gate.is_over() {
             break;
@@ -59,7 +63,9 @@ impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
         if self.open.is_some() {
             return Ok(());
         }
-        let Some(client) = self.clients.next() else { return Ok(()) }; // an endless cycle
+        let Some(client) = self.clients.next() else {
+            return Ok(());
+        }; // an endless cycle
         let progress = Rc::new(Progress::default());
         let connection = self
             .core
@@ -69,7 +75,11 @@ impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
                 Ok(connection)
             })
             .await?;
-        self.open = Some(Open { connection, progress, used: false });
+        self.open = Some(Open {
+            connection,
+            progress,
+            used: false,
+        });
         self.core.recorder.borrow_mut().open_connections += 1;
         Ok(())
     }
@@ -91,9 +101,14 @@ impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
 
     /// One request on the open connection, which is kept only if it may be used again.
     async fn request(&mut self, request: &[u8]) -> Result<u16, Failure> {
-        let Some(mut open) = self.take() else { return Err(Failure::Closed(Stage::Connect)) };
+        let Some(mut open) = self.take() else {
+            return Err(Failure::Closed(Stage::Connect));
+        };
         let head = self.core.plan.method == http::Method::HEAD;
-        let response = self.core.limited(&open.progress, ask(&mut open.connection, request, head)).await?;
+        let response = self
+            .core
+            .limited(&open.progress, ask(&mut open.connection, request, head))
+            .await?;
         if !response.close {
             open.used = true;
             self.open = Some(open);

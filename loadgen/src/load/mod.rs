@@ -100,7 +100,11 @@ impl Core {
     }
 
     /// Opens a connection and runs the handshake. The last flight still waits to be sent.
-    async fn open(&self, client: &Client, progress: &Rc<Progress>) -> Result<(Connection, HandshakeKind), Failure> {
+    async fn open(
+        &self,
+        client: &Client,
+        progress: &Rc<Progress>,
+    ) -> Result<(Connection, HandshakeKind), Failure> {
         let began = Instant::now();
         let mut connection = Connection::connect(
             self.plan.address,
@@ -137,12 +141,19 @@ impl Core {
 
 /// What the status of a response makes of an operation that should succeed.
 fn check_status(status: u16) -> Result<(), Failure> {
-    if status >= 400 { Err(Failure::Status(status)) } else { Ok(()) }
+    if status >= 400 {
+        Err(Failure::Status(status))
+    } else {
+        Ok(())
+    }
 }
 
 /// A server that takes no connections is not asked a hundred thousand times a second.
 async fn pause_after(failure: &Failure) {
-    if matches!(failure, Failure::Connect(_) | Failure::NoTicket | Failure::NotHttp2) {
+    if matches!(
+        failure,
+        Failure::Connect(_) | Failure::NoTicket | Failure::NotHttp2
+    ) {
         sleep(PAUSE).await;
     }
 }

@@ -132,7 +132,11 @@ impl Recorder {
         intervals: Sender<Interval>,
         connection_per_operation: bool,
     ) -> Self {
-        let part = if clock.window_start.is_zero() { Part::Window } else { Part::WarmUp };
+        let part = if clock.window_start.is_zero() {
+            Part::Window
+        } else {
+            Part::WarmUp
+        };
         let mut recorder = Recorder {
             clock,
             traffic,
@@ -178,7 +182,10 @@ impl Recorder {
             match outcome {
                 Outcome::Ok | Outcome::Refused(_) => {
                     record(&mut self.recording.latency, latency);
-                    record(&mut self.recording.service, now.saturating_duration_since(start.began));
+                    record(
+                        &mut self.recording.service,
+                        now.saturating_duration_since(start.began),
+                    );
                 }
                 Outcome::NotResumed => record(&mut self.recording.not_resumed, latency),
                 Outcome::Failed(_) => {}
@@ -236,7 +243,11 @@ impl Recorder {
     pub fn conclude(&mut self, now: Instant, connections: u64) -> Recording {
         self.advance(now);
         if self.part != Part::After {
-            let last = if self.recording.last_end.is_zero() { self.clock.at(now) } else { self.recording.last_end };
+            let last = if self.recording.last_end.is_zero() {
+                self.clock.at(now)
+            } else {
+                self.recording.last_end
+            };
             self.end_window(last.max(self.clock.window_start));
         }
         let mut last = std::mem::replace(&mut self.interval, Interval::new(u64::MAX));
@@ -309,7 +320,13 @@ impl Tally {
 impl Interval {
     fn new(second: u64) -> Self {
         let latency = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 2).expect("the bounds are valid");
-        Interval { second, ok: 0, failed: 0, backlog: 0, latency }
+        Interval {
+            second,
+            ok: 0,
+            failed: 0,
+            backlog: 0,
+            latency,
+        }
     }
 
     /// Adds the same second of another thread.
@@ -317,7 +334,9 @@ impl Interval {
         self.ok += other.ok;
         self.failed += other.failed;
         self.backlog += other.backlog;
-        self.latency.add(&other.latency).expect("all histograms have the same bounds");
+        self.latency
+            .add(&other.latency)
+            .expect("all histograms have the same bounds");
     }
 
     fn count(&mut self, expected: bool, latency: Duration) {
@@ -356,8 +375,14 @@ impl Negotiated {
     fn of(records: &Records) -> Self {
         Negotiated {
             version: records.tls.protocol_version().map_or(0, u16::from),
-            suite: records.tls.negotiated_cipher_suite().map_or(0, |suite| u16::from(suite.suite())),
-            group: records.tls.negotiated_key_exchange_group().map_or(0, |group| u16::from(group.name())),
+            suite: records
+                .tls
+                .negotiated_cipher_suite()
+                .map_or(0, |suite| u16::from(suite.suite())),
+            group: records
+                .tls
+                .negotiated_key_exchange_group()
+                .map_or(0, |group| u16::from(group.name())),
         }
     }
 }

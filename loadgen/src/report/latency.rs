@@ -4,8 +4,14 @@ use hdrhistogram::{Counter, Histogram};
 use serde::Serialize;
 
 /// The percentiles that a report shows.
-pub const PERCENTILES: [(&str, f64); 6] =
-    [("p50", 50.0), ("p75", 75.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9), ("p99.99", 99.99)];
+pub const PERCENTILES: [(&str, f64); 6] = [
+    ("p50", 50.0),
+    ("p75", 75.0),
+    ("p90", 90.0),
+    ("p99", 99.0),
+    ("p99.9", 99.9),
+    ("p99.99", 99.99),
+];
 
 /// Times in microseconds. A percentile is absent when fewer values than needed lie above it to be more than the
 /// maximum under another name.
@@ -78,7 +84,10 @@ mod tests {
         let expected = [50_000.0, 75_000.0, 90_000.0, 99_000.0, 99_900.0, 99_990.0];
         for (value, expected) in latency.percentiles().into_iter().zip(expected) {
             let value = value.unwrap();
-            assert!((value / expected - 1.0).abs() < 0.001, "{value} should be {expected}");
+            assert!(
+                (value / expected - 1.0).abs() < 0.001,
+                "{value} should be {expected}"
+            );
         }
         assert_eq!(latency.count, 100_000);
         assert!((latency.mean / 50_000.5 - 1.0).abs() < 0.001);

@@ -32,7 +32,13 @@ impl Live {
             (false, false) => Output::Lines,
             (false, true) => Output::Bar(bar(warm_up, duration)),
         };
-        Live { threads, warm_up, open: BTreeMap::new(), done: Vec::new(), output }
+        Live {
+            threads,
+            warm_up,
+            open: BTreeMap::new(),
+            done: Vec::new(),
+            output,
+        }
     }
 
     pub fn take(&mut self, interval: Interval) {
@@ -55,7 +61,8 @@ impl Live {
         if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
-        self.done.extend(std::mem::take(&mut self.open).into_values().map(|(_, all)| all));
+        self.done
+            .extend(std::mem::take(&mut self.open).into_values().map(|(_, all)| all));
         self.done.sort_by_key(|interval| interval.second);
         self.done
     }
@@ -75,8 +82,15 @@ impl Live {
 
 fn line(second: &Interval, warming_up: bool) -> String {
     let latency = Latency::of(&second.latency);
-    let (p50, p99) = latency.map_or((None, None), |latency| (latency.p50, Some(latency.p99.unwrap_or(latency.max))));
-    let mut text = format!("{:>9} op/s  p50 {:>8}  p99 {:>8}", count(second.ok), time(p50), time(p99));
+    let (p50, p99) = latency.map_or((None, None), |latency| {
+        (latency.p50, Some(latency.p99.unwrap_or(latency.max)))
+    });
+    let mut text = format!(
+        "{:>9} op/s  p50 {:>8}  p99 {:>8}",
+        count(second.ok),
+        time(p50),
+        time(p99)
+    );
     if second.failed > 0 {
         text.push_str(&format!("  {} not as expected", count(second.failed)));
     }
@@ -91,7 +105,10 @@ fn line(second: &Interval, warming_up: bool) -> String {
 
 fn bar(warm_up: Duration, duration: Option<Duration>) -> ProgressBar {
     let (bar, template) = match duration {
-        Some(duration) => (ProgressBar::new((warm_up + duration).as_secs()), "{bar:20} {pos:>3}/{len} s  {msg}"),
+        Some(duration) => (
+            ProgressBar::new((warm_up + duration).as_secs()),
+            "{bar:20} {pos:>3}/{len} s  {msg}",
+        ),
         None => (ProgressBar::new_spinner(), "{spinner} {pos:>3} s  {msg}"),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -179,19 +179,31 @@ pub struct Second {
 
 impl Summary {
     pub fn new(options: &Options, plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
-        let Outcome { recordings, drivers, seconds, server, server_lost, interrupted } = outcome;
+        let Outcome {
+            recordings,
+            drivers,
+            seconds,
+            server,
+            server_lost,
+            interrupted,
+        } = outcome;
         let length = window_length(plan, &recordings);
         let generator = GeneratorUse::of(plan, &recordings, length);
         let merged = Merged::of(recordings);
         let operations = Operations::of(&merged.window);
         let warm_up = Operations::of(&merged.warm_up);
-        let open_loop = plan.rate.map(|rate| OpenLoop::of(rate, &operations, &merged, length));
+        let open_loop = plan
+            .rate
+            .map(|rate| OpenLoop::of(rate, &operations, &merged, length));
         let scale = plan.duration.filter(|_| plan.requests.is_none()).map(|_| length);
         let server = server.map(|(first, last)| ServerUse::of(&first, &last, &operations, scale));
         let mut summary = Summary {
             loadgen: env!("CARGO_PKG_VERSION"),
             tls_library: "rustls 0.23, aws-lc-rs",
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             driver: drivers.first().copied().unwrap_or("none").to_owned(),
             settings: Settings::of(options, plan, identities, pids),
             window: Window {
@@ -289,13 +301,25 @@ impl Merged {
 
     fn negotiated(&self) -> Vec<Kind> {
         let kinds = self.negotiated.iter();
-        sorted(kinds.map(|(kind, &count)| Kind { kind: kind.clone(), alert: None, count }).collect())
+        sorted(
+            kinds
+                .map(|(kind, &count)| Kind {
+                    kind: kind.clone(),
+                    alert: None,
+                    count,
+                })
+                .collect(),
+        )
     }
 }
 
 /// From the start of the window to its end, or to the end of the last operation if that was the end of the run.
 fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
-    let end = recordings.iter().map(|recording| recording.end.at).max().unwrap_or_default();
+    let end = recordings
+        .iter()
+        .map(|recording| recording.end.at)
+        .max()
+        .unwrap_or_default();
     let length = end.saturating_sub(plan.warm_up);
     plan.duration.map_or(length, |duration| length.min(duration))
 }
@@ -306,7 +330,15 @@ fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec
         *all.entry(failure).or_default() += count;
     }
     let kinds = all.into_iter();
-    sorted(kinds.map(|(failure, count)| Kind { kind: failure.to_string(), alert: failure.alert(), count }).collect())
+    sorted(
+        kinds
+            .map(|(failure, count)| Kind {
+                kind: failure.to_string(),
+                alert: failure.alert(),
+                count,
+            })
+            .collect(),
+    )
 }
 
 fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
@@ -316,7 +348,8 @@ fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
 
 impl Settings {
     fn of(options: &Options, plan: &Plan, identities: usize, pids: &[u32]) -> Self {
-        let paths = |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+        let paths =
+            |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
         let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
             format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
         };
@@ -345,7 +378,10 @@ impl Settings {
             cipher: options.cipher,
             cores: plan.cores.clone(),
             server_pids: pids.to_vec(),
-            files: Files { ca: paths(&options.ca), certificates: paths(&options.cert) },
+            files: Files {
+                ca: paths(&options.ca),
+                certificates: paths(&options.cert),
+            },
         }
     }
 }
@@ -391,7 +427,13 @@ impl Handshakes {
 
 impl Throughput {
     fn of(operations: &Operations, merged: &Merged, length: Duration) -> Self {
-        let per_second = |count: u64| if length.is_zero() { 0.0 } else { count as f64 / length.as_secs_f64() };
+        let per_second = |count: u64| {
+            if length.is_zero() {
+                0.0
+            } else {
+                count as f64 / length.as_secs_f64()
+            }
+        };
         Throughput {
             operations_per_s: per_second(operations.ok),
             received_bytes_per_s: per_second(merged.received),
@@ -411,7 +453,11 @@ impl Latencies {
             not_resumed: Latency::of(&merged.not_resumed),
             tcp_connect: Latency::of(&merged.connect),
             tls_handshake: Latency::of(&merged.handshake),
-            request: if per_operation { Latency::of(&merged.request) } else { None },
+            request: if per_operation {
+                Latency::of(&merged.request)
+            } else {
+                None
+            },
         }
     }
 }
@@ -420,7 +466,11 @@ impl OpenLoop {
     fn of(rate: f64, operations: &Operations, merged: &Merged, length: Duration) -> Self {
         OpenLoop {
             asked_per_s: rate,
-            done_per_s: if length.is_zero() { 0.0 } else { operations.total as f64 / length.as_secs_f64() },
+            done_per_s: if length.is_zero() {
+                0.0
+            } else {
+                operations.total as f64 / length.as_secs_f64()
+            },
             backlog_at_end: merged.backlog,
             oldest_wait_ms: merged.oldest_wait.as_secs_f64() * 1e3,
         }
@@ -429,8 +479,17 @@ impl OpenLoop {
 
 impl ServerUse {
     /// `scale`: the window's length, to which the time between the two samples (a little more or less) is scaled.
-    fn of(first: &ServerSample, last: &ServerSample, operations: &Operations, scale: Option<Duration>) -> Self {
-        let wall = last.taken_at.saturating_duration_since(first.taken_at).as_secs_f64().max(1e-9);
+    fn of(
+        first: &ServerSample,
+        last: &ServerSample,
+        operations: &Operations,
+        scale: Option<Duration>,
+    ) -> Self {
+        let wall = last
+            .taken_at
+            .saturating_duration_since(first.taken_at)
+            .as_secs_f64()
+            .max(1e-9);
         let cpu = last.cpu.saturating_sub(first.cpu).as_secs_f64();
         let cpu_in_window = scale.map_or(cpu, |window| cpu / wall * window.as_secs_f64());
         let waiting = last.waiting.saturating_sub(first.waiting).as_secs_f64();
@@ -451,14 +510,25 @@ impl GeneratorUse {
         let mut operations = Operations::default();
         for (recording, &core) in recordings.iter().zip(&plan.cores) {
             operations.total += Operations::of(&recording.window).total;
-            let shares = recording.end.cpu.zip(recording.start.cpu).and_then(|(end, start)| end.shares_since(&start));
+            let shares = recording
+                .end
+                .cpu
+                .zip(recording.start.cpu)
+                .and_then(|(end, start)| end.shares_since(&start));
             if let Some((busy, waiting)) = shares {
                 cpu += busy * length.as_secs_f64();
                 let (busy_percent, waiting_for_core_percent) = (100.0 * busy, 100.0 * waiting);
-                threads.push(ThreadUse { core, busy_percent, waiting_for_core_percent });
+                threads.push(ThreadUse {
+                    core,
+                    busy_percent,
+                    waiting_for_core_percent,
+                });
             }
         }
-        GeneratorUse { cpu_us_per_operation: per_operation(cpu, &operations), threads }
+        GeneratorUse {
+            cpu_us_per_operation: per_operation(cpu, &operations),
+            threads,
+        }
     }
 }
 
@@ -502,13 +572,21 @@ fn warnings(
             ));
         }
     }
-    if let Some(server) = summary.server.as_ref().filter(|server| server.waiting_for_core_percent > WAITING_PERCENT) {
+    if let Some(server) = summary
+        .server
+        .as_ref()
+        .filter(|server| server.waiting_for_core_percent > WAITING_PERCENT)
+    {
         warnings.push(format!(
             "the server's threads waited for a core for {:.0} % of the time",
             server.waiting_for_core_percent
         ));
     }
-    if let Some(open) = summary.open_loop.as_ref().filter(|open| open.done_per_s < 0.99 * open.asked_per_s) {
+    if let Some(open) = summary
+        .open_loop
+        .as_ref()
+        .filter(|open| open.done_per_s < 0.99 * open.asked_per_s)
+    {
         warnings.push(format!(
             "the rate was not reached: {:.1} of {:.1} op/s; {} operations were due and not started at the end",
             open.done_per_s, open.asked_per_s, open.backlog_at_end

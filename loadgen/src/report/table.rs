@@ -32,7 +32,11 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
     for kind in &summary.negotiated {
         writeln!(out, "{}  ({} connections)", kind.kind, count(kind.count))?;
     }
-    let streams = if settings.mode == Mode::H2 { format!(" x {} streams", settings.streams) } else { String::new() };
+    let streams = if settings.mode == Mode::H2 {
+        format!(" x {} streams", settings.streams)
+    } else {
+        String::new()
+    };
     let pace = match settings.rate {
         Some(rate) => format!("open loop, {rate} op/s"),
         None => "closed loop".to_owned(),
@@ -54,8 +58,17 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
 
 fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
     let operations = &summary.operations;
-    let ok = if summary.settings.expect == Expect::Refused { "refused as expected" } else { "ok" };
-    write!(out, "operations     {} {ok}, {} failed", count(operations.ok), count(operations.failed))?;
+    let ok = if summary.settings.expect == Expect::Refused {
+        "refused as expected"
+    } else {
+        "ok"
+    };
+    write!(
+        out,
+        "operations     {} {ok}, {} failed",
+        count(operations.ok),
+        count(operations.failed)
+    )?;
     if summary.settings.mode == Mode::Resume {
         write!(out, ", {} not resumed", count(operations.not_resumed))?;
     }
@@ -68,11 +81,23 @@ fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
     let warm_up = &summary.warm_up;
     if warm_up.failed + warm_up.not_resumed > 0 {
         let (failed, not_resumed) = (count(warm_up.failed), count(warm_up.not_resumed));
-        writeln!(out, "  in the warm-up: {failed} failed, {not_resumed} not resumed")?;
+        writeln!(
+            out,
+            "  in the warm-up: {failed} failed, {not_resumed} not resumed"
+        )?;
     }
     let handshakes = &summary.handshakes;
-    write!(out, "handshakes     {} full, {} resumed", count(handshakes.full), count(handshakes.resumed))?;
-    writeln!(out, "; client certificate requested in {}", count(handshakes.client_certificate_requested))?;
+    write!(
+        out,
+        "handshakes     {} full, {} resumed",
+        count(handshakes.full),
+        count(handshakes.resumed)
+    )?;
+    writeln!(
+        out,
+        "; client certificate requested in {}",
+        count(handshakes.client_certificate_requested)
+    )?;
     let throughput = &summary.throughput;
     writeln!(
         out,
@@ -106,7 +131,11 @@ fn resources(out: &mut String, summary: &Summary) -> fmt::Result {
         )?;
     }
     let generator = &summary.generator;
-    write!(out, "generator CPU  {} us/op", per_operation(generator.cpu_us_per_operation))?;
+    write!(
+        out,
+        "generator CPU  {} us/op",
+        per_operation(generator.cpu_us_per_operation)
+    )?;
     for thread in &generator.threads {
         write!(out, ", core {} {:.1} % busy", thread.core, thread.busy_percent)?;
     }
@@ -138,7 +167,10 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
         }
     }
     if summary.settings.rate.is_none() {
-        writeln!(out, "closed loop: a server that stalls is asked less; use --rate to learn what its users would see")?;
+        writeln!(
+            out,
+            "closed loop: a server that stalls is asked less; use --rate to learn what its users would see"
+        )?;
     }
     Ok(())
 }
@@ -148,7 +180,12 @@ fn row(out: &mut String, name: &str, latency: &Latency) -> fmt::Result {
     for value in latency.percentiles() {
         write!(out, "{:>10}", time(value))?;
     }
-    writeln!(out, "{:>10}{:>10}", time(Some(latency.max)), time(Some(latency.mean)))
+    writeln!(
+        out,
+        "{:>10}{:>10}",
+        time(Some(latency.max)),
+        time(Some(latency.mean))
+    )
 }
 
 fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
@@ -164,7 +201,9 @@ fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
 }
 
 fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
-    kinds.iter().try_for_each(|kind| writeln!(out, "{label} {:>11}  {}", count(kind.count), kind.kind))
+    kinds
+        .iter()
+        .try_for_each(|kind| writeln!(out, "{label} {:>11}  {}", count(kind.count), kind.kind))
 }
 
 fn list(cores: &[usize]) -> String {

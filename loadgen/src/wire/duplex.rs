@@ -34,7 +34,11 @@ pub struct Duplex {
 
 impl Duplex {
     pub fn new(connection: Connection) -> Self {
-        let Connection { stream, records, outbound } = connection;
+        let Connection {
+            stream,
+            records,
+            outbound,
+        } = connection;
         let (read_half, write_half) = stream.into_split();
         Duplex {
             records,
@@ -166,7 +170,10 @@ struct Cells {
 impl Pump {
     fn new<F: Future<Output = Infallible> + 'static>(drive: impl FnOnce(Rc<Cells>) -> F) -> Self {
         let cells = Rc::new(Cells::default());
-        Pump { cells: cells.clone(), drive: Box::pin(drive(cells)) }
+        Pump {
+            cells: cells.clone(),
+            drive: Box::pin(drive(cells)),
+        }
     }
 
     /// Whether an operation is in flight or its result not fetched.

@@ -8,17 +8,28 @@ use crate::options::Plan;
 
 /// The bytes of the request that every operation sends.
 pub fn request(plan: &Plan, close: bool) -> Vec<u8> {
-    let mut head = format!("{} {} HTTP/1.1\r\nhost: {}\r\n", plan.method, plan.path, plan.host).into_bytes();
+    let mut head = format!(
+        "{} {} HTTP/1.1\r\nhost: {}\r\n",
+        plan.method, plan.path, plan.host
+    )
+    .into_bytes();
     for (name, value) in &plan.headers {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
     }
-    if !plan.headers.iter().any(|(name, _)| name == http::header::USER_AGENT) {
+    if !plan
+        .headers
+        .iter()
+        .any(|(name, _)| name == http::header::USER_AGENT)
+    {
         head.extend_from_slice(format!("user-agent: {USER_AGENT}\r\n").as_bytes());
     }
-    if matches!(plan.method, http::Method::POST | http::Method::PUT | http::Method::PATCH) {
+    if matches!(
+        plan.method,
+        http::Method::POST | http::Method::PUT | http::Method::PATCH
+    ) {
         head.extend_from_slice(b"content-length: 0\r\n");
     }
     if close {
@@ -160,17 +171,27 @@ impl Response {
 
     fn push_fixed<'b>(&mut self, left: u64, bytes: &'b [u8]) -> &'b [u8] {
         let (taken, rest) = split(bytes, left);
-        self.body = if taken == left { Body::Done } else { Body::Fixed(left - taken) };
+        self.body = if taken == left {
+            Body::Done
+        } else {
+            Body::Fixed(left - taken)
+        };
         rest
     }
 
     fn push_chunked<'b>(&mut self, chunk: Chunk, bytes: &'b [u8]) -> Result<&'b [u8], Failure> {
         if let Chunk::Data(left) = chunk {
             let (taken, rest) = split(bytes, left);
-            self.body = Body::Chunked(if taken == left { Chunk::DataEnd(0) } else { Chunk::Data(left - taken) });
+            self.body = Body::Chunked(if taken == left {
+                Chunk::DataEnd(0)
+            } else {
+                Chunk::Data(left - taken)
+            });
             return Ok(rest);
         }
-        let Some((&byte, rest)) = bytes.split_first() else { return Ok(bytes) };
+        let Some((&byte, rest)) = bytes.split_first() else {
+            return Ok(bytes);
+        };
         self.body = chunk.step(byte)?;
         Ok(rest)
     }
@@ -219,17 +240,22 @@ impl Framing {
                 framing.chunked |= tokens(header.value).any(|token| token.eq_ignore_ascii_case(b"chunked"));
             } else if header.name.eq_ignore_ascii_case("connection") {
                 framing.close |= tokens(header.value).any(|token| token.eq_ignore_ascii_case(b"close"));
-                framing.keep_alive |= tokens(header.value).any(|token| token.eq_ignore_ascii_case(b"keep-alive"));
+                framing.keep_alive |=
+                    tokens(header.value).any(|token| token.eq_ignore_ascii_case(b"keep-alive"));
             }
         }
         Ok(framing)
     }
 
     fn set_length(&mut self, value: &[u8]) -> Result<(), Failure> {
-        let length = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let length = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok());
         match (length, self.length) {
             (None, _) => Err(Failure::Malformed("content-length")),
-            (Some(length), Some(earlier)) if length != earlier => Err(Failure::Malformed("two content-lengths")),
+            (Some(length), Some(earlier)) if length != earlier => {
+                Err(Failure::Malformed("two content-lengths"))
+            }
             (length, _) => {
                 self.length = length;
                 Ok(())
@@ -269,7 +295,11 @@ mod tests {
         }
         assert_eq!(at_once.is_err(), last.is_err(), "{text:?}");
         if at_once.is_ok() {
-            assert_eq!((&at_once, whole.status, whole.close), (&last, slow.status, slow.close), "{text:?}");
+            assert_eq!(
+                (&at_once, whole.status, whole.close),
+                (&last, slow.status, slow.close),
+                "{text:?}"
+            );
         }
         (at_once, whole)
     }
@@ -292,7 +322,9 @@ mod tests {
             "00005\r\nhello\r\n0\r\nX-Trailer: a\r\nY: b\r\n\r\n",
             "1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n",
         ] {
-            let (done, _) = read(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n{body}"));
+            let (done, _) = read(&format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n{body}"
+            ));
             assert_eq!(done, Ok(true), "{body:?}");
         }
         let (done, _) = read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
@@ -318,7 +350,8 @@ mod tests {
 
     #[test]
     fn an_interim_response_is_skipped() {
-        let text = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let text =
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
         let (done, response) = read(text);
         assert_eq!((done, response.status), (Ok(true), 200));
     }
@@ -334,14 +367,25 @@ mod tests {
     #[test]
     fn head_and_bodiless_statuses_have_no_body() {
         let mut response = Response::new(true);
-        assert_eq!(response.push(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), Ok(true));
+        assert_eq!(
+            response.push(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+            Ok(true)
+        );
         assert_eq!(read("HTTP/1.1 204 No Content\r\n\r\n").0, Ok(true));
     }
 
     #[test]
     fn the_connection_ends_when_the_server_says_so() {
-        assert!(read("HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n").1.close);
+        assert!(
+            read("HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n")
+                .1
+                .close
+        );
         assert!(read("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").1.close);
-        assert!(!read("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n").1.close);
+        assert!(
+            !read("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n")
+                .1
+                .close
+        );
     }
 }

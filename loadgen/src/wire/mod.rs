@@ -61,7 +61,14 @@ pub enum Plaintext<'a> {
 
 impl Records {
     fn new(tls: ClientConnection, progress: Rc<Progress>, traffic: Rc<Traffic>) -> Self {
-        Records { tls, progress, traffic, inbound: Vec::with_capacity(READ_BYTES), fed: 0, ended: false }
+        Records {
+            tls,
+            progress,
+            traffic,
+            inbound: Vec::with_capacity(READ_BYTES),
+            fed: 0,
+            ended: false,
+        }
     }
 
     pub fn stage(&self) -> Stage {
@@ -75,9 +82,16 @@ impl Records {
             return Ok(false);
         }
         let before = rest.len();
-        let taken = self.tls.read_tls(&mut rest).map_err(|error| Failure::from_io(&error, self.stage()))?;
+        let taken = self
+            .tls
+            .read_tls(&mut rest)
+            .map_err(|error| Failure::from_io(&error, self.stage()))?;
         // After close_notify rustls takes nothing any more: what follows has no meaning.
-        self.fed = if taken == 0 { self.inbound.len() } else { self.fed + before - rest.len() };
+        self.fed = if taken == 0 {
+            self.inbound.len()
+        } else {
+            self.fed + before - rest.len()
+        };
         let processed = self.tls.process_new_packets();
         if identity::take_certificate_requested() {
             self.progress.certificate_requested.set(true);
@@ -113,7 +127,9 @@ impl Records {
     pub fn arrived(&mut self, buffer: Vec<u8>, bytes: usize) {
         self.inbound = buffer;
         self.ended |= bytes == 0;
-        self.traffic.received.set(self.traffic.received.get() + bytes as u64);
+        self.traffic
+            .received
+            .set(self.traffic.received.get() + bytes as u64);
     }
 
     /// Moves everything that waits to be sent into `outbound`.
@@ -123,7 +139,9 @@ impl Records {
                 return; // writing to a Vec cannot fail
             }
         }
-        self.traffic.sent.set(self.traffic.sent.get() + outbound.len() as u64);
+        self.traffic
+            .sent
+            .set(self.traffic.sent.get() + outbound.len() as u64);
     }
 }
 
@@ -144,12 +162,20 @@ impl Connection {
         traffic: Rc<Traffic>,
     ) -> Result<Self, Failure> {
         progress.stage.set(Stage::Connect);
-        let stream = TcpStream::connect_addr(address).await.map_err(|error| Failure::from_connect(&error))?;
-        stream.set_nodelay(true).map_err(|error| Failure::from_connect(&error))?;
+        let stream = TcpStream::connect_addr(address)
+            .await
+            .map_err(|error| Failure::from_connect(&error))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| Failure::from_connect(&error))?;
         let mut tls = ClientConnection::new(config.clone(), name.clone()).map_err(Failure::from_tls)?;
         tls.set_buffer_limit(None);
         let records = Records::new(tls, progress, traffic);
-        Ok(Connection { stream, records, outbound: Vec::with_capacity(WRITE_BYTES) })
+        Ok(Connection {
+            stream,
+            records,
+            outbound: Vec::with_capacity(WRITE_BYTES),
+        })
     }
 
     /// Runs the handshake until the client has all that it needs. Its last flight is not sent yet: it leaves together
@@ -171,7 +197,11 @@ impl Connection {
     /// Queues `bytes` and sends all that is queued.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let stage = self.records.stage();
-        self.records.tls.writer().write_all(bytes).map_err(|error| Failure::from_io(&error, stage))?;
+        self.records
+            .tls
+            .writer()
+            .write_all(bytes)
+            .map_err(|error| Failure::from_io(&error, stage))?;
         self.flush().await
     }
 
@@ -260,7 +290,9 @@ impl Connection {
         self.records.take_outbound(&mut outbound);
         let (result, outbound) = self.stream.write_all(outbound).await;
         self.outbound = outbound;
-        result.map(|_| ()).map_err(|error| Failure::from_io(&error, self.records.stage()))
+        result
+            .map(|_| ())
+            .map_err(|error| Failure::from_io(&error, self.records.stage()))
     }
 
     /// Reads what the server sent before it reset the connection: an alert says more than `failure`.

@@ -20,8 +20,15 @@ pub struct Pki {
 impl Pki {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (server_ca, client_ca, other_ca) = (authority("server CA"), authority("client CA"), authority("other CA"));
-        let pki = Pki { client_ca: client_ca.der().clone(), folder };
+        let (server_ca, client_ca, other_ca) = (
+            authority("server CA"),
+            authority("client CA"),
+            authority("other CA"),
+        );
+        let pki = Pki {
+            client_ca: client_ca.der().clone(),
+            folder,
+        };
         std::fs::write(pki.path("server-ca.pem"), server_ca.pem()).unwrap();
         pki.issue("server", &server_ca, ExtendedKeyUsagePurpose::ServerAuth);
         for name in ["good-1", "good-2"] {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::server::{
+    NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
 use super::pki::Pki;
@@ -83,7 +85,12 @@ impl Server {
                 std::thread::spawn(move || connection(socket.unwrap(), config, &seen, &behaviour));
             }
         });
-        Server { port, seen, stop, thread: Some(thread) }
+        Server {
+            port,
+            seen,
+            stop,
+            thread: Some(thread),
+        }
     }
 
     pub fn count(&self, what: impl Fn(&Seen) -> &AtomicU64) -> u64 {
@@ -102,12 +109,16 @@ impl Drop for Server {
 fn config(pki: &Pki, behaviour: &Behaviour) -> ServerConfig {
     let builder = ServerConfig::builder();
     let builder = if behaviour.client_certificates {
-        let verifier = WebPkiClientVerifier::builder(Arc::new(pki.client_roots())).build().unwrap();
+        let verifier = WebPkiClientVerifier::builder(Arc::new(pki.client_roots()))
+            .build()
+            .unwrap();
         builder.with_client_cert_verifier(verifier)
     } else {
         builder.with_no_client_auth()
     };
-    let mut config = builder.with_single_cert(pki.chain("server"), pki.key("server")).unwrap();
+    let mut config = builder
+        .with_single_cert(pki.chain("server"), pki.key("server"))
+        .unwrap();
     config.alpn_protocols = vec![behaviour.alpn.to_vec()];
     match behaviour.tickets {
         Tickets::SingleUse => config.session_storage = ServerSessionMemoryCache::new(1024),

@@ -1,5 +1,4 @@
 //! What the process tests share: a PKI, servers in threads, and the built loadgen.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 pub mod h2;
 pub mod pki;
@@ -30,9 +29,22 @@ impl Loadgen {
     pub fn new(pki: &Pki, port: u16) -> Self {
         let json = pki.path("report.json");
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-        command.args(["--quiet", "--sni", "localhost", "--address", &format!("127.0.0.1:{port}")]);
-        command.arg("--ca").arg(pki.path("server-ca.pem")).arg("--json").arg(&json);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args([
+            "--quiet",
+            "--sni",
+            "localhost",
+            "--address",
+            &format!("127.0.0.1:{port}"),
+        ]);
+        command
+            .arg("--ca")
+            .arg(pki.path("server-ca.pem"))
+            .arg("--json")
+            .arg(&json);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Loadgen { command, json }
     }
 
@@ -78,7 +90,11 @@ impl Run {
     /// Asserts the exit code and shows the output when it is another.
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
@@ -86,12 +102,22 @@ impl Run {
     #[track_caller]
     pub fn number(&self, pointer: &str) -> f64 {
         let value = self.json.pointer(pointer);
-        value.and_then(Value::as_f64).unwrap_or_else(|| panic!("{pointer} is no number in\n{:#}", self.json))
+        value
+            .and_then(Value::as_f64)
+            .unwrap_or_else(|| panic!("{pointer} is no number in\n{:#}", self.json))
     }
 
     /// How often `kind` occurs in the list at `pointer`.
     pub fn kind(&self, pointer: &str, kind: &str) -> u64 {
-        let kinds = self.json.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
-        kinds.iter().find(|entry| entry["kind"] == kind).map_or(0, |entry| entry["count"].as_u64().unwrap())
+        let kinds = self
+            .json
+            .pointer(pointer)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        kinds
+            .iter()
+            .find(|entry| entry["kind"] == kind)
+            .map_or(0, |entry| entry["count"].as_u64().unwrap())
     }
 }
