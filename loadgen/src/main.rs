@@ -1,1 +1,127 @@
-fn main() {}
+//! loadgen: a load generator for servers that authenticate clients by certificate.
+//!
+//! `options` → `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
+//! the server it loads but HTTP and TLS, and shares no code with one.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod cpu;
+mod failure;
+mod identity;
+mod load;
+mod options;
+mod report;
+mod run;
+mod runtime;
+mod schedule;
+mod session;
+mod sys;
+mod verdict;
+mod wire;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use crate::cpu::Server;
+use crate::identity::Identities;
+use crate::options::{Options, Plan, UsageError};
+use crate::report::Summary;
+use crate::report::live::Live;
+use crate::report::table;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match prepare(&options) {
+        Ok(prepared) => load(&options, prepared),
+        Err(UsageError(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+struct Prepared {
+    plan: Arc<Plan>,
+    identities: Identities,
+    server: Option<Server>,
+    json: Option<fs::File>,
+}
+
+/// Everything that can be wrong with the options and files is found here, before the first connection.
+fn prepare(options: &Options) -> Result<Prepared, UsageError> {
+    let plan = Arc::new(Plan::new(options, &allowed_cores()?)?);
+    let identities = Identities::load(options)?;
+    let server = match options.server_pid.as_slice() {
+        [] => None,
+        pids => Some(Server::find(pids).map_err(UsageError)?),
+    };
+    let json = options.json.as_deref().map(create).transpose()?;
+    Ok(Prepared {
+        plan,
+        identities,
+        server,
+        json,
+    })
+}
+
+fn load(options: &Options, prepared: Prepared) -> ExitCode {
+    let Prepared {
+        plan,
+        identities,
+        server,
+        json,
+    } = prepared;
+    let live = Live::new(plan.cores.len(), plan.warm_up, plan.duration, options.quiet);
+    let pids = server
+        .as_ref()
+        .map(|server| server.pids().to_vec())
+        .unwrap_or_default();
+    let outcome = match run::run(&plan, identities, server, live) {
+        Ok(outcome) => outcome,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let summary = Summary::new(options, &plan, options.cert.len(), &pids, outcome);
+    print!("{}", table::render(&summary));
+    if let Some(file) = json {
+        if let Err(error) = serde_json::to_writer_pretty(file, &summary) {
+            eprintln!("error: --json: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    if summary.as_expected {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn create(path: &Path) -> Result<fs::File, UsageError> {
+    fs::File::create(path).map_err(|error| UsageError(format!("--json {}: {error}", path.display())))
+}
+
+/// The cores that this process may use (`taskset`, cgroups).
+fn allowed_cores() -> Result<Vec<usize>, UsageError> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .and_then(options::parse_core_list)
+        .filter(|cores| !cores.is_empty())
+        .ok_or_else(|| {
+            UsageError(
+                "/proc/self/status does not tell which cores may be used; is /proc mounted?".to_owned(),
+            )
+        })
+}
+
+const EXIT_USAGE: u8 = 2;

@@ -1,0 +1,621 @@
+//! What a run has shown, as one value: the table and the JSON file are two views of it.
+
+mod latency;
+pub mod live;
+pub mod table;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::cpu::ServerSample;
+use crate::failure::{ConnectError, Failure};
+use crate::load::recorder::{Interval, Recording, Tally};
+use crate::options::{Cipher, Expect, Group, Mode, Options, Plan, Tls};
+use crate::run::Outcome;
+use latency::Latency;
+
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    pub loadgen: &'static str,
+    pub tls_library: &'static str,
+    pub kernel: String,
+    pub driver: String,
+    pub settings: Settings,
+    pub window: Window,
+    pub operations: Operations,
+    pub warm_up: Operations,
+    pub failures: Vec<Kind>,
+    pub refusals: Vec<Kind>,
+    pub handshakes: Handshakes,
+    pub negotiated: Vec<Kind>,
+    pub throughput: Throughput,
+    /// Microseconds, of the operations that ended as expected.
+    pub latency_us: Latencies,
+    pub open_loop: Option<OpenLoop>,
+    pub server: Option<ServerUse>,
+    pub generator: GeneratorUse,
+    pub seconds: Vec<Second>,
+    /// Facts that change how the figures must be read.
+    pub warnings: Vec<String>,
+    pub as_expected: bool,
+}
+
+/// The options as they took effect.
+#[derive(Debug, Serialize)]
+pub struct Settings {
+    pub mode: Mode,
+    pub loop_kind: &'static str,
+    pub rate: Option<f64>,
+    pub address: String,
+    pub server_name: String,
+    pub host: String,
+    pub path: String,
+    pub method: String,
+    pub headers: Vec<String>,
+    pub connections: usize,
+    pub streams: usize,
+    pub identities: usize,
+    pub server_verified: bool,
+    pub warm_up_s: f64,
+    pub duration_s: Option<f64>,
+    pub requests: Option<u64>,
+    pub timeout_s: f64,
+    pub expect: Expect,
+    pub refusal_status: Vec<u16>,
+    pub tls: Option<Tls>,
+    pub group: Option<Group>,
+    pub cipher: Option<Cipher>,
+    pub cores: Vec<usize>,
+    pub server_pids: Vec<u32>,
+    pub files: Files,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Files {
+    pub ca: Vec<String>,
+    pub certificates: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Window {
+    pub seconds: f64,
+    /// Which operations count in it.
+    pub rule: &'static str,
+    pub interrupted: bool,
+    pub in_flight_at_end: u64,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Operations {
+    pub total: u64,
+    pub ok: u64,
+    pub failed: u64,
+    pub not_resumed: u64,
+    pub retried: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Kind {
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<u8>,
+    pub count: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Handshakes {
+    pub full: u64,
+    pub resumed: u64,
+    pub hello_retry_requests: u64,
+    pub client_certificate_requested: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Throughput {
+    pub operations_per_s: f64,
+    pub received_bytes_per_s: f64,
+    pub sent_bytes_per_s: f64,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Latencies {
+    pub operation: Option<Latency>,
+    /// Open loop: without the time between schedule and start. It hides queueing; for comparison only.
+    pub from_actual_start: Option<Latency>,
+    pub not_resumed: Option<Latency>,
+    pub tcp_connect: Option<Latency>,
+    pub tls_handshake: Option<Latency>,
+    /// Modes with a connection per operation: from the client's end of the handshake to the response.
+    pub request: Option<Latency>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct OpenLoop {
+    pub asked_per_s: f64,
+    pub done_per_s: f64,
+    /// Due but not started when the window ended.
+    pub backlog_at_end: u64,
+    pub oldest_wait_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ServerUse {
+    pub cpu_us_per_operation: Option<f64>,
+    pub cpu_s: f64,
+    /// Of one core.
+    pub busy_percent: f64,
+    /// Time in which a thread of the server was ready to run and something else had the core.
+    pub waiting_for_core_percent: f64,
+    pub resident_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct GeneratorUse {
+    pub cpu_us_per_operation: Option<f64>,
+    pub threads: Vec<ThreadUse>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ThreadUse {
+    pub core: usize,
+    pub busy_percent: f64,
+    pub waiting_for_core_percent: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Second {
+    pub second: u64,
+    pub ok: u64,
+    pub failed: u64,
+    pub backlog: u64,
+    pub p50_us: Option<f64>,
+    pub p99_us: Option<f64>,
+}
+
+impl Summary {
+    pub fn new(options: &Options, plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
+        let Outcome {
+            recordings,
+            drivers,
+            seconds,
+            server,
+            server_lost,
+            interrupted,
+        } = outcome;
+        let length = window_length(plan, &recordings);
+        let generator = GeneratorUse::of(plan, &recordings, length);
+        let merged = Merged::of(recordings);
+        let operations = Operations::of(&merged.window);
+        let warm_up = Operations::of(&merged.warm_up);
+        let open_loop = plan
+            .rate
+            .map(|rate| OpenLoop::of(rate, &operations, &merged, length));
+        let scale = plan.duration.filter(|_| plan.requests.is_none()).map(|_| length);
+        let server = server.map(|(first, last)| ServerUse::of(&first, &last, &operations, scale));
+        let mut summary = Summary {
+            loadgen: env!("CARGO_PKG_VERSION"),
+            tls_library: "rustls 0.23, aws-lc-rs",
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+            driver: drivers.first().copied().unwrap_or("none").to_owned(),
+            settings: Settings::of(options, plan, identities, pids),
+            window: Window {
+                seconds: length.as_secs_f64(),
+                rule: "an operation counts in the window in which it ended",
+                interrupted,
+                in_flight_at_end: merged.in_flight,
+            },
+            failures: kinds(&merged.window.failures, &merged.warm_up.failures),
+            refusals: kinds(&merged.window.refusals, &HashMap::new()),
+            handshakes: Handshakes::of(plan, &merged),
+            negotiated: merged.negotiated(),
+            throughput: Throughput::of(&operations, &merged, length),
+            latency_us: Latencies::of(plan, &merged),
+            as_expected: operations.as_expected() && warm_up.without_mishap(),
+            operations,
+            warm_up,
+            open_loop,
+            server,
+            generator,
+            seconds: seconds.iter().map(Second::of).collect(),
+            warnings: Vec::new(),
+        };
+        summary.warnings = warnings(plan, identities, &summary, &merged, server_lost);
+        summary
+    }
+}
+
+/// Everything of all threads together.
+struct Merged {
+    warm_up: Tally,
+    window: Tally,
+    latency: Histogram<u64>,
+    service: Histogram<u64>,
+    not_resumed: Histogram<u64>,
+    connect: Histogram<u64>,
+    handshake: Histogram<u64>,
+    request: Histogram<u64>,
+    negotiated: HashMap<String, u64>,
+    received: u64,
+    sent: u64,
+    backlog: u64,
+    oldest_wait: Duration,
+    in_flight: u64,
+    connections_not_open: u64,
+}
+
+impl Merged {
+    fn of(recordings: Vec<Recording>) -> Self {
+        let empty = Recording::empty();
+        let mut all = Merged {
+            warm_up: Tally::default(),
+            window: Tally::default(),
+            latency: empty.latency,
+            service: empty.service,
+            not_resumed: empty.not_resumed,
+            connect: empty.connect,
+            handshake: empty.handshake,
+            request: empty.request,
+            negotiated: HashMap::new(),
+            received: 0,
+            sent: 0,
+            backlog: 0,
+            oldest_wait: Duration::ZERO,
+            in_flight: 0,
+            connections_not_open: 0,
+        };
+        recordings.into_iter().for_each(|recording| all.add(recording));
+        all
+    }
+
+    fn add(&mut self, recording: Recording) {
+        self.warm_up.add(recording.warm_up);
+        self.window.add(recording.window);
+        for (all, one) in [
+            (&mut self.latency, &recording.latency),
+            (&mut self.service, &recording.service),
+            (&mut self.not_resumed, &recording.not_resumed),
+            (&mut self.connect, &recording.connect),
+            (&mut self.handshake, &recording.handshake),
+            (&mut self.request, &recording.request),
+        ] {
+            all.add(one).expect("all histograms have the same bounds");
+        }
+        for (what, count) in recording.negotiated {
+            *self.negotiated.entry(what.to_string()).or_default() += count;
+        }
+        self.received += recording.end.received - recording.start.received;
+        self.sent += recording.end.sent - recording.start.sent;
+        self.backlog += recording.backlog.0;
+        self.oldest_wait = self.oldest_wait.max(recording.backlog.1);
+        self.in_flight += recording.in_flight;
+        self.connections_not_open += recording.connections_not_open;
+    }
+
+    fn negotiated(&self) -> Vec<Kind> {
+        let kinds = self.negotiated.iter();
+        sorted(
+            kinds
+                .map(|(kind, &count)| Kind {
+                    kind: kind.clone(),
+                    alert: None,
+                    count,
+                })
+                .collect(),
+        )
+    }
+}
+
+/// From the start of the window to its end, or to the end of the last operation if that was the end of the run.
+fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
+    let end = recordings
+        .iter()
+        .map(|recording| recording.end.at)
+        .max()
+        .unwrap_or_default();
+    let length = end.saturating_sub(plan.warm_up);
+    plan.duration.map_or(length, |duration| length.min(duration))
+}
+
+fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec<Kind> {
+    let mut all: HashMap<&Failure, u64> = HashMap::new();
+    for (failure, count) in window.iter().chain(warm_up) {
+        *all.entry(failure).or_default() += count;
+    }
+    let kinds = all.into_iter();
+    sorted(
+        kinds
+            .map(|(failure, count)| Kind {
+                kind: failure.to_string(),
+                alert: failure.alert(),
+                count,
+            })
+            .collect(),
+    )
+}
+
+fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
+    kinds.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
+    kinds
+}
+
+impl Settings {
+    fn of(options: &Options, plan: &Plan, identities: usize, pids: &[u32]) -> Self {
+        let paths =
+            |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+        let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+        };
+        Settings {
+            mode: plan.mode,
+            loop_kind: if plan.rate.is_some() { "open" } else { "closed" },
+            rate: plan.rate,
+            address: plan.address.to_string(),
+            server_name: plan.server_name.to_str().into_owned(),
+            host: plan.host.clone(),
+            path: plan.path.clone(),
+            method: plan.method.to_string(),
+            headers: plan.headers.iter().map(header).collect(),
+            connections: plan.connections,
+            streams: plan.streams,
+            identities,
+            server_verified: !options.insecure,
+            warm_up_s: plan.warm_up.as_secs_f64(),
+            duration_s: plan.duration.map(|duration| duration.as_secs_f64()),
+            requests: plan.requests,
+            timeout_s: plan.timeout.as_secs_f64(),
+            expect: plan.expect,
+            refusal_status: plan.refusal_status.clone(),
+            tls: options.tls,
+            group: options.group,
+            cipher: options.cipher,
+            cores: plan.cores.clone(),
+            server_pids: pids.to_vec(),
+            files: Files {
+                ca: paths(&options.ca),
+                certificates: paths(&options.cert),
+            },
+        }
+    }
+}
+
+impl Operations {
+    fn of(tally: &Tally) -> Self {
+        Operations {
+            total: tally.ok + tally.failed + tally.not_resumed,
+            ok: tally.ok,
+            failed: tally.failed,
+            not_resumed: tally.not_resumed,
+            retried: tally.retried,
+        }
+    }
+
+    fn without_mishap(&self) -> bool {
+        self.failed == 0 && self.not_resumed == 0
+    }
+
+    fn as_expected(&self) -> bool {
+        self.ok > 0 && self.without_mishap()
+    }
+}
+
+impl Handshakes {
+    /// Of the window; of the whole run where connections stay open, because they are opened before it.
+    fn of(plan: &Plan, merged: &Merged) -> Self {
+        let mut all = merged.window.handshakes.clone();
+        if !plan.mode.opens_a_connection_per_operation() {
+            all.full += merged.warm_up.handshakes.full;
+            all.resumed += merged.warm_up.handshakes.resumed;
+            all.retry_requests += merged.warm_up.handshakes.retry_requests;
+            all.certificate_requested += merged.warm_up.handshakes.certificate_requested;
+        }
+        Handshakes {
+            full: all.full,
+            resumed: all.resumed,
+            hello_retry_requests: all.retry_requests,
+            client_certificate_requested: all.certificate_requested,
+        }
+    }
+}
+
+impl Throughput {
+    fn of(operations: &Operations, merged: &Merged, length: Duration) -> Self {
+        let per_second = |count: u64| {
+            if length.is_zero() {
+                0.0
+            } else {
+                count as f64 / length.as_secs_f64()
+            }
+        };
+        Throughput {
+            operations_per_s: per_second(operations.ok),
+            received_bytes_per_s: per_second(merged.received),
+            sent_bytes_per_s: per_second(merged.sent),
+            received_bytes: merged.received,
+            sent_bytes: merged.sent,
+        }
+    }
+}
+
+impl Latencies {
+    fn of(plan: &Plan, merged: &Merged) -> Self {
+        let per_operation = plan.mode.opens_a_connection_per_operation();
+        Latencies {
+            operation: Latency::of(&merged.latency),
+            from_actual_start: plan.rate.and_then(|_| Latency::of(&merged.service)),
+            not_resumed: Latency::of(&merged.not_resumed),
+            tcp_connect: Latency::of(&merged.connect),
+            tls_handshake: Latency::of(&merged.handshake),
+            request: if per_operation {
+                Latency::of(&merged.request)
+            } else {
+                None
+            },
+        }
+    }
+}
+
+impl OpenLoop {
+    fn of(rate: f64, operations: &Operations, merged: &Merged, length: Duration) -> Self {
+        OpenLoop {
+            asked_per_s: rate,
+            done_per_s: if length.is_zero() {
+                0.0
+            } else {
+                operations.total as f64 / length.as_secs_f64()
+            },
+            backlog_at_end: merged.backlog,
+            oldest_wait_ms: merged.oldest_wait.as_secs_f64() * 1e3,
+        }
+    }
+}
+
+impl ServerUse {
+    /// `scale`: the window's length, to which the time between the two samples (a little more or less) is scaled.
+    fn of(
+        first: &ServerSample,
+        last: &ServerSample,
+        operations: &Operations,
+        scale: Option<Duration>,
+    ) -> Self {
+        let wall = last
+            .taken_at
+            .saturating_duration_since(first.taken_at)
+            .as_secs_f64()
+            .max(1e-9);
+        let cpu = last.cpu.saturating_sub(first.cpu).as_secs_f64();
+        let cpu_in_window = scale.map_or(cpu, |window| cpu / wall * window.as_secs_f64());
+        let waiting = last.waiting.saturating_sub(first.waiting).as_secs_f64();
+        ServerUse {
+            cpu_us_per_operation: per_operation(cpu_in_window, operations),
+            cpu_s: cpu,
+            busy_percent: 100.0 * cpu / wall,
+            waiting_for_core_percent: 100.0 * waiting / wall,
+            resident_bytes: last.resident_bytes,
+        }
+    }
+}
+
+impl GeneratorUse {
+    fn of(plan: &Plan, recordings: &[Recording], length: Duration) -> Self {
+        let mut threads = Vec::new();
+        let mut cpu = 0.0;
+        let mut operations = Operations::default();
+        for (recording, &core) in recordings.iter().zip(&plan.cores) {
+            operations.total += Operations::of(&recording.window).total;
+            let shares = recording
+                .end
+                .cpu
+                .zip(recording.start.cpu)
+                .and_then(|(end, start)| end.shares_since(&start));
+            if let Some((busy, waiting)) = shares {
+                cpu += busy * length.as_secs_f64();
+                let (busy_percent, waiting_for_core_percent) = (100.0 * busy, 100.0 * waiting);
+                threads.push(ThreadUse {
+                    core,
+                    busy_percent,
+                    waiting_for_core_percent,
+                });
+            }
+        }
+        GeneratorUse {
+            cpu_us_per_operation: per_operation(cpu, &operations),
+            threads,
+        }
+    }
+}
+
+impl Second {
+    fn of(interval: &Interval) -> Self {
+        let latency = Latency::of(&interval.latency);
+        Second {
+            second: interval.second,
+            ok: interval.ok,
+            failed: interval.failed,
+            backlog: interval.backlog,
+            p50_us: latency.as_ref().and_then(|latency| latency.p50),
+            p99_us: latency.as_ref().map(|latency| latency.p99.unwrap_or(latency.max)),
+        }
+    }
+}
+
+fn per_operation(cpu_s: f64, operations: &Operations) -> Option<f64> {
+    (operations.total > 0).then(|| cpu_s * 1e6 / operations.total as f64)
+}
+
+fn warnings(
+    plan: &Plan,
+    identities: usize,
+    summary: &Summary,
+    merged: &Merged,
+    server_lost: Option<String>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for thread in &summary.generator.threads {
+        if thread.busy_percent > BUSY_PERCENT {
+            warnings.push(format!(
+                "the generator was the limit: its core {} was {:.0} % busy; the server could have done more",
+                thread.core, thread.busy_percent
+            ));
+        }
+        if thread.waiting_for_core_percent > WAITING_PERCENT {
+            warnings.push(format!(
+                "something else ran on the generator's core {} for {:.0} % of the time",
+                thread.core, thread.waiting_for_core_percent
+            ));
+        }
+    }
+    if let Some(server) = summary
+        .server
+        .as_ref()
+        .filter(|server| server.waiting_for_core_percent > WAITING_PERCENT)
+    {
+        warnings.push(format!(
+            "the server's threads waited for a core for {:.0} % of the time",
+            server.waiting_for_core_percent
+        ));
+    }
+    if let Some(open) = summary
+        .open_loop
+        .as_ref()
+        .filter(|open| open.done_per_s < 0.99 * open.asked_per_s)
+    {
+        warnings.push(format!(
+            "the rate was not reached: {:.1} of {:.1} op/s; {} operations were due and not started at the end",
+            open.done_per_s, open.asked_per_s, open.backlog_at_end
+        ));
+    }
+    if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
+        warnings.push(format!(
+            "{} of {} connections were not open when the window began; a longer --warm-up may help",
+            merged.connections_not_open, plan.connections
+        ));
+    }
+    let asked = summary.handshakes.client_certificate_requested;
+    if identities > 0 && asked == 0 && summary.handshakes.full > 0 && plan.expect == Expect::Ok {
+        warnings.push("the server never asked for a client certificate".to_owned());
+    }
+    let no_port = Failure::Connect(ConnectError::NoLocalPort);
+    if merged.window.failures.contains_key(&no_port) || merged.warm_up.failures.contains_key(&no_port) {
+        warnings.push(
+            "no local port was free: connections that this side closed first hold theirs for a minute; wait, or widen \
+             net.ipv4.ip_local_port_range"
+                .to_owned(),
+        );
+    }
+    warnings.extend(server_lost.map(|why| format!("no figures for the server: {why}")));
+    if summary.window.interrupted {
+        warnings.push("stopped early by SIGINT".to_owned());
+    }
+    warnings
+}
+
+const BUSY_PERCENT: f64 = 90.0;
+const WAITING_PERCENT: f64 = 5.0;

@@ -1,0 +1,263 @@
+//! The report for people.
+
+use std::fmt::{self, Write};
+
+use super::latency::{Latency, PERCENTILES};
+use super::{Kind, Summary};
+use crate::options::{Expect, Mode};
+
+/// The whole report as text.
+pub fn render(summary: &Summary) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = head(&mut out, summary)
+        .and_then(|()| counts(&mut out, summary))
+        .and_then(|()| resources(&mut out, summary))
+        .and_then(|()| latencies(&mut out, summary))
+        .and_then(|()| verdict(&mut out, summary));
+    out
+}
+
+fn head(out: &mut String, summary: &Summary) -> fmt::Result {
+    let settings = &summary.settings;
+    writeln!(
+        out,
+        "\nloadgen {}  {}  {} at {}{}",
+        summary.loadgen,
+        settings.mode.name(),
+        settings.server_name,
+        settings.address,
+        settings.path
+    )?;
+    for kind in &summary.negotiated {
+        writeln!(out, "{}  ({} connections)", kind.kind, count(kind.count))?;
+    }
+    let streams = if settings.mode == Mode::H2 {
+        format!(" x {} streams", settings.streams)
+    } else {
+        String::new()
+    };
+    let pace = match settings.rate {
+        Some(rate) => format!("open loop, {rate} op/s"),
+        None => "closed loop".to_owned(),
+    };
+    writeln!(
+        out,
+        "{pace}, {} connections{streams}, {} identities, core {} ({})",
+        settings.connections,
+        settings.identities,
+        list(&settings.cores),
+        summary.driver
+    )?;
+    writeln!(
+        out,
+        "window {:.3} s after {} s of warm-up; {}\n",
+        summary.window.seconds, settings.warm_up_s, summary.window.rule
+    )
+}
+
+fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
+    let operations = &summary.operations;
+    let ok = if summary.settings.expect == Expect::Refused {
+        "refused as expected"
+    } else {
+        "ok"
+    };
+    write!(
+        out,
+        "operations     {} {ok}, {} failed",
+        count(operations.ok),
+        count(operations.failed)
+    )?;
+    if summary.settings.mode == Mode::Resume {
+        write!(out, ", {} not resumed", count(operations.not_resumed))?;
+    }
+    if operations.retried > 0 {
+        write!(out, ", {} retried", count(operations.retried))?;
+    }
+    writeln!(out)?;
+    kinds(out, "  failed", &summary.failures)?;
+    kinds(out, "  refused", &summary.refusals)?;
+    let warm_up = &summary.warm_up;
+    if warm_up.failed + warm_up.not_resumed > 0 {
+        let (failed, not_resumed) = (count(warm_up.failed), count(warm_up.not_resumed));
+        writeln!(
+            out,
+            "  in the warm-up: {failed} failed, {not_resumed} not resumed"
+        )?;
+    }
+    let handshakes = &summary.handshakes;
+    write!(
+        out,
+        "handshakes     {} full, {} resumed",
+        count(handshakes.full),
+        count(handshakes.resumed)
+    )?;
+    writeln!(
+        out,
+        "; client certificate requested in {}",
+        count(handshakes.client_certificate_requested)
+    )?;
+    let throughput = &summary.throughput;
+    writeln!(
+        out,
+        "throughput     {:.1} op/s, received {}/s, sent {}/s",
+        throughput.operations_per_s,
+        bytes(throughput.received_bytes_per_s),
+        bytes(throughput.sent_bytes_per_s)
+    )?;
+    if let Some(open) = &summary.open_loop {
+        writeln!(
+            out,
+            "open loop      asked {:.1} op/s, done {:.1}; backlog at the end {}, its oldest {:.1} ms late",
+            open.asked_per_s,
+            open.done_per_s,
+            count(open.backlog_at_end),
+            open.oldest_wait_ms
+        )?;
+    }
+    Ok(())
+}
+
+fn resources(out: &mut String, summary: &Summary) -> fmt::Result {
+    let per_operation = |cpu: Option<f64>| cpu.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.2}"));
+    if let Some(server) = &summary.server {
+        writeln!(
+            out,
+            "server CPU     {} us/op, {:.1} % of a core; {} resident",
+            per_operation(server.cpu_us_per_operation),
+            server.busy_percent,
+            bytes(server.resident_bytes as f64)
+        )?;
+    }
+    let generator = &summary.generator;
+    write!(
+        out,
+        "generator CPU  {} us/op",
+        per_operation(generator.cpu_us_per_operation)
+    )?;
+    for thread in &generator.threads {
+        write!(out, ", core {} {:.1} % busy", thread.core, thread.busy_percent)?;
+    }
+    writeln!(out, "\n")
+}
+
+fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
+    write!(out, "{:<22}", "latency")?;
+    for (name, _) in PERCENTILES {
+        write!(out, "{name:>10}")?;
+    }
+    writeln!(out, "{:>10}{:>10}", "max", "mean")?;
+    let operation = match (summary.settings.rate, summary.settings.mode) {
+        (Some(_), _) => "from scheduled time",
+        (None, Mode::Keepalive | Mode::H2) => "request",
+        (None, Mode::Handshake | Mode::Resume) => "operation",
+    };
+    let latency = &summary.latency_us;
+    for (name, latency) in [
+        (operation, &latency.operation),
+        ("from actual start", &latency.from_actual_start),
+        ("not resumed", &latency.not_resumed),
+        ("  tcp connect", &latency.tcp_connect),
+        ("  tls handshake", &latency.tls_handshake),
+        ("  request", &latency.request),
+    ] {
+        if let Some(latency) = latency {
+            row(out, name, latency)?;
+        }
+    }
+    if summary.settings.rate.is_none() {
+        writeln!(
+            out,
+            "closed loop: a server that stalls is asked less; use --rate to learn what its users would see"
+        )?;
+    }
+    Ok(())
+}
+
+fn row(out: &mut String, name: &str, latency: &Latency) -> fmt::Result {
+    write!(out, "{name:<22}")?;
+    for value in latency.percentiles() {
+        write!(out, "{:>10}", time(value))?;
+    }
+    writeln!(
+        out,
+        "{:>10}{:>10}",
+        time(Some(latency.max)),
+        time(Some(latency.mean))
+    )
+}
+
+fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
+    for warning in &summary.warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    let verdict = match (summary.as_expected, summary.operations.total) {
+        (true, _) => "every operation ended as expected",
+        (false, 0) => "NO operation was completed in the window",
+        (false, _) => "NOT every operation ended as expected",
+    };
+    writeln!(out, "{verdict}")
+}
+
+fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
+    kinds
+        .iter()
+        .try_for_each(|kind| writeln!(out, "{label} {:>11}  {}", count(kind.count), kind.kind))
+}
+
+fn list(cores: &[usize]) -> String {
+    cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// 1234567 as 1,234,567.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Microseconds in the unit that fits, four digits wide.
+pub fn time(micros: Option<f64>) -> String {
+    match micros {
+        None => "-".to_owned(),
+        Some(us) if us < 999.95 => format!("{us:.1}us"),
+        Some(us) if us < 999_950.0 => format!("{:.2}ms", us / 1e3),
+        Some(us) => format!("{:.2}s", us / 1e6),
+    }
+}
+
+fn bytes(number: f64) -> String {
+    let (scaled, unit) = match number {
+        n if n < 1e3 => (n, "B"),
+        n if n < 1e6 => (n / 1e3, "kB"),
+        n if n < 1e9 => (n / 1e6, "MB"),
+        n => (n / 1e9, "GB"),
+    };
+    let mut out = String::new();
+    let _ = write!(out, "{scaled:.1} {unit}");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(time(Some(242.13)), "242.1us");
+        assert_eq!(time(Some(12_345.0)), "12.35ms");
+        assert_eq!(time(Some(2_500_000.0)), "2.50s");
+        assert_eq!(time(None), "-");
+        assert_eq!(bytes(2_500_000.0), "2.5 MB");
+    }
+}

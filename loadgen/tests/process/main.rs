@@ -1,0 +1,6 @@
+//! The built loadgen against small servers: what it reports is what they have seen.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod modes;
+mod outcomes;
+mod support;

@@ -1,0 +1,123 @@
+//! What the process tests share: a PKI, servers in threads, and the built loadgen.
+
+pub mod h2;
+pub mod pki;
+pub mod server;
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use pki::Pki;
+use serde_json::Value;
+
+/// How a run of loadgen ended.
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    /// The JSON report; null when there is none.
+    pub json: Value,
+}
+
+/// A loadgen command against `port`, with the PKI's CA.
+pub struct Loadgen {
+    command: Command,
+    json: std::path::PathBuf,
+}
+
+impl Loadgen {
+    pub fn new(pki: &Pki, port: u16) -> Self {
+        let json = pki.path("report.json");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        command.args([
+            "--quiet",
+            "--sni",
+            "localhost",
+            "--address",
+            &format!("127.0.0.1:{port}"),
+        ]);
+        command
+            .arg("--ca")
+            .arg(pki.path("server-ca.pem"))
+            .arg("--json")
+            .arg(&json);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Loadgen { command, json }
+    }
+
+    /// Further options, separated by spaces.
+    pub fn with(mut self, options: &str) -> Self {
+        self.command.args(options.split_whitespace());
+        self
+    }
+
+    /// Presents the client certificate `name` of the PKI.
+    pub fn identity(mut self, pki: &Pki, name: &str) -> Self {
+        self.command.arg("--cert").arg(pki.path(&format!("{name}.pem")));
+        self.command.arg("--key").arg(pki.path(&format!("{name}.key")));
+        self
+    }
+
+    pub fn file(mut self, option: &str, path: &Path) -> Self {
+        self.command.arg(option).arg(path);
+        self
+    }
+
+    pub fn spawn(mut self) -> (Child, std::path::PathBuf) {
+        (self.command.spawn().unwrap(), self.json)
+    }
+
+    pub fn run(self) -> Run {
+        let (child, json) = self.spawn();
+        Run::of(child.wait_with_output().unwrap(), &json)
+    }
+}
+
+impl Run {
+    pub fn of(output: Output, json: &Path) -> Self {
+        let text = std::fs::read_to_string(json).unwrap_or_default();
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+        }
+    }
+
+    /// Asserts the exit code and shows the output when it is another.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// A number of the report, by its JSON pointer.
+    #[track_caller]
+    pub fn number(&self, pointer: &str) -> f64 {
+        let value = self.json.pointer(pointer);
+        value
+            .and_then(Value::as_f64)
+            .unwrap_or_else(|| panic!("{pointer} is no number in\n{:#}", self.json))
+    }
+
+    /// How often `kind` occurs in the list at `pointer`.
+    pub fn kind(&self, pointer: &str, kind: &str) -> u64 {
+        let kinds = self
+            .json
+            .pointer(pointer)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        kinds
+            .iter()
+            .find(|entry| entry["kind"] == kind)
+            .map_or(0, |entry| entry["count"].as_u64().unwrap())
+    }
+}
