@@ -288,11 +288,12 @@ def load(options, server, work, seconds):
 
 def read_report(report):
     """The only place that knows loadgen's JSON."""
+    operations, latency = report["operations"], report["latency_us"]["operation"]
     return {
-        "operations": report["operations"],
-        "errors": sum(report["errors"].values()),
-        "p50_us": report["latency_us"]["p50"],
-        "p99_us": report["latency_us"]["p99"],
+        "operations": operations["ok"],
+        "errors": operations["failed"],
+        "p50_us": latency["p50"],
+        "p99_us": latency["p99"],
     }
 
 
