@@ -68,6 +68,12 @@ impl Identities {
     }
 }
 
+/// Seeds this thread's random generator, which takes tens of milliseconds at its first use: not to be paid within the
+/// first handshake.
+pub fn seed_random_generator() {
+    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0; 32]);
+}
+
 /// Whether a server asked for a client certificate since the last call, on this thread.
 ///
 /// rustls resolves a certificate exactly when a CertificateRequest has come, within `process_new_packets`.

@@ -38,6 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    sys::raise_descriptor_limit();
     match prepare(&options) {
         Ok(prepared) => load(&options, prepared),
         Err(UsageError(message)) => {
@@ -92,11 +93,11 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
     };
     let summary = Summary::new(options, &plan, options.cert.len(), &pids, outcome);
     print!("{}", table::render(&summary));
-    if let Some(file) = json {
-        if let Err(error) = serde_json::to_writer_pretty(file, &summary) {
-            eprintln!("error: --json: {error}");
-            return ExitCode::FAILURE;
-        }
+    if let Some(file) = json
+        && let Err(error) = serde_json::to_writer_pretty(file, &summary)
+    {
+        eprintln!("error: --json: {error}");
+        return ExitCode::FAILURE;
     }
     if summary.as_expected {
         ExitCode::SUCCESS

@@ -101,7 +101,8 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub tls: Option<Tls>,
 
-    /// Key exchange group (default: offers X25519MLKEM768, X25519, secp256r1, secp384r1 in that order)
+    /// Key exchange group (default: offers X25519MLKEM768, X25519, secp256r1, secp384r1 in that order). Under TLS 1.2
+    /// servers may refuse a group list without the curve of their certificate
     #[arg(long, value_enum)]
     pub group: Option<Group>,
 

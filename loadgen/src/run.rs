@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::cpu::{Server, ServerSample};
-use crate::identity::Identities;
+use crate::identity::{self, Identities};
 use crate::load::gate::{Clock, Gate};
 use crate::load::recorder::{Interval, Recorder, Recording};
 use crate::load::{self, Core};
@@ -170,6 +170,7 @@ impl LoadThread {
                         return Recording::empty();
                     }
                 };
+                identity::seed_random_generator();
                 let _ = ready_tx.send(Ok(runtime.driver));
                 match clock_rx.recv() {
                     Ok(clock) => run_thread(&mut runtime, plan, identities, index, clock, intervals),

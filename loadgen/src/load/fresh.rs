@@ -88,8 +88,7 @@ async fn exchange(
     request: &[u8],
     slot: &mut Option<Connection>,
 ) -> Result<Exchange, Failure> {
-    let (connection, kind) = core.open(client, progress).await?;
-    let connection = slot.insert(connection);
+    let (connection, kind) = core.open(client, progress, slot).await?;
     let ready = Instant::now();
     let response = ask(connection, request, core.plan.method == http::Method::HEAD).await?;
     core.recorder.borrow_mut().request(ready.elapsed());
