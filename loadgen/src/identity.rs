@@ -16,7 +16,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::options::{Cipher, Group, Mode, Options, Tls, UsageError};
+use crate::options::{Cipher, Group, Mode, Options, Tls};
+use crate::plan::UsageError;
 use crate::session::Sessions;
 use crate::verdict::Remembering;
 

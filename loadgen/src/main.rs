@@ -1,6 +1,6 @@
 //! loadgen: a load generator for servers that authenticate clients by certificate.
 //!
-//! `options` → `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
+//! `options` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
 //! the server it loads but HTTP and TLS, and shares no code with one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
@@ -10,6 +10,7 @@ mod failure;
 mod identity;
 mod load;
 mod options;
+mod plan;
 mod report;
 mod run;
 mod runtime;
@@ -28,7 +29,8 @@ use clap::Parser;
 
 use crate::cpu::Server;
 use crate::identity::Identities;
-use crate::options::{Options, Plan, UsageError};
+use crate::options::Options;
+use crate::plan::{Plan, UsageError};
 use crate::report::Summary;
 use crate::report::live::Live;
 use crate::report::table;
@@ -116,7 +118,7 @@ fn allowed_cores() -> Result<Vec<usize>, UsageError> {
     status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .and_then(options::parse_core_list)
+        .and_then(plan::parse_core_list)
         .filter(|cores| !cores.is_empty())
         .ok_or_else(|| {
             UsageError(

@@ -16,7 +16,7 @@ use crate::identity::{self, Identities};
 use crate::load::gate::{Clock, Gate};
 use crate::load::recorder::{Interval, Recorder, Recording};
 use crate::load::{self, Core};
-use crate::options::Plan;
+use crate::plan::Plan;
 use crate::report::live::Live;
 use crate::runtime::CoreRuntime;
 use crate::schedule::{Arrivals, Schedule};

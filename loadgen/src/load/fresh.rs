@@ -14,7 +14,8 @@ use super::recorder::Outcome;
 use super::{Core, check_status, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::Client;
-use crate::options::{Expect, Plan};
+use crate::options::Expect;
+use crate::plan::Plan;
 use crate::wire::http1::{self, Response};
 use crate::wire::{Connection, Input, Progress, Taken};
 

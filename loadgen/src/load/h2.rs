@@ -21,7 +21,7 @@ use super::recorder::Outcome;
 use super::{Core, check_status, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::Client;
-use crate::options::Plan;
+use crate::plan::Plan;
 use crate::wire::Progress;
 use crate::wire::duplex::Duplex;
 use crate::wire::http1::USER_AGENT;

@@ -20,7 +20,8 @@ use rustls::HandshakeKind;
 
 use crate::failure::Failure;
 use crate::identity::{Client, Identities};
-use crate::options::{Mode, Plan};
+use crate::options::Mode;
+use crate::plan::Plan;
 use crate::wire::{Connection, Progress, Traffic};
 use gate::{Clock, Gate, Start, Timer};
 use recorder::{Outcome, Recorder, Recording};
