@@ -116,6 +116,10 @@ pub struct Options {
     #[arg(long, default_value = "1", value_name = "N|LIST")]
     pub cores: String,
 
+    /// How to wait for sockets: `auto` is io_uring where the kernel allows it
+    #[arg(long, value_enum, default_value_t = Driver::Auto)]
+    pub driver: Driver,
+
     /// Measure the CPU time and memory of this process and its descendants (repeatable)
     #[arg(long, value_name = "PID")]
     pub server_pid: Vec<u32>,
@@ -163,6 +167,12 @@ impl Mode {
 pub enum Expect {
     Ok,
     Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    Auto,
+    Epoll,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]

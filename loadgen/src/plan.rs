@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 
-use crate::options::{Expect, Mode, Options};
+use crate::options::{Driver, Expect, Mode, Options};
 
 /// A mistake in the options or in a file they name; the text says which and what to do.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ pub struct Plan {
     pub expect: Expect,
     pub refusal_status: Vec<u16>,
     pub cores: Vec<usize>,
+    pub driver: Driver,
 }
 
 impl Plan {
@@ -82,6 +83,7 @@ impl Plan {
             expect: options.expect,
             refusal_status: options.refusal_status.clone(),
             cores,
+            driver: options.driver,
         })
     }
 }

@@ -163,7 +163,7 @@ impl LoadThread {
         let handle = std::thread::Builder::new()
             .name(format!("load-{core}"))
             .spawn(move || {
-                let mut runtime = match CoreRuntime::new(core) {
+                let mut runtime = match CoreRuntime::new(core, plan.driver) {
                     Ok(runtime) => runtime,
                     Err(error) => {
                         let _ = ready_tx.send(Err(format!("core {core}: no runtime: {error}")));
