@@ -16,7 +16,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::options::{Cipher, Group, Mode, Options, Tls, UsageError};
+use crate::options::{Cipher, Group, Mode, Options, Tls};
+use crate::plan::UsageError;
 use crate::session::Sessions;
 use crate::verdict::Remembering;
 
@@ -66,6 +67,12 @@ impl Identities {
             .map(|config| client(config, resume))
             .collect()
     }
+}
+
+/// Seeds this thread's random generator, which takes tens of milliseconds at its first use: not to be paid within the
+/// first handshake.
+pub fn seed_random_generator() {
+    let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0; 32]);
 }
 
 /// Whether a server asked for a client certificate since the last call, on this thread.

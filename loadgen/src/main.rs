@@ -1,6 +1,6 @@
 //! loadgen: a load generator for servers that authenticate clients by certificate.
 //!
-//! `options` → `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
+//! `options` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
 //! the server it loads but HTTP and TLS, and shares no code with one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
@@ -10,6 +10,7 @@ mod failure;
 mod identity;
 mod load;
 mod options;
+mod plan;
 mod report;
 mod run;
 mod runtime;
@@ -28,7 +29,8 @@ use clap::Parser;
 
 use crate::cpu::Server;
 use crate::identity::Identities;
-use crate::options::{Options, Plan, UsageError};
+use crate::options::Options;
+use crate::plan::{Plan, UsageError};
 use crate::report::Summary;
 use crate::report::live::Live;
 use crate::report::table;
@@ -38,6 +40,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    sys::raise_descriptor_limit();
     match prepare(&options) {
         Ok(prepared) => load(&options, prepared),
         Err(UsageError(message)) => {
@@ -92,11 +95,11 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
     };
     let summary = Summary::new(options, &plan, options.cert.len(), &pids, outcome);
     print!("{}", table::render(&summary));
-    if let Some(file) = json {
-        if let Err(error) = serde_json::to_writer_pretty(file, &summary) {
-            eprintln!("error: --json: {error}");
-            return ExitCode::FAILURE;
-        }
+    if let Some(file) = json
+        && let Err(error) = serde_json::to_writer_pretty(file, &summary)
+    {
+        eprintln!("error: --json: {error}");
+        return ExitCode::FAILURE;
     }
     if summary.as_expected {
         ExitCode::SUCCESS
@@ -115,7 +118,7 @@ fn allowed_cores() -> Result<Vec<usize>, UsageError> {
     status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .and_then(options::parse_core_list)
+        .and_then(plan::parse_core_list)
         .filter(|cores| !cores.is_empty())
         .ok_or_else(|| {
             UsageError(

@@ -12,11 +12,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::cpu::{Server, ServerSample};
-use crate::identity::Identities;
+use crate::identity::{self, Identities};
 use crate::load::gate::{Clock, Gate};
 use crate::load::recorder::{Interval, Recorder, Recording};
 use crate::load::{self, Core};
-use crate::options::Plan;
+use crate::plan::Plan;
 use crate::report::live::Live;
 use crate::runtime::CoreRuntime;
 use crate::schedule::{Arrivals, Schedule};
@@ -163,13 +163,14 @@ impl LoadThread {
         let handle = std::thread::Builder::new()
             .name(format!("load-{core}"))
             .spawn(move || {
-                let mut runtime = match CoreRuntime::new(core) {
+                let mut runtime = match CoreRuntime::new(core, plan.driver) {
                     Ok(runtime) => runtime,
                     Err(error) => {
                         let _ = ready_tx.send(Err(format!("core {core}: no runtime: {error}")));
                         return Recording::empty();
                     }
                 };
+                identity::seed_random_generator();
                 let _ = ready_tx.send(Ok(runtime.driver));
                 match clock_rx.recv() {
                     Ok(clock) => run_thread(&mut runtime, plan, identities, index, clock, intervals),

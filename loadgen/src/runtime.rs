@@ -10,6 +10,7 @@ use io_uring::IoUring;
 use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
+use crate::options::Driver;
 use crate::sys;
 
 /// A runtime that is bound to the thread that built it.
@@ -25,9 +26,14 @@ enum Kind {
 
 impl CoreRuntime {
     /// Pins the calling thread to `core` and builds the best runtime that the kernel allows.
-    pub fn new(core: usize) -> io::Result<Self> {
+    pub fn new(core: usize, driver: Driver) -> io::Result<Self> {
         sys::pin_to_cores(&[core])?;
-        for (driver, ring) in rings() {
+        let rings = if driver == Driver::Auto {
+            rings().to_vec()
+        } else {
+            Vec::new()
+        };
+        for (driver, ring) in rings {
             if let Ok(runtime) = RuntimeBuilder::<IoUringDriver>::new()
                 .uring_builder(ring)
                 .with_entries(ENTRIES)

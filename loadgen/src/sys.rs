@@ -23,6 +23,20 @@ pub fn pin_to_cores(cores: &[usize]) -> io::Result<()> {
     check(unsafe { libc::sched_setaffinity(0, std::mem::size_of_val(&set), &set) })
 }
 
+/// Allows this process as many descriptors as it may allow itself: every connection needs one.
+pub fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is writable for the duration of the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0 {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: `limit` is initialised and outlives the call. A refusal leaves the limit as it was.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    }
+}
+
 /// A new, disarmed timer whose descriptor becomes readable when it expires.
 pub fn timer() -> io::Result<OwnedFd> {
     // SAFETY: no pointers are passed.

@@ -14,7 +14,8 @@ use super::recorder::Outcome;
 use super::{Core, check_status, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::Client;
-use crate::options::{Expect, Plan};
+use crate::options::Expect;
+use crate::plan::Plan;
 use crate::wire::http1::{self, Response};
 use crate::wire::{Connection, Input, Progress, Taken};
 
@@ -88,8 +89,7 @@ async fn exchange(
     request: &[u8],
     slot: &mut Option<Connection>,
 ) -> Result<Exchange, Failure> {
-    let (connection, kind) = core.open(client, progress).await?;
-    let connection = slot.insert(connection);
+    let (connection, kind) = core.open(client, progress, slot).await?;
     let ready = Instant::now();
     let response = ask(connection, request, core.plan.method == http::Method::HEAD).await?;
     core.recorder.borrow_mut().request(ready.elapsed());

@@ -21,7 +21,7 @@ use super::recorder::Outcome;
 use super::{Core, check_status, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::Client;
-use crate::options::Plan;
+use crate::plan::Plan;
 use crate::wire::Progress;
 use crate::wire::duplex::Duplex;
 use crate::wire::http1::USER_AGENT;
@@ -29,13 +29,19 @@ use crate::wire::http1::USER_AGENT;
 pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
     let request = Rc::new(Template::new(&core.plan));
     let mut unfinished = Vec::new();
+    let mut was_open = false;
     for client in clients.iter().cycle() {
         if core.gate.is_over() && unfinished.is_empty() {
             break;
         }
         let progress = Rc::new(Progress::default());
         match core.limited(&progress, open(&core, client, &progress)).await {
-            Ok(link) => unfinished = link.serve(&core, &request, unfinished).await,
+            Ok(link) => {
+                if !std::mem::replace(&mut was_open, true) {
+                    core.recorder.borrow_mut().slot_opened();
+                }
+                unfinished = link.serve(&core, &request, unfinished).await;
+            }
             Err(failure) => fail_one(&core, &mut unfinished, failure).await,
         }
     }
@@ -66,7 +72,11 @@ struct Link {
 }
 
 async fn open(core: &Core, client: &Client, progress: &Rc<Progress>) -> Result<Link, Failure> {
-    let (mut connection, _) = core.open(client, progress).await?;
+    let mut slot = None;
+    core.open(client, progress, &mut slot).await?;
+    let Some(mut connection) = slot else {
+        return Err(Failure::Closed(Stage::Connect));
+    };
     if connection.records.tls.alpn_protocol() != Some(b"h2") {
         connection.close().await;
         return Err(Failure::NotHttp2);
@@ -97,7 +107,6 @@ impl Link {
         request: &Rc<Template>,
         mut retried: Vec<Operation>,
     ) -> Vec<Operation> {
-        core.recorder.borrow_mut().open_connections += 1;
         let streams: Vec<_> = (0..core.plan.streams)
             .map(|_| {
                 let stream = Stream {
@@ -112,7 +121,6 @@ impl Link {
         for stream in streams {
             retried.extend(stream.await);
         }
-        core.recorder.borrow_mut().open_connections -= 1;
         drop(self.sender);
         let _ = timeout(GOODBYE, self.driver).await;
         retried

@@ -20,6 +20,7 @@ pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
         core: &core,
         clients: clients.iter().cycle(),
         open: None,
+        was_open: false,
     };
     loop {
         if core.gate.is_over() {
@@ -39,7 +40,7 @@ pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
             }
         }
     }
-    if let Some(open) = slot.take() {
+    if let Some(open) = slot.open.take() {
         open.connection.close().await;
     }
 }
@@ -49,6 +50,7 @@ struct Slot<'a, I> {
     core: &'a Core,
     clients: I,
     open: Option<Open>,
+    was_open: bool,
 }
 
 struct Open {
@@ -67,20 +69,20 @@ impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
             return Ok(());
         }; // an endless cycle
         let progress = Rc::new(Progress::default());
-        let connection = self
-            .core
-            .limited(&progress, async {
-                let (mut connection, _) = self.core.open(client, &progress).await?;
-                connection.flush().await?;
-                Ok(connection)
-            })
-            .await?;
-        self.open = Some(Open {
+        let mut connection = None;
+        let opening = async {
+            let (connection, _) = self.core.open(client, &progress, &mut connection).await?;
+            connection.flush().await
+        };
+        self.core.limited(&progress, opening).await?;
+        self.open = connection.map(|connection| Open {
             connection,
             progress,
             used: false,
         });
-        self.core.recorder.borrow_mut().open_connections += 1;
+        if !std::mem::replace(&mut self.was_open, true) {
+            self.core.recorder.borrow_mut().slot_opened();
+        }
         Ok(())
     }
 
@@ -101,7 +103,7 @@ impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
 
     /// One request on the open connection, which is kept only if it may be used again.
     async fn request(&mut self, request: &[u8]) -> Result<u16, Failure> {
-        let Some(mut open) = self.take() else {
+        let Some(mut open) = self.open.take() else {
             return Err(Failure::Closed(Stage::Connect));
         };
         let head = self.core.plan.method == http::Method::HEAD;
@@ -112,14 +114,7 @@ impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
         if !response.close {
             open.used = true;
             self.open = Some(open);
-            self.core.recorder.borrow_mut().open_connections += 1;
         }
         Ok(response.status)
-    }
-
-    fn take(&mut self) -> Option<Open> {
-        let open = self.open.take()?;
-        self.core.recorder.borrow_mut().open_connections -= 1;
-        Some(open)
     }
 }

@@ -20,7 +20,8 @@ use rustls::HandshakeKind;
 
 use crate::failure::Failure;
 use crate::identity::{Client, Identities};
-use crate::options::{Mode, Plan};
+use crate::options::Mode;
+use crate::plan::Plan;
 use crate::wire::{Connection, Progress, Traffic};
 use gate::{Clock, Gate, Start, Timer};
 use recorder::{Outcome, Recorder, Recording};
@@ -99,29 +100,33 @@ impl Core {
         self.recorder.borrow_mut().conclude(now, connections)
     }
 
-    /// Opens a connection and runs the handshake. The last flight still waits to be sent.
-    async fn open(
+    /// Opens a connection and runs the handshake. The last flight still waits to be sent. The connection is left in
+    /// `slot` even if its handshake fails, so that the caller can see it out.
+    async fn open<'s>(
         &self,
         client: &Client,
         progress: &Rc<Progress>,
-    ) -> Result<(Connection, HandshakeKind), Failure> {
+        slot: &'s mut Option<Connection>,
+    ) -> Result<(&'s mut Connection, HandshakeKind), Failure> {
         let began = Instant::now();
-        let mut connection = Connection::connect(
-            self.plan.address,
-            &self.plan.server_name,
+        let (plan, traffic) = (&self.plan, self.traffic.clone());
+        let connecting = Connection::connect(
+            plan.address,
+            &plan.server_name,
             &client.config,
             progress.clone(),
-            self.traffic.clone(),
-        )
-        .await?;
+            traffic,
+        );
+        let connection = slot.insert(connecting.await?);
         let connected = Instant::now();
-        let kind = connection.handshake().await?;
+        let result = connection.handshake().await;
         let mut recorder = self.recorder.borrow_mut();
-        recorder.handshake(kind, connected - began, connected.elapsed());
-        recorder.negotiated(&connection.records);
         if progress.certificate_requested.get() {
             recorder.certificate_requested();
         }
+        let kind = result?;
+        recorder.handshake(kind, connected - began, connected.elapsed());
+        recorder.negotiated(&connection.records);
         drop(recorder);
         Ok((connection, kind))
     }
@@ -189,10 +194,10 @@ impl Latch {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.0.inside.set(self.0.inside.get() - 1);
-        if self.0.inside.get() == 0 {
-            if let Some(waker) = self.0.waker.borrow_mut().take() {
-                waker.wake();
-            }
+        if self.0.inside.get() == 0
+            && let Some(waker) = self.0.waker.borrow_mut().take()
+        {
+            waker.wake();
         }
     }
 }

@@ -78,7 +78,8 @@ pub struct Mark {
     pub received: u64,
     pub sent: u64,
     pub cpu: Option<ThreadTime>,
-    pub connections: u64,
+    /// Connection slots that have been open at some time.
+    pub opened: u64,
 }
 
 /// The whole of what one thread hands to the report.
@@ -120,7 +121,7 @@ pub struct Recorder {
     interval: Interval,
     intervals: Sender<Interval>,
     recording: Recording,
-    pub open_connections: u64,
+    opened: u64,
     pub in_flight: u64,
     pub backlog: (u64, Duration),
 }
@@ -145,7 +146,7 @@ impl Recorder {
             interval: Interval::new(0),
             intervals,
             recording: Recording::empty(),
-            open_connections: 0,
+            opened: 0,
             in_flight: 0,
             backlog: (0, Duration::ZERO),
         };
@@ -226,6 +227,11 @@ impl Recorder {
         *self.recording.negotiated.entry(key).or_default() += 1;
     }
 
+    /// A connection slot is open for the first time.
+    pub fn slot_opened(&mut self) {
+        self.opened += 1;
+    }
+
     /// The part of an operation after its connection was ready.
     pub fn request(&mut self, time: Duration) {
         if self.part == Part::Window {
@@ -253,7 +259,7 @@ impl Recorder {
         let mut last = std::mem::replace(&mut self.interval, Interval::new(u64::MAX));
         last.backlog = self.backlog.0;
         let _ = self.intervals.send(last);
-        self.recording.connections_not_open = connections.saturating_sub(self.recording.start.connections);
+        self.recording.connections_not_open = connections.saturating_sub(self.recording.start.opened);
         std::mem::replace(&mut self.recording, Recording::empty())
     }
 
@@ -278,7 +284,7 @@ impl Recorder {
             received: self.traffic.received.get(),
             sent: self.traffic.sent.get(),
             cpu: ThreadTime::now(),
-            connections: self.open_connections,
+            opened: self.opened,
         }
     }
 }

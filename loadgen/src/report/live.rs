@@ -14,6 +14,8 @@ use crate::load::recorder::Interval;
 pub struct Live {
     threads: usize,
     warm_up: Duration,
+    /// Seconds that begin later are not shown: only the last operations end in them.
+    end: Duration,
     open: BTreeMap<u64, (usize, Interval)>,
     done: Vec<Interval>,
     output: Output,
@@ -32,9 +34,11 @@ impl Live {
             (false, false) => Output::Lines,
             (false, true) => Output::Bar(bar(warm_up, duration)),
         };
+        let end = duration.map_or(Duration::MAX, |duration| warm_up + duration);
         Live {
             threads,
             warm_up,
+            end,
             open: BTreeMap::new(),
             done: Vec::new(),
             output,
@@ -48,11 +52,11 @@ impl Live {
             all.add(&interval);
         });
         let (threads, _) = entry.or_insert((1, interval));
-        if *threads == self.threads {
-            if let Some((_, all)) = self.open.remove(&second) {
-                self.show(&all);
-                self.done.push(all);
-            }
+        if *threads == self.threads
+            && let Some((_, all)) = self.open.remove(&second)
+        {
+            self.show(&all);
+            self.done.push(all);
         }
     }
 
@@ -63,11 +67,16 @@ impl Live {
         }
         self.done
             .extend(std::mem::take(&mut self.open).into_values().map(|(_, all)| all));
+        self.done
+            .retain(|interval| Duration::from_secs(interval.second) < self.end);
         self.done.sort_by_key(|interval| interval.second);
         self.done
     }
 
     fn show(&self, second: &Interval) {
+        if Duration::from_secs(second.second) >= self.end {
+            return;
+        }
         let text = line(second, second.second < self.warm_up.as_secs());
         match &self.output {
             Output::None => {}

@@ -2,20 +2,25 @@
 
 mod latency;
 pub mod live;
+mod merged;
+mod settings;
 pub mod table;
+mod warnings;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::cpu::ServerSample;
-use crate::failure::{ConnectError, Failure};
+use crate::failure::Failure;
 use crate::load::recorder::{Interval, Recording, Tally};
-use crate::options::{Cipher, Expect, Group, Mode, Options, Plan, Tls};
+use crate::options::Options;
+use crate::plan::Plan;
 use crate::run::Outcome;
 use latency::Latency;
+use merged::Merged;
+use settings::Settings;
 
 #[derive(Debug, Serialize)]
 pub struct Summary {
@@ -41,42 +46,6 @@ pub struct Summary {
     /// Facts that change how the figures must be read.
     pub warnings: Vec<String>,
     pub as_expected: bool,
-}
-
-/// The options as they took effect.
-#[derive(Debug, Serialize)]
-pub struct Settings {
-    pub mode: Mode,
-    pub loop_kind: &'static str,
-    pub rate: Option<f64>,
-    pub address: String,
-    pub server_name: String,
-    pub host: String,
-    pub path: String,
-    pub method: String,
-    pub headers: Vec<String>,
-    pub connections: usize,
-    pub streams: usize,
-    pub identities: usize,
-    pub server_verified: bool,
-    pub warm_up_s: f64,
-    pub duration_s: Option<f64>,
-    pub requests: Option<u64>,
-    pub timeout_s: f64,
-    pub expect: Expect,
-    pub refusal_status: Vec<u16>,
-    pub tls: Option<Tls>,
-    pub group: Option<Group>,
-    pub cipher: Option<Cipher>,
-    pub cores: Vec<usize>,
-    pub server_pids: Vec<u32>,
-    pub files: Files,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Files {
-    pub ca: Vec<String>,
-    pub certificates: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -227,89 +196,8 @@ impl Summary {
             seconds: seconds.iter().map(Second::of).collect(),
             warnings: Vec::new(),
         };
-        summary.warnings = warnings(plan, identities, &summary, &merged, server_lost);
+        summary.warnings = warnings::warnings(plan, identities, &summary, &merged, server_lost);
         summary
-    }
-}
-
-/// Everything of all threads together.
-struct Merged {
-    warm_up: Tally,
-    window: Tally,
-    latency: Histogram<u64>,
-    service: Histogram<u64>,
-    not_resumed: Histogram<u64>,
-    connect: Histogram<u64>,
-    handshake: Histogram<u64>,
-    request: Histogram<u64>,
-    negotiated: HashMap<String, u64>,
-    received: u64,
-    sent: u64,
-    backlog: u64,
-    oldest_wait: Duration,
-    in_flight: u64,
-    connections_not_open: u64,
-}
-
-impl Merged {
-    fn of(recordings: Vec<Recording>) -> Self {
-        let empty = Recording::empty();
-        let mut all = Merged {
-            warm_up: Tally::default(),
-            window: Tally::default(),
-            latency: empty.latency,
-            service: empty.service,
-            not_resumed: empty.not_resumed,
-            connect: empty.connect,
-            handshake: empty.handshake,
-            request: empty.request,
-            negotiated: HashMap::new(),
-            received: 0,
-            sent: 0,
-            backlog: 0,
-            oldest_wait: Duration::ZERO,
-            in_flight: 0,
-            connections_not_open: 0,
-        };
-        recordings.into_iter().for_each(|recording| all.add(recording));
-        all
-    }
-
-    fn add(&mut self, recording: Recording) {
-        self.warm_up.add(recording.warm_up);
-        self.window.add(recording.window);
-        for (all, one) in [
-            (&mut self.latency, &recording.latency),
-            (&mut self.service, &recording.service),
-            (&mut self.not_resumed, &recording.not_resumed),
-            (&mut self.connect, &recording.connect),
-            (&mut self.handshake, &recording.handshake),
-            (&mut self.request, &recording.request),
-        ] {
-            all.add(one).expect("all histograms have the same bounds");
-        }
-        for (what, count) in recording.negotiated {
-            *self.negotiated.entry(what.to_string()).or_default() += count;
-        }
-        self.received += recording.end.received - recording.start.received;
-        self.sent += recording.end.sent - recording.start.sent;
-        self.backlog += recording.backlog.0;
-        self.oldest_wait = self.oldest_wait.max(recording.backlog.1);
-        self.in_flight += recording.in_flight;
-        self.connections_not_open += recording.connections_not_open;
-    }
-
-    fn negotiated(&self) -> Vec<Kind> {
-        let kinds = self.negotiated.iter();
-        sorted(
-            kinds
-                .map(|(kind, &count)| Kind {
-                    kind: kind.clone(),
-                    alert: None,
-                    count,
-                })
-                .collect(),
-        )
     }
 }
 
@@ -344,46 +232,6 @@ fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec
 fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
     kinds.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
     kinds
-}
-
-impl Settings {
-    fn of(options: &Options, plan: &Plan, identities: usize, pids: &[u32]) -> Self {
-        let paths =
-            |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
-        let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
-            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
-        };
-        Settings {
-            mode: plan.mode,
-            loop_kind: if plan.rate.is_some() { "open" } else { "closed" },
-            rate: plan.rate,
-            address: plan.address.to_string(),
-            server_name: plan.server_name.to_str().into_owned(),
-            host: plan.host.clone(),
-            path: plan.path.clone(),
-            method: plan.method.to_string(),
-            headers: plan.headers.iter().map(header).collect(),
-            connections: plan.connections,
-            streams: plan.streams,
-            identities,
-            server_verified: !options.insecure,
-            warm_up_s: plan.warm_up.as_secs_f64(),
-            duration_s: plan.duration.map(|duration| duration.as_secs_f64()),
-            requests: plan.requests,
-            timeout_s: plan.timeout.as_secs_f64(),
-            expect: plan.expect,
-            refusal_status: plan.refusal_status.clone(),
-            tls: options.tls,
-            group: options.group,
-            cipher: options.cipher,
-            cores: plan.cores.clone(),
-            server_pids: pids.to_vec(),
-            files: Files {
-                ca: paths(&options.ca),
-                certificates: paths(&options.cert),
-            },
-        }
-    }
 }
 
 impl Operations {
@@ -549,73 +397,3 @@ impl Second {
 fn per_operation(cpu_s: f64, operations: &Operations) -> Option<f64> {
     (operations.total > 0).then(|| cpu_s * 1e6 / operations.total as f64)
 }
-
-fn warnings(
-    plan: &Plan,
-    identities: usize,
-    summary: &Summary,
-    merged: &Merged,
-    server_lost: Option<String>,
-) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for thread in &summary.generator.threads {
-        if thread.busy_percent > BUSY_PERCENT {
-            warnings.push(format!(
-                "the generator was the limit: its core {} was {:.0} % busy; the server could have done more",
-                thread.core, thread.busy_percent
-            ));
-        }
-        if thread.waiting_for_core_percent > WAITING_PERCENT {
-            warnings.push(format!(
-                "something else ran on the generator's core {} for {:.0} % of the time",
-                thread.core, thread.waiting_for_core_percent
-            ));
-        }
-    }
-    if let Some(server) = summary
-        .server
-        .as_ref()
-        .filter(|server| server.waiting_for_core_percent > WAITING_PERCENT)
-    {
-        warnings.push(format!(
-            "the server's threads waited for a core for {:.0} % of the time",
-            server.waiting_for_core_percent
-        ));
-    }
-    if let Some(open) = summary
-        .open_loop
-        .as_ref()
-        .filter(|open| open.done_per_s < 0.99 * open.asked_per_s)
-    {
-        warnings.push(format!(
-            "the rate was not reached: {:.1} of {:.1} op/s; {} operations were due and not started at the end",
-            open.done_per_s, open.asked_per_s, open.backlog_at_end
-        ));
-    }
-    if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
-        warnings.push(format!(
-            "{} of {} connections were not open when the window began; a longer --warm-up may help",
-            merged.connections_not_open, plan.connections
-        ));
-    }
-    let asked = summary.handshakes.client_certificate_requested;
-    if identities > 0 && asked == 0 && summary.handshakes.full > 0 && plan.expect == Expect::Ok {
-        warnings.push("the server never asked for a client certificate".to_owned());
-    }
-    let no_port = Failure::Connect(ConnectError::NoLocalPort);
-    if merged.window.failures.contains_key(&no_port) || merged.warm_up.failures.contains_key(&no_port) {
-        warnings.push(
-            "no local port was free: connections that this side closed first hold theirs for a minute; wait, or widen \
-             net.ipv4.ip_local_port_range"
-                .to_owned(),
-        );
-    }
-    warnings.extend(server_lost.map(|why| format!("no figures for the server: {why}")));
-    if summary.window.interrupted {
-        warnings.push("stopped early by SIGINT".to_owned());
-    }
-    warnings
-}
-
-const BUSY_PERCENT: f64 = 90.0;
-const WAITING_PERCENT: f64 = 5.0;

@@ -37,15 +37,19 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
     } else {
         String::new()
     };
+    let identities = match settings.identities {
+        0 => "no client certificate".to_owned(),
+        1 => "1 client certificate".to_owned(),
+        many => format!("{many} client certificates"),
+    };
     let pace = match settings.rate {
         Some(rate) => format!("open loop, {rate} op/s"),
         None => "closed loop".to_owned(),
     };
     writeln!(
         out,
-        "{pace}, {} connections{streams}, {} identities, core {} ({})",
+        "{pace}, {} connections{streams}, {identities}, core {} ({})",
         settings.connections,
-        settings.identities,
         list(&settings.cores),
         summary.driver
     )?;
@@ -215,7 +219,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

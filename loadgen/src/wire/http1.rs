@@ -4,7 +4,7 @@
 //! [`Response`] is pushed bytes in any portions and does no I/O. Framing follows RFC 9112 §6.3.
 
 use crate::failure::Failure;
-use crate::options::Plan;
+use crate::plan::Plan;
 
 /// The bytes of the request that every operation sends.
 pub fn request(plan: &Plan, close: bool) -> Vec<u8> {

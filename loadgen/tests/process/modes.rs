@@ -254,3 +254,23 @@ fn several_threads_share_the_operations() {
     assert_eq!(server.count(|s| &s.requests), 31);
     assert_eq!(run.json["settings"]["cores"].as_array().unwrap().len(), cores);
 }
+
+#[test]
+fn every_mode_works_on_epoll_too() {
+    let pki = Pki::new();
+    let server = Server::start(&pki, Behaviour::default());
+    for options in [
+        "--mode handshake",
+        "--mode resume",
+        "--mode keepalive",
+        "--mode keepalive --rate 500",
+    ] {
+        let run = Loadgen::new(&pki, server.port)
+            .identity(&pki, "good-1")
+            .with(&format!("{options} --requests 20 --connections 3 --driver epoll"))
+            .run()
+            .expect_code(0);
+        assert_eq!(run.number("/operations/ok"), 20.0, "{options}");
+        assert_eq!(run.json["driver"], "epoll");
+    }
+}

@@ -30,7 +30,7 @@ fn answer(mut stream: Stream, seen: &Seen, limit: u32) -> std::io::Result<()> {
     stream.read_exact(&mut [0; 24])?; // the preface
     frame(&mut stream, SETTINGS, 0, 0, &[])?;
     stream.flush()?;
-    let (mut answered, mut last_stream) = (0, 0u32);
+    let mut answered = 0;
     loop {
         let (kind, flags, id, payload) = next_frame(&mut stream)?;
         match kind {
@@ -38,12 +38,11 @@ fn answer(mut stream: Stream, seen: &Seen, limit: u32) -> std::io::Result<()> {
             PING if flags & ACK == 0 => frame(&mut stream, PING, ACK, 0, &payload)?,
             HEADERS if answered < limit => {
                 answered += 1;
-                last_stream = id;
                 seen.requests.fetch_add(1, Ordering::Relaxed);
                 frame(&mut stream, HEADERS, END_HEADERS, id, STATUS_200)?;
                 frame(&mut stream, DATA, END_STREAM, id, b"hello")?;
                 if answered == limit {
-                    let no_error = [last_stream.to_be_bytes(), [0; 4]].concat();
+                    let no_error = [id.to_be_bytes(), [0; 4]].concat();
                     frame(&mut stream, GOAWAY, 0, 0, &no_error)?;
                 }
             }
