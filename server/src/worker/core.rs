@@ -169,7 +169,10 @@ impl Core {
     }
 
     fn admit(self: &Rc<Self>, stream: Stream, peer: SocketAddr, entrance: Entrance) {
-        self.counters.connections_accepted.add(1);
+        if entrance.protocol == Protocol::Https {
+            // Each of these ends in a record; a plain connection, which is only told where to go, does not.
+            self.counters.connections_accepted.add(1);
+        }
         let snapshot = self.snapshot();
         let limits = &snapshot.limits;
         let shed = if self.registry.len() >= limits.connections_per_core {
