@@ -7,12 +7,18 @@ use bothways_tests::{Client, Config, Server};
 #[test]
 fn handshakes_beyond_the_limit_are_shed() {
     let server = Server::start(Config::edge("none").limit("handshakes_per_core", 2));
-    let mut silent: Vec<Raw> = (0..2).map(|_| Raw::connect(server.address())).collect();
+    let hello = Client::new().client_hello();
+    let begin = || {
+        let mut raw = Raw::connect(server.address());
+        raw.send(&hello);
+        raw
+    };
+    let mut silent: Vec<Raw> = (0..2).map(|_| begin()).collect();
     server.wait_for_metrics("two open handshakes", |metrics| {
         metrics.get("bothways_handshakes_open") == 2
     });
 
-    let mut shed = Raw::connect(server.address());
+    let mut shed = begin();
     assert_ne!(shed.read_to_end().1, Ending::Timeout);
     let record = server.record_of(shed.port);
     assert!(record.status().starts_with("Failed:"), "{}", record.line);

@@ -15,7 +15,7 @@ use super::error::AppError;
 use super::listeners::Bound;
 use super::{publish_counts, reload};
 use crate::admin::AdminServer;
-use crate::config::{Config, ConfigError, Driver as DriverConfig};
+use crate::config::{Config, Driver as DriverConfig};
 use crate::logs::Shipper;
 use crate::metrics::{Registry, ReloadResult};
 use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
@@ -39,7 +39,7 @@ enum Event {
     /// A core has ended.
     Ended(usize, Result<(), String>),
     /// A snapshot was built, or not.
-    Rebuilt(Box<Result<Built, ConfigError>>),
+    Rebuilt(Box<Result<Built, String>>),
 }
 
 /// The running server, as its control thread holds it.
@@ -54,6 +54,8 @@ pub struct Control {
     event_sender: Sender<Event>,
     running: usize,
     draining: bool,
+    /// An operator's signal to end has come; one more ends at once. A core's failure drains too, but counts as none.
+    told_to_end: bool,
     generation: u64,
     reload: Reload,
     failure: Option<String>,
@@ -118,6 +120,7 @@ impl Control {
             events,
             event_sender,
             draining: false,
+            told_to_end: false,
             generation: 1,
             reload: Reload::Idle,
             failure: None,
@@ -203,12 +206,16 @@ impl Control {
 
     fn handle(&mut self, event: Event) {
         match event {
+            Event::Signal(SIGHUP) if self.draining => {}
             Event::Signal(SIGHUP) => self.hang_up(),
-            Event::Signal(_) if self.draining => {
+            Event::Signal(_) if self.told_to_end => {
                 tracing::warn!("second signal: ending at once");
                 process::exit(1);
             }
-            Event::Signal(_) => self.drain(),
+            Event::Signal(_) => {
+                self.told_to_end = true;
+                self.drain();
+            }
             Event::Rebuilt(result) => self.publish(*result),
             Event::Ended(core, result) => self.core_ended(core, result),
             Event::Started(_) => {}
@@ -216,6 +223,9 @@ impl Control {
     }
 
     fn drain(&mut self) {
+        if self.draining {
+            return;
+        }
         tracing::info!("draining");
         self.draining = true;
         for mailbox in &self.mailboxes {
@@ -233,17 +243,17 @@ impl Control {
         let why = result.err().unwrap_or_else(|| "it ended unasked".to_owned());
         tracing::error!(core, why, "a core failed");
         self.failure.get_or_insert(format!("core {core} failed: {why}"));
-        if !self.draining {
-            self.drain();
-        }
+        self.drain();
     }
 
     fn hang_up(&mut self) {
         self.shipper.reopen();
-        // "reload published" then also means that the log was reopened, as far as its sink lets it.
-        let _a_stuck_sink_waits_for_nobody = self.shipper.flush(REOPEN_TIME);
         match self.reload {
-            Reload::Idle => self.rebuild(),
+            Reload::Idle => {
+                // "reload published" then also means that the log was reopened, as far as its sink lets it.
+                let _a_stuck_sink_waits_for_nobody = self.shipper.flush(REOPEN_TIME);
+                self.rebuild();
+            }
             Reload::Building | Reload::BuildingAndAskedAgain => self.reload = Reload::BuildingAndAskedAgain,
         }
     }
@@ -258,7 +268,11 @@ impl Control {
         );
         let generation = self.generation + 1;
         let building = move || {
-            let built = reload::rebuild(&config, generation, &vault);
+            let built = catch_unwind(AssertUnwindSafe(|| reload::rebuild(&config, generation, &vault)));
+            let built = match built {
+                Ok(built) => built.map_err(|error| error.to_string()),
+                Err(_) => Err("the reload panicked; please report this".to_owned()),
+            };
             let _control_may_have_ended = events.send(Event::Rebuilt(Box::new(built)));
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(building) {
@@ -267,7 +281,7 @@ impl Control {
         }
     }
 
-    fn publish(&mut self, result: Result<Built, ConfigError>) {
+    fn publish(&mut self, result: Result<Built, String>) {
         match result {
             Ok(built) => {
                 self.generation = built.snapshot.generation;
@@ -276,7 +290,7 @@ impl Control {
                 let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
                 tracing::info!(generation = self.generation, revocations, "reload published");
             }
-            Err(error) => self.refuse(&error.to_string()),
+            Err(error) => self.refuse(&error),
         }
         if std::mem::replace(&mut self.reload, Reload::Idle) == Reload::BuildingAndAskedAgain {
             self.rebuild();

@@ -32,6 +32,14 @@ impl RecordSender {
         }
     }
 
+    /// Counts records that will never be sent, because what would have sent them is gone.
+    pub fn count_lost(&self, records: u64) {
+        self.counters
+            .records_dropped
+            .of(DropReason::SinkError)
+            .add(records);
+    }
+
     fn count_drop(&self, reason: DropReason) {
         self.counters.records_dropped.of(reason).add(1);
     }

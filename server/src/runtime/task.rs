@@ -64,6 +64,17 @@ impl Signal {
         self.kind.get()
     }
 
+    /// Where the latch stands, noted in `seen`; the task is woken when it rises beyond.
+    pub fn follow(&self, seen: &mut SignalKind, cx: &mut Context<'_>) -> SignalKind {
+        while let Poll::Ready(kind) = self.poll_above(*seen, cx) {
+            *seen = kind;
+            if kind == SignalKind::Close {
+                break;
+            }
+        }
+        *seen
+    }
+
     /// Ready once the latch stands higher than `seen`; else the task is woken when it does.
     pub fn poll_above(&self, seen: SignalKind, cx: &mut Context<'_>) -> Poll<SignalKind> {
         if self.kind.get() > seen {

@@ -61,10 +61,29 @@ impl Farewell {
 pub enum HandshakeErrorKind {
     /// The socket failed, or the peer closed it.
     Transport(io::Error),
-    /// No distribution serves the name in the ClientHello.
-    UnknownName,
+    /// Refused on the ClientHello alone.
+    Refused(Refusal),
     /// rustls refused what the client sent.
     Tls(rustls::Error),
+}
+
+/// Why a ClientHello goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No distribution serves the name in it.
+    UnknownName,
+    /// `handshakes_per_core` are under way.
+    Busy,
+}
+
+impl Refusal {
+    /// A fatal alert in the clear, before any key is agreed (RFC 8446 §5.1, §6.2; RFC 6066 §3: unrecognized_name).
+    fn alert(self) -> &'static [u8] {
+        match self {
+            Self::UnknownName => &[21, 3, 3, 0, 2, 2, 112],
+            Self::Busy => &[21, 3, 3, 0, 2, 2, 80],
+        }
+    }
 }
 
 /// Accepts one client. `choose` finds the configuration for the ClientHello's name.
@@ -78,7 +97,7 @@ pub async fn accept(
     vault: &SessionVault,
     facts: &mut HandshakeFacts,
     notes: &mut HandshakeNotes,
-    choose: impl FnOnce(Option<&str>) -> Option<Arc<ServerConfig>>,
+    choose: impl FnOnce(Option<&str>) -> Result<Arc<ServerConfig>, Refusal>,
 ) -> Result<Accepted, HandshakeError> {
     let accepted = match read_hello(&mut io).await {
         Ok(accepted) => accepted,
@@ -86,9 +105,12 @@ pub async fn accept(
     };
     facts.complete = true;
     facts.server_name = accepted.client_hello().server_name().map(Box::from);
-    let Some(config) = choose(facts.server_name.as_deref()) else {
-        io.outgoing().extend_from_slice(&UNRECOGNIZED_NAME);
-        return Err(refused(io, HandshakeErrorKind::UnknownName));
+    let config = match choose(facts.server_name.as_deref()) {
+        Ok(config) => config,
+        Err(refusal) => {
+            io.outgoing().extend_from_slice(refusal.alert());
+            return Err(refused(io, HandshakeErrorKind::Refused(refusal)));
+        }
     };
     let connection = with_notes(notes, || accepted.into_connection(config));
     let mut connection = match connection {
@@ -106,7 +128,12 @@ pub async fn accept(
         return Err(refused(io, kind));
     }
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-    let client = settle(vault, notes, resumed);
+    let Some(client) = settle(vault, notes, resumed) else {
+        return Err(refused(
+            io,
+            HandshakeErrorKind::Tls(rustls::Error::General(NOBODYS_SESSION.to_owned())),
+        ));
+    };
     Ok(Accepted {
         stream: TlsStream::new(connection, io),
         client,
@@ -139,7 +166,8 @@ async fn handshake(
     notes: &mut HandshakeNotes,
 ) -> Result<(), HandshakeErrorKind> {
     loop {
-        while !io.unread().is_empty() {
+        // What follows the handshake is the stream's to read.
+        while connection.is_handshaking() && !io.unread().is_empty() {
             let taken = connection
                 .read_tls(&mut io.unread())
                 .map_err(HandshakeErrorKind::Transport)?;
@@ -165,11 +193,13 @@ async fn fill(io: &mut Duplex) -> Result<(), HandshakeErrorKind> {
     }
 }
 
-/// Says whose the session is, now that it is known whether it was resumed, and binds the ticket issued to it.
-fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Option<VerifiedClient> {
-    let owner = match (resumed, notes.redeemed.take()) {
-        (true, Some(owner)) => owner,
-        _ => SessionOwner {
+/// Says whose the session is, now that it is known whether it was resumed, and binds the ticket issued to it. `None` if
+/// rustls resumed a session that this handshake did not redeem, which cannot be.
+fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Option<Option<VerifiedClient>> {
+    let redeemed = notes.redeemed.take();
+    let owner = match resumed {
+        true => redeemed?,
+        false => SessionOwner {
             client: notes.verified.clone(),
             authenticated_at: UnixTime::now(),
         },
@@ -178,7 +208,7 @@ fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Op
     if let Some(key) = notes.issued {
         vault.bind(key, owner);
     }
-    client
+    Some(client)
 }
 
 /// Moves what rustls wants to send into the socket's send buffer.
@@ -196,9 +226,7 @@ fn refused(io: Duplex, kind: HandshakeErrorKind) -> HandshakeError {
     HandshakeError { kind, farewell }
 }
 
-/// A fatal alert in the clear, before any key is agreed (RFC 8446 §5.1, §6.2; RFC 6066 §3: unrecognized_name 112).
-const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
-
+const NOBODYS_SESSION: &str = "a session was resumed that no ticket of this handshake redeemed";
 /// How long, and how much, a refused client may still send before the socket is closed over it.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 256 * 1024;

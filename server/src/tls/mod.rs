@@ -12,7 +12,9 @@ mod session;
 mod stream;
 mod verifier;
 
-pub use self::acceptor::{Accepted, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, accept};
+pub use self::acceptor::{
+    Accepted, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
+};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
 pub use self::session::{SessionOwner, SessionVault, TicketScope};

@@ -15,7 +15,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -25,7 +25,7 @@ use sharded_slab::Slab;
 
 use super::notes::note;
 use crate::metrics::TicketDecline;
-use crate::trust::{Policy, RejectedKind, VerifiedClient};
+use crate::trust::{Mode, Policy, RejectedKind, VerifiedClient};
 
 const SECRET_BYTES: usize = 24;
 const KEY_BYTES: usize = 8;
@@ -43,10 +43,17 @@ pub struct SessionVault {
 
 struct Session {
     secret: [u8; SECRET_BYTES],
-    /// rustls' own encoding of the session; opaque to us.
-    plain: Vec<u8>,
+    /// rustls' own encoding of the session, opaque to us. Whoever takes it has used the ticket up.
+    plain: Mutex<Option<Vec<u8>>>,
     scope: [u8; 32],
     owner: OnceLock<SessionOwner>,
+}
+
+/// A session out of the vault.
+struct Taken {
+    plain: Vec<u8>,
+    scope: [u8; 32],
+    owner: SessionOwner,
 }
 
 /// Whose session it is, and since when.
@@ -97,14 +104,24 @@ impl SessionVault {
         }
     }
 
-    fn take(&self, ticket: &[u8]) -> Option<Session> {
+    /// The session that `ticket` stands for, once.
+    ///
+    /// `Slab::take` would be the natural call, but it leaves a slot that a forged key of the next generation makes
+    /// `Slab::get` panic on, before any secret is compared. `remove` does not.
+    fn take(&self, ticket: &[u8]) -> Option<Taken> {
         let (key, secret) = ticket.split_first_chunk::<KEY_BYTES>()?;
         let key = usize::from_be_bytes(*key);
-        {
-            let session = self.sessions.get(key)?;
-            verify_slices_are_equal(&session.secret, secret).ok()?;
-        }
-        self.sessions.take(key)
+        let session = self.sessions.get(key)?;
+        verify_slices_are_equal(&session.secret, secret).ok()?;
+        let plain = session.plain.lock().ok()?.take()?;
+        let taken = Taken {
+            plain,
+            scope: session.scope,
+            owner: session.owner.get().cloned()?,
+        };
+        drop(session);
+        self.sessions.remove(key);
+        Some(taken)
     }
 }
 
@@ -137,11 +154,14 @@ impl TicketScope {
     }
 
     fn issue(&self, plain: &[u8], now: UnixTime) -> Option<Vec<u8>> {
+        if plain.len() > PLAIN_BYTES_MAX {
+            return None;
+        }
         let mut secret = [0; SECRET_BYTES];
         aws_lc_rs::rand::fill(&mut secret).ok()?;
         let session = Session {
             secret,
-            plain: plain.to_vec(),
+            plain: Mutex::new(Some(plain.to_vec())),
             scope: self.scope,
             owner: OnceLock::new(),
         };
@@ -154,25 +174,20 @@ impl TicketScope {
     }
 
     fn redeem(&self, ticket: &[u8], now: UnixTime) -> Result<Vec<u8>, TicketDecline> {
-        let session = self.vault.take(ticket).ok_or(TicketDecline::Unknown)?;
-        let owner = session.owner.into_inner().ok_or(TicketDecline::Unknown)?;
-        if session.scope != self.scope {
+        let Taken { plain, scope, owner } = self.vault.take(ticket).ok_or(TicketDecline::Unknown)?;
+        if scope != self.scope {
             return Err(TicketDecline::Policy);
         }
         self.readmit(owner.client.as_ref(), now)?;
-        if now.as_secs()
-            >= owner
-                .authenticated_at
-                .as_secs()
-                .saturating_add(self.vault.lifetime.as_secs())
-        {
+        let authenticated_at = owner.authenticated_at.as_secs();
+        if now.as_secs() >= authenticated_at.saturating_add(self.vault.lifetime.as_secs()) {
             return Err(TicketDecline::Expired);
         }
         note(|notes| {
             notes.redeemed = Some(owner);
             notes.tickets_redeemed += 1;
         });
-        Ok(session.plain)
+        Ok(plain)
     }
 
     fn readmit(&self, client: Option<&VerifiedClient>, now: UnixTime) -> Result<(), TicketDecline> {
@@ -189,6 +204,8 @@ impl TicketScope {
                     })
             }
             (None, Some(_)) => Err(TicketDecline::Policy),
+            // The scope, which names the mode, has matched; were it ever to fail, this closes.
+            (Some(policy), None) if policy.mode() == Mode::Required => Err(TicketDecline::Policy),
             (_, None) => Ok(()),
         }
     }
@@ -217,6 +234,9 @@ impl ProducesTickets for TicketScope {
     }
 }
 
+/// A session holds the chain that the client presented, of whose size the client decides: a longer one than four
+/// ordinary certificates gets no ticket.
+const PLAIN_BYTES_MAX: usize = 8 * 1024;
 /// RFC 8446 §4.6.1: a ticket lives for seven days at most.
 const TICKET_LIFETIME_S_MAX: u32 = 604_800;
 
@@ -295,6 +315,28 @@ mod tests {
             assert_eq!(scope.redeem(bad, at(1)), Err(TicketDecline::Unknown));
         }
         assert!(scope.redeem(&ticket, at(1)).is_ok());
+    }
+
+    #[test]
+    fn no_forged_key_does_harm_after_its_slot_was_used() {
+        let vault = vault(8);
+        let scope = scope_of(&vault, 1);
+        for round in 0..64 {
+            let ticket = bound_ticket(&scope);
+            assert!(scope.redeem(&ticket, at(1)).is_ok(), "round {round}");
+            for bit in 0..64 {
+                let mut forged = ticket.clone();
+                let (key, _) = forged.split_first_chunk_mut::<KEY_BYTES>().expect("32 bytes");
+                *key = (u64::from_be_bytes(*key).wrapping_add(1 << bit)).to_be_bytes();
+                assert_eq!(scope.redeem(&forged, at(1)), Err(TicketDecline::Unknown));
+            }
+        }
+    }
+
+    #[test]
+    fn a_session_of_a_padded_chain_gets_no_ticket() {
+        let scope = scope_of(&vault(8), 1);
+        assert_eq!(scope.issue(&[0; PLAIN_BYTES_MAX + 1], at(0)), None);
     }
 
     #[test]

@@ -17,13 +17,19 @@ use crate::runtime::Duplex;
 pub struct TlsStream {
     connection: ServerConnection,
     io: Duplex,
+    /// What the peer did that TLS cannot go on after.
+    fault: Option<rustls::Error>,
 }
 
 impl TlsStream {
     pub(super) fn new(mut connection: ServerConnection, io: Duplex) -> Self {
         // The send buffer applies the back-pressure; rustls' own limit would only cut writes short.
         connection.set_buffer_limit(None);
-        Self { connection, io }
+        Self {
+            connection,
+            io,
+            fault: None,
+        }
     }
 
     /// rustls' side: version, suite, ALPN.
@@ -57,17 +63,25 @@ impl TlsStream {
         }
         let taken = self.connection.read_tls(&mut self.io.unread())?;
         self.io.consume(taken);
-        let processed = self.connection.process_new_packets();
-        if self.connection.wants_write() {
-            // Alerts, key updates: they must not wait for hyper to write.
-            write_records(&mut self.connection, &mut self.io);
-            let _surfaces_on_the_next_write = self.io.poll_send(cx)?;
+        if let Err(error) = self.connection.process_new_packets() {
+            self.fault = Some(error);
         }
-        Poll::Ready(
-            processed
-                .map(drop)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
-        )
+        if self.connection.wants_write() {
+            // Key updates and their like must not wait for hyper to write.
+            write_records(&mut self.connection, &mut self.io);
+            let _in_flight_or_waiting = self.io.poll_send(cx)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The error that ends the connection, once its alert was handed to the kernel: hyper drops the stream with it.
+    fn poll_fault(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(fault) = &self.fault else {
+            return Poll::Ready(Ok(()));
+        };
+        let error = io::Error::new(io::ErrorKind::InvalidData, fault.clone());
+        ready!(self.io.poll_flush(cx))?;
+        Poll::Ready(Err(error))
     }
 
     fn poll_write_with(
@@ -96,6 +110,7 @@ impl Read for TlsStream {
             if let Some(result) = this.take_plaintext(&mut cursor) {
                 return Poll::Ready(result);
             }
+            ready!(this.poll_fault(cx))?;
             ready!(this.poll_records(cx))?;
         }
     }
@@ -113,8 +128,9 @@ impl HyperWrite for TlsStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let slices = first_bytes(slices);
         self.get_mut()
-            .poll_write_with(cx, |connection| connection.writer().write_vectored(slices))
+            .poll_write_with(cx, |connection| connection.writer().write_vectored(&slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -133,5 +149,22 @@ impl HyperWrite for TlsStream {
     }
 }
 
+/// The front of `slices`, [`WRITE_BYTES_MAX`] in all: a peer that does not read must not make more wait, encrypted.
+fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
+    let mut left = WRITE_BYTES_MAX;
+    let mut first = Vec::with_capacity(slices.len().min(SLICES_MAX));
+    for slice in slices.iter().take(SLICES_MAX) {
+        let taken = slice.get(..left).unwrap_or(slice);
+        left -= taken.len();
+        first.push(IoSlice::new(taken));
+        if left == 0 {
+            break;
+        }
+    }
+    first
+}
+
+/// Slices taken from hyper at a time.
+const SLICES_MAX: usize = 64;
 /// Plaintext taken from hyper at a time.
 const WRITE_BYTES_MAX: usize = 64 * 1024;

@@ -13,84 +13,92 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 
 use super::attempt::Attempt;
-use super::core::Core;
+use super::core::{Core, Handshake};
 use super::outcome::Outcome;
 use super::registry::{Open, Phase};
 use crate::config::HostName;
 use crate::http::{Viewer, respond};
 use crate::limits::Limits;
+use crate::metrics::CoreCounters;
 use crate::runtime::{Duplex, SignalKind, Stream, spawn_guarded, timeout};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{self, Accepted, HandshakeFacts, HandshakeNotes};
+use crate::tls::{self, Accepted, HandshakeFacts, HandshakeNotes, Refusal};
 
 /// Serves one client from accept to close.
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
-    let snapshot = core.snapshot();
     let open = attempt.entry().open().clone();
     let mut facts = HandshakeFacts::default();
     let mut notes = HandshakeNotes::default();
-    let mut chosen: Option<Arc<Distribution>> = None;
+    let mut chosen: Option<Chosen> = None;
+    let mut under_way: Option<Handshake> = None;
 
-    let handshake = {
-        let _counted = Handshake::begin(&core);
-        let io = Duplex::new(stream, open.stats.clone());
-        let accepting = tls::accept(io, &core.shared.vault, &mut facts, &mut notes, |name| {
-            chosen = choose(&snapshot, name);
-            chosen.as_ref().map(|distribution| distribution.tls.clone())
-        });
-        timeout(snapshot.limits.handshake_timeout, accepting).await
-    };
+    let accepting = tls::accept(
+        Duplex::new(stream, open.stats.clone()),
+        &core.shared.vault,
+        &mut facts,
+        &mut notes,
+        |name| {
+            let found = chosen.insert(choose(&core, name).ok_or(Refusal::UnknownName)?);
+            under_way = Some(core.begin_handshake().ok_or(Refusal::Busy)?);
+            Ok(found.distribution.tls.clone())
+        },
+    );
+    let limit = core.snapshot().limits.handshake_timeout;
+    let handshake = unless_closed(&open, timeout(limit, accepting)).await;
+    drop(under_way);
 
     count_tickets(&core, &notes);
-    if let Some(distribution) = &chosen {
-        attempt.serve(&distribution.id);
+    if let Some(chosen) = &chosen {
+        attempt.serve(&chosen.distribution.id);
     }
     match (handshake, chosen) {
-        (Ok(Ok(accepted)), Some(distribution)) => {
+        (Some(Ok(Ok(accepted))), Some(chosen)) => {
             attempt.succeed(&accepted, facts);
             open.activity.settle();
-            serve_http(&core, &open, snapshot, distribution, accepted, peer).await;
+            serve_http(&core, &open, chosen, accepted, peer).await;
         }
-        (Ok(Err(error)), _) => {
+        (Some(Ok(Err(error))), _) => {
             let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
             attempt.fail(outcome, facts, notes);
             if let Some(farewell) = error.farewell {
-                farewell.say().await;
+                unless_closed(&open, farewell.say()).await;
             }
         }
-        (Err(_elapsed), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
-        (Ok(Ok(_)), None) => unreachable_without_distribution(),
+        (Some(Err(_elapsed)), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
+        (None, _) => attempt.fail(Outcome::cut(), facts, notes),
+        // `tls::accept` succeeds only with a chosen distribution's configuration; the attempt keeps its first outcome.
+        (Some(Ok(Ok(_))), None) => debug_assert!(false, "a handshake without a distribution"),
     }
 }
 
-/// `tls::accept` succeeds only with a configuration, which only a chosen distribution has. The attempt keeps its first
-/// outcome, a failure.
-fn unreachable_without_distribution() {
-    debug_assert!(false, "a handshake without a distribution");
+/// What a ClientHello's name led to, under the snapshot of that moment.
+struct Chosen {
+    snapshot: Arc<Snapshot>,
+    distribution: Arc<Distribution>,
 }
 
 /// The distribution for a ClientHello's name. A name that is no host name gets none, not the default.
-fn choose(snapshot: &Snapshot, name: Option<&str>) -> Option<Arc<Distribution>> {
+fn choose(core: &Core, name: Option<&str>) -> Option<Chosen> {
     let host = name.map(HostName::parse).transpose().ok()?;
-    snapshot.distribution_for(host.as_ref()).cloned()
+    let snapshot = core.snapshot();
+    let distribution = snapshot.distribution_for(host.as_ref())?.clone();
+    Some(Chosen {
+        snapshot,
+        distribution,
+    })
 }
 
-/// The mark of a handshake in progress, against `handshakes_per_core`.
-struct Handshake<'a>(&'a Core);
-
-impl<'a> Handshake<'a> {
-    fn begin(core: &'a Core) -> Self {
-        core.handshakes.set(core.handshakes.get() + 1);
-        core.counters.handshakes_open.increment();
-        Self(core)
-    }
-}
-
-impl Drop for Handshake<'_> {
-    fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
-        self.0.counters.handshakes_open.decrement();
-    }
+/// `future`'s output, or `None` once the core has told the connection to close.
+async fn unless_closed<F: Future>(open: &Open, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut seen = SignalKind::None;
+    poll_fn(|cx| {
+        if open.signal.follow(&mut seen, cx) == SignalKind::Close {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 fn count_tickets(core: &Core, notes: &HandshakeNotes) {
@@ -102,19 +110,17 @@ fn count_tickets(core: &Core, notes: &HandshakeNotes) {
     }
 }
 
-async fn serve_http(
-    core: &Rc<Core>,
-    open: &Rc<Open>,
-    snapshot: Arc<Snapshot>,
-    distribution: Arc<Distribution>,
-    accepted: Accepted,
-    peer: SocketAddr,
-) {
-    let http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
+async fn serve_http(core: &Rc<Core>, open: &Rc<Open>, chosen: Chosen, accepted: Accepted, peer: SocketAddr) {
+    let Chosen {
+        snapshot,
+        distribution,
+    } = chosen;
+    let is_http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
     let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
         return;
     };
-    let (http1, http2_builder) = (http1_settings(&snapshot.limits), http2_settings(&snapshot.limits));
+    let http1 = http1_settings(&snapshot.limits);
+    let http2 = http2_settings(&snapshot.limits, core.counters.clone());
     let viewer = Rc::new(Viewer {
         edge: core.edge.clone(),
         snapshot,
@@ -125,9 +131,9 @@ async fn serve_http(
         known_host: Default::default(),
     });
     let service = service_fn(move |request| respond(&viewer, request));
-    if http2 {
+    if is_http2 {
         open.phase.set(Phase::Http2);
-        let connection = pin!(http2_builder.serve_connection(accepted.stream, service));
+        let connection = pin!(http2.serve_connection(accepted.stream, service));
         drive(connection, open, |connection| connection.graceful_shutdown()).await;
     } else {
         open.phase.set(Phase::Http1);
@@ -146,9 +152,9 @@ pub fn http1_settings(limits: &Limits) -> http1::Builder {
     builder
 }
 
-fn http2_settings(limits: &Limits) -> http2::Builder<CoreExecutor> {
+fn http2_settings(limits: &Limits, counters: Arc<CoreCounters>) -> http2::Builder<CoreExecutor> {
     let header_list = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
-    let mut builder = http2::Builder::new(CoreExecutor);
+    let mut builder = http2::Builder::new(CoreExecutor(counters));
     builder
         .max_concurrent_streams(limits.streams_per_connection_max)
         .max_header_list_size(header_list)
@@ -173,10 +179,7 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
     let mut finishing = false;
     poll_fn(|cx| {
         loop {
-            while let Poll::Ready(kind) = open.signal.poll_above(seen, cx) {
-                seen = kind;
-            }
-            if seen == SignalKind::Close {
+            if open.signal.follow(&mut seen, cx) == SignalKind::Close {
                 return Poll::Ready(());
             }
             if !finishing && must_finish(open, seen) {
@@ -202,13 +205,15 @@ fn must_finish(open: &Open, seen: SignalKind) -> bool {
 }
 
 /// Runs tasks that hyper wants run beside a connection (one for each HTTP/2 stream) on this core.
-#[derive(Clone, Copy)]
-pub struct CoreExecutor;
+#[derive(Clone)]
+pub struct CoreExecutor(Arc<CoreCounters>);
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for CoreExecutor {
     fn execute(&self, stream: F) {
-        spawn_guarded(stream, |message| {
-            tracing::error!(message, "a stream panicked; its connection goes on")
+        let counters = self.0.clone();
+        spawn_guarded(stream, move |message| {
+            counters.panics.add(1);
+            tracing::error!(message, "a stream panicked; its connection goes on");
         });
     }
 }

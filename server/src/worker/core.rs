@@ -1,25 +1,28 @@
 //! A core's life: built on its own thread, accepting until told to drain, ending when its connections have.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
 
 use super::attempt::{Attempt, record};
 use super::outcome::Outcome;
-use super::registry::{Hold, Registry};
+use super::registry::{Hold, Phase, Registry};
 use super::{connection, plain, tick};
 use crate::config::Protocol;
 use crate::http::Edge;
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, FailureCode, ShedReason};
 use crate::runtime::{
-    CoreRuntime, Driver, DriverChoice, Listener, Mailbox, Stream, sleep, spawn_guarded, timeout,
+    CoreRuntime, Driver, DriverChoice, Listener, Mailbox, Signal, SignalKind, Stream, sleep, spawn_guarded,
+    timeout,
 };
 use crate::snapshot::Snapshot;
 use crate::tls::SessionVault;
@@ -66,7 +69,9 @@ pub struct Core {
     pub edge: Rc<Edge>,
     pub registry: Rc<Registry>,
     pub ids: RefCell<ConnectionIds>,
-    pub handshakes: Cell<usize>,
+    handshakes: Cell<usize>,
+    /// Raised when something vital has panicked.
+    broken: Signal,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
 }
 
@@ -90,9 +95,9 @@ pub fn run(setup: CoreSetup, started: impl FnOnce(Driver)) -> io::Result<()> {
         let core = Rc::new(Core::new(shared, counters));
         let listeners = core.listen(listeners)?;
         started(driver);
-        core.live(&listeners, mailbox).await;
+        let ended = core.live(listeners, mailbox).await;
         tracing::debug!(core = index, "drained");
-        Ok(())
+        ended
     })
 }
 
@@ -107,6 +112,7 @@ impl Core {
             registry: Rc::default(),
             ids: RefCell::default(),
             handshakes: Cell::new(0),
+            broken: Signal::default(),
             shared,
             counters,
         }
@@ -139,32 +145,56 @@ impl Core {
                 https_port,
             };
             let accepting = accept(self.clone(), listener.clone(), entrance, self.registry.hold());
-            spawn_guarded(accepting, |message| {
-                tracing::error!(message, "an accept loop panicked")
-            });
+            self.spawn_vital("the accept loop", accepting);
             listeners.push(listener);
         }
         Ok(listeners)
     }
 
-    async fn live(self: &Rc<Self>, listeners: &[Rc<Listener>], mut mailbox: Mailbox<CoreMessage>) {
-        spawn_guarded(tick::tick(self.clone()), |message| {
-            tracing::error!(message, "the tick panicked")
-        });
-        // Every sender gone means that control is gone: drain as well.
-        let _drain_either_way = mailbox.receive().await;
+    async fn live(
+        self: &Rc<Self>,
+        listeners: Vec<Rc<Listener>>,
+        mut mailbox: Mailbox<CoreMessage>,
+    ) -> io::Result<()> {
+        self.spawn_vital("the tick", tick::tick(self.clone()));
+        let broken = self.told_or_broken(&mut mailbox).await;
         listeners.iter().for_each(|listener| listener.stop());
+        // With its accept loop, each socket closes: from then on the kernel sends new clients to others.
+        drop(listeners);
         self.registry.drain();
-        if timeout(self.snapshot().limits.drain_timeout, self.registry.drained())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                open = self.registry.len(),
-                "drain_timeout_ms is over: closing what is open"
-            );
-            self.registry.close();
-            let _ended_or_abandoned = timeout(CLOSE_TIME, self.registry.drained()).await;
+        let limit = self.snapshot().limits.drain_timeout;
+        if timeout(limit, self.registry.drained()).await.is_err() {
+            self.cut().await;
+        }
+        match broken {
+            false => Ok(()),
+            true => Err(io::Error::other(
+                "a task that the core cannot do without panicked",
+            )),
+        }
+    }
+
+    /// Waits for the order to drain. Every sender gone means that control is gone, which is an order too. `true`: the
+    /// core broke instead.
+    async fn told_or_broken(&self, mailbox: &mut Mailbox<CoreMessage>) -> bool {
+        let mut told = pin!(mailbox.receive());
+        poll_fn(|cx| match told.as_mut().poll(cx) {
+            Poll::Ready(_) => Poll::Ready(false),
+            Poll::Pending => self.broken.poll_above(SignalKind::None, cx).map(|_| true),
+        })
+        .await
+    }
+
+    async fn cut(&self) {
+        tracing::warn!(
+            open = self.registry.len(),
+            "drain_timeout_ms is over: closing what is open"
+        );
+        self.registry.close();
+        if timeout(CLOSE_TIME, self.registry.drained()).await.is_err() {
+            let lost = self.registry.len() as u64;
+            tracing::error!(lost, "connections did not end; their records are lost");
+            self.shared.records.count_lost(lost);
         }
     }
 
@@ -173,23 +203,40 @@ impl Core {
             // Each of these ends in a record; a plain connection, which is only told where to go, does not.
             self.counters.connections_accepted.add(1);
         }
-        let snapshot = self.snapshot();
-        let limits = &snapshot.limits;
-        let shed = if self.registry.len() >= limits.connections_per_core {
-            Some(ShedReason::Connections)
-        } else if self.handshakes.get() >= limits.handshakes_per_core {
-            Some(ShedReason::Handshakes)
-        } else {
-            None
-        };
-        match (shed, entrance.protocol) {
-            (Some(reason), protocol) => self.shed(&stream, peer, &entrance, reason, protocol),
-            (None, Protocol::Https) => {
+        let full = self.registry.len() >= self.snapshot().limits.connections_per_core;
+        match (full, entrance.protocol) {
+            (true, protocol) => self.shed(&stream, peer, &entrance, protocol),
+            (false, Protocol::Https) => {
                 let attempt = Attempt::begin(self.clone(), peer, server_ip(&stream, &entrance));
                 self.spawn(connection::serve(self.clone(), stream, peer, attempt));
             }
-            (None, Protocol::Http) => self.spawn(plain::serve(self.clone(), stream, entrance.https_port)),
+            (false, Protocol::Http) => {
+                let entry = self.registry.enter(Phase::Plain);
+                self.spawn(plain::serve(self.clone(), stream, entry, entrance.https_port));
+            }
         }
+    }
+
+    /// The right to work on one more handshake, while it lives; `None` at `handshakes_per_core`.
+    pub fn begin_handshake(self: &Rc<Self>) -> Option<Handshake> {
+        let under_way = self.handshakes.get();
+        if under_way >= self.snapshot().limits.handshakes_per_core {
+            self.counters.shed.of(ShedReason::Handshakes).add(1);
+            return None;
+        }
+        self.handshakes.set(under_way + 1);
+        self.counters.handshakes_open.increment();
+        Some(Handshake(self.clone()))
+    }
+
+    /// Runs what the core cannot do without: without its accept loops clients would hang in the queue, without its tick
+    /// no limit would hold. Should it panic, the core drains and ends, and the process with it.
+    fn spawn_vital(self: &Rc<Self>, what: &'static str, task: impl Future<Output = ()> + 'static) {
+        let core = self.clone();
+        spawn_guarded(task, move |message| {
+            tracing::error!(what, message, "panicked; the core ends");
+            core.broken.raise(SignalKind::Close);
+        });
     }
 
     fn spawn(self: &Rc<Self>, connection: impl Future<Output = ()> + 'static) {
@@ -200,24 +247,23 @@ impl Core {
         });
     }
 
-    fn shed(
-        &self,
-        stream: &Stream,
-        peer: SocketAddr,
-        entrance: &Entrance,
-        reason: ShedReason,
-        protocol: Protocol,
-    ) {
-        self.counters.shed.of(reason).add(1);
-        if protocol == Protocol::Http {
-            return;
+    fn shed(&self, stream: &Stream, peer: SocketAddr, entrance: &Entrance, protocol: Protocol) {
+        self.counters.shed.of(ShedReason::Connections).add(1);
+        if protocol == Protocol::Https {
+            let text = "closed at once: connections_per_core is reached";
+            let outcome = Outcome::failed(FailureCode::Internal, text);
+            self.finish(record(self, peer, server_ip(stream, entrance), outcome));
         }
-        let text = match reason {
-            ShedReason::Connections => "closed at once: connections_per_core is reached",
-            ShedReason::Handshakes => "closed at once: handshakes_per_core is reached",
-        };
-        let outcome = Outcome::failed(FailureCode::Internal, text);
-        self.finish(record(self, peer, server_ip(stream, entrance), outcome));
+    }
+}
+
+/// The mark of a handshake in progress, from its ClientHello on: before that a client costs next to nothing.
+pub struct Handshake(Rc<Core>);
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.0.handshakes.set(self.0.handshakes.get() - 1);
+        self.0.counters.handshakes_open.decrement();
     }
 }
 
@@ -242,22 +288,31 @@ fn server_ip(stream: &Stream, entrance: &Entrance) -> IpAddr {
 
 /// Accepts until stopped, then takes what was queued meanwhile: closing the socket over it would reset those clients.
 async fn accept(core: Rc<Core>, listener: Rc<Listener>, entrance: Entrance, _until_done: Hold) {
+    let mut warned_at: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok(Some((stream, peer))) => core.admit(stream, peer, entrance),
             Ok(None) => break,
             Err(error) => {
-                tracing::warn!(%error, address = %entrance.address, "cannot accept");
+                if warned_at.is_none_or(|at| at.elapsed() >= ACCEPT_WARN_INTERVAL) {
+                    warned_at = Some(Instant::now());
+                    tracing::warn!(%error, address = %entrance.address, "cannot accept");
+                }
                 sleep(ACCEPT_RETRY).await;
             }
         }
     }
-    while let Some((stream, peer)) = listener.take_queued() {
-        core.admit(stream, peer, entrance);
-    }
+    let mut queued = std::iter::from_fn(|| listener.take_queued()).take(QUEUED_MAX);
+    queued
+        .by_ref()
+        .for_each(|(stream, peer)| core.admit(stream, peer, entrance));
 }
 
 /// After a failed accept (out of descriptors, most likely): long enough for a connection to end.
 const ACCEPT_RETRY: Duration = Duration::from_millis(20);
+/// Between two warnings of one listener.
+const ACCEPT_WARN_INTERVAL: Duration = Duration::from_secs(5);
+/// Connections taken from the queue when accepting has stopped: more than a listener's backlog holds.
+const QUEUED_MAX: usize = 8_192;
 /// For connections that were told to close to do so.
 const CLOSE_TIME: Duration = Duration::from_secs(1);

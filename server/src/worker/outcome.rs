@@ -8,7 +8,7 @@ use std::io;
 use rustls::{CertificateError, Error, InvalidMessage};
 
 use crate::metrics::{ConnectionStatus, FailureCode};
-use crate::tls::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes};
+use crate::tls::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal};
 use crate::trust::RejectedKind;
 
 /// Status and reason of one connection attempt.
@@ -36,6 +36,14 @@ impl Outcome {
         }
     }
 
+    /// A handshake that a shutdown did not wait for.
+    pub fn cut() -> Self {
+        Self::failed(
+            FailureCode::Internal,
+            "the server ended before the handshake was over",
+        )
+    }
+
     /// A handshake that was not over in time.
     pub fn timed_out(facts: &HandshakeFacts) -> Self {
         let reason = match facts.complete {
@@ -54,7 +62,11 @@ impl Outcome {
             HandshakeErrorKind::Transport(error) => {
                 Self::failed(FailureCode::TcpError, transport(error, facts))
             }
-            HandshakeErrorKind::UnknownName => {
+            HandshakeErrorKind::Refused(Refusal::Busy) => Self::failed(
+                FailureCode::Internal,
+                "closed at once: handshakes_per_core is reached",
+            ),
+            HandshakeErrorKind::Refused(Refusal::UnknownName) => {
                 Self::failed(FailureCode::UnmappedConnectionError, unknown(facts))
             }
             HandshakeErrorKind::Tls(error) => tls(error, facts),

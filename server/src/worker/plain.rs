@@ -12,15 +12,14 @@ use hyper::service::service_fn;
 
 use super::connection::{drive, http1_settings};
 use super::core::Core;
-use super::registry::Phase;
+use super::registry::Entry;
 use crate::config::Authority;
 use crate::http::{authority, redirect};
 use crate::proxy::PlainStream;
 use crate::runtime::{Duplex, Stream};
 
 /// Serves one client of an `http` listener. No record: the connection log is about TLS connections.
-pub async fn serve(core: Rc<Core>, stream: Stream, https_port: u16) {
-    let entry = core.registry.enter(Phase::Plain);
+pub async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16) {
     let open = entry.open().clone();
     let io = PlainStream(Duplex::new(stream, open.stats.clone()));
     let service = service_fn(|request: Request<Incoming>| {
