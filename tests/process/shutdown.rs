@@ -3,6 +3,7 @@
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::Curl;
 use bothways_tests::origin::Origin;
+use bothways_tests::raw_client::Raw;
 use bothways_tests::tls_client::{Connection, Ending, local_port, open};
 use bothways_tests::{Client, Config, Distribution, Pki, Server};
 
@@ -124,6 +125,54 @@ fn the_drain_ends_when_its_time_is_over_and_keeps_the_record() {
     let records = server.drained();
     assert_eq!(records.len(), 1, "{records:?}");
     assert_eq!(records[0].client_port(), Some(busy.port));
+}
+
+#[test]
+fn handshakes_that_the_drain_does_not_wait_for_have_their_records() {
+    let server = Server::start(Config::edge("required").limit("drain_timeout_ms", 0));
+    let hello = Client::new().client_hello();
+    let mut halfway: Vec<Raw> = [0, 100, hello.len()]
+        .into_iter()
+        .map(|said| {
+            let mut raw = Raw::connect(server.address());
+            raw.send(&hello[..said]);
+            raw
+        })
+        .collect();
+    server.wait_for_metrics("three open connections", |metrics| {
+        metrics.get("bothways_connections_open") == 3
+    });
+    server.terminate();
+    for raw in &mut halfway {
+        assert_ne!(raw.read_to_end().1, Ending::Timeout);
+    }
+    let records = server.drained();
+    assert_eq!(records.len(), halfway.len(), "{records:?}");
+    for record in records {
+        assert_eq!(record.status(), "Failed:Internal", "{}", record.line);
+    }
+}
+
+#[test]
+fn while_it_drains_no_new_client_waits_in_vain() {
+    let origin = Origin::start();
+    let server = Server::start(proxy(&origin));
+    let mut idle = idle(&server);
+    let mut busy = in_flight(&server, &origin);
+    let address = server.address();
+    server.terminate();
+    assert_eq!(idle.wait_for_close(), Ending::Eof);
+    server.wait_for_log("draining");
+    assert!(
+        std::iter::repeat_with(|| std::net::TcpStream::connect(address))
+            .take(1_000)
+            .any(|connected| connected.is_err()),
+        "the listening socket is still open"
+    );
+    origin.open_gate();
+    assert_eq!(busy.read_response().unwrap().text(), "through the gate\n");
+    drop((idle, busy));
+    server.drained();
 }
 
 #[test]

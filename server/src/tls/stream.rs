@@ -168,3 +168,30 @@ fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
 const SLICES_MAX: usize = 64;
 /// Plaintext taken from hyper at a time.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+
+    use super::*;
+
+    #[test]
+    fn a_write_takes_no_more_than_its_bound_however_the_bytes_are_sliced() {
+        let large = vec![0; 3 * WRITE_BYTES_MAX];
+        let total = |lengths: &[usize]| {
+            let slices: Vec<_> = lengths
+                .iter()
+                .map(|length| IoSlice::new(&large[..*length]))
+                .collect();
+            first_bytes(&slices)
+                .iter()
+                .map(|slice| slice.len())
+                .sum::<usize>()
+        };
+        assert_eq!(total(&[]), 0);
+        assert_eq!(total(&[7, 0, 5]), 12);
+        assert_eq!(total(&[100, 3 * WRITE_BYTES_MAX]), WRITE_BYTES_MAX);
+        assert_eq!(total(&[WRITE_BYTES_MAX, 1]), WRITE_BYTES_MAX);
+        assert_eq!(total(&[1; SLICES_MAX + 1]), SLICES_MAX);
+    }
+}
