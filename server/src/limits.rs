@@ -24,6 +24,8 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Concurrent HTTP/2 streams on one connection.
     pub streams_per_connection_max: u32,
+    /// Verdicts on client chains that a core remembers, about 3 KB each; 0 verifies every chain from scratch.
+    pub verdicts_per_core: usize,
     /// Session tickets outstanding per core; the oldest is forgotten first.
     pub tickets_per_core: usize,
     /// How long a ticket can be redeemed, counted from the full handshake.
@@ -43,6 +45,7 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(30),
             header_bytes_max: 32_768,
             streams_per_connection_max: 128,
+            verdicts_per_core: 8_192,
             tickets_per_core: 65_536,
             ticket_lifetime: Duration::from_secs(3_600),
             record_queue: 65_536,
@@ -65,6 +68,7 @@ pub mod accepted {
     /// The HTTP library needs a buffer of 8 KiB at least.
     pub const HEADER_BYTES_MAX: RangeInclusive<i64> = 8_192..=1_048_576;
     pub const STREAMS_PER_CONNECTION_MAX: RangeInclusive<i64> = 1..=10_000;
+    pub const VERDICTS_PER_CORE: RangeInclusive<i64> = 0..=16_777_216;
     pub const TICKETS_PER_CORE: RangeInclusive<i64> = 1..=16_777_216;
     /// RFC 8446 §4.6.1 allows seven days.
     pub const TICKET_LIFETIME_S: RangeInclusive<i64> = 1..=604_800;

@@ -10,6 +10,7 @@ mod hostile;
 mod hosts;
 mod limits;
 mod logs;
+mod memo;
 mod modes;
 mod proxy;
 mod redirect;

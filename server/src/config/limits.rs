@@ -58,6 +58,12 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.streams_per_connection_max,
             &accepted::STREAMS_PER_CONNECTION_MAX,
         )?,
+        verdicts_per_core: number(
+            &at("verdicts_per_core"),
+            raw.verdicts_per_core,
+            default.verdicts_per_core,
+            &accepted::VERDICTS_PER_CORE,
+        )?,
         tickets_per_core: number(
             &at("tickets_per_core"),
             raw.tickets_per_core,

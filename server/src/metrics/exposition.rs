@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::cells::BOUNDS;
-use super::{CoreCounters, Gauge, HandshakeKind, Label, Registry};
+use super::{CoreCounters, Gauge, HandshakeKind, Label, MemoResult, Registry};
 
 /// The whole page, ending in a newline.
 pub fn render(registry: &Registry) -> String {
@@ -92,6 +92,17 @@ impl Page<'_> {
             "Requests by class of their response.",
             "class",
             |core, class| core.requests.of(class).get(),
+        );
+        self.counters(
+            "bothways_verdicts_total",
+            "Verdicts on client chains, remembered (hit) or made from scratch (miss).",
+            "memo",
+            |core, result: MemoResult| core.verdicts.of(result).get(),
+        );
+        self.counter(
+            "bothways_verdicts_evicted_total",
+            "Remembered verdicts forgotten to make room.",
+            |core| core.verdicts_evicted.get(),
         );
         self.counter(
             "bothways_tickets_issued_total",
@@ -268,6 +279,8 @@ mod tests {
                 "bothways_tickets_declined_total",
                 "bothways_tickets_issued_total",
                 "bothways_tickets_redeemed_total",
+                "bothways_verdicts_evicted_total",
+                "bothways_verdicts_total",
             ]
         );
         assert!(series.values().all(|value| *value == 0.0));

@@ -140,6 +140,11 @@ impl StatusClass {
 }
 
 label! {
+    /// Whether a verdict on a client's chain was remembered or made from scratch.
+    MemoResult { Hit = "hit", Miss = "miss" }
+}
+
+label! {
     /// Why an offered ticket led to a full handshake.
     TicketDecline {
         /// Never issued, already redeemed, or forgotten for lack of room.

@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use cells::{Counter, Family, Gauge, Histogram, SharedCounter};
 pub use exposition::render;
 pub use labels::{
-    ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, ReloadResult, ShedReason, StatusClass,
-    TicketDecline,
+    ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, MemoResult, ReloadResult, ShedReason,
+    StatusClass, TicketDecline,
 };
 
 /// Everything that can be read about the running server.
@@ -53,6 +53,9 @@ pub struct CoreCounters {
     pub handshake_duration: Histogram,
     /// Requests by the class of their response.
     pub requests: Family<StatusClass, { StatusClass::COUNT }>,
+    /// Verdicts on client chains, by whether they were remembered.
+    pub verdicts: Family<MemoResult, { MemoResult::COUNT }>,
+    pub verdicts_evicted: Counter,
     pub tickets_issued: Counter,
     pub tickets_redeemed: Counter,
     pub tickets_declined: Family<TicketDecline, { TicketDecline::COUNT }>,

@@ -130,6 +130,7 @@ fn load_distribution(
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
         tls12: security.versions().contains(&TlsVersion::Tls12),
+        memo_entries_max: config.limits.verdicts_per_core,
     };
     let tickets = TicketScope::new(vault.clone(), scope, policy.clone());
     let tls = server_config(&tls, &identity, policy.as_ref(), tickets).map_err(|error| {

@@ -7,13 +7,15 @@ use std::cell::RefCell;
 
 use super::session::SessionOwner;
 use crate::metrics::TicketDecline;
-use crate::trust::{Rejected, VerifiedClient};
+use crate::trust::{MemoUse, Rejected, VerifiedClient};
 
 /// The notes of one handshake.
 #[derive(Default)]
 pub struct HandshakeNotes {
     /// The client that the verifier accepted.
     pub verified: Option<VerifiedClient>,
+    /// What the memo did for the verifier, if it was asked at all.
+    pub memo: Option<MemoUse>,
     /// Why the verifier refused.
     pub rejected: Option<Rejected>,
     /// The owner of a redeemed ticket's session; it counts only if rustls then resumed that session.

@@ -41,6 +41,8 @@ pub struct TlsPolicy {
     pub cipher_suites: &'static [&'static str],
     /// Whether TLS 1.2 is offered beside 1.3.
     pub tls12: bool,
+    /// Verdicts that each core may remember.
+    pub memo_entries_max: usize,
 }
 
 /// Why a distribution's TLS settings cannot be honoured.
@@ -81,7 +83,11 @@ pub fn server_config(
 ) -> Result<ServerConfig, ServerConfigError> {
     let provider = Arc::new(provider(tls)?);
     let verifier = match policy {
-        Some(policy) => Arc::new(ClientVerifier::new(policy.clone(), &provider)),
+        Some(policy) => Arc::new(ClientVerifier::new(
+            policy.clone(),
+            &provider,
+            tls.memo_entries_max,
+        )),
         None => WebPkiClientVerifier::no_client_auth(),
     };
     let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(identity.0.clone()));

@@ -3,6 +3,7 @@
 //! Decides nothing: asks the policy, notes its answer for the record, and turns a refusal into the error that makes
 //! rustls send the right alert ([`error_for`]). Proof of the key (CertificateVerify) is always checked.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -16,21 +17,28 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 
 use super::notes::note;
-use crate::trust::{Mode, Policy, RejectedKind};
+use crate::trust::{Mode, Policy, RejectedKind, VerdictMemo};
 
 /// One distribution's client authentication, as rustls wants to see it.
 #[derive(Debug)]
 pub struct ClientVerifier {
     policy: Arc<Policy>,
     algorithms: WebPkiSupportedAlgorithms,
+    memo_entries_max: usize,
+}
+
+thread_local! {
+    /// This core's verdicts, of all distributions.
+    static MEMO: RefCell<VerdictMemo> = RefCell::default();
 }
 
 impl ClientVerifier {
-    /// A verifier of `policy` with the signature algorithms of `provider`.
-    pub fn new(policy: Arc<Policy>, provider: &CryptoProvider) -> Self {
+    /// A verifier of `policy` with the signature algorithms of `provider`, which lets each core remember so many verdicts.
+    pub fn new(policy: Arc<Policy>, provider: &CryptoProvider, memo_entries_max: usize) -> Self {
         Self {
             policy,
             algorithms: provider.signature_verification_algorithms,
+            memo_entries_max,
         }
     }
 }
@@ -50,7 +58,11 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.policy.verify(leaf, intermediates, now) {
+        let (verdict, memo) = MEMO.with_borrow_mut(|memo| {
+            memo.verify(&self.policy, leaf, intermediates, now, self.memo_entries_max)
+        });
+        note(|notes| notes.memo = Some(memo));
+        match verdict {
             Ok(client) => {
                 note(|notes| notes.verified = Some(client));
                 Ok(ClientCertVerified::assertion())

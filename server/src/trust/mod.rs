@@ -28,6 +28,7 @@ mod der;
 mod diagnosis;
 mod facts;
 mod key;
+mod memo;
 mod names;
 mod path;
 mod pem;
@@ -46,6 +47,7 @@ mod test_pki;
 
 pub use crl::CrlFault;
 pub use facts::CertificateFacts;
+pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;
 pub use policy::{Mode, OutOfDate, Policy};
 pub use revocation::{Listed, RevocationError, RevocationSet, RevocationSetBuilder, Source};

@@ -122,6 +122,17 @@ impl Policy {
 
     /// Whether a client that was accepted before would be accepted now: same policy, still valid, still unrevoked.
     pub fn readmit(&self, client: &VerifiedClient, now: UnixTime) -> Result<(), Rejected> {
+        self.standing_of(client, now).map(drop)
+    }
+
+    /// The same verdict as of now, or why it no longer stands: what [`Policy::verify`] would say without checking again
+    /// what cannot have changed.
+    pub fn restate(&self, client: &VerifiedClient, now: UnixTime) -> Result<VerifiedClient, Rejected> {
+        let out_of_date_crl = self.standing_of(client, now)?;
+        Ok(client.with_out_of_date_crl(out_of_date_crl))
+    }
+
+    fn standing_of(&self, client: &VerifiedClient, now: UnixTime) -> Result<Option<String>, Rejected> {
         let same_policy = if *client.policy_digest() == self.digest {
             Ok(())
         } else {
@@ -129,7 +140,6 @@ impl Policy {
         };
         same_policy
             .and_then(|()| self.standing(client.links(), now))
-            .map(drop)
             .map_err(|refusal| refusal.with_facts(Some(Arc::clone(client.facts()))))
     }
 

@@ -18,6 +18,7 @@ use super::time::{Seconds, format_span, format_utc};
 #[derive(Clone)]
 pub struct VerifiedClient(Arc<Verified>);
 
+#[derive(Clone)]
 struct Verified {
     facts: Arc<CertificateFacts>,
     links: Box<[Link]>,
@@ -96,6 +97,16 @@ impl VerifiedClient {
         self.0.out_of_date_crl.as_deref()
     }
 
+    pub(super) fn with_out_of_date_crl(&self, out_of_date_crl: Option<String>) -> Self {
+        if out_of_date_crl == self.0.out_of_date_crl {
+            return self.clone();
+        }
+        Self(Arc::new(Verified {
+            out_of_date_crl,
+            ..(*self.0).clone()
+        }))
+    }
+
     pub(super) fn links(&self) -> &[Link] {
         &self.0.links
     }
@@ -141,6 +152,7 @@ impl Refusal {
 }
 
 /// One certificate of an accepted chain, leaf first and anchor last: what its standing depends on from now on.
+#[derive(Clone)]
 pub(super) struct Link {
     pub(super) role: Role,
     /// Names and serial as raw content octets.

@@ -19,7 +19,7 @@ use super::registry::{Open, Phase};
 use crate::config::HostName;
 use crate::http::{Viewer, respond};
 use crate::limits::Limits;
-use crate::metrics::CoreCounters;
+use crate::metrics::{CoreCounters, MemoResult};
 use crate::runtime::{Duplex, SignalKind, Stream, spawn_guarded, timeout};
 use crate::snapshot::{Distribution, Snapshot};
 use crate::tls::{self, Accepted, HandshakeFacts, HandshakeNotes, Refusal};
@@ -47,7 +47,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
     let handshake = unless_closed(&open, timeout(limit, accepting)).await;
     drop(under_way);
 
-    count_tickets(&core, &notes);
+    count_notes(&core, &notes);
     if let Some(chosen) = &chosen {
         attempt.serve(&chosen.distribution.id);
     }
@@ -101,8 +101,17 @@ async fn unless_closed<F: Future>(open: &Open, future: F) -> Option<F::Output> {
     .await
 }
 
-fn count_tickets(core: &Core, notes: &HandshakeNotes) {
+fn count_notes(core: &Core, notes: &HandshakeNotes) {
     let counters = &core.counters;
+    if let Some(memo) = notes.memo {
+        let result = if memo.hit {
+            MemoResult::Hit
+        } else {
+            MemoResult::Miss
+        };
+        counters.verdicts.of(result).add(1);
+        counters.verdicts_evicted.add(memo.evicted as u64);
+    }
     counters.tickets_issued.add(u64::from(notes.issued.is_some()));
     counters.tickets_redeemed.add(u64::from(notes.tickets_redeemed));
     for reason in &notes.declined {
