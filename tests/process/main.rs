@@ -5,6 +5,7 @@
 mod admin;
 mod article;
 mod badconfig;
+mod floods;
 mod headers;
 mod hostile;
 mod hosts;

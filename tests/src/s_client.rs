@@ -96,8 +96,17 @@ impl SClient {
 
     /// Connects and asks for / with Connection: close.
     pub fn get(self) -> Shown {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.name
+        );
+        self.arguments(&["-ign_eof"]).type_in(&request)
+    }
+
+    /// Connects and types `text` in; without -ign_eof a line of `R` renegotiates and `Q` quits.
+    pub fn type_in(self, text: &str) -> Shown {
         let mut child = Command::new("openssl")
-            .args(["s_client", "-ign_eof"])
+            .arg("s_client")
             .args(&self.arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -106,11 +115,7 @@ impl SClient {
             .expect("openssl is installed");
         let mut stdin = child.stdin.take().expect("piped");
         // A client that was refused at once reads no request.
-        let _ = write!(
-            stdin,
-            "GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.name
-        );
+        let _ = stdin.write_all(text.as_bytes());
         let output = child.wait_with_output().expect("openssl ends");
         drop(stdin);
         let text = [output.stdout, output.stderr]

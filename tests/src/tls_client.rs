@@ -292,6 +292,13 @@ impl Connection {
         self.stream.get_mut().write_all(bytes.as_ref())
     }
 
+    /// Asks the server for new keys, by a KeyUpdate that it must answer.
+    pub fn update_keys(&mut self) -> io::Result<()> {
+        let stream = self.stream.get_mut();
+        stream.tls.refresh_traffic_keys().map_err(io::Error::other)?;
+        stream.send_pending()
+    }
+
     pub fn read_response(&mut self) -> io::Result<Response> {
         http1::read_response(&mut self.stream)
     }
