@@ -1,8 +1,8 @@
 //! The path from the leaf to a certificate of the trust store.
 //!
 //! Owns the call to webpki (RFC 5280 §6: signatures, validity, basicConstraints, pathLen, extended key usage, name constraints,
-//! unknown critical extensions) and the two conditions that webpki leaves open: a chain of at most four certificates, leaf and anchor
-//! included, and an anchor that is within its own validity. Both are conditions of a candidate path, so that another path, over a
+//! unknown critical extensions) and the conditions that webpki leaves open: a chain of at most four certificates, leaf and anchor
+//! included, an anchor that is within its own validity, and intermediates that may sign certificates. The first two are conditions of a candidate path, so that another path, over a
 //! renewed anchor for instance, is still tried. Order and surplus of the presented certificates do not matter.
 //!
 //! webpki searches all combinations of what it is given, up to 200,000 of them: nine certificates of one name would occupy a core for a
@@ -93,11 +93,24 @@ fn links(case: &Case<'_>, path: &VerifiedPath<'_>) -> Result<Vec<Link>, Refusal>
         let der = verified.der();
         let mut presented = case.intermediates.iter();
         let found = presented.find(|c| c.der() == &der[..]).ok_or_else(lost)?;
+        check_may_issue(found)?;
         links.push(Link::of(Role::Intermediate, found));
     }
     let anchor = case.store.detail(path.anchor()).ok_or_else(lost)?;
     links.push(Link::of_anchor(anchor));
     Ok(links)
+}
+
+/// RFC 5280 §6.1.4 (n), which webpki leaves out: a CA whose key usage is stated must state that it signs certificates.
+fn check_may_issue(intermediate: &Certificate<'_>) -> Result<(), Refusal> {
+    let fault = match intermediate.key_usage() {
+        Ok(None) => return Ok(()),
+        Ok(Some(usage)) if usage.key_cert_sign() => return Ok(()),
+        Ok(Some(usage)) => format!("has the key usage {usage} only; Key Cert Sign is needed"),
+        Err(_) => "has a malformed keyUsage".to_owned(),
+    };
+    let who = Role::Intermediate.name(&intermediate.display_subject());
+    Err(Refusal::new(RejectedKind::Invalid, format!("{who} {fault}")))
 }
 
 /// The service's quota: leaf, two intermediates, anchor.

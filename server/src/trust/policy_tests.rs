@@ -171,6 +171,15 @@ fn a_ca_of_the_same_name_is_not_the_same_ca() {
 }
 
 #[test]
+fn an_intermediate_that_may_not_sign_certificates_cannot_issue() {
+    let root = Ca::root("Root");
+    let limited = root.intermediate(ca("Inter").with(usages(&[KeyUsagePurpose::DigitalSignature])));
+    let (kind, reason) = refused(&[&root], &[limited.issue(leaf("client")), limited.der.clone()]);
+    assert_eq!(kind, RejectedKind::Invalid);
+    assert!(reason.contains("Key Cert Sign is needed"), "{reason}");
+}
+
+#[test]
 fn an_end_entity_cannot_issue() {
     let root = Ca::root("Root");
     let no_ca = root.intermediate(leaf("No CA"));
