@@ -10,7 +10,8 @@ impl Schedule for LocalScheduler {
     }
 
     fn yield_now(&self, task: Task<Self>) {
-        crate::runtime::CURRENT.with(|cx| cx.tasks.push_front(task));
+        // Bothways patch 2: to the back, or a task that wakes itself is the only one that ever runs.
+        crate::runtime::CURRENT.with(|cx| cx.tasks.push(task));
     }
 }
 

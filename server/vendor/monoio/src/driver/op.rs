@@ -9,7 +9,7 @@ use crate::driver;
 
 pub(crate) mod close;
 
-mod accept;
+pub(crate) mod accept; // Bothways patch 4: was private.
 mod connect;
 mod fsync;
 mod open;

@@ -6,7 +6,18 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{driver::op::CompletionMeta, utils::slab::Ref};
+use crate::{
+    driver::op::{accept::Accept, CompletionMeta},
+    utils::slab::Ref,
+};
+
+// Bothways patch 4: the descriptor that an accept returned is closed if its future is no more.
+fn close_accepted(result: io::Result<u32>) {
+    if let Ok(fd) = result {
+        // SAFETY: the kernel has just made this descriptor, and nothing else has seen it.
+        drop(unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd as _) });
+    }
+}
 
 pub(crate) enum Lifecycle {
     /// The operation has been submitted to uring and is currently in-flight
@@ -40,7 +51,11 @@ impl<'a> Ref<'a, Lifecycle> {
                     _ => unsafe { std::hint::unreachable_unchecked() },
                 }
             }
-            Lifecycle::Ignored(..) => {
+            Lifecycle::Ignored(data) => {
+                // Bothways patch 4: nobody waits for this connection any more.
+                if data.is::<Accept>() {
+                    close_accepted(result);
+                }
                 self.remove();
             }
             Lifecycle::Completed(..) => unsafe { std::hint::unreachable_unchecked() },
@@ -84,7 +99,13 @@ impl<'a> Ref<'a, Lifecycle> {
                 return false;
             }
             Lifecycle::Completed(..) => {
-                self.remove();
+                let completed = self.remove();
+                // Bothways patch 4: nobody took this connection.
+                if std::any::TypeId::of::<T>() == std::any::TypeId::of::<Accept>() {
+                    if let Lifecycle::Completed(result, _) = completed {
+                        close_accepted(result);
+                    }
+                }
             }
             Lifecycle::Ignored(..) => unsafe { std::hint::unreachable_unchecked() },
         }

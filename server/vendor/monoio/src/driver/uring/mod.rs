@@ -354,6 +354,11 @@ impl Driver for IoUringDriver {
 
     fn submit(&self) -> io::Result<()> {
         let inner = unsafe { &mut *self.inner.get() };
+        // Bothways patch 3: a core that is never idle never parks, so foreign wakers are taken here too.
+        #[cfg(feature = "sync")]
+        while let Ok(w) = inner.waker_receiver.try_recv() {
+            w.wake();
+        }
         inner.submit()?;
         inner.tick()?;
         Ok(())
@@ -397,9 +402,28 @@ impl UringInner {
         Ok(())
     }
 
+    // Bothways patch 3: with DEFER_TASKRUN the kernel posts no completion of an armed operation unless
+    // asked to, which `IoUring::submit` does not do.
+    fn submit_and_get_events(&mut self) -> io::Result<usize> {
+        const IORING_ENTER_GETEVENTS: u32 = 1;
+        if self.uring.params().is_setup_sqpoll() {
+            return self.uring.submit();
+        }
+        let to_submit = self.uring.submission().len() as u32;
+        // SAFETY: what `IoUring::submit` does, with one flag more; nothing is waited for.
+        unsafe {
+            self.uring.submitter().enter::<libc::sigset_t>(
+                to_submit,
+                0,
+                IORING_ENTER_GETEVENTS,
+                None,
+            )
+        }
+    }
+
     fn submit(&mut self) -> io::Result<()> {
         loop {
-            match self.uring.submit() {
+            match self.submit_and_get_events() {
                 #[cfg(feature = "unstable")]
                 Err(ref e)
                     if matches!(e.kind(), io::ErrorKind::Other | io::ErrorKind::ResourceBusy) =>
@@ -517,8 +541,11 @@ impl UringInner {
         }
         if let Some(lifecycle) = inner.ops.slab.get(index) {
             let _must_finished = lifecycle.drop_op(data);
+            // Bothways patch 5: a close is dropped as soon as it is submitted, and must happen all the same.
+            let _is_close = std::any::TypeId::of::<T>()
+                == std::any::TypeId::of::<super::op::close::Close>();
             #[cfg(feature = "async-cancel")]
-            if !_must_finished {
+            if !_must_finished && !_is_close {
                 unsafe {
                     let cancel = opcode::AsyncCancel::new(index as u64)
                         .build()

@@ -316,7 +316,10 @@ where
     }
 
     fn submit(&self) -> io::Result<()> {
-        self.park.submit()
+        // Bothways patch 1: a core that is never idle never parks, so its timers run here too.
+        let submitted = self.park.submit();
+        self.handle.process();
+        submitted
     }
 
     fn park(&self) -> io::Result<()> {
