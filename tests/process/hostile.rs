@@ -1,8 +1,12 @@
 //! Peers that mean no good, or are broken: everything ends in a bounded time, with a record.
 
+use std::io::{self, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+
 use bothways_tests::pki::{Leaf, Pki};
 use bothways_tests::raw_client::{Raw, reframed};
-use bothways_tests::tls_client::{Ending, FirstFlight};
+use bothways_tests::tls_client::{Ending, FirstFlight, open};
 use bothways_tests::{Client, Config, Outcome, Server};
 
 use crate::witnesses::{assert_admitted, assert_failed};
@@ -228,4 +232,52 @@ fn a_thousand_bad_connections_leave_the_good_one_its_place() {
     );
     assert_eq!(metrics.get("bothways_connections_open"), 0);
     assert_eq!(server.stop().len() as u64, BAD);
+}
+
+/// Sends requests without end, and reads the answers away without waiting for any: there is always one more request to answer.
+struct Pipeliner {
+    tcp: TcpStream,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Pipeliner {
+    fn start(address: SocketAddr) -> Self {
+        let requests = b"GET / HTTP/1.1\r\nHost: edge.example.com\r\n\r\n".repeat(1_000);
+        let tcp = open(address);
+        let half = || tcp.try_clone().expect("a second handle");
+        let (mut to, mut from) = (half(), half());
+        let writer = std::thread::spawn(move || while to.write_all(&requests).is_ok() {});
+        let reader = std::thread::spawn(move || drop(io::copy(&mut from, &mut io::sink())));
+        Self {
+            tcp,
+            threads: [writer, reader],
+        }
+    }
+
+    /// Breaks the connection off.
+    fn stop(self) {
+        let _ = self.tcp.shutdown(Shutdown::Both);
+        self.threads
+            .into_iter()
+            .for_each(|thread| thread.join().expect("it ends with its socket"));
+    }
+}
+
+#[test]
+fn pipelining_clients_do_not_stop_the_clock_of_their_core() {
+    for driver in ["auto", "epoll"] {
+        let config = Config::edge("none").listener("http").driver(driver);
+        let server = Server::start(config.limit("header_timeout_ms", 300));
+        let pipeliners: Vec<_> = (0..6).map(|_| Pipeliner::start(server.listener(1))).collect();
+        let answered = |least: u64| {
+            let metrics = server.wait_for_metrics("answers", |metrics| metrics.requests("4xx") > least);
+            metrics.requests("4xx")
+        };
+        let before = answered(1_000);
+        let mut halfway = Raw::connect(server.listener(1));
+        halfway.send("GET / HTTP/1.1\r\nHost: ");
+        assert_ne!(halfway.read_to_end().1, Ending::Timeout, "{driver}");
+        answered(before + 1_000);
+        pipeliners.into_iter().for_each(Pipeliner::stop);
+    }
 }

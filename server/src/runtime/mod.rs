@@ -3,11 +3,14 @@
 //! Owns: how a core's ring is set up and how it steps down where the kernel refuses, how a task is kept from
 //! taking its core with it, and the owned-buffer sockets. Does not own: what runs on a core (`worker`).
 //!
-//! Written around monoio 0.2.4: an accept future is never dropped while armed (it leaks the descriptor),
-//! no task wakes itself in a loop (it starves timers), a panic never leaves a task (it would end the core).
+//! Written around monoio 0.2.4: a panic never leaves a task (it would end the core), and an armed operation is cancelled rather than
+//! dropped. Tasks may wake themselves, as hyper's do while a client keeps sending: the released monoio would then run no timer, no
+//! other task, no completion and no message of that core. The one that is linked is patched, see server/vendor/monoio/BOTHWAYS.md.
 
 mod core;
 mod duplex;
+#[cfg(test)]
+mod fairness_tests;
 mod mailbox;
 mod task;
 mod tcp;

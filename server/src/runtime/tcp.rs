@@ -104,3 +104,64 @@ fn died_in_queue(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, pending, poll_fn};
+    use std::io::Read as _;
+    use std::net::TcpStream as StdStream;
+    use std::pin::Pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runtime::{CoreRuntime, DriverChoice, timeout};
+
+    const BRIEFLY: Duration = Duration::from_millis(1);
+
+    /// Long enough for the kernel to have been given what was submitted, and to have been asked what is complete.
+    async fn a_turn_of_the_driver() {
+        assert!(timeout(BRIEFLY, pending::<()>()).await.is_err());
+    }
+
+    #[test]
+    fn a_connection_that_was_accepted_for_nobody_is_closed() {
+        for choice in [DriverChoice::Auto, DriverChoice::Epoll] {
+            for completed in [true, false] {
+                let mut runtime = CoreRuntime::build(None, choice).expect("a runtime");
+                runtime.block_on(accept_and_forget(completed));
+            }
+        }
+    }
+
+    /// Drops an armed accept after a client came, before or after the driver has heard of it.
+    async fn accept_and_forget(completed: bool) {
+        let socket = StdListener::bind("127.0.0.1:0").expect("a listener");
+        let address = socket.local_addr().expect("its address");
+        socket
+            .set_nonblocking(true)
+            .expect("a socket that does not block");
+        let listener = Listener::adopt(socket).expect("a listener of this core");
+        let mut accept = Box::pin(listener.accept());
+        assert!(polled_once(accept.as_mut()).await.is_pending());
+        a_turn_of_the_driver().await;
+        let mut client = StdStream::connect(address).expect("a connection");
+        if completed {
+            a_turn_of_the_driver().await;
+        }
+        drop(accept);
+        a_turn_of_the_driver().await;
+        if listener.take_queued().is_some() {
+            return; // it was never accepted
+        }
+        client
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a time limit");
+        let read = client.read(&mut [0]);
+        assert!(matches!(read, Ok(0)), "completed: {completed}: {read:?}");
+    }
+
+    async fn polled_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+        poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+    }
+}
