@@ -281,3 +281,15 @@ fn pipelining_clients_do_not_stop_the_clock_of_their_core() {
         pipeliners.into_iter().for_each(Pipeliner::stop);
     }
 }
+
+#[test]
+fn an_answer_is_not_withheld_while_the_next_request_is_incomplete() {
+    let server = Server::start(Config::edge("none"));
+    let client = Client::new();
+    let mut connection = client.connect(server.address()).unwrap();
+    let request = client.request("GET", "/", "");
+    connection.write(format!("{request}GET / HT")).unwrap();
+    assert_eq!(connection.read_response().unwrap().status, 200);
+    connection.write(&request["GET / HT".len()..]).unwrap();
+    assert_eq!(connection.read_response().unwrap().status, 200);
+}

@@ -156,7 +156,6 @@ pub fn http1_settings(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .half_close(false)
-        .pipeline_flush(true)
         .max_buf_size(limits.header_bytes_max.max(HTTP1_BUFFER_MIN));
     builder
 }
