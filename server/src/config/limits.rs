@@ -58,6 +58,12 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.streams_per_connection_max,
             &accepted::STREAMS_PER_CONNECTION_MAX,
         )?,
+        origin_connections_per_core: number(
+            &at("origin_connections_per_core"),
+            raw.origin_connections_per_core,
+            default.origin_connections_per_core,
+            &accepted::ORIGIN_CONNECTIONS_PER_CORE,
+        )?,
         tickets_per_core: number(
             &at("tickets_per_core"),
             raw.tickets_per_core,

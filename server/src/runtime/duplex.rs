@@ -36,6 +36,8 @@ const WRITE_BYTES_KEPT: usize = 4 * 1024;
 pub struct DuplexStats {
     pub bytes_in: Cell<u64>,
     pub bytes_out: Cell<u64>,
+    /// Set by those above while the peer may still be sending what nobody will read: closing then should linger.
+    pub linger: Cell<bool>,
 }
 
 /// Both directions of one socket.
