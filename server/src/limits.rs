@@ -26,6 +26,9 @@ pub struct Limits {
     pub streams_per_connection_max: u32,
     /// Verdicts on client chains that a core remembers, about 3 KB each; 0 verifies every chain from scratch.
     pub verdicts_per_core: usize,
+    /// Connections a core holds to one origin; a request that would need one more is answered 503. Bounds descriptors,
+    /// and what a stalled origin can pile up.
+    pub origin_connections_per_core: usize,
     /// Session tickets outstanding per core; the oldest is forgotten first.
     pub tickets_per_core: usize,
     /// How long a ticket can be redeemed, counted from the full handshake.
@@ -46,6 +49,7 @@ impl Default for Limits {
             header_bytes_max: 32_768,
             streams_per_connection_max: 128,
             verdicts_per_core: 8_192,
+            origin_connections_per_core: 1_024,
             tickets_per_core: 65_536,
             ticket_lifetime: Duration::from_secs(3_600),
             record_queue: 65_536,
@@ -69,6 +73,7 @@ pub mod accepted {
     pub const HEADER_BYTES_MAX: RangeInclusive<i64> = 8_192..=1_048_576;
     pub const STREAMS_PER_CONNECTION_MAX: RangeInclusive<i64> = 1..=10_000;
     pub const VERDICTS_PER_CORE: RangeInclusive<i64> = 0..=16_777_216;
+    pub const ORIGIN_CONNECTIONS_PER_CORE: RangeInclusive<i64> = 1..=1_000_000;
     pub const TICKETS_PER_CORE: RangeInclusive<i64> = 1..=16_777_216;
     /// RFC 8446 §4.6.1 allows seven days.
     pub const TICKET_LIFETIME_S: RangeInclusive<i64> = 1..=604_800;

@@ -217,3 +217,23 @@ fn spoofed_headers_are_stripped_over_http_2() {
     }
     assert_eq!(received.values("X-Innocent"), ["stays"]);
 }
+
+#[test]
+fn what_a_client_says_was_forwarded_is_continued_or_removed() {
+    let origin = Origin::start();
+    let server = proxy(&origin, "none", &[]);
+    let claims = "X-Forwarded-For: 192.0.2.1\r\nx-forwarded-for: 192.0.2.2, 192.0.2.3\r\n\
+        X_Forwarded_For: 192.0.2.9\r\nX-Forwarded_Proto: http\r\nX-Forwarded-Proto: http\r\n\
+        X_Forwarded_Host: other.example.com\r\nX-Forwarded-Host: other.example.com\r\n\
+        Forwarded: for=192.0.2.9;host=other.example.com\r\nX-Forwarded-Port: 80\r\nConnection: close\r\n";
+    let received = received(&Client::new(), &server, claims);
+    assert_eq!(
+        received.values("x-forwarded-for"),
+        ["192.0.2.1, 192.0.2.2, 192.0.2.3, 127.0.0.1"]
+    );
+    assert_eq!(received.values("x-forwarded-proto"), ["https"]);
+    assert_eq!(received.values("x-forwarded-port"), ["80"]);
+    for name in ["x-forwarded-host", "forwarded"] {
+        assert_eq!(received.values(name), [""; 0], "{name}");
+    }
+}

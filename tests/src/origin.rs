@@ -8,6 +8,10 @@
 //! | `/gate` | answers once the test has opened the gate |
 //! | `/stall` | reads the request and answers nothing |
 //! | `/cut` | announces 100 octets, sends 10, closes |
+//! | `/halt` | announces 100 octets, sends 10, and nothing more |
+//! | `/drip/N` | N octets, chunked, with `DRIP` between one and the next |
+//! | `/drop` | reads the request, closes without an answer |
+//! | `/switch` | answers 101 Switching Protocols, which nobody asked for |
 //! | `/garbage` | sends what is no HTTP, closes |
 //! | `/close` | answers with Connection: close |
 //! | else | the request head as JSON: method, target, version, headers as [name, value] pairs |
@@ -16,12 +20,16 @@ use std::io::{self, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::PATIENCE;
 use crate::http1::{Body, Head, read_body, read_head};
 use crate::lines::Lines;
+
+/// Less than a second, the shortest time for which a server waits for an origin.
+pub const DRIP: Duration = Duration::from_millis(400);
 
 pub struct Origin {
     address: SocketAddr,
@@ -60,6 +68,12 @@ impl Origin {
     /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// Requests for `target` whose head has arrived so far.
+    pub fn requests_for(&self, target: &str) -> usize {
+        let fits = |line: &&String| line.ends_with(&format!(" {target}"));
+        self.shared.requests.all().iter().filter(fits).count()
     }
 
     /// Waits until the head of the `count`th request for `target` has arrived.
@@ -215,6 +229,26 @@ fn answer(out: &mut TcpStream, head: &Head, target: &str, sum: Sum, shared: &Sha
         }
         ["cut"] => {
             out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")?;
+            return Ok(false);
+        }
+        ["halt"] => {
+            out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")?;
+            io::copy(out, &mut io::sink())?;
+            return Ok(false);
+        }
+        ["drip", octets] => {
+            out.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            for _ in 0..octets.parse().unwrap_or(0) {
+                out.write_all(b"1\r\n.\r\n")?;
+                let open = shared.gate_is_open.lock().unwrap();
+                drop(shared.gate_opens.wait_timeout_while(open, DRIP, |open| !*open));
+            }
+            out.write_all(b"0\r\n\r\n")?;
+        }
+        ["drop"] => return Ok(false),
+        ["switch"] => {
+            out.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")?;
+            io::copy(out, &mut io::sink())?;
             return Ok(false);
         }
         ["garbage"] => {

@@ -53,18 +53,6 @@ impl HostName {
             .unwrap_or(&self.0);
         text.parse().ok()
     }
-
-    /// Whether a `Host` header or `:authority` names this host: the check of nearly every request, without an
-    /// allocation. `false` also means that the header is unusual; then [`Authority::parse`] decides.
-    pub fn is_named_by(&self, authority: &str) -> bool {
-        let Ok((host, _)) = split_port(authority) else {
-            return false;
-        };
-        host.strip_suffix('.')
-            .unwrap_or(host)
-            .eq_ignore_ascii_case(&self.0)
-            && !host.ends_with("].")
-    }
 }
 
 impl fmt::Display for HostName {

@@ -64,6 +64,12 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.verdicts_per_core,
             &accepted::VERDICTS_PER_CORE,
         )?,
+        origin_connections_per_core: number(
+            &at("origin_connections_per_core"),
+            raw.origin_connections_per_core,
+            default.origin_connections_per_core,
+            &accepted::ORIGIN_CONNECTIONS_PER_CORE,
+        )?,
         tickets_per_core: number(
             &at("tickets_per_core"),
             raw.tickets_per_core,

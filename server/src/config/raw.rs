@@ -53,6 +53,7 @@ pub(super) struct RawLimits {
     pub header_bytes_max: Option<i64>,
     pub streams_per_connection_max: Option<i64>,
     pub verdicts_per_core: Option<i64>,
+    pub origin_connections_per_core: Option<i64>,
     pub tickets_per_core: Option<i64>,
     pub ticket_lifetime_s: Option<i64>,
     pub record_queue: Option<i64>,

@@ -35,6 +35,19 @@ impl Activity {
         InFlight(self.clone())
     }
 
+    /// Whether the request that begins now has a body still to be read. Until it is read to its end, or a next request
+    /// begins, a close has to linger. Concurrent HTTP/2 requests share the mark: there it is only set in doubt.
+    pub fn expect_body(&self, unread: bool) {
+        if unread || !self.is_busy() {
+            self.stats.linger.set(unread);
+        }
+    }
+
+    /// The bytes of the same connection.
+    pub fn stats(&self) -> &Rc<DuplexStats> {
+        &self.stats
+    }
+
     /// Requests begun so far.
     pub fn requests(&self) -> u64 {
         self.requests.get()
@@ -87,5 +100,20 @@ mod tests {
         drop(request);
         assert!(!activity.is_busy() && !activity.is_head_pending());
         assert_eq!(activity.requests(), 1);
+    }
+
+    #[test]
+    fn an_unread_body_asks_for_lingering_until_the_next_request() {
+        let stats = Rc::new(DuplexStats::default());
+        let activity = Rc::new(Activity::new(stats.clone()));
+        activity.expect_body(true);
+        let first = activity.begin();
+        assert!(stats.linger.get());
+        activity.expect_body(false);
+        assert!(stats.linger.get(), "another request's body may still be coming");
+        drop(first);
+        assert!(stats.linger.get());
+        activity.expect_body(false);
+        assert!(!stats.linger.get());
     }
 }

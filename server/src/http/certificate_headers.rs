@@ -12,26 +12,33 @@ use crate::trust::CertificateFacts;
 /// Removes every header that is, or that an origin could take for, one of ours: `CloudFront-Viewer-Cert-*`,
 /// `Client-Cert` and `Client-Cert-Chain` (RFC 9440), with underscores for hyphens too (CGI and WSGI fold them).
 pub fn remove_identity_headers(headers: &mut HeaderMap) {
-    let forged: Vec<HeaderName> = headers
+    remove_named(headers, is_identity);
+}
+
+fn is_identity(name: &str) -> bool {
+    reads_like(name, "cloudfront-viewer-cert") || reads_like(name, "client-cert")
+}
+
+/// Removes the headers whose name `is_meant`.
+pub(super) fn remove_named(headers: &mut HeaderMap, is_meant: impl Fn(&str) -> bool) {
+    let meant: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_identity(name.as_str()))
+        .filter(|name| is_meant(name.as_str()))
         .cloned()
         .collect();
-    for name in forged {
+    for name in meant {
         headers.remove(name);
     }
 }
 
-/// `HeaderName` is lower-case already.
-fn is_identity(name: &str) -> bool {
-    let matches = |prefix: &str| {
-        name.len() >= prefix.len()
-            && name
-                .bytes()
-                .zip(prefix.bytes())
-                .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
-    };
-    matches("cloudfront-viewer-cert") || matches("client-cert")
+/// Whether `name`, from a `HeaderName` and so in lower case already, begins with `prefix` to those who take
+/// underscores for hyphens.
+pub(super) fn reads_like(name: &str, prefix: &str) -> bool {
+    name.len() >= prefix.len()
+        && name
+            .bytes()
+            .zip(prefix.bytes())
+            .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
 }
 
 /// Adds the headers named in `wanted`. Without a client only `CloudFront-Viewer-Cert-Present: 0` has anything to say.

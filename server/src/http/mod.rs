@@ -1,16 +1,20 @@
 //! HTTP on a connection whose client is known: one request to one response.
 //!
-//! Owns: the story of a request ([`service`]), the host rules, the certificate headers, what a connection's requests
+//! Owns: the story of a request ([`service`]), the host rules, the certificate and forwarding headers, what a connection's requests
 //! tell its core ([`activity`]). Does not own: HTTP's framing (hyper), the way to the origin (`proxy`).
 
 mod activity;
 mod authority;
 mod certificate_headers;
+mod forwarded_headers;
 mod redirect;
+mod response;
 mod service;
 
 pub use self::activity::{Activity, InFlight};
 pub use self::authority::{AuthorityError, authority};
 pub use self::certificate_headers::{add_certificate_headers, remove_identity_headers};
+pub use self::forwarded_headers::set_forwarded_headers;
 pub use self::redirect::redirect;
+pub use self::response::{refusal, text_response};
 pub use self::service::{Body, Edge, Viewer, respond};

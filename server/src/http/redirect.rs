@@ -1,8 +1,10 @@
 //! The plain `http` listener's only answer: go to https, or not at all.
 
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::LOCATION;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
+use super::response::{refusal, text_response};
 use crate::config::{Authority, ViewerProtocolPolicy};
 
 /// Answers a plain request under `policy`: 301 to https (307 where a method must be kept, as the managed service does),
@@ -14,17 +16,17 @@ pub fn redirect<B>(
     https_port: u16,
 ) -> Response<&'static str> {
     match policy {
-        ViewerProtocolPolicy::HttpsOnly => plain(
+        ViewerProtocolPolicy::HttpsOnly => text_response(
             StatusCode::FORBIDDEN,
             "403 Forbidden: this host is served over https only\n",
         ),
         ViewerProtocolPolicy::RedirectToHttps => match location(request, authority, https_port) {
             Ok(location) => {
-                let mut response = plain(status(request.method()), "moved to https\n");
+                let mut response = text_response(status(request.method()), "moved to https\n");
                 response.headers_mut().insert(LOCATION, location);
                 response
             }
-            Err(_) => plain(StatusCode::BAD_REQUEST, "400 Bad Request\n"),
+            Err(_) => refusal(StatusCode::BAD_REQUEST),
         },
     }
 }
@@ -41,7 +43,11 @@ fn location<B>(
     authority: &Authority,
     port: u16,
 ) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let path = match request.uri().path_and_query().map(PathAndQuery::as_str) {
+        // `OPTIONS *` asks about the server as a whole, which is no place to go to.
+        None | Some("*") => "/",
+        Some(path) => path,
+    };
     let host = match authority.host.ip() {
         Some(std::net::IpAddr::V6(ip)) => format!("[{ip}]"),
         _ => authority.host.as_str().to_owned(),
@@ -50,15 +56,6 @@ fn location<B>(
         443 => HeaderValue::try_from(format!("https://{host}{path}")),
         port => HeaderValue::try_from(format!("https://{host}:{port}{path}")),
     }
-}
-
-fn plain(status: StatusCode, body: &'static str) -> Response<&'static str> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
 }
 
 #[cfg(test)]
@@ -115,5 +112,16 @@ mod tests {
         let response = answer(Method::GET, ViewerProtocolPolicy::HttpsOnly, 443);
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         assert!(!response.headers().contains_key(LOCATION));
+    }
+
+    #[test]
+    fn a_star_for_a_target_leads_to_the_root() {
+        let request = Request::options("*").body(()).expect("a request");
+        let host = Authority::parse("edge.example.com").expect("a host");
+        let response = redirect(&request, &host, ViewerProtocolPolicy::RedirectToHttps, 443);
+        assert_eq!(
+            response.headers().get(LOCATION).map(HeaderValue::as_bytes),
+            Some(&b"https://edge.example.com/"[..])
+        );
     }
 }

@@ -7,19 +7,25 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, VIA};
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::activity::{Activity, InFlight};
 use super::authority::authority;
 use super::certificate_headers::{add_certificate_headers, remove_identity_headers};
+use super::forwarded_headers::set_forwarded_headers;
+use super::response::refusal;
 use crate::config::Authority;
 use crate::metrics::CoreCounters;
-use crate::proxy::{ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop};
+use crate::proxy::{
+    Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop,
+};
 use crate::snapshot::{Behavior, Distribution, Snapshot};
 use crate::trust::VerifiedClient;
 
@@ -68,24 +74,26 @@ impl Future for Responding {
 
 /// Answers `request`.
 pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
-    let in_flight = viewer.activity.begin();
-    if let Err(status) = check_host(viewer, &request) {
-        return now(viewer, failure(status, in_flight));
-    }
-    let Some(behavior) = viewer.distribution.behavior_for(request.uri().path()) else {
-        return now(viewer, failure(StatusCode::NOT_FOUND, in_flight));
+    viewer.activity.expect_body(!request.body().is_end_stream());
+    let pending = PendingRequest {
+        head_only: request.method() == Method::HEAD,
+        in_flight: viewer.activity.begin(),
+    };
+    let behavior = match route(viewer, &request) {
+        Ok(behavior) => behavior,
+        Err(status) => return now(viewer, pending.refuse(status)),
     };
     match &*behavior.origin {
         Origin::Fixed(fixed) => {
-            let mut response = Response::new(Body::memory(fixed.body.clone(), Some(in_flight)));
+            let mut response = Response::new(fixed.body.clone());
             *response.status_mut() = fixed.status;
             response.headers_mut().clone_from(&fixed.headers);
-            now(viewer, response)
+            now(viewer, pending.answer(response))
         }
         Origin::Http(origin) => {
             let (viewer, behavior, origin) = (viewer.clone(), behavior.clone(), origin.clone());
             Responding::Later(Box::pin(async move {
-                let response = proxy(&viewer, &behavior, &origin, request, in_flight).await;
+                let response = proxy(&viewer, &behavior, &origin, request, pending).await;
                 viewer.edge.counters.count_request(response.status());
                 response
             }))
@@ -96,6 +104,55 @@ pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
 fn now(viewer: &Viewer, response: Response<Body>) -> Responding {
     viewer.edge.counters.count_request(response.status());
     Responding::Now(ready(response))
+}
+
+/// A request without its response: what any response to it depends on.
+struct PendingRequest {
+    head_only: bool,
+    in_flight: InFlight,
+}
+
+impl PendingRequest {
+    /// The response, from memory. HEAD gets the length that GET would (RFC 9110 §8.6) and no body: hyper leaves that
+    /// out over HTTP/1 only.
+    fn answer(self, response: Response<Bytes>) -> Response<Body> {
+        let (mut head, mut body) = response.into_parts();
+        if self.head_only {
+            if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status) {
+                head.headers.insert(CONTENT_LENGTH, body.len().into());
+            }
+            body = Bytes::new();
+        }
+        Response::from_parts(head, Body::memory(body, Some(self.in_flight)))
+    }
+
+    fn refuse(self, status: StatusCode) -> Response<Body> {
+        self.answer(refusal(status).map(|text| Bytes::from_static(text.as_bytes())))
+    }
+}
+
+/// The behaviour for `request`, or the status with which it is refused.
+fn route<'a>(viewer: &'a Viewer, request: &Request<Incoming>) -> Result<&'a Arc<Behavior>, StatusCode> {
+    // CONNECT asks for a tunnel, and any 2xx would grant it; TRACE would show a client what we add for the origin.
+    if [Method::CONNECT, Method::TRACE].contains(request.method()) {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    check_host(viewer, request)?;
+    let path = path(request)?;
+    viewer
+        .distribution
+        .behavior_for(path)
+        .ok_or(StatusCode::NOT_FOUND)
+}
+
+/// The path by which a behaviour is chosen. `OPTIONS *` is about the whole server and goes where its root does.
+fn path(request: &Request<Incoming>) -> Result<&str, StatusCode> {
+    match request.uri().path() {
+        "*" if request.method() == Method::OPTIONS => Ok("/"),
+        path if path.starts_with('/') => Ok(path),
+        // The asterisk with another method, or an authority, which is for CONNECT alone (RFC 9112 §3.2).
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
 }
 
 /// The request's host must be one that this connection's distribution serves: a client admitted to one must not reach
@@ -125,26 +182,39 @@ fn check_host(viewer: &Viewer, request: &Request<Incoming>) -> Result<(), Status
 async fn proxy(
     viewer: &Viewer,
     behavior: &Behavior,
-    origin: &HttpOrigin,
+    origin: &Arc<HttpOrigin>,
     mut request: Request<Incoming>,
-    in_flight: InFlight,
+    pending: PendingRequest,
 ) -> Response<Body> {
     let version = request.version();
     if let Err(status) = prepare(viewer, behavior, &mut request) {
-        return failure(status, in_flight);
+        return pending.refuse(status);
     }
-    match forward(&viewer.edge.pool, origin, request).await {
+    let exit = Exit {
+        pool: &viewer.edge.pool,
+        origin,
+        connections_max: viewer.snapshot.limits.origin_connections_per_core,
+    };
+    match forward(exit, request, viewer.activity.stats()).await {
         Ok((response, lease)) => {
             let (mut head, incoming) = response.into_parts();
             remove_hop_by_hop(&mut head.headers);
             append_via(&mut head.headers, Version::HTTP_11);
             head.version = version;
-            Response::from_parts(head, Body::origin(incoming, lease, Some(in_flight)))
+            Response::from_parts(head, Body::origin(incoming, lease, Some(pending.in_flight)))
         }
         Err(error) => {
-            tracing::warn!(origin = &*origin.id, distribution = &*viewer.distribution.id, %error, "no response from the origin");
-            failure(status_of(&error), in_flight)
+            complain(viewer, origin, &error);
+            pending.refuse(status_of(&error))
         }
+    }
+}
+
+fn complain(viewer: &Viewer, origin: &HttpOrigin, error: &ForwardError) {
+    if matches!(error, ForwardError::Viewer(_)) {
+        tracing::debug!(%error, "a request was not sent whole");
+    } else if let Some(untold) = viewer.edge.pool.complain(Instant::now()) {
+        tracing::warn!(origin = &*origin.id, distribution = &*viewer.distribution.id, %error, untold, "no response from the origin");
     }
 }
 
@@ -166,8 +236,7 @@ fn prepare(viewer: &Viewer, behavior: &Behavior, request: &mut Request<Incoming>
     } else {
         headers.insert(HOST, HeaderValue::from_static(""));
     }
-    headers.append(X_FORWARDED_FOR, viewer.client_ip.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    set_forwarded_headers(headers, &viewer.client_ip);
     append_via(headers, version);
     let facts = viewer.client.as_ref().map(|client| &**client.facts());
     add_certificate_headers(headers, &behavior.certificate_headers, facts);
@@ -194,31 +263,10 @@ fn append_via(headers: &mut HeaderMap, version: Version) {
 fn status_of(error: &ForwardError) -> StatusCode {
     match error {
         ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        ForwardError::Connect(_) | ForwardError::Http(_) => StatusCode::BAD_GATEWAY,
+        ForwardError::Full => StatusCode::SERVICE_UNAVAILABLE,
+        ForwardError::Viewer(_) => StatusCode::BAD_REQUEST,
+        ForwardError::Connect(_) | ForwardError::Http(_) | ForwardError::Interim(_) => {
+            StatusCode::BAD_GATEWAY
+        }
     }
 }
-
-/// A response of our own: short, and silent about what is behind.
-fn failure(status: StatusCode, in_flight: InFlight) -> Response<Body> {
-    let text = match status {
-        StatusCode::BAD_REQUEST => "400 Bad Request\n",
-        StatusCode::MISDIRECTED_REQUEST => {
-            "421 Misdirected Request: this host is not served on this connection\n"
-        }
-        StatusCode::BAD_GATEWAY => "502 Bad Gateway: the origin gave no usable response\n",
-        StatusCode::GATEWAY_TIMEOUT => "504 Gateway Timeout: the origin did not answer in time\n",
-        _ => "404 Not Found\n",
-    };
-    let mut response = Response::new(Body::memory(Bytes::from_static(text.as_bytes()), Some(in_flight)));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
-    response
-}
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -1,23 +1,23 @@
 //! One request to one origin: over a kept connection if there is one, else over a new one.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 
-use super::body::RequestBody;
+use super::body::{Progress, RequestBody};
 use super::origin::HttpOrigin;
 use super::plain::PlainStream;
-use super::pool::{Lease, OriginPool};
-use crate::runtime::{Duplex, spawn_guarded, timeout};
+use super::pool::{Lease, OriginPool, Room};
+use crate::runtime::{Duplex, DuplexStats, spawn_guarded, timeout};
 
 /// Why an origin gave no response.
 #[derive(Debug)]
@@ -26,8 +26,14 @@ pub enum ForwardError {
     Connect(io::Error),
     /// The connection broke, or what came was not HTTP.
     Http(hyper::Error),
+    /// An interim response where the final one belongs: 101, though nobody asked for another protocol.
+    Interim(StatusCode),
     /// No response within `origin_read_timeout`.
     Timeout,
+    /// `origin_connections_per_core` connections to this origin are in use.
+    Full,
+    /// The viewer's body broke off or was none. The origin has no part in it.
+    Viewer(hyper::Error),
 }
 
 impl fmt::Display for ForwardError {
@@ -35,43 +41,60 @@ impl fmt::Display for ForwardError {
         match self {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::Http(error) => write!(f, "bad response: {error}"),
+            Self::Interim(status) => write!(f, "bad response: {status}, unasked for"),
             Self::Timeout => f.write_str("no response within origin_read_timeout"),
+            Self::Full => f.write_str("origin_connections_per_core is reached"),
+            Self::Viewer(error) => write!(f, "bad request body: {error}"),
         }
     }
 }
 
 impl std::error::Error for ForwardError {}
 
+/// Where [`forward`] finds connections, and how many there may be.
+pub struct Exit<'a> {
+    pub pool: &'a Rc<OriginPool>,
+    pub origin: &'a Arc<HttpOrigin>,
+    /// To this origin, on this core.
+    pub connections_max: usize,
+}
+
 /// Sends `request` (origin-form, hop-by-hop headers removed) and returns the head of the response with its body
-/// still to be streamed.
+/// still to be streamed. `stats` are those of the viewer's connection.
+///
+/// What was sent is sent once more at most, and over a new connection: where many kept ones fail, the origin does, and
+/// trying them all would multiply its load.
 ///
 /// # Errors
 /// See [`ForwardError`].
 pub async fn forward(
-    pool: &Rc<OriginPool>,
-    origin: &HttpOrigin,
+    exit: Exit<'_>,
     request: Request<Incoming>,
+    stats: &Rc<DuplexStats>,
 ) -> Result<(Response<Incoming>, Lease), ForwardError> {
-    let moved_at = Rc::new(Cell::new(Instant::now()));
+    let progress = Rc::new(Progress::default());
     let mut request = request.map(|incoming| match incoming.is_end_stream() {
         true => RequestBody::Empty,
         false => RequestBody::Viewer {
             incoming,
-            moved_at: moved_at.clone(),
+            progress: progress.clone(),
+            stats: stats.clone(),
         },
     });
-    while let Some(sender) = pool.take(&origin.authority) {
+    while let Some(sender) = exit.pool.take(exit.origin, Instant::now()) {
         let again = replay(&request);
-        request = match (send(pool, origin, sender, request, &moved_at).await, again) {
+        match (exit.send(sender, request, &progress).await, again) {
             (Ok(response), _) => return Ok(response),
-            (Err(SendError::Unsent(unsent)), _) => *unsent,
-            // The origin closed a kept connection under the request: with nothing lost, another may try.
-            (Err(SendError::Failed(ForwardError::Http(_))), Some(again)) => again,
+            (Err(SendError::Unsent(unsent)), _) => request = *unsent,
+            (Err(SendError::Failed(ForwardError::Http(error))), Some(again)) if is_ended(&error) => {
+                request = again;
+                break;
+            }
             (Err(SendError::Failed(error)), _) => return Err(error),
-        };
+        }
     }
-    let sender = connect(origin).await.map_err(ForwardError::Connect)?;
-    match send(pool, origin, sender, request, &moved_at).await {
+    let sender = exit.connect().await?;
+    match exit.send(sender, request, &progress).await {
         Ok(response) => Ok(response),
         Err(SendError::Failed(error)) => Err(error),
         Err(SendError::Unsent(_)) => Err(ForwardError::Connect(io::ErrorKind::ConnectionReset.into())),
@@ -84,42 +107,58 @@ enum SendError {
     Failed(ForwardError),
 }
 
-async fn send(
-    pool: &Rc<OriginPool>,
-    origin: &HttpOrigin,
-    mut sender: SendRequest<RequestBody>,
-    request: Request<RequestBody>,
-    moved_at: &Cell<Instant>,
-) -> Result<(Response<Incoming>, Lease), SendError> {
-    moved_at.set(Instant::now());
-    let sent = pin!(sender.try_send_request(request));
-    let response = match unless_stalled(sent, moved_at, origin).await {
-        None => return Err(SendError::Failed(ForwardError::Timeout)),
-        Some(Ok(response)) => response,
-        Some(Err(mut error)) => {
-            return Err(match error.take_message() {
-                Some(request) => SendError::Unsent(Box::new(request)),
-                None => SendError::Failed(ForwardError::Http(error.into_error())),
-            });
+impl Exit<'_> {
+    async fn send(
+        &self,
+        mut sender: SendRequest<RequestBody>,
+        request: Request<RequestBody>,
+        progress: &Rc<Progress>,
+    ) -> Result<(Response<Incoming>, Lease), SendError> {
+        progress.moved();
+        let sent = pin!(sender.try_send_request(request));
+        let response = match unless_stalled(sent, progress, self.origin).await {
+            None => return Err(SendError::Failed(ForwardError::Timeout)),
+            Some(Ok(response)) => response,
+            Some(Err(mut error)) => {
+                return Err(match error.take_message() {
+                    Some(request) => SendError::Unsent(Box::new(request)),
+                    None if progress.viewer_failed.get() => {
+                        SendError::Failed(ForwardError::Viewer(error.into_error()))
+                    }
+                    None => SendError::Failed(ForwardError::Http(error.into_error())),
+                });
+            }
+        };
+        if response.status().is_informational() {
+            return Err(SendError::Failed(ForwardError::Interim(response.status())));
         }
-    };
-    let lease = Lease {
-        pool: pool.clone(),
-        authority: origin.authority.clone(),
-        keepalive: origin.keepalive_timeout,
-        sender,
-    };
-    Ok((response, lease))
+        let lease = Lease {
+            pool: self.pool.clone(),
+            origin: self.origin.clone(),
+            progress: progress.clone(),
+            sender,
+        };
+        Ok((response, lease))
+    }
+
+    async fn connect(&self) -> Result<SendRequest<RequestBody>, ForwardError> {
+        let room = self.pool.room(self.origin, self.connections_max);
+        let room = room.ok_or(ForwardError::Full)?;
+        let io = dial(self.origin).await.map_err(ForwardError::Connect)?;
+        start(io, room).await.map_err(ForwardError::Http)
+    }
 }
 
 /// `future`'s output, or `None` when neither it came nor the request body moved for `origin_read_timeout`.
 async fn unless_stalled<F: Future>(
     mut future: Pin<&mut F>,
-    moved_at: &Cell<Instant>,
+    progress: &Progress,
     origin: &HttpOrigin,
 ) -> Option<F::Output> {
     loop {
-        let left = origin.read_timeout.saturating_sub(moved_at.get().elapsed());
+        let left = origin
+            .read_timeout
+            .saturating_sub(progress.moved_at.get().elapsed());
         if left.is_zero() {
             return None;
         }
@@ -127,6 +166,12 @@ async fn unless_stalled<F: Future>(
             return Some(output);
         }
     }
+}
+
+/// Whether the origin closed a kept connection under the request, as it may at any time. After anything else it has
+/// seen the request, and may do the same with the next.
+fn is_ended(error: &hyper::Error) -> bool {
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled()
 }
 
 /// A second copy of a request that may be sent twice: a safe method without a body (RFC 9110 §9.2.1).
@@ -142,19 +187,16 @@ fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     Some(copy)
 }
 
-async fn connect(origin: &HttpOrigin) -> io::Result<SendRequest<RequestBody>> {
+/// Connects in as many attempts as the origin is given, one address after the other.
+async fn dial(origin: &HttpOrigin) -> io::Result<Duplex> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for attempt in 0..origin.connection_attempts as usize {
         let Some(address) = origin.addresses.get(attempt % origin.addresses.len().max(1)) else {
             break;
         };
-        let connected = timeout(
-            origin.connection_timeout,
-            Duplex::connect(*address, Rc::default()),
-        )
-        .await;
-        match connected {
-            Ok(Ok(io)) => return start(io).await.map_err(io::Error::other),
+        let connecting = Duplex::connect(*address, Rc::default());
+        match timeout(origin.connection_timeout, connecting).await {
+            Ok(Ok(io)) => return Ok(io),
             Ok(Err(error)) => last = error,
             Err(_elapsed) => last = io::ErrorKind::TimedOut.into(),
         }
@@ -162,10 +204,11 @@ async fn connect(origin: &HttpOrigin) -> io::Result<SendRequest<RequestBody>> {
     Err(last)
 }
 
-/// Speaks HTTP/1.1 over `io`; a task of its own moves its bytes until either side closes.
-async fn start(io: Duplex) -> Result<SendRequest<RequestBody>, hyper::Error> {
+/// Speaks HTTP/1.1 over `io`; a task of its own moves its bytes until either side closes, and then gives `room` back.
+async fn start(io: Duplex, room: Room) -> Result<SendRequest<RequestBody>, hyper::Error> {
     let (sender, connection) = http1::Builder::new().handshake(PlainStream(io)).await?;
     let driver = async move {
+        let _room = room;
         // Whoever waits for a response on this connection gets the error; there is nobody else to tell.
         let _told_to_the_waiting_request = connection.await;
     };

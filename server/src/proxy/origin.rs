@@ -1,5 +1,6 @@
 //! Where responses come from.
 
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +26,12 @@ pub struct FixedResponse {
 }
 
 /// An `http://` origin. Time limits bear the managed service's names.
+///
+/// Equal where connections to one may serve the other: the same authority at the same addresses.
 #[derive(Debug)]
 pub struct HttpOrigin {
     pub id: Arc<str>,
-    /// `host:port`; names the pool.
+    /// `host:port`.
     pub authority: Arc<str>,
     /// Tried in order; never empty.
     pub addresses: Vec<SocketAddr>,
@@ -36,8 +39,24 @@ pub struct HttpOrigin {
     pub connection_attempts: u32,
     /// For each of them.
     pub connection_timeout: Duration,
-    /// From the last byte of the request to the first of the response.
+    /// How long nothing may move while the origin is waited for: no byte of the request's body to it, none of the
+    /// response from it.
     pub read_timeout: Duration,
     /// How long an idle connection is kept.
     pub keepalive_timeout: Duration,
+}
+
+impl PartialEq for HttpOrigin {
+    fn eq(&self, other: &Self) -> bool {
+        self.authority == other.authority && self.addresses == other.addresses
+    }
+}
+
+impl Eq for HttpOrigin {}
+
+impl Hash for HttpOrigin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.authority.hash(state);
+        self.addresses.hash(state);
+    }
 }

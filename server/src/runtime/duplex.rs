@@ -14,11 +14,13 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use monoio::io::{
     AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
 };
 use monoio::net::TcpStream;
+use monoio::time::{Sleep, sleep};
 
 use super::tcp::Stream;
 
@@ -31,11 +33,17 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 /// A send buffer larger than this is not kept by an idle connection.
 const WRITE_BYTES_KEPT: usize = 4 * 1024;
 
+/// How long, and how much, a peer may still send before the socket is closed over it.
+const LINGER_TIME: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+
 /// Bytes moved so far, both directions, as the socket saw them.
 #[derive(Default)]
 pub struct DuplexStats {
     pub bytes_in: Cell<u64>,
     pub bytes_out: Cell<u64>,
+    /// Set by those above while the peer may still be sending what nobody will read: closing then should linger.
+    pub linger: Cell<bool>,
 }
 
 /// Both directions of one socket.
@@ -50,6 +58,8 @@ pub struct Duplex {
     unsent: Vec<u8>,
     spare: Vec<u8>,
     shutdown: Rc<Cell<bool>>,
+    /// Once lingering: until when, and what was read away so far.
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
     stats: Rc<DuplexStats>,
 }
 
@@ -67,6 +77,7 @@ impl Duplex {
             unsent: Vec::new(),
             spare: Vec::new(),
             shutdown,
+            lingering: None,
             stats,
         }
     }
@@ -167,14 +178,40 @@ impl Duplex {
         Poll::Ready(result.map(drop))
     }
 
-    /// Flushes, then closes the sending direction (a FIN after the last byte).
+    /// Flushes, closes the sending direction (a FIN after the last byte), and lingers if [`DuplexStats::linger`] says so.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_flush(cx))?;
-        self.shutdown.set(true);
-        if !self.writer.busy {
+        if !self.shutdown.get() {
+            ready!(self.poll_flush(cx))?;
+            self.shutdown.set(true);
             self.writer.submit(Vec::new());
         }
-        self.poll_sent(cx)
+        if self.writer.busy {
+            ready!(self.poll_sent(cx))?;
+        }
+        match self.stats.linger.get() {
+            true => self.poll_linger(cx).map(Ok),
+            false => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Reads the peer's remaining bytes away, for [`LINGER_TIME`] and [`LINGER_BYTES_MAX`] at most: closing with unread
+    /// bytes would make the kernel send a reset, which may overtake what was just sent, an alert or an early response
+    /// (RFC 9293 §3.6.1).
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let (until, read) = self
+                .lingering
+                .get_or_insert_with(|| (Box::pin(sleep(LINGER_TIME)), 0));
+            if *read >= LINGER_BYTES_MAX || until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            // An error ends it as an end of stream does.
+            let count = ready!(self.poll_fill(cx)).unwrap_or(0);
+            match (count, &mut self.lingering) {
+                (1.., Some((_, read))) => *read += count,
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 
     /// [`Duplex::poll_fill`] as a future.
@@ -185,30 +222,13 @@ impl Duplex {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
-    /// [`Duplex::poll_flush`] as a future.
+    /// [`Duplex::poll_shutdown`] as a future, lingering.
     ///
     /// # Errors
     /// As `send(2)`.
-    pub async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_flush(cx)).await
-    }
-
-    /// Sends what is outgoing, closes the sending direction, and reads the peer's remaining bytes away, at most
-    /// `bytes_max` of them: closing with unread bytes would make the kernel send a reset, which may overtake
-    /// the alert just sent (RFC 9293 §3.6.1; RFC 8446 §6.1 leaves reading on to the receiver).
-    ///
-    /// # Errors
-    /// As `send(2)` and `recv(2)`. The caller bounds the time.
-    pub async fn linger(&mut self, bytes_max: usize) -> io::Result<()> {
-        poll_fn(|cx| self.poll_shutdown(cx)).await?;
-        let mut drained = self.unread().len();
-        while drained < bytes_max {
-            match self.fill().await? {
-                0 => return Ok(()),
-                count => drained += count,
-            }
-        }
-        Ok(())
+    pub async fn say_goodbye(&mut self) -> io::Result<()> {
+        self.stats.linger.set(true);
+        poll_fn(|cx| self.poll_shutdown(cx)).await
     }
 }
 

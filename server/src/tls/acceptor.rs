@@ -5,7 +5,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
@@ -14,7 +13,7 @@ use super::hello::{HelloError, HelloReader};
 use super::notes::{HandshakeNotes, with_notes};
 use super::session::{SessionOwner, SessionVault};
 use super::stream::TlsStream;
-use crate::runtime::{Duplex, timeout};
+use crate::runtime::Duplex;
 use crate::trust::VerifiedClient;
 
 /// What was learnt of the handshake, for the record; as far as it came.
@@ -48,11 +47,10 @@ pub struct HandshakeError {
 pub struct Farewell(Duplex);
 
 impl Farewell {
-    /// Sends the alert and lets the peer read it: half-close, then read what it still had on its way to us, for
-    /// [`LINGER_TIME`] and [`LINGER_BYTES_MAX`] at most.
+    /// Sends the alert, half-closes, and lets the peer read it before the socket goes.
     pub async fn say(mut self) {
         // The handshake has failed whether or not the alert gets through.
-        let _failed_already = timeout(LINGER_TIME, self.0.linger(LINGER_BYTES_MAX)).await;
+        let _failed_already = self.0.say_goodbye().await;
     }
 }
 
@@ -227,6 +225,3 @@ fn refused(io: Duplex, kind: HandshakeErrorKind) -> HandshakeError {
 }
 
 const NOBODYS_SESSION: &str = "a session was resumed that no ticket of this handshake redeemed";
-/// How long, and how much, a refused client may still send before the socket is closed over it.
-const LINGER_TIME: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 256 * 1024;

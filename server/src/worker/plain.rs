@@ -14,7 +14,7 @@ use super::connection::{drive, http1_settings};
 use super::core::Core;
 use super::registry::Entry;
 use crate::config::Authority;
-use crate::http::{authority, redirect};
+use crate::http::{authority, redirect, refusal};
 use crate::proxy::PlainStream;
 use crate::runtime::{Duplex, Stream};
 
@@ -40,7 +40,7 @@ fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response
         .flatten()
         .and_then(|text| Authority::parse(text).ok());
     let Some(host) = host else {
-        return failure(StatusCode::BAD_REQUEST, "400 Bad Request\n");
+        return refusal(StatusCode::BAD_REQUEST);
     };
     let snapshot = core.snapshot();
     let policy = snapshot
@@ -52,12 +52,6 @@ fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response
         });
     match policy {
         Some(policy) => redirect(request, &host, policy, https_port),
-        None => failure(StatusCode::MISDIRECTED_REQUEST, "421 Misdirected Request\n"),
+        None => refusal(StatusCode::MISDIRECTED_REQUEST),
     }
-}
-
-fn failure(status: StatusCode, text: &'static str) -> Response<&'static str> {
-    let mut response = Response::new(text);
-    *response.status_mut() = status;
-    response
 }

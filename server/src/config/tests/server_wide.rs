@@ -122,6 +122,7 @@ fn every_limit_says_its_range() {
         ("drain_timeout_ms", "0 to 3600000"),
         ("header_bytes_max", "8192 to 1048576"),
         ("streams_per_connection_max", "1 to 10000"),
+        ("origin_connections_per_core", "1 to 1000000"),
         ("tickets_per_core", "1 to 16777216"),
         ("ticket_lifetime_s", "1 to 604800"),
         ("record_queue", "1 to 16777216"),
