@@ -29,7 +29,7 @@ pub struct HandshakeFacts {
 
 /// A finished handshake.
 pub struct Accepted {
-    pub stream: TlsStream,
+    pub stream: Box<TlsStream>,
     /// The admitted client; absent when none was asked for, or an optional one was not presented.
     pub client: Option<VerifiedClient>,
     pub resumed: bool,
@@ -133,7 +133,7 @@ pub async fn accept(
         ));
     };
     Ok(Accepted {
-        stream: TlsStream::new(connection, io),
+        stream: Box::new(TlsStream::new(connection, io)),
         client,
         resumed,
     })

@@ -32,7 +32,8 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
     let mut chosen: Option<Chosen> = None;
     let mut under_way: Option<Handshake> = None;
 
-    let accepting = tls::accept(
+    // Boxed, as HTTP is below: a connection then takes the room of what it is doing, not of all that it ever does.
+    let accepting = Box::pin(tls::accept(
         Duplex::new(stream, open.stats.clone()),
         &core.shared.vault,
         &mut facts,
@@ -42,7 +43,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
             under_way = Some(core.begin_handshake().ok_or(Refusal::Busy)?);
             Ok(found.distribution.tls.clone())
         },
-    );
+    ));
     let limit = core.snapshot().limits.handshake_timeout;
     let handshake = unless_closed(&open, timeout(limit, accepting)).await;
     drop(under_way);
@@ -55,13 +56,13 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
         (Some(Ok(Ok(accepted))), Some(chosen)) => {
             attempt.succeed(&accepted, facts);
             open.activity.settle();
-            serve_http(&core, &open, chosen, accepted, peer).await;
+            Box::pin(serve_http(&core, &open, chosen, accepted, peer)).await;
         }
         (Some(Ok(Err(error))), _) => {
             let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
             attempt.fail(outcome, facts, notes);
             if let Some(farewell) = error.farewell {
-                unless_closed(&open, farewell.say()).await;
+                Box::pin(unless_closed(&open, farewell.say())).await;
             }
         }
         (Some(Err(_elapsed)), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
@@ -142,12 +143,18 @@ async fn serve_http(core: &Rc<Core>, open: &Rc<Open>, chosen: Chosen, accepted: 
     let service = service_fn(move |request| respond(&viewer, request));
     if is_http2 {
         open.phase.set(Phase::Http2);
-        let connection = pin!(http2.serve_connection(accepted.stream, service));
-        drive(connection, open, |connection| connection.graceful_shutdown()).await;
+        let mut connection = Box::pin(http2.serve_connection(accepted.stream, service));
+        drive(connection.as_mut(), open, |connection| {
+            connection.graceful_shutdown()
+        })
+        .await;
     } else {
         open.phase.set(Phase::Http1);
-        let connection = pin!(http1.serve_connection(accepted.stream, service));
-        drive(connection, open, |connection| connection.graceful_shutdown()).await;
+        let mut connection = Box::pin(http1.serve_connection(accepted.stream, service));
+        drive(connection.as_mut(), open, |connection| {
+            connection.graceful_shutdown()
+        })
+        .await;
     }
 }
 
