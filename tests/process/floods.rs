@@ -1,5 +1,6 @@
 //! What a client can ask for again and again, and what it costs: a bounded amount, and nobody else's service.
 
+use bothways_tests::pki::Leaf;
 use bothways_tests::s_client::SClient;
 use bothways_tests::tls_client::Version::Tls13;
 use bothways_tests::{Client, Config, Pki, Server};
@@ -48,27 +49,31 @@ fn ten_thousand_key_updates_cost_no_memory() {
 }
 
 #[test]
-fn two_thousand_refused_handshakes_leave_no_memory_behind() {
-    const ROUND: usize = 1_000;
+fn refused_handshakes_leave_no_memory_behind() {
+    const ROUND: u64 = 500;
+    const ROUNDS_MAX: usize = 8;
     let server = Server::start(Config::edge("required"));
-    let expired = Pki::shared()
-        .issuing
-        .issue(bothways_tests::pki::Leaf::client("late").expired());
+    let expired = Pki::shared().issuing.issue(Leaf::client("late").expired());
     let client = Client::with_identity(&expired);
-    let refused = || (0..ROUND).for_each(|_| assert!(!client.get(server.address()).outcome.is_ok()));
-    refused();
-    let before = resident(&server);
-    refused();
-    let grown = resident(&server).saturating_sub(before);
+    let growth = || {
+        let before = resident(&server);
+        (0..ROUND).for_each(|_| assert!(!client.get(server.address()).outcome.is_ok()));
+        resident(&server).saturating_sub(before)
+    };
+    // Memory that each handshake leaves behind, be it 200 bytes, shows in every round; what is allocated once does not.
+    let mut growths: Vec<u64> = Vec::new();
+    while growths.len() < ROUNDS_MAX && growths.last().is_none_or(|grown| *grown >= ROUND * 200) {
+        growths.push(growth());
+    }
     assert!(
-        grown < 2 * 1024 * 1024,
-        "grown by {grown} bytes in {ROUND} handshakes"
+        growths.last().is_some_and(|grown| *grown < ROUND * 200),
+        "grown by {growths:?} in rounds of {ROUND}"
     );
     assert_eq!(
         server
             .metrics()
             .get("bothways_connections_total{status=\"Failed:ClientCertExpired\"}"),
-        2 * ROUND as u64
+        growths.len() as u64 * ROUND
     );
     assert_serves(&server);
 }
