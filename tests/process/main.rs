@@ -16,4 +16,5 @@ mod redirect;
 mod reload;
 mod resumption;
 mod shutdown;
+mod sweep;
 mod witnesses;

@@ -64,6 +64,15 @@ pub struct ViewerMtls {
     pub mode: MtlsMode,
     /// Index into the trust stores of the configuration.
     pub trust_store: usize,
+    pub on_revocation: OnRevocation,
+}
+
+/// What becomes of open connections whose client a reload revokes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRevocation {
+    Close,
+    /// They stay until they end by themselves.
+    Keep,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -244,7 +253,13 @@ fn viewer_mtls(
         key: key.clone(),
         mode,
         trust_store,
+        on_revocation: on_revocation(&key.child("on_revocation"), raw.on_revocation.as_deref())?,
     })
+}
+
+fn on_revocation(key: &KeyPath, given: Option<&str>) -> Result<OnRevocation, Problem> {
+    let choices = [("close", OnRevocation::Close), ("keep", OnRevocation::Keep)];
+    given.map_or(Ok(OnRevocation::Close), |name| choose(key, name, &choices))
 }
 
 fn mtls_mode(key: &KeyPath, name: &str) -> Result<MtlsMode, Problem> {

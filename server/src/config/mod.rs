@@ -34,7 +34,7 @@ use std::path::Path;
 
 pub use behaviors::{Behavior, OriginRequestPolicy, ViewerProtocolPolicy};
 pub use certificate_header::CertificateHeader;
-pub use distributions::{Distribution, DistributionId, MtlsMode, ViewerMtls};
+pub use distributions::{Distribution, DistributionId, MtlsMode, OnRevocation, ViewerMtls};
 pub use error::ConfigError;
 pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
 pub use key::KeyPath;

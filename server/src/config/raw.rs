@@ -101,12 +101,13 @@ pub(super) struct RawDistribution {
     pub behaviors: Vec<RawBehavior>,
 }
 
-/// Both keys are needed; they are optional here so that their absence can be explained.
+/// Mode and trust store are needed; they are optional here so that their absence can be explained.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawViewerMtls {
     pub mode: Option<String>,
     pub trust_store: Option<String>,
+    pub on_revocation: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -21,7 +21,7 @@ use crate::config::Authority;
 use crate::metrics::CoreCounters;
 use crate::proxy::{ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop};
 use crate::snapshot::{Behavior, Distribution, Snapshot};
-use crate::trust::VerifiedClient;
+use crate::tls::ClientAuth;
 
 /// A response's body, marked as in flight until it is gone.
 pub type Body = ResponseBody<Option<InFlight>>;
@@ -37,7 +37,7 @@ pub struct Viewer {
     pub edge: Rc<Edge>,
     pub snapshot: Arc<Snapshot>,
     pub distribution: Arc<Distribution>,
-    pub client: Option<VerifiedClient>,
+    pub client: ClientAuth,
     /// As text, for `X-Forwarded-For`.
     pub client_ip: HeaderValue,
     pub activity: Rc<Activity>,
@@ -69,6 +69,9 @@ impl Future for Responding {
 /// Answers `request`.
 pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
     let in_flight = viewer.activity.begin();
+    if viewer.activity.is_refused() {
+        return now(viewer, failure(StatusCode::FORBIDDEN, in_flight));
+    }
     if let Err(status) = check_host(viewer, &request) {
         return now(viewer, failure(status, in_flight));
     }
@@ -169,7 +172,7 @@ fn prepare(viewer: &Viewer, behavior: &Behavior, request: &mut Request<Incoming>
     headers.append(X_FORWARDED_FOR, viewer.client_ip.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     append_via(headers, version);
-    let facts = viewer.client.as_ref().map(|client| &**client.facts());
+    let facts = viewer.client.facts().map(|facts| &**facts);
     add_certificate_headers(headers, &behavior.certificate_headers, facts);
     Ok(())
 }
@@ -202,6 +205,7 @@ fn status_of(error: &ForwardError) -> StatusCode {
 fn failure(status: StatusCode, in_flight: InFlight) -> Response<Body> {
     let text = match status {
         StatusCode::BAD_REQUEST => "400 Bad Request\n",
+        StatusCode::FORBIDDEN => "403 Forbidden: this client is no longer admitted\n",
         StatusCode::MISDIRECTED_REQUEST => {
             "421 Misdirected Request: this host is not served on this connection\n"
         }

@@ -45,6 +45,8 @@ struct Line<'a> {
     connection_log_custom_data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_by: Option<&'static str>,
     resumed: bool,
     bytes_in: u64,
     bytes_out: u64,
@@ -74,6 +76,7 @@ impl<'a> Line<'a> {
             client_leaf_cert_validity: leaf.map(|leaf| leaf.validity.as_str()),
             connection_log_custom_data: record.custom_data.as_deref(),
             reason: record.reason.as_deref(),
+            closed_by: record.closed_by,
             resumed: record.resumed,
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
@@ -129,6 +132,7 @@ mod tests {
             ))),
             custom_data: Some(Box::from("REVOKED:00:b1:43:ed")),
             reason: Some("certificate 00:b1:43:ed is revoked".into()),
+            closed_by: Some("revocation"),
             resumed: true,
             bytes_in: 1_834,
             bytes_out: 2_951,
@@ -149,7 +153,7 @@ mod tests {
                 r#""clientLeafCertValidity":"NotBefore=2025-06-05T23:28:21Z;NotAfter=2125-05-12T23:28:21Z","#,
                 r#""connectionLogCustomData":"REVOKED:00:b1:43:ed","#,
                 r#""reason":"certificate 00:b1:43:ed is revoked","#,
-                r#""resumed":true,"bytesIn":1834,"bytesOut":2951,"requests":3}"#,
+                r#""closedBy":"revocation","resumed":true,"bytesIn":1834,"bytesOut":2951,"requests":3}"#,
                 "\n"
             )
         );

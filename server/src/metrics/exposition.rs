@@ -45,6 +45,17 @@ impl Page<'_> {
             "reason",
             |core, reason| core.shed.of(reason).get(),
         );
+        self.counters(
+            "bothways_connections_closed_by_reload_total",
+            "Open connections closed because a reload no longer admits their client, counted with their record.",
+            "reason",
+            |core, reason| core.closed_by_reload.of(reason).get(),
+        );
+        self.counter(
+            "bothways_sweeps_total",
+            "Walks of a core over its open connections after a reload.",
+            |core| core.sweeps.get(),
+        );
         self.counter(
             "bothways_panics_total",
             "Connection tasks that panicked.",

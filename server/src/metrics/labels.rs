@@ -158,6 +158,20 @@ label! {
 }
 
 label! {
+    /// What a reload changed so that an open connection had to be closed.
+    CloseReason {
+        Revocation = "revocation",
+        Expiry = "expiry",
+        /// Nothing leads from the client's chain to the trust store any more.
+        TrustStore = "trust_store",
+        /// The mode or a switch.
+        Policy = "policy",
+        /// The name leads to another distribution, or to none.
+        Distribution = "distribution",
+    }
+}
+
+label! {
     /// Why a connection record was lost.
     DropReason {
         /// The shipper was too slow, or stuck in a write.
@@ -189,6 +203,7 @@ mod tests {
         assert_consistent::<StatusClass>();
         assert_consistent::<TicketDecline>();
         assert_consistent::<ShedReason>();
+        assert_consistent::<CloseReason>();
         assert_consistent::<DropReason>();
         assert_consistent::<ReloadResult>();
     }

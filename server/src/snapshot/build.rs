@@ -10,11 +10,11 @@ use http::HeaderMap;
 use super::files;
 use super::{Behavior, Distribution, Snapshot};
 use crate::config::{
-    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OriginTarget,
-    OutOfDateCrl, TlsVersion, TrustStoreConfig,
+    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OnRevocation,
+    OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
-use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
+use crate::tls::{ClientPolicy, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, TrustStore};
 
 /// A new snapshot, and what is worth telling about it.
@@ -100,7 +100,8 @@ fn load_distribution(
     let source = &config.source;
     let id: Arc<str> = distribution.id.as_str().into();
     let identity = files::identity(source, &distribution.certificate, &distribution.private_key)?;
-    let policy = distribution.viewer_mtls.as_ref().map(|mtls| {
+    let mtls = distribution.viewer_mtls.as_ref();
+    let policy = mtls.map(|mtls| {
         let mode = match mtls.mode {
             MtlsMode::Required => Mode::Required,
             MtlsMode::Optional => Mode::Optional,
@@ -122,17 +123,17 @@ fn load_distribution(
             store.out_of_date,
         )))
     });
-    let policy = policy.transpose()?;
-    let scope = policy
-        .as_ref()
-        .map_or_else(|| anonymous_scope(&id), |policy| *policy.digest());
+    let policy = match policy.transpose()? {
+        Some(policy) => ClientPolicy::Verify(policy),
+        None => ClientPolicy::Off(anonymous_scope(&id)),
+    };
     let security = distribution.security_policy;
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
         tls12: security.versions().contains(&TlsVersion::Tls12),
     };
-    let tickets = TicketScope::new(vault.clone(), scope, policy.clone());
-    let tls = server_config(&tls, &identity, policy.as_ref(), tickets).map_err(|error| {
+    let tickets = TicketScope::new(vault.clone(), policy.clone());
+    let tls = server_config(&tls, &identity, &policy, tickets).map_err(|error| {
         let fault = format!("{} cannot be served: {error}", security.as_str());
         source.error(
             &distribution.key.child("security_policy"),
@@ -143,6 +144,8 @@ fn load_distribution(
     Ok(Distribution {
         id,
         tls: Arc::new(tls),
+        client_policy: policy,
+        on_revocation: mtls.map_or(OnRevocation::Close, |mtls| mtls.on_revocation),
         behaviors: load_behaviors(config, distribution)?,
     })
 }

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 pub use self::build::{Built, build};
-use crate::config::{CertificateHeader, HostMap, HostName, PathPattern, ViewerProtocolPolicy};
+use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
 use crate::limits::Limits;
 use crate::proxy::Origin;
+use crate::tls::ClientPolicy;
 
 /// One configuration, loaded.
 #[derive(Debug)]
@@ -38,6 +39,9 @@ pub struct Distribution {
     pub id: Arc<str>,
     /// With the verifier of its trust store and the tickets of its scope inside.
     pub tls: Arc<ServerConfig>,
+    /// What is asked of clients: what a reload judges the connected ones by.
+    pub client_policy: ClientPolicy,
+    pub on_revocation: OnRevocation,
     behaviors: Vec<Arc<Behavior>>,
 }
 

@@ -5,6 +5,7 @@
 //! admitted (`trust` decides), which distribution a name belongs to (the snapshot decides).
 
 mod acceptor;
+mod client;
 pub mod hello;
 mod notes;
 mod server_config;
@@ -15,6 +16,7 @@ mod verifier;
 pub use self::acceptor::{
     Accepted, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
 };
+pub use self::client::{ClientAuth, ClientPolicy, Inadmissible};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
 pub use self::session::{SessionOwner, SessionVault, TicketScope};

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 
+use super::client::ClientAuth;
 use super::session::SessionOwner;
 use crate::metrics::TicketDecline;
 use crate::trust::{Rejected, VerifiedClient};
@@ -24,6 +25,16 @@ pub struct HandshakeNotes {
     pub tickets_redeemed: u32,
     /// The vault's key of the ticket issued in this handshake.
     pub issued: Option<usize>,
+}
+
+impl HandshakeNotes {
+    /// What the client has shown in a full handshake that has ended well.
+    pub fn shown(&self) -> ClientAuth {
+        match &self.verified {
+            Some(client) => ClientAuth::Verified(client.clone()),
+            None => ClientAuth::NotPresented,
+        }
+    }
 }
 
 thread_local! {

@@ -11,9 +11,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::client::ClientPolicy;
 use super::session::TicketScope;
 use super::verifier::ClientVerifier;
-use crate::trust::Policy;
 
 /// The server's own certificate chain and key, known to belong together.
 #[derive(Debug)]
@@ -76,13 +76,13 @@ impl std::error::Error for ServerConfigError {}
 pub fn server_config(
     tls: &TlsPolicy,
     identity: &ServerIdentity,
-    policy: Option<&Arc<Policy>>,
+    policy: &ClientPolicy,
     tickets: TicketScope,
 ) -> Result<ServerConfig, ServerConfigError> {
     let provider = Arc::new(provider(tls)?);
     let verifier = match policy {
-        Some(policy) => Arc::new(ClientVerifier::new(policy.clone(), &provider)),
-        None => WebPkiClientVerifier::no_client_auth(),
+        ClientPolicy::Verify(policy) => Arc::new(ClientVerifier::new(policy.clone(), &provider)),
+        ClientPolicy::Off(_) => WebPkiClientVerifier::no_client_auth(),
     };
     let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(identity.0.clone()));
     let mut config = ServerConfig::builder_with_provider(provider)

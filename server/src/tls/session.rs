@@ -23,9 +23,10 @@ use rustls::server::ProducesTickets;
 use rustls_pki_types::UnixTime;
 use sharded_slab::Slab;
 
+use super::client::{ClientAuth, ClientPolicy};
 use super::notes::note;
 use crate::metrics::TicketDecline;
-use crate::trust::{Mode, Policy, RejectedKind, VerifiedClient};
+use crate::trust::{Mode, RejectedKind};
 
 const SECRET_BYTES: usize = 24;
 const KEY_BYTES: usize = 8;
@@ -59,8 +60,7 @@ struct Taken {
 /// Whose session it is, and since when.
 #[derive(Clone)]
 pub struct SessionOwner {
-    /// Absent when the session was made without a client certificate.
-    pub client: Option<VerifiedClient>,
+    pub client: ClientAuth,
     /// When its full handshake happened; renewals keep it.
     pub authenticated_at: UnixTime,
 }
@@ -142,15 +142,13 @@ thread_local! {
 pub struct TicketScope {
     vault: Arc<SessionVault>,
     /// What a session must have been made under.
-    scope: [u8; 32],
-    /// Absent for a distribution without client authentication.
-    policy: Option<Arc<Policy>>,
+    policy: ClientPolicy,
 }
 
 impl TicketScope {
-    /// Tickets of `scope`, whose clients `policy` must still admit.
-    pub fn new(vault: Arc<SessionVault>, scope: [u8; 32], policy: Option<Arc<Policy>>) -> Self {
-        Self { vault, scope, policy }
+    /// Tickets of the scope that `policy` names, whose clients it must still admit.
+    pub fn new(vault: Arc<SessionVault>, policy: ClientPolicy) -> Self {
+        Self { vault, policy }
     }
 
     fn issue(&self, plain: &[u8], now: UnixTime) -> Option<Vec<u8>> {
@@ -162,7 +160,7 @@ impl TicketScope {
         let session = Session {
             secret,
             plain: Mutex::new(Some(plain.to_vec())),
-            scope: self.scope,
+            scope: *self.policy.digest(),
             owner: OnceLock::new(),
         };
         let key = self.vault.insert(session, now.as_secs())?;
@@ -175,10 +173,10 @@ impl TicketScope {
 
     fn redeem(&self, ticket: &[u8], now: UnixTime) -> Result<Vec<u8>, TicketDecline> {
         let Taken { plain, scope, owner } = self.vault.take(ticket).ok_or(TicketDecline::Unknown)?;
-        if scope != self.scope {
+        if scope != *self.policy.digest() {
             return Err(TicketDecline::Policy);
         }
-        self.readmit(owner.client.as_ref(), now)?;
+        self.readmit(&owner.client, now)?;
         let authenticated_at = owner.authenticated_at.as_secs();
         if now.as_secs() >= authenticated_at.saturating_add(self.vault.lifetime.as_secs()) {
             return Err(TicketDecline::Expired);
@@ -190,23 +188,17 @@ impl TicketScope {
         Ok(plain)
     }
 
-    fn readmit(&self, client: Option<&VerifiedClient>, now: UnixTime) -> Result<(), TicketDecline> {
+    fn readmit(&self, client: &ClientAuth, now: UnixTime) -> Result<(), TicketDecline> {
         match (&self.policy, client) {
-            (Some(policy), Some(client)) => {
-                policy
-                    .readmit(client, now)
-                    .map_err(|rejected| match rejected.kind {
-                        RejectedKind::Expired | RejectedKind::NotYetValid => {
-                            TicketDecline::CertificateExpired
-                        }
-                        RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
-                        _ => TicketDecline::Policy,
-                    })
+            (ClientPolicy::Verify(policy), ClientAuth::Verified(client)) => policy
+                .readmit(client, now)
+                .map_err(|rejected| decline_of(rejected.kind)),
+            // The scope, which names the mode, has matched; were it ever to fail, these close.
+            (ClientPolicy::Off(_), ClientAuth::Verified(_)) => Err(TicketDecline::Policy),
+            (ClientPolicy::Verify(policy), ClientAuth::NotPresented) if policy.mode() == Mode::Required => {
+                Err(TicketDecline::Policy)
             }
-            (None, Some(_)) => Err(TicketDecline::Policy),
-            // The scope, which names the mode, has matched; were it ever to fail, this closes.
-            (Some(policy), None) if policy.mode() == Mode::Required => Err(TicketDecline::Policy),
-            (_, None) => Ok(()),
+            (_, ClientAuth::NotPresented) => Ok(()),
         }
     }
 }
@@ -234,6 +226,14 @@ impl ProducesTickets for TicketScope {
     }
 }
 
+fn decline_of(kind: RejectedKind) -> TicketDecline {
+    match kind {
+        RejectedKind::Expired | RejectedKind::NotYetValid => TicketDecline::CertificateExpired,
+        RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
+        _ => TicketDecline::Policy,
+    }
+}
+
 /// A session holds the chain that the client presented, of whose size the client decides: a longer one than four
 /// ordinary certificates gets no ticket.
 const PLAIN_BYTES_MAX: usize = 8 * 1024;
@@ -247,7 +247,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
 
     fn scope_of(vault: &Arc<SessionVault>, name: u8) -> TicketScope {
-        TicketScope::new(vault.clone(), [name; 32], None)
+        TicketScope::new(vault.clone(), ClientPolicy::Off([name; 32]))
     }
 
     fn at(seconds: u64) -> UnixTime {
@@ -265,7 +265,7 @@ mod tests {
         scope.vault.bind(
             key,
             SessionOwner {
-                client: None,
+                client: ClientAuth::NotPresented,
                 authenticated_at: at(0),
             },
         );

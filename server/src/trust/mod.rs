@@ -11,7 +11,8 @@
 //!                              │   sizes ─▶ path (webpki) or v1 leaf ─▶ key and keyUsage ─▶ standing (validity, revocation)
 //!                              ▼
 //!                  VerifiedClient | Rejected { kind, reason, facts }
-//!                              │ readmit(client, now): resumption, open connections after a reload
+//!                              │ readmit(client, now): resumption
+//!                              │ reassess(client, now): open connections after a reload
 //! ```
 //!
 //! Invariants:
@@ -32,6 +33,7 @@ mod names;
 mod path;
 mod pem;
 mod policy;
+mod reassess;
 mod revocation;
 mod serial_list;
 mod serials;

@@ -28,6 +28,8 @@ pub struct TrustStore {
 /// What webpki does not keep of an anchor.
 pub(super) struct Anchor {
     pub(super) der: CertificateDer<'static>,
+    /// SHA-256 of `der`.
+    pub(super) digest: [u8; 32],
     /// Names and serial as raw content octets.
     pub(super) subject: Box<[u8]>,
     pub(super) issuer: Box<[u8]>,
@@ -259,6 +261,7 @@ fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, A
     check_strength(&certificate)?;
     let detail = Anchor {
         der: der.clone(),
+        digest: sha256(der),
         subject: certificate.subject().into(),
         issuer: certificate.issuer().into(),
         serial: certificate.serial().into(),

@@ -70,13 +70,10 @@ impl Attempt {
             .handshake_duration
             .record(self.started.elapsed());
         if let Some(record) = &mut self.record {
-            record.leaf = accepted.client.as_ref().map(|client| client.facts().clone());
+            record.leaf = accepted.client.facts().cloned();
             record.resumed = accepted.resumed;
             // Admitted all the same, because the trust store says so; but never silently.
-            let caveat = accepted
-                .client
-                .as_ref()
-                .and_then(|client| client.out_of_date_crl());
+            let caveat = accepted.client.caveat();
             record.reason = caveat.map(|caveat| caveat.to_owned().into());
         }
     }
@@ -108,6 +105,11 @@ impl Drop for Attempt {
             record.bytes_in = open.stats.bytes_in.get();
             record.bytes_out = open.stats.bytes_out.get();
             record.requests = open.activity.requests();
+            if let Some(closing) = open.closing.get() {
+                self.core.counters.closed_by_reload.of(closing.reason).add(1);
+                record.closed_by = Some(closing.reason.as_str());
+                record.reason = Some(closing.text.clone().into());
+            }
             self.core.finish(record);
         }
     }
