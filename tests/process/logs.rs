@@ -49,6 +49,8 @@ fn the_record_of_an_admitted_client_has_every_field() {
         "connectionLogCustomData",
         "reason",
         "closedBy",
+        "candidateDecision",
+        "candidateReason",
     ];
     let expected: Vec<&str> = KEYS.into_iter().filter(|key| !unused.contains(key)).collect();
     assert_eq!(record.keys(), expected);

@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admin;
+mod advertise;
 mod article;
 mod badconfig;
+mod candidate;
 mod headers;
 mod hostile;
 mod hosts;
 mod limits;
 mod logs;
 mod modes;
+mod passthrough;
 mod proxy;
 mod redirect;
 mod reload;

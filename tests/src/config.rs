@@ -236,7 +236,7 @@ impl Distribution {
 
     pub fn trust_store(self, trust_store: &'static str) -> Self {
         Self {
-            trust_store: Some(trust_store),
+            trust_store: self.trust_store.and(Some(trust_store)),
             ..self
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Every key that a record can have, in the order in which they come.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 25] = [
     "eventTimestamp",
     "connectionId",
     "connectionStatus",
@@ -23,6 +23,8 @@ pub const KEYS: [&str; 23] = [
     "connectionLogCustomData",
     "reason",
     "closedBy",
+    "candidateDecision",
+    "candidateReason",
     "resumed",
     "bytesIn",
     "bytesOut",

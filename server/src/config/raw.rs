@@ -107,6 +107,8 @@ pub(super) struct RawDistribution {
 pub(super) struct RawViewerMtls {
     pub mode: Option<String>,
     pub trust_store: Option<String>,
+    pub candidate_trust_store: Option<String>,
+    pub advertise_trust_store_ca_names: Option<bool>,
     pub on_revocation: Option<String>,
 }
 

@@ -172,8 +172,7 @@ fn prepare(viewer: &Viewer, behavior: &Behavior, request: &mut Request<Incoming>
     headers.append(X_FORWARDED_FOR, viewer.client_ip.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     append_via(headers, version);
-    let facts = viewer.client.facts().map(|facts| &**facts);
-    add_certificate_headers(headers, &behavior.certificate_headers, facts);
+    add_certificate_headers(headers, &behavior.certificate_headers, &viewer.client);
     Ok(())
 }
 

@@ -73,6 +73,12 @@ impl Page<'_> {
             "kind",
             |core, kind: HandshakeKind| core.handshakes.of(kind).get(),
         );
+        self.counters(
+            "bothways_candidate_decisions_total",
+            "Clients that a candidate trust store judged too, by what both would do with them.",
+            "decision",
+            |core, agreement| core.candidate_decisions.of(agreement).get(),
+        );
         self.handshake_seconds();
     }
 
@@ -262,7 +268,9 @@ mod tests {
         assert_eq!(
             names,
             [
+                "bothways_candidate_decisions_total",
                 "bothways_connections_accepted_total",
+                "bothways_connections_closed_by_reload_total",
                 "bothways_connections_open",
                 "bothways_connections_total",
                 "bothways_handshake_seconds",
@@ -276,6 +284,7 @@ mod tests {
                 "bothways_revocation_entries",
                 "bothways_shed_total",
                 "bothways_snapshot_generation",
+                "bothways_sweeps_total",
                 "bothways_tickets_declined_total",
                 "bothways_tickets_issued_total",
                 "bothways_tickets_redeemed_total",

@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use cells::{Counter, Family, Gauge, Histogram, SharedCounter};
 pub use exposition::render;
 pub use labels::{
-    CloseReason, ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, ReloadResult, ShedReason,
-    StatusClass, TicketDecline,
+    Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, ReloadResult,
+    ShedReason, StatusClass, TicketDecline,
 };
 
 /// Everything that can be read about the running server.
@@ -49,6 +49,8 @@ pub struct CoreCounters {
     pub handshakes_open: Gauge,
     /// Completed handshakes.
     pub handshakes: Family<HandshakeKind, { HandshakeKind::COUNT }>,
+    /// Clients that a candidate trust store judged too.
+    pub candidate_decisions: Family<Agreement, { Agreement::COUNT }>,
     /// Accept to handshake done, of the completed ones.
     pub handshake_duration: Histogram,
     /// Requests by the class of their response.

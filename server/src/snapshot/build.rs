@@ -3,19 +3,19 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::client_policy::client_policy;
 use super::files;
 use super::{Behavior, Distribution, Snapshot};
 use crate::config::{
-    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OnRevocation,
+    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsPolicy, OnRevocation,
     OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
-use crate::tls::{ClientPolicy, SessionVault, TicketScope, TlsPolicy, server_config};
-use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, TrustStore};
+use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
+use crate::trust::{OutOfDate, RevocationSet, RevocationSetBuilder, TrustStore};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {
@@ -53,11 +53,11 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
 }
 
 /// A trust store with what has been revoked under it.
-struct Store {
-    trust: Arc<TrustStore>,
-    revocations: Arc<RevocationSet>,
-    allow_v1: bool,
-    out_of_date: OutOfDate,
+pub(super) struct Store {
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) revocations: Arc<RevocationSet>,
+    pub(super) allow_v1: bool,
+    pub(super) out_of_date: OutOfDate,
 }
 
 impl Store {
@@ -100,33 +100,7 @@ fn load_distribution(
     let source = &config.source;
     let id: Arc<str> = distribution.id.as_str().into();
     let identity = files::identity(source, &distribution.certificate, &distribution.private_key)?;
-    let mtls = distribution.viewer_mtls.as_ref();
-    let policy = mtls.map(|mtls| {
-        let mode = match mtls.mode {
-            MtlsMode::Required => Mode::Required,
-            MtlsMode::Optional => Mode::Optional,
-        };
-        let store = stores.get(mtls.trust_store).ok_or_else(|| {
-            source.error(
-                &mtls.key,
-                "the trust store is gone",
-                "name one of [[trust_stores]]",
-            )
-        })?;
-        let (trust, revocations) = (store.trust.clone(), store.revocations.clone());
-        Ok(Arc::new(Policy::new(
-            &id,
-            mode,
-            trust,
-            revocations,
-            store.allow_v1,
-            store.out_of_date,
-        )))
-    });
-    let policy = match policy.transpose()? {
-        Some(policy) => ClientPolicy::Verify(policy),
-        None => ClientPolicy::Off(anonymous_scope(&id)),
-    };
+    let policy = client_policy(config, distribution, stores)?;
     let security = distribution.security_policy;
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
@@ -145,17 +119,12 @@ fn load_distribution(
         id,
         tls: Arc::new(tls),
         client_policy: policy,
-        on_revocation: mtls.map_or(OnRevocation::Close, |mtls| mtls.on_revocation),
+        on_revocation: match &distribution.viewer_mtls {
+            MtlsPolicy::Verify(mtls) => mtls.on_revocation,
+            MtlsPolicy::Off | MtlsPolicy::Passthrough => OnRevocation::Close,
+        },
         behaviors: load_behaviors(config, distribution)?,
     })
-}
-
-/// What the tickets of a distribution without client authentication are bound to.
-fn anonymous_scope(id: &str) -> [u8; 32] {
-    let hash = digest(&SHA256, format!("no client authentication\0{id}").as_bytes());
-    let mut scope = [0; 32];
-    scope.copy_from_slice(hash.as_ref());
-    scope
 }
 
 fn load_behaviors(

@@ -5,6 +5,7 @@
 //! that it began with.
 
 mod build;
+mod client_policy;
 mod files;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod acceptor;
 mod client;
 pub mod hello;
 mod notes;
+mod passthrough;
 mod server_config;
 mod session;
 mod stream;
@@ -16,7 +17,7 @@ mod verifier;
 pub use self::acceptor::{
     Accepted, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
 };
-pub use self::client::{ClientAuth, ClientPolicy, Inadmissible};
+pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
 pub use self::session::{SessionOwner, SessionVault, TicketScope};

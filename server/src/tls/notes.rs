@@ -5,16 +5,20 @@
 
 use std::cell::RefCell;
 
-use super::client::ClientAuth;
+use super::client::{CandidateDecision, ClientAuth};
 use super::session::SessionOwner;
 use crate::metrics::TicketDecline;
-use crate::trust::{Rejected, VerifiedClient};
+use crate::trust::{Rejected, UncheckedClient, VerifiedClient};
 
 /// The notes of one handshake.
 #[derive(Default)]
 pub struct HandshakeNotes {
     /// The client that the verifier accepted.
     pub verified: Option<VerifiedClient>,
+    /// The client that was read and not judged.
+    pub unchecked: Option<UncheckedClient>,
+    /// What a candidate trust store would have done.
+    pub candidate: Option<CandidateDecision>,
     /// Why the verifier refused.
     pub rejected: Option<Rejected>,
     /// The owner of a redeemed ticket's session; it counts only if rustls then resumed that session.
@@ -30,9 +34,10 @@ pub struct HandshakeNotes {
 impl HandshakeNotes {
     /// What the client has shown in a full handshake that has ended well.
     pub fn shown(&self) -> ClientAuth {
-        match &self.verified {
-            Some(client) => ClientAuth::Verified(client.clone()),
-            None => ClientAuth::NotPresented,
+        match (&self.verified, &self.unchecked) {
+            (Some(client), _) => ClientAuth::Verified(client.clone()),
+            (None, Some(client)) => ClientAuth::Unchecked(client.clone()),
+            (None, None) => ClientAuth::NotPresented,
         }
     }
 }

@@ -6,12 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::client::ClientPolicy;
+use super::passthrough::PassthroughVerifier;
 use super::session::TicketScope;
 use super::verifier::ClientVerifier;
 
@@ -80,8 +82,9 @@ pub fn server_config(
     tickets: TicketScope,
 ) -> Result<ServerConfig, ServerConfigError> {
     let provider = Arc::new(provider(tls)?);
-    let verifier = match policy {
-        ClientPolicy::Verify(policy) => Arc::new(ClientVerifier::new(policy.clone(), &provider)),
+    let verifier: Arc<dyn ClientCertVerifier> = match policy {
+        ClientPolicy::Verify(verification) => Arc::new(ClientVerifier::new(verification.clone(), &provider)),
+        ClientPolicy::Passthrough(_) => Arc::new(PassthroughVerifier::new(&provider)),
         ClientPolicy::Off(_) => WebPkiClientVerifier::no_client_auth(),
     };
     let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(identity.0.clone()));

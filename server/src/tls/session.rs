@@ -24,7 +24,7 @@ use rustls_pki_types::UnixTime;
 use sharded_slab::Slab;
 
 use super::client::{ClientAuth, ClientPolicy};
-use super::notes::note;
+use super::notes::{HandshakeNotes, note};
 use crate::metrics::TicketDecline;
 use crate::trust::{Mode, RejectedKind};
 
@@ -151,6 +151,25 @@ impl TicketScope {
         Self { vault, policy }
     }
 
+    /// Seconds for which a ticket of the handshake at hand can be redeemed: no longer than allowed after the client last
+    /// proved its key, and not beyond its chain. A chain that is over already was admitted for all that.
+    fn remaining(&self, notes: &HandshakeNotes, now: u64) -> u64 {
+        let lifetime = self.vault.lifetime.as_secs();
+        let shown = notes.shown();
+        let (client, since) = match (&shown, &notes.redeemed) {
+            (ClientAuth::NotPresented, Some(owner)) => (&owner.client, owner.authenticated_at.as_secs()),
+            _ => (&shown, now),
+        };
+        let end = since.saturating_add(lifetime);
+        let end = match client {
+            ClientAuth::Verified(client) if client.not_after().as_secs() > now => {
+                end.min(client.not_after().as_secs())
+            }
+            _ => end,
+        };
+        end.saturating_sub(now)
+    }
+
     fn issue(&self, plain: &[u8], now: UnixTime) -> Option<Vec<u8>> {
         if plain.len() > PLAIN_BYTES_MAX {
             return None;
@@ -190,15 +209,25 @@ impl TicketScope {
 
     fn readmit(&self, client: &ClientAuth, now: UnixTime) -> Result<(), TicketDecline> {
         match (&self.policy, client) {
-            (ClientPolicy::Verify(policy), ClientAuth::Verified(client)) => policy
-                .readmit(client, now)
-                .map_err(|rejected| decline_of(rejected.kind)),
+            (ClientPolicy::Verify(verification), ClientAuth::Verified(client)) => {
+                let verdict = verification.policy.readmit(client, now);
+                verdict.map_err(|rejected| decline_of(rejected.kind))?;
+                verification.consult(true, |candidate| candidate.reassess(client, now));
+                Ok(())
+            }
+            (ClientPolicy::Passthrough(_), ClientAuth::Unchecked(_)) => Ok(()),
+            (ClientPolicy::Verify(verification), ClientAuth::NotPresented) => {
+                match verification.policy.mode() {
+                    Mode::Optional => Ok(()),
+                    Mode::Required => Err(TicketDecline::Policy),
+                }
+            }
+            (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::NotPresented) => Ok(()),
             // The scope, which names the mode, has matched; were it ever to fail, these close.
-            (ClientPolicy::Off(_), ClientAuth::Verified(_)) => Err(TicketDecline::Policy),
-            (ClientPolicy::Verify(policy), ClientAuth::NotPresented) if policy.mode() == Mode::Required => {
+            (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::Verified(_))
+            | (ClientPolicy::Off(_) | ClientPolicy::Verify(_), ClientAuth::Unchecked(_)) => {
                 Err(TicketDecline::Policy)
             }
-            (_, ClientAuth::NotPresented) => Ok(()),
         }
     }
 }
@@ -209,7 +238,8 @@ impl ProducesTickets for TicketScope {
     }
 
     fn lifetime(&self) -> u32 {
-        u32::try_from(self.vault.lifetime.as_secs())
+        let remaining = note(|notes| self.remaining(notes, UnixTime::now().as_secs()));
+        u32::try_from(remaining)
             .unwrap_or(TICKET_LIFETIME_S_MAX)
             .min(TICKET_LIFETIME_S_MAX)
     }
@@ -241,120 +271,5 @@ const PLAIN_BYTES_MAX: usize = 8 * 1024;
 const TICKET_LIFETIME_S_MAX: u32 = 604_800;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-
-    fn scope_of(vault: &Arc<SessionVault>, name: u8) -> TicketScope {
-        TicketScope::new(vault.clone(), ClientPolicy::Off([name; 32]))
-    }
-
-    fn at(seconds: u64) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
-    }
-
-    fn vault(per_core_max: usize) -> Arc<SessionVault> {
-        Arc::new(SessionVault::new(per_core_max, HOUR))
-    }
-
-    /// A ticket issued at second 0 and bound to an anonymous session.
-    fn bound_ticket(scope: &TicketScope) -> Vec<u8> {
-        let ticket = scope.issue(b"session", at(0)).expect("a ticket");
-        let key = note(|notes| notes.issued.take()).expect("its key");
-        scope.vault.bind(
-            key,
-            SessionOwner {
-                client: ClientAuth::NotPresented,
-                authenticated_at: at(0),
-            },
-        );
-        ticket
-    }
-
-    #[test]
-    fn a_ticket_is_32_bytes_and_redeems_once() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = bound_ticket(&scope);
-        assert_eq!(ticket.len(), TICKET_BYTES);
-        assert_eq!(scope.redeem(&ticket, at(1)), Ok(b"session".to_vec()));
-        assert_eq!(scope.redeem(&ticket, at(1)), Err(TicketDecline::Unknown));
-    }
-
-    #[test]
-    fn a_ticket_of_an_unfinished_handshake_is_worth_nothing() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = scope.issue(b"session", at(0)).expect("a ticket");
-        assert_eq!(scope.redeem(&ticket, at(1)), Err(TicketDecline::Unknown));
-    }
-
-    #[test]
-    fn a_ticket_dies_with_its_lifetime_counted_from_the_full_handshake() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = bound_ticket(&scope);
-        assert_eq!(scope.redeem(&ticket, at(3_600)), Err(TicketDecline::Expired));
-    }
-
-    #[test]
-    fn a_ticket_of_another_scope_is_declined() {
-        let vault = vault(8);
-        let ticket = bound_ticket(&scope_of(&vault, 1));
-        assert_eq!(
-            scope_of(&vault, 2).redeem(&ticket, at(1)),
-            Err(TicketDecline::Policy)
-        );
-    }
-
-    #[test]
-    fn a_guessed_or_misshapen_ticket_is_unknown_and_spoils_nothing() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = bound_ticket(&scope);
-        let mut guess = ticket.clone();
-        *guess.last_mut().expect("32 bytes") ^= 1;
-        for bad in [&guess[..], &[], &ticket[..31], &[0; 33], &[0xff; 32]] {
-            assert_eq!(scope.redeem(bad, at(1)), Err(TicketDecline::Unknown));
-        }
-        assert!(scope.redeem(&ticket, at(1)).is_ok());
-    }
-
-    #[test]
-    fn no_forged_key_does_harm_after_its_slot_was_used() {
-        let vault = vault(8);
-        let scope = scope_of(&vault, 1);
-        for round in 0..64 {
-            let ticket = bound_ticket(&scope);
-            assert!(scope.redeem(&ticket, at(1)).is_ok(), "round {round}");
-            for bit in 0..64 {
-                let mut forged = ticket.clone();
-                let (key, _) = forged.split_first_chunk_mut::<KEY_BYTES>().expect("32 bytes");
-                *key = (u64::from_be_bytes(*key).wrapping_add(1 << bit)).to_be_bytes();
-                assert_eq!(scope.redeem(&forged, at(1)), Err(TicketDecline::Unknown));
-            }
-        }
-    }
-
-    #[test]
-    fn a_session_of_a_padded_chain_gets_no_ticket() {
-        let scope = scope_of(&vault(8), 1);
-        assert_eq!(scope.issue(&[0; PLAIN_BYTES_MAX + 1], at(0)), None);
-    }
-
-    #[test]
-    fn the_oldest_ticket_is_forgotten_at_the_cap() {
-        let scope = scope_of(&vault(2), 1);
-        let tickets: Vec<_> = (0..3).map(|_| bound_ticket(&scope)).collect();
-        let redeemed: Vec<_> = tickets
-            .iter()
-            .map(|ticket| scope.redeem(ticket, at(1)).is_ok())
-            .collect();
-        assert_eq!(redeemed, [false, true, true]);
-    }
-
-    #[test]
-    fn a_ticket_issued_on_one_core_redeems_on_another() {
-        let vault = vault(8);
-        let ticket = bound_ticket(&scope_of(&vault, 1));
-        let redeemed = std::thread::spawn(move || scope_of(&vault, 1).redeem(&ticket, at(1)).is_ok()).join();
-        assert!(matches!(redeemed, Ok(true)));
-    }
-}
+#[path = "session_tests.rs"]
+mod tests;

@@ -40,11 +40,12 @@ mod serials;
 mod signature;
 mod store;
 mod time;
+mod unchecked;
 mod v1_leaf;
 mod verdict;
 
 #[cfg(test)]
-mod test_pki;
+pub(crate) mod test_pki;
 
 pub use crl::CrlFault;
 pub use facts::CertificateFacts;
@@ -52,4 +53,5 @@ pub use pem::PemError;
 pub use policy::{Mode, OutOfDate, Policy};
 pub use revocation::{Listed, RevocationError, RevocationSet, RevocationSetBuilder, Source};
 pub use store::{AnchorFault, StoreError, TrustStore};
+pub use unchecked::UncheckedClient;
 pub use verdict::{Rejected, RejectedKind, VerifiedClient};

@@ -126,6 +126,11 @@ impl TrustStore {
         self.details.len()
     }
 
+    /// The subjects of its CAs, as content octets of the Names.
+    pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
+        self.details.iter().map(|anchor| &*anchor.subject)
+    }
+
     pub(super) fn trust_anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
     }

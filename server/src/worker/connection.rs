@@ -52,6 +52,9 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
     if let Some(chosen) = &chosen {
         attempt.serve(&chosen.distribution.id);
     }
+    if let Some(decision) = notes.candidate.take() {
+        attempt.compare(decision);
+    }
     match (handshake, chosen) {
         (Some(Ok(Ok(accepted))), Some(chosen)) => {
             attempt.succeed(&accepted, facts);
