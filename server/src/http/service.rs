@@ -20,7 +20,7 @@ use super::certificate_headers::{add_certificate_headers, remove_identity_header
 use crate::config::Authority;
 use crate::metrics::CoreCounters;
 use crate::proxy::{ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop};
-use crate::snapshot::{Behavior, Distribution, Snapshot};
+use crate::snapshot::{Behavior, Site};
 use crate::tls::ClientAuth;
 
 /// A response's body, marked as in flight until it is gone.
@@ -32,11 +32,10 @@ pub struct Edge {
     pub counters: Arc<CoreCounters>,
 }
 
-/// One connection's view: who the client is and under which snapshot it was admitted.
+/// One connection's view: who the client is and what it is served.
 pub struct Viewer {
     pub edge: Rc<Edge>,
-    pub snapshot: Arc<Snapshot>,
-    pub distribution: Arc<Distribution>,
+    pub site: Arc<Site>,
     pub client: ClientAuth,
     /// As text, for `X-Forwarded-For`.
     pub client_ip: HeaderValue,
@@ -75,7 +74,7 @@ pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
     if let Err(status) = check_host(viewer, &request) {
         return now(viewer, failure(status, in_flight));
     }
-    let Some(behavior) = viewer.distribution.behavior_for(request.uri().path()) else {
+    let Some(behavior) = viewer.site.behavior_for(request.uri().path()) else {
         return now(viewer, failure(StatusCode::NOT_FOUND, in_flight));
     };
     match &*behavior.origin {
@@ -116,13 +115,11 @@ fn check_host(viewer: &Viewer, request: &Request<Incoming>) -> Result<(), Status
         return Ok(());
     }
     let host = Authority::parse(text).map_err(|_| StatusCode::BAD_REQUEST)?.host;
-    match viewer.snapshot.distribution_for(Some(&host)) {
-        Some(found) if found.id == viewer.distribution.id => {
-            *viewer.known_host.borrow_mut() = HeaderValue::from_str(text).ok();
-            Ok(())
-        }
-        _ => Err(StatusCode::MISDIRECTED_REQUEST),
+    if !viewer.site.serves(&host) {
+        return Err(StatusCode::MISDIRECTED_REQUEST);
     }
+    *viewer.known_host.borrow_mut() = HeaderValue::from_str(text).ok();
+    Ok(())
 }
 
 async fn proxy(
@@ -145,7 +142,7 @@ async fn proxy(
             Response::from_parts(head, Body::origin(incoming, lease, Some(in_flight)))
         }
         Err(error) => {
-            tracing::warn!(origin = &*origin.id, distribution = &*viewer.distribution.id, %error, "no response from the origin");
+            tracing::warn!(origin = &*origin.id, distribution = &*viewer.site.distribution_id, %error, "no response from the origin");
             failure(status_of(&error), in_flight)
         }
     }

@@ -8,9 +8,9 @@ use http::HeaderMap;
 
 use super::client_policy::client_policy;
 use super::files;
-use super::{Behavior, Distribution, Snapshot};
+use super::{Behavior, Distribution, Site, Snapshot};
 use crate::config::{
-    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsPolicy, OnRevocation,
+    self, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig, MtlsPolicy, OnRevocation,
     OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
@@ -34,7 +34,12 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
         .iter()
         .map(|store| Store::load(config, store))
         .collect::<Result<Vec<_>, _>>()?;
-    let load = |distribution| load_distribution(config, distribution, &stores, vault).map(Arc::new);
+    let id = |&index: &usize| {
+        let distribution = config.distributions.get(index);
+        distribution.map(|distribution| Arc::from(distribution.id.as_str()))
+    };
+    let served = Arc::new(config.hosts.map(id));
+    let load = |distribution| load_distribution(config, distribution, &stores, &served, vault).map(Arc::new);
     let distributions = config
         .distributions
         .iter()
@@ -95,6 +100,7 @@ fn load_distribution(
     config: &Config,
     distribution: &config::Distribution,
     stores: &[Store],
+    served: &Arc<HostMap<Option<Arc<str>>>>,
     vault: &Arc<SessionVault>,
 ) -> Result<Distribution, ConfigError> {
     let source = &config.source;
@@ -115,6 +121,11 @@ fn load_distribution(
             "choose another policy",
         )
     })?;
+    let site = Site {
+        distribution_id: id.clone(),
+        behaviors: load_behaviors(config, distribution)?,
+        served: served.clone(),
+    };
     Ok(Distribution {
         id,
         tls: Arc::new(tls),
@@ -123,7 +134,7 @@ fn load_distribution(
             MtlsPolicy::Verify(mtls) => mtls.on_revocation,
             MtlsPolicy::Off | MtlsPolicy::Passthrough => OnRevocation::Close,
         },
-        behaviors: load_behaviors(config, distribution)?,
+        site: Arc::new(site),
     })
 }
 

@@ -125,21 +125,18 @@ fn count_tickets(core: &Core, notes: &HandshakeNotes) {
 }
 
 async fn serve_http(core: &Rc<Core>, open: &Rc<Open>, chosen: Chosen, accepted: Accepted, peer: SocketAddr) {
-    let Chosen {
-        snapshot,
-        distribution,
-        ..
-    } = chosen;
+    let site = chosen.distribution.site.clone();
     let is_http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
     let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
         return;
     };
-    let http1 = http1_settings(&snapshot.limits);
-    let http2 = http2_settings(&snapshot.limits, core.counters.clone());
+    let http1 = http1_settings(&chosen.snapshot.limits);
+    let http2 = http2_settings(&chosen.snapshot.limits, core.counters.clone());
+    // From here on nothing of this connection keeps a trust store or a revocation set of an old snapshot in memory.
+    drop(chosen);
     let viewer = Rc::new(Viewer {
         edge: core.edge.clone(),
-        snapshot,
-        distribution,
+        site,
         client: accepted.client,
         client_ip,
         activity: open.activity.clone(),
