@@ -68,7 +68,12 @@ edits! {
     a_missing_bundle_is_named: "ca_bundle = \"partners.pem\"", "ca_bundle = \"absent.pem\"" => ["trust_stores[0].ca_bundle", "absent.pem"];
     a_missing_revocation_file_is_named: "\"serials.txt\"", "\"absent.txt\"" => ["trust_stores[0].revocations", "absent.txt"];
     a_trust_store_that_nobody_made_is_named_with_a_guess: "trust_store = \"partners\"", "trust_store = \"partnrs\"" => ["distributions[0].viewer_mtls.trust_store", "partnrs", "partners"];
-    passthrough_is_refused_for_now: "mode = \"required\"", "mode = \"passthrough\"" => ["distributions[0].viewer_mtls.mode", "passthrough"];
+    passthrough_with_a_trust_store_is_refused: "mode = \"required\"", "mode = \"passthrough\"" => ["distributions[0].viewer_mtls.trust_store", "passthrough"];
+    a_word_about_revocation_that_means_nothing_is_refused: "mode = \"required\"", "mode = \"required\"\non_revocation = \"clsoe\"" => ["distributions[0].viewer_mtls.on_revocation", "close"];
+    passthrough_that_is_to_close_the_revoked_is_refused: "mode = \"required\"\ntrust_store = \"partners\"", "mode = \"passthrough\"\non_revocation = \"close\"" => ["distributions[0].viewer_mtls.on_revocation"];
+    a_candidate_that_nobody_made_is_named: "mode = \"required\"", "mode = \"required\"\ncandidate_trust_store = \"partnrs\"" => ["distributions[0].viewer_mtls.candidate_trust_store", "partners"];
+    a_candidate_that_decides_already_is_refused: "mode = \"required\"", "mode = \"required\"\ncandidate_trust_store = \"partners\"" => ["distributions[0].viewer_mtls.candidate_trust_store", "partners"];
+    a_chain_header_where_nothing_would_fill_it_is_refused: "origin = \"app\"", "origin = \"app\"\norigin_request_policy = { headers = [\"Client-Cert\"] }" => ["origin_request_policy.headers[0]", "passthrough"];
     a_mode_that_nobody_knows_is_refused: "mode = \"required\"", "mode = \"mandatory\"" => ["mode"];
     a_security_policy_that_nobody_knows_is_refused: "default = true", "default = true\nsecurity_policy = \"TLSv1.4_2031\"" => ["security_policy", "TLSv1.4_2031"];
     a_security_policy_that_cannot_be_honoured_is_refused: "default = true", "default = true\nsecurity_policy = \"TLSv1_2016\"" => ["security_policy", "TLSv1_2016"];
@@ -76,7 +81,7 @@ edits! {
     an_origin_that_nobody_made_is_named: "origin = \"app\"", "origin = \"ap\"" => ["distributions[0].behaviors[0].origin", "ap"];
     an_origin_of_two_kinds_is_refused: "id = \"app\"", "id = \"app\"\nurl = \"http://127.0.0.1:1\"" => ["distributions[0].origins[0]"];
     a_last_behavior_that_misses_paths_is_refused: "path_pattern = \"*\"", "path_pattern = \"/a/*\"" => ["path_pattern"];
-    a_header_that_is_none_of_the_seven_is_refused: "origin = \"app\"", "origin = \"app\"\norigin_request_policy = { headers = [\"CloudFront-Viewer-Cert-Name\"] }" => ["origin_request_policy", "CloudFront-Viewer-Cert-Name"];
+    a_header_that_is_none_of_the_nine_is_refused: "origin = \"app\"", "origin = \"app\"\norigin_request_policy = { headers = [\"CloudFront-Viewer-Cert-Name\"] }" => ["origin_request_policy", "CloudFront-Viewer-Cert-Name"];
     http_for_viewers_is_refused: "origin = \"app\"", "origin = \"app\"\nviewer_protocol_policy = \"allow-all\"" => ["viewer_protocol_policy"];
     a_record_format_that_nobody_knows_is_refused: "format = \"json\"", "format = \"xml\"" => ["format"];
 }

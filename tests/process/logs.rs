@@ -44,7 +44,14 @@ fn the_record_of_an_admitted_client_has_every_field() {
     let record = server.record_of(connection.port);
     assert_well_formed(&record);
 
-    let unused = ["distributionTenantId", "connectionLogCustomData", "reason"];
+    let unused = [
+        "distributionTenantId",
+        "connectionLogCustomData",
+        "reason",
+        "closedBy",
+        "candidateDecision",
+        "candidateReason",
+    ];
     let expected: Vec<&str> = KEYS.into_iter().filter(|key| !unused.contains(key)).collect();
     assert_eq!(record.keys(), expected);
     assert!(

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admin;
+mod advertise;
 mod article;
 mod badconfig;
+mod candidate;
 mod floods;
 mod headers;
 mod hostile;
@@ -13,9 +15,11 @@ mod limits;
 mod logs;
 mod memo;
 mod modes;
+mod passthrough;
 mod proxy;
 mod redirect;
 mod reload;
 mod resumption;
 mod shutdown;
+mod sweep;
 mod witnesses;

@@ -52,6 +52,19 @@ cases! {
     required_refuses_a_client_that_is_only_for_any_purpose: "required", Tls13, purpose(&[Any]) => Refused(&[43], "ClientCertIntentInvalid");
     required_admits_a_leaf_alone_since_the_bundle_has_its_issuer: "required", Tls13, alone() => Admitted;
 
+    passthrough_admits_a_good_client_tls13: "passthrough", Tls13, good() => Admitted;
+    passthrough_admits_a_good_client_tls12: "passthrough", Tls12, good() => Admitted;
+    passthrough_admits_no_certificate_tls13: "passthrough", Tls13, None => Admitted;
+    passthrough_admits_no_certificate_tls12: "passthrough", Tls12, None => Admitted;
+    passthrough_admits_an_untrusted_client: "passthrough", Tls13, stranger() => Admitted;
+    passthrough_admits_an_expired_client: "passthrough", Tls13, expired() => Admitted;
+    passthrough_admits_a_client_on_the_serial_list: "passthrough", Tls13, listed() => Admitted;
+    passthrough_admits_a_server_certificate: "passthrough", Tls13, purpose(&[ServerAuth]) => Admitted;
+    passthrough_admits_a_version_1_client_tls13: "passthrough", Tls13, version_1() => Admitted;
+    passthrough_admits_a_version_1_client_tls12: "passthrough", Tls12, version_1() => Admitted;
+    passthrough_admits_four_certificates: "passthrough", Tls13, levels(5) => Admitted;
+    passthrough_refuses_five_certificates: "passthrough", Tls13, levels(6) => Refused(&[48], "ClientCertMaxChainDepthExceeded");
+
     optional_admits_a_good_client: "optional", Tls13, good() => Admitted;
     optional_admits_no_certificate_tls13: "optional", Tls13, None => Admitted;
     optional_admits_no_certificate_tls12: "optional", Tls12, None => Admitted;
@@ -171,9 +184,16 @@ fn a_broken_signature_is_not_trusted() {
 
 #[test]
 fn a_stolen_certificate_without_its_key_is_refused() {
-    let server = Server::start(Config::edge("required"));
-    let (victim, thief) = (good().unwrap(), Pki::shared().client("thief"));
-    let identity = Identity::with_stolen_certificate(&victim, thief);
+    for mode in ["required", "optional", "passthrough"] {
+        let server = Server::start(Config::edge(mode));
+        for victim in [good().unwrap(), version_1().unwrap()] {
+            a_thief_is_refused(&server, &victim);
+        }
+    }
+}
+
+fn a_thief_is_refused(server: &Server, victim: &Identity) {
+    let identity = Identity::with_stolen_certificate(victim, Pki::shared().client("thief"));
     for version in [Tls12, Tls13] {
         let attempt = Client::speaking(version, Some(&identity)).get(server.address());
         assert!(

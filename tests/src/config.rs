@@ -192,7 +192,8 @@ pub struct Distribution {
     id: &'static str,
     aliases: Vec<&'static str>,
     mode: &'static str,
-    trust_store: &'static str,
+    trust_store: Option<&'static str>,
+    mtls_settings: Vec<String>,
     default: bool,
     security_policy: Option<&'static str>,
     origin: String,
@@ -203,16 +204,18 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Modes: "required", "optional", "none". Answers 200 "ok\n". The trust store is "partners".
+    /// Modes: "required", "optional", "passthrough", "none". Answers 200 "ok\n". The trust store is "partners", but
+    /// for "passthrough", which has none.
     pub fn new(id: &'static str, aliases: &[&'static str], mode: &str) -> Self {
-        let mode = ["required", "optional", "none"]
+        let mode = ["required", "optional", "passthrough", "none"]
             .into_iter()
             .find(|known| *known == mode);
         Self {
             id,
             aliases: aliases.to_vec(),
             mode: mode.expect("a mode of the harness"),
-            trust_store: "partners",
+            trust_store: (mode != Some("passthrough")).then_some("partners"),
+            mtls_settings: Vec::new(),
             default: false,
             security_policy: None,
             origin: "fixed_response = { status = 200, body = \"ok\\n\" }".to_owned(),
@@ -232,7 +235,16 @@ impl Distribution {
     }
 
     pub fn trust_store(self, trust_store: &'static str) -> Self {
-        Self { trust_store, ..self }
+        Self {
+            trust_store: self.trust_store.and(Some(trust_store)),
+            ..self
+        }
+    }
+
+    /// A further line of the table `viewer_mtls`.
+    pub fn mtls_setting(mut self, line: &str) -> Self {
+        self.mtls_settings.push(line.to_owned());
+        self
     }
 
     pub fn security_policy(self, policy: &'static str) -> Self {
@@ -304,7 +316,12 @@ impl Distribution {
         }
         if self.mode != "none" {
             let _ = writeln!(out, "\n[distributions.viewer_mtls]\nmode = \"{}\"", self.mode);
-            let _ = writeln!(out, "trust_store = \"{}\"", self.trust_store);
+            if let Some(store) = self.trust_store {
+                let _ = writeln!(out, "trust_store = \"{store}\"");
+            }
+            self.mtls_settings
+                .iter()
+                .for_each(|line| out.push_str(&format!("{line}\n")));
         }
         let _ = writeln!(out, "\n[[distributions.origins]]\nid = \"app\"\n{origin}");
         self.origin_settings

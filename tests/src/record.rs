@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Every key that a record can have, in the order in which they come.
-pub const KEYS: [&str; 22] = [
+pub const KEYS: [&str; 25] = [
     "eventTimestamp",
     "connectionId",
     "connectionStatus",
@@ -22,6 +22,9 @@ pub const KEYS: [&str; 22] = [
     "clientLeafCertValidity",
     "connectionLogCustomData",
     "reason",
+    "closedBy",
+    "candidateDecision",
+    "candidateReason",
     "resumed",
     "bytesIn",
     "bytesOut",

@@ -192,6 +192,21 @@ impl Client {
         self.handshake(open(address)).map_err(|(outcome, _)| outcome)
     }
 
+    /// Sends the ClientHello and reads the server's answer, so that the server has chosen what it judges by.
+    pub fn begin(&self, address: SocketAddr) -> Begun {
+        let tcp = open(address);
+        let port = local_port(&tcp);
+        let mut stream = TlsStream {
+            tls: self.connection(),
+            tcp,
+        };
+        stream
+            .send_first_flight(self.first_flight)
+            .and_then(|()| stream.receive())
+            .expect("the server answers the ClientHello");
+        Begun { port, stream }
+    }
+
     /// The bytes of a ClientHello as this client would send it.
     pub fn client_hello(&self) -> Vec<u8> {
         let mut hello = Vec::new();
@@ -260,6 +275,25 @@ impl Client {
 impl Default for Client {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A handshake of which the client has heard the beginning and said no more than its ClientHello.
+pub struct Begun {
+    pub port: u16,
+    stream: TlsStream,
+}
+
+impl Begun {
+    /// Goes on as [`Client::connect`] would have.
+    pub fn finish(mut self) -> Result<Connection, Outcome> {
+        match self.stream.complete_handshake() {
+            Ok(()) => Ok(Connection {
+                port: self.port,
+                stream: BufReader::with_capacity(64 << 10, self.stream),
+            }),
+            Err(error) => Err(Outcome::of_error(&error, &mut self.stream.tcp)),
+        }
     }
 }
 

@@ -228,9 +228,13 @@ impl Control {
         }
         tracing::info!("draining");
         self.draining = true;
+        self.tell_cores(CoreMessage::Drain);
+    }
+
+    fn tell_cores(&self, message: CoreMessage) {
         for mailbox in &self.mailboxes {
-            // A core that has ended has drained.
-            let _ended_already = mailbox.send(CoreMessage::Drain);
+            // A core that has ended has no connection left.
+            let _ended_already = mailbox.send(message);
         }
     }
 
@@ -287,6 +291,7 @@ impl Control {
                 self.generation = built.snapshot.generation;
                 publish_counts(&self.registry, &built);
                 self.shared.snapshot.store(Arc::new(built.snapshot));
+                self.tell_cores(CoreMessage::Sweep);
                 let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
                 tracing::info!(generation = self.generation, revocations, "reload published");
             }

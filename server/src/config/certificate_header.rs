@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// One of the managed service's seven certificate headers.
+/// One of the managed service's certificate headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CertificateHeader {
     SerialNumber,
@@ -14,10 +14,14 @@ pub enum CertificateHeader {
     Sha256,
     Validity,
     Pem,
+    /// RFC 9440.
+    ClientCert,
+    /// RFC 9440.
+    ClientCertChain,
 }
 
 impl CertificateHeader {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SerialNumber,
         Self::Issuer,
         Self::Subject,
@@ -25,6 +29,8 @@ impl CertificateHeader {
         Self::Sha256,
         Self::Validity,
         Self::Pem,
+        Self::ClientCert,
+        Self::ClientCertChain,
     ];
 
     /// The name in the casing of the service's documentation.
@@ -37,6 +43,8 @@ impl CertificateHeader {
             Self::Sha256 => "CloudFront-Viewer-Cert-Sha256",
             Self::Validity => "CloudFront-Viewer-Cert-Validity",
             Self::Pem => "CloudFront-Viewer-Cert-Pem",
+            Self::ClientCert => "Client-Cert",
+            Self::ClientCertChain => "Client-Cert-Chain",
         }
     }
 
@@ -67,6 +75,6 @@ mod tests {
             );
             assert_eq!(CertificateHeader::parse(&header.as_str().replace('-', "_")), None);
         }
-        assert_eq!(CertificateHeader::parse("Client-Cert"), None);
+        assert_eq!(CertificateHeader::parse("X-Client-Cert"), None);
     }
 }

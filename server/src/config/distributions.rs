@@ -9,11 +9,12 @@ use super::error::Problem;
 use super::hosts::{Alias, HostMap, InvalidAlias};
 use super::key::KeyPath;
 use super::origins::{Origin, origins};
-use super::raw::{RawDistribution, RawViewerMtls};
+use super::raw::RawDistribution;
 use super::security_policy::{SecurityPolicy, UnusablePolicy};
 use super::source::{FileRef, Source};
-use super::suggest::{choose, instead_of};
+use super::suggest::instead_of;
 use super::trust_stores::{TrustStoreConfig, identifier};
+use super::viewer_mtls::{MtlsPolicy, viewer_mtls};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distribution {
@@ -26,8 +27,7 @@ pub struct Distribution {
     pub security_policy: SecurityPolicy,
     /// Whether it serves clients that name no distribution or an unknown one.
     pub default: bool,
-    /// `None`: clients are not asked for a certificate.
-    pub viewer_mtls: Option<ViewerMtls>,
+    pub viewer_mtls: MtlsPolicy,
     pub origins: Vec<Origin>,
     /// Never empty; the last one matches every path.
     pub behaviors: Vec<Behavior>,
@@ -56,22 +56,6 @@ impl fmt::Display for DistributionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ViewerMtls {
-    pub key: KeyPath,
-    pub mode: MtlsMode,
-    /// Index into the trust stores of the configuration.
-    pub trust_store: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MtlsMode {
-    /// No certificate, no connection.
-    Required,
-    /// A client without a certificate is let in; one with a bad certificate is not.
-    Optional,
 }
 
 pub(super) fn distributions(
@@ -148,7 +132,9 @@ fn distribution(
     stores: &[TrustStoreConfig],
 ) -> Result<Distribution, Problem> {
     let origins = origins(source, &key.child("origins"), &raw.origins)?;
-    let mtls = |raw: &RawViewerMtls| viewer_mtls(&key.child("viewer_mtls"), raw, stores);
+    let viewer_mtls = viewer_mtls(&key.child("viewer_mtls"), raw.viewer_mtls.as_ref(), stores)?;
+    let behaviors = behaviors(&key.child("behaviors"), &raw.behaviors, &origins)?;
+    viewer_mtls.check_headers(&behaviors)?;
     Ok(Distribution {
         key: key.clone(),
         id: DistributionId(identifier(&key.child("id"), &raw.id)?),
@@ -157,8 +143,8 @@ fn distribution(
         private_key: source.file_ref(&key.child("private_key"), &raw.private_key)?,
         security_policy: security_policy(&key.child("security_policy"), raw.security_policy.as_deref())?,
         default: raw.default,
-        viewer_mtls: raw.viewer_mtls.as_ref().map(mtls).transpose()?,
-        behaviors: behaviors(&key.child("behaviors"), &raw.behaviors, &origins)?,
+        viewer_mtls,
+        behaviors,
         origins,
     })
 }
@@ -210,51 +196,4 @@ fn security_policy(key: &KeyPath, given: Option<&str>) -> Result<SecurityPolicy,
             Problem::new(key, fault, remedy)
         }
     })
-}
-
-/// The two keys must both be there: a policy left half empty must not become a weaker one.
-fn viewer_mtls(
-    key: &KeyPath,
-    raw: &RawViewerMtls,
-    stores: &[TrustStoreConfig],
-) -> Result<ViewerMtls, Problem> {
-    let Some(mode) = raw.mode.as_deref() else {
-        let remedy =
-            "set mode = \"required\" or \"optional\", or remove the table to ask for no certificates";
-        return Err(Problem::new(&key.child("mode"), "missing", remedy));
-    };
-    let mode = mtls_mode(&key.child("mode"), mode)?;
-    let Some(store) = raw.trust_store.as_deref() else {
-        let remedy = "name the trust store that clients are verified against";
-        return Err(Problem::new(&key.child("trust_store"), "missing", remedy));
-    };
-    let trust_store = stores
-        .iter()
-        .position(|known| known.name.as_str() == store)
-        .ok_or_else(|| {
-            let known = stores.iter().map(|known| known.name.as_str());
-            let fault = format!("no trust store is named {store:?}");
-            Problem::new(
-                &key.child("trust_store"),
-                fault,
-                instead_of(store, known, "trust stores"),
-            )
-        })?;
-    Ok(ViewerMtls {
-        key: key.clone(),
-        mode,
-        trust_store,
-    })
-}
-
-fn mtls_mode(key: &KeyPath, name: &str) -> Result<MtlsMode, Problem> {
-    if name == "passthrough" {
-        let fault = "the mode \"passthrough\" is not supported yet";
-        return Err(Problem::new(key, fault, "use \"required\" or \"optional\""));
-    }
-    choose(
-        key,
-        name,
-        &[("required", MtlsMode::Required), ("optional", MtlsMode::Optional)],
-    )
 }

@@ -28,13 +28,14 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod trust_stores;
+mod viewer_mtls;
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 pub use behaviors::{Behavior, OriginRequestPolicy, ViewerProtocolPolicy};
 pub use certificate_header::CertificateHeader;
-pub use distributions::{Distribution, DistributionId, MtlsMode, ViewerMtls};
+pub use distributions::{Distribution, DistributionId};
 pub use error::ConfigError;
 pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
 pub use key::KeyPath;
@@ -46,6 +47,7 @@ pub use runtime::{Cores, Driver, RuntimeConfig};
 pub use security_policy::{SecurityPolicy, TlsVersion, UnusablePolicy};
 pub use source::{FileRef, Source};
 pub use trust_stores::{OutOfDateCrl, TrustStoreConfig, TrustStoreName};
+pub use viewer_mtls::{MtlsMode, MtlsPolicy, OnRevocation, ViewerMtls};
 
 use crate::limits::Limits;
 use error::Problem;

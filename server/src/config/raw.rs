@@ -103,12 +103,15 @@ pub(super) struct RawDistribution {
     pub behaviors: Vec<RawBehavior>,
 }
 
-/// Both keys are needed; they are optional here so that their absence can be explained.
+/// Mode and trust store are needed; they are optional here so that their absence can be explained.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawViewerMtls {
     pub mode: Option<String>,
     pub trust_store: Option<String>,
+    pub candidate_trust_store: Option<String>,
+    pub advertise_trust_store_ca_names: Option<bool>,
+    pub on_revocation: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,8 @@ pub struct Activity {
     requests: Cell<u64>,
     /// Bytes received when the last response had ended: any byte beyond belongs to a next request's head.
     settled_bytes_in: Cell<u64>,
+    /// The client is no longer admitted: it gets no further request answered.
+    refused: Cell<bool>,
     stats: Rc<DuplexStats>,
 }
 
@@ -24,6 +26,7 @@ impl Activity {
             in_flight: Cell::new(0),
             requests: Cell::new(0),
             settled_bytes_in: Cell::new(stats.bytes_in.get()),
+            refused: Cell::new(false),
             stats,
         }
     }
@@ -61,6 +64,16 @@ impl Activity {
     /// Whether bytes of a next request have come, but not yet its whole head. Meant for HTTP/1.
     pub fn is_head_pending(&self) -> bool {
         !self.is_busy() && self.stats.bytes_in.get() > self.settled_bytes_in.get()
+    }
+
+    /// From here on, no new request is served: an HTTP/2 client may open streams until it has heard the GOAWAY.
+    pub fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Whether the client is no longer admitted.
+    pub fn is_refused(&self) -> bool {
+        self.refused.get()
     }
 
     /// Bytes moved in both directions.

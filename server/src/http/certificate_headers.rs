@@ -7,7 +7,8 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::CertificateHeader;
-use crate::trust::CertificateFacts;
+use crate::tls::ClientAuth;
+use crate::trust::UncheckedClient;
 
 /// Removes every header that is, or that an origin could take for, one of ours: `CloudFront-Viewer-Cert-*`,
 /// `Client-Cert` and `Client-Cert-Chain` (RFC 9440), with underscores for hyphens too (CGI and WSGI fold them).
@@ -42,14 +43,13 @@ pub(super) fn reads_like(name: &str, prefix: &str) -> bool {
 }
 
 /// Adds the headers named in `wanted`. Without a client only `CloudFront-Viewer-Cert-Present: 0` has anything to say.
-pub fn add_certificate_headers(
-    headers: &mut HeaderMap,
-    wanted: &[CertificateHeader],
-    client: Option<&CertificateFacts>,
-) {
+pub fn add_certificate_headers(headers: &mut HeaderMap, wanted: &[CertificateHeader], client: &ClientAuth) {
+    let unchecked = client.unchecked();
     for header in wanted {
-        let value = match (header, client) {
-            (CertificateHeader::Present, client) => Some(if client.is_some() { "1" } else { "0" }),
+        let value = match (header, client.facts()) {
+            (CertificateHeader::Present, facts) => Some(if facts.is_some() { "1" } else { "0" }),
+            (CertificateHeader::ClientCert, _) => unchecked.map(UncheckedClient::client_cert),
+            (CertificateHeader::ClientCertChain, _) => unchecked.and_then(UncheckedClient::client_cert_chain),
             (_, None) => None,
             (CertificateHeader::SerialNumber, Some(facts)) => Some(facts.serial_number.as_str()),
             (CertificateHeader::Issuer, Some(facts)) => Some(facts.issuer_rfc2253.as_str()),
@@ -75,6 +75,8 @@ fn wire_name(header: CertificateHeader) -> HeaderName {
         CertificateHeader::Sha256 => "cloudfront-viewer-cert-sha256",
         CertificateHeader::Validity => "cloudfront-viewer-cert-validity",
         CertificateHeader::Pem => "cloudfront-viewer-cert-pem",
+        CertificateHeader::ClientCert => "client-cert",
+        CertificateHeader::ClientCertChain => "client-cert-chain",
     })
 }
 
@@ -125,8 +127,10 @@ mod tests {
                 CertificateHeader::Present,
                 CertificateHeader::Subject,
                 CertificateHeader::Pem,
+                CertificateHeader::ClientCert,
+                CertificateHeader::ClientCertChain,
             ],
-            None,
+            &ClientAuth::NotPresented,
         );
         assert_eq!(headers.len(), 1);
         assert_eq!(

@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, StatusCode};
 pub fn refusal(status: StatusCode) -> Response<&'static str> {
     let text = match status {
         StatusCode::BAD_REQUEST => "400 Bad Request\n",
+        StatusCode::FORBIDDEN => "403 Forbidden: this client is no longer admitted\n",
         StatusCode::METHOD_NOT_ALLOWED => "405 Method Not Allowed\n",
         StatusCode::MISDIRECTED_REQUEST => {
             "421 Misdirected Request: this host is not served on this connection\n"

@@ -26,8 +26,8 @@ use crate::metrics::CoreCounters;
 use crate::proxy::{
     Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop,
 };
-use crate::snapshot::{Behavior, Distribution, Snapshot};
-use crate::trust::VerifiedClient;
+use crate::snapshot::{Behavior, Site};
+use crate::tls::ClientAuth;
 
 /// A response's body, marked as in flight until it is gone.
 pub type Body = ResponseBody<Option<InFlight>>;
@@ -38,12 +38,11 @@ pub struct Edge {
     pub counters: Arc<CoreCounters>,
 }
 
-/// One connection's view: who the client is and under which snapshot it was admitted.
+/// One connection's view: who the client is and what it is served.
 pub struct Viewer {
     pub edge: Rc<Edge>,
-    pub snapshot: Arc<Snapshot>,
-    pub distribution: Arc<Distribution>,
-    pub client: Option<VerifiedClient>,
+    pub site: Arc<Site>,
+    pub client: ClientAuth,
     /// As text, for `X-Forwarded-For`.
     pub client_ip: HeaderValue,
     pub activity: Rc<Activity>,
@@ -79,6 +78,9 @@ pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
         head_only: request.method() == Method::HEAD,
         in_flight: viewer.activity.begin(),
     };
+    if viewer.activity.is_refused() {
+        return now(viewer, pending.refuse(StatusCode::FORBIDDEN));
+    }
     let behavior = match route(viewer, &request) {
         Ok(behavior) => behavior,
         Err(status) => return now(viewer, pending.refuse(status)),
@@ -139,10 +141,7 @@ fn route<'a>(viewer: &'a Viewer, request: &Request<Incoming>) -> Result<&'a Arc<
     }
     check_host(viewer, request)?;
     let path = path(request)?;
-    viewer
-        .distribution
-        .behavior_for(path)
-        .ok_or(StatusCode::NOT_FOUND)
+    viewer.site.behavior_for(path).ok_or(StatusCode::NOT_FOUND)
 }
 
 /// The path by which a behaviour is chosen. `OPTIONS *` is about the whole server and goes where its root does.
@@ -170,13 +169,11 @@ fn check_host(viewer: &Viewer, request: &Request<Incoming>) -> Result<(), Status
         return Ok(());
     }
     let host = Authority::parse(text).map_err(|_| StatusCode::BAD_REQUEST)?.host;
-    match viewer.snapshot.distribution_for(Some(&host)) {
-        Some(found) if found.id == viewer.distribution.id => {
-            *viewer.known_host.borrow_mut() = HeaderValue::from_str(text).ok();
-            Ok(())
-        }
-        _ => Err(StatusCode::MISDIRECTED_REQUEST),
+    if !viewer.site.serves(&host) {
+        return Err(StatusCode::MISDIRECTED_REQUEST);
     }
+    *viewer.known_host.borrow_mut() = HeaderValue::from_str(text).ok();
+    Ok(())
 }
 
 async fn proxy(
@@ -193,7 +190,7 @@ async fn proxy(
     let exit = Exit {
         pool: &viewer.edge.pool,
         origin,
-        connections_max: viewer.snapshot.limits.origin_connections_per_core,
+        connections_max: viewer.site.origin_connections_max,
     };
     match forward(exit, request, viewer.activity.stats()).await {
         Ok((response, lease)) => {
@@ -214,7 +211,7 @@ fn complain(viewer: &Viewer, origin: &HttpOrigin, error: &ForwardError) {
     if matches!(error, ForwardError::Viewer(_)) {
         tracing::debug!(%error, "a request was not sent whole");
     } else if let Some(untold) = viewer.edge.pool.complain(Instant::now()) {
-        tracing::warn!(origin = &*origin.id, distribution = &*viewer.distribution.id, %error, untold, "no response from the origin");
+        tracing::warn!(origin = &*origin.id, distribution = &*viewer.site.distribution_id, %error, untold, "no response from the origin");
     }
 }
 
@@ -238,8 +235,7 @@ fn prepare(viewer: &Viewer, behavior: &Behavior, request: &mut Request<Incoming>
     }
     set_forwarded_headers(headers, &viewer.client_ip);
     append_via(headers, version);
-    let facts = viewer.client.as_ref().map(|client| &**client.facts());
-    add_certificate_headers(headers, &behavior.certificate_headers, facts);
+    add_certificate_headers(headers, &behavior.certificate_headers, &viewer.client);
     Ok(())
 }
 

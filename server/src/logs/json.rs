@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{ConnectionId, ConnectionRecord};
+use super::{ConnectionId, ConnectionRecord, ConnectionStatus};
 
 /// Appends the record and a line feed. No other byte of the line is a line feed: JSON escapes control characters.
 pub fn encode(record: &ConnectionRecord, lines: &mut Vec<u8>) {
@@ -45,6 +45,12 @@ struct Line<'a> {
     connection_log_custom_data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate_decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate_reason: Option<&'a str>,
     resumed: bool,
     bytes_in: u64,
     bytes_out: u64,
@@ -74,6 +80,9 @@ impl<'a> Line<'a> {
             client_leaf_cert_validity: leaf.map(|leaf| leaf.validity.as_str()),
             connection_log_custom_data: record.custom_data.as_deref(),
             reason: record.reason.as_deref(),
+            closed_by: record.closed_by,
+            candidate_decision: record.candidate_decision.map(ConnectionStatus::as_str),
+            candidate_reason: record.candidate_reason.as_deref(),
             resumed: record.resumed,
             bytes_in: record.bytes_in,
             bytes_out: record.bytes_out,
@@ -92,7 +101,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::logs::{ConnectionStatus, FailureCode};
+    use crate::logs::FailureCode;
     use crate::trust::CertificateFacts;
 
     fn bare() -> ConnectionRecord {
@@ -129,6 +138,9 @@ mod tests {
             ))),
             custom_data: Some(Box::from("REVOKED:00:b1:43:ed")),
             reason: Some("certificate 00:b1:43:ed is revoked".into()),
+            closed_by: Some("revocation"),
+            candidate_decision: Some(ConnectionStatus::Failed(FailureCode::ClientCertUntrusted)),
+            candidate_reason: Some("not in new".into()),
             resumed: true,
             bytes_in: 1_834,
             bytes_out: 2_951,
@@ -149,7 +161,7 @@ mod tests {
                 r#""clientLeafCertValidity":"NotBefore=2025-06-05T23:28:21Z;NotAfter=2125-05-12T23:28:21Z","#,
                 r#""connectionLogCustomData":"REVOKED:00:b1:43:ed","#,
                 r#""reason":"certificate 00:b1:43:ed is revoked","#,
-                r#""resumed":true,"bytesIn":1834,"bytesOut":2951,"requests":3}"#,
+                r#""closedBy":"revocation","candidateDecision":"Failed:ClientCertUntrusted","candidateReason":"not in new","resumed":true,"bytesIn":1834,"bytesOut":2951,"requests":3}"#,
                 "\n"
             )
         );

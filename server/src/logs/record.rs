@@ -10,7 +10,7 @@ use crate::trust::CertificateFacts;
 
 /// What is known of a connection when it ends. Boxed once by its core, freed by the shipper.
 ///
-/// Field names are those of the managed service's connection log (`json.rs` spells them); the last five are ours. What
+/// Field names are those of the managed service's connection log (`json.rs` spells them); the last eight are ours. What
 /// never became known is `None` and is left out of the line.
 #[derive(Clone, Debug)]
 pub struct ConnectionRecord {
@@ -30,8 +30,14 @@ pub struct ConnectionRecord {
     pub tls_sni: Option<Box<str>>,
     pub leaf: Option<Arc<CertificateFacts>>,
     pub custom_data: Option<Box<str>>,
-    /// Finer than the status; of failed connections only.
+    /// Finer than the status. Of a successful one: why it was closed by a reload, or what it was admitted in spite of.
     pub reason: Option<Cow<'static, str>>,
+    /// What a reload changed so that the connection was closed.
+    pub closed_by: Option<&'static str>,
+    /// What a candidate trust store would have decided.
+    pub candidate_decision: Option<ConnectionStatus>,
+    /// Why it would have refused.
+    pub candidate_reason: Option<Box<str>>,
     pub resumed: bool,
     /// From the client, TLS included.
     pub bytes_in: u64,
@@ -63,6 +69,9 @@ impl ConnectionRecord {
             leaf: None,
             custom_data: None,
             reason: None,
+            closed_by: None,
+            candidate_decision: None,
+            candidate_reason: None,
             resumed: false,
             bytes_in: 0,
             bytes_out: 0,

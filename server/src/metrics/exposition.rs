@@ -45,6 +45,17 @@ impl Page<'_> {
             "reason",
             |core, reason| core.shed.of(reason).get(),
         );
+        self.counters(
+            "bothways_connections_closed_by_reload_total",
+            "Open connections closed because a reload no longer admits their client, counted with their record.",
+            "reason",
+            |core, reason| core.closed_by_reload.of(reason).get(),
+        );
+        self.counter(
+            "bothways_sweeps_total",
+            "Walks of a core over its open connections after a reload.",
+            |core| core.sweeps.get(),
+        );
         self.counter(
             "bothways_panics_total",
             "Connection tasks that panicked.",
@@ -61,6 +72,12 @@ impl Page<'_> {
             "Completed handshakes.",
             "kind",
             |core, kind: HandshakeKind| core.handshakes.of(kind).get(),
+        );
+        self.counters(
+            "bothways_candidate_decisions_total",
+            "Clients that a candidate trust store judged too, by what both would do with them.",
+            "decision",
+            |core, agreement| core.candidate_decisions.of(agreement).get(),
         );
         self.handshake_seconds();
     }
@@ -262,7 +279,9 @@ mod tests {
         assert_eq!(
             names,
             [
+                "bothways_candidate_decisions_total",
                 "bothways_connections_accepted_total",
+                "bothways_connections_closed_by_reload_total",
                 "bothways_connections_open",
                 "bothways_connections_total",
                 "bothways_handshake_seconds",
@@ -276,6 +295,7 @@ mod tests {
                 "bothways_revocation_entries",
                 "bothways_shed_total",
                 "bothways_snapshot_generation",
+                "bothways_sweeps_total",
                 "bothways_tickets_declined_total",
                 "bothways_tickets_issued_total",
                 "bothways_tickets_redeemed_total",

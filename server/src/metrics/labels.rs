@@ -163,6 +163,44 @@ label! {
 }
 
 label! {
+    /// What a reload changed so that an open connection had to be closed.
+    CloseReason {
+        Revocation = "revocation",
+        Expiry = "expiry",
+        /// Nothing leads from the client's chain to the trust store any more.
+        TrustStore = "trust_store",
+        /// The mode or a switch.
+        Policy = "policy",
+        /// The name leads to another distribution, or to none.
+        Distribution = "distribution",
+    }
+}
+
+label! {
+    /// A trust store's decision beside its candidate's.
+    Agreement {
+        BothAdmit = "both_admit",
+        BothRefuse = "both_refuse",
+        /// Admitted, but not by the candidate.
+        CandidateWouldRefuse = "candidate_would_refuse",
+        /// Refused, but not by the candidate.
+        CandidateWouldAdmit = "candidate_would_admit",
+    }
+}
+
+impl Agreement {
+    /// Of whether each admits.
+    pub const fn of(decision: bool, candidate: bool) -> Self {
+        match (decision, candidate) {
+            (true, true) => Self::BothAdmit,
+            (false, false) => Self::BothRefuse,
+            (true, false) => Self::CandidateWouldRefuse,
+            (false, true) => Self::CandidateWouldAdmit,
+        }
+    }
+}
+
+label! {
     /// Why a connection record was lost.
     DropReason {
         /// The shipper was too slow, or stuck in a write.
@@ -194,6 +232,8 @@ mod tests {
         assert_consistent::<StatusClass>();
         assert_consistent::<TicketDecline>();
         assert_consistent::<ShedReason>();
+        assert_consistent::<CloseReason>();
+        assert_consistent::<Agreement>();
         assert_consistent::<DropReason>();
         assert_consistent::<ReloadResult>();
     }

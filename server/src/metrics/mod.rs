@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use cells::{Counter, Family, Gauge, Histogram, SharedCounter};
 pub use exposition::render;
 pub use labels::{
-    ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, MemoResult, ReloadResult, ShedReason,
-    StatusClass, TicketDecline,
+    Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, MemoResult,
+    ReloadResult, ShedReason, StatusClass, TicketDecline,
 };
 
 /// Everything that can be read about the running server.
@@ -49,6 +49,8 @@ pub struct CoreCounters {
     pub handshakes_open: Gauge,
     /// Completed handshakes.
     pub handshakes: Family<HandshakeKind, { HandshakeKind::COUNT }>,
+    /// Clients that a candidate trust store judged too.
+    pub candidate_decisions: Family<Agreement, { Agreement::COUNT }>,
     /// Accept to handshake done, of the completed ones.
     pub handshake_duration: Histogram,
     /// Requests by the class of their response.
@@ -59,6 +61,10 @@ pub struct CoreCounters {
     pub tickets_issued: Counter,
     pub tickets_redeemed: Counter,
     pub tickets_declined: Family<TicketDecline, { TicketDecline::COUNT }>,
+    /// Open connections closed because a reload no longer admits their client.
+    pub closed_by_reload: Family<CloseReason, { CloseReason::COUNT }>,
+    /// Walks over the open connections after a reload.
+    pub sweeps: Counter,
     /// Connections closed at a limit, before any work was done for them.
     pub shed: Family<ShedReason, { ShedReason::COUNT }>,
     /// Connection tasks that panicked; each cost its connection only.

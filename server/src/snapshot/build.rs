@@ -3,19 +3,19 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::client_policy::client_policy;
 use super::files;
-use super::{Behavior, Distribution, Snapshot};
+use super::{Behavior, Distribution, Site, Snapshot};
 use crate::config::{
-    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OriginTarget,
-    OutOfDateCrl, TlsVersion, TrustStoreConfig,
+    self, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig, MtlsPolicy, OnRevocation,
+    OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
-use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, TrustStore};
+use crate::trust::{OutOfDate, RevocationSet, RevocationSetBuilder, TrustStore};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {
@@ -34,7 +34,12 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
         .iter()
         .map(|store| Store::load(config, store))
         .collect::<Result<Vec<_>, _>>()?;
-    let load = |distribution| load_distribution(config, distribution, &stores, vault).map(Arc::new);
+    let id = |&index: &usize| {
+        let distribution = config.distributions.get(index);
+        distribution.map(|distribution| Arc::from(distribution.id.as_str()))
+    };
+    let served = Arc::new(config.hosts.map(id));
+    let load = |distribution| load_distribution(config, distribution, &stores, &served, vault).map(Arc::new);
     let distributions = config
         .distributions
         .iter()
@@ -53,11 +58,11 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
 }
 
 /// A trust store with what has been revoked under it.
-struct Store {
-    trust: Arc<TrustStore>,
-    revocations: Arc<RevocationSet>,
-    allow_v1: bool,
-    out_of_date: OutOfDate,
+pub(super) struct Store {
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) revocations: Arc<RevocationSet>,
+    pub(super) allow_v1: bool,
+    pub(super) out_of_date: OutOfDate,
 }
 
 impl Store {
@@ -95,45 +100,21 @@ fn load_distribution(
     config: &Config,
     distribution: &config::Distribution,
     stores: &[Store],
+    served: &Arc<HostMap<Option<Arc<str>>>>,
     vault: &Arc<SessionVault>,
 ) -> Result<Distribution, ConfigError> {
     let source = &config.source;
     let id: Arc<str> = distribution.id.as_str().into();
     let identity = files::identity(source, &distribution.certificate, &distribution.private_key)?;
-    let policy = distribution.viewer_mtls.as_ref().map(|mtls| {
-        let mode = match mtls.mode {
-            MtlsMode::Required => Mode::Required,
-            MtlsMode::Optional => Mode::Optional,
-        };
-        let store = stores.get(mtls.trust_store).ok_or_else(|| {
-            source.error(
-                &mtls.key,
-                "the trust store is gone",
-                "name one of [[trust_stores]]",
-            )
-        })?;
-        let (trust, revocations) = (store.trust.clone(), store.revocations.clone());
-        Ok(Arc::new(Policy::new(
-            &id,
-            mode,
-            trust,
-            revocations,
-            store.allow_v1,
-            store.out_of_date,
-        )))
-    });
-    let policy = policy.transpose()?;
-    let scope = policy
-        .as_ref()
-        .map_or_else(|| anonymous_scope(&id), |policy| *policy.digest());
+    let policy = client_policy(config, distribution, stores)?;
     let security = distribution.security_policy;
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
         tls12: security.versions().contains(&TlsVersion::Tls12),
         memo_entries_max: config.limits.verdicts_per_core,
     };
-    let tickets = TicketScope::new(vault.clone(), scope, policy.clone());
-    let tls = server_config(&tls, &identity, policy.as_ref(), tickets).map_err(|error| {
+    let tickets = TicketScope::new(vault.clone(), policy.clone());
+    let tls = server_config(&tls, &identity, &policy, tickets).map_err(|error| {
         let fault = format!("{} cannot be served: {error}", security.as_str());
         source.error(
             &distribution.key.child("security_policy"),
@@ -141,19 +122,22 @@ fn load_distribution(
             "choose another policy",
         )
     })?;
+    let site = Site {
+        distribution_id: id.clone(),
+        origin_connections_max: config.limits.origin_connections_per_core,
+        behaviors: load_behaviors(config, distribution)?,
+        served: served.clone(),
+    };
     Ok(Distribution {
         id,
         tls: Arc::new(tls),
-        behaviors: load_behaviors(config, distribution)?,
+        client_policy: policy,
+        on_revocation: match &distribution.viewer_mtls {
+            MtlsPolicy::Verify(mtls) => mtls.on_revocation,
+            MtlsPolicy::Off | MtlsPolicy::Passthrough => OnRevocation::Close,
+        },
+        site: Arc::new(site),
     })
-}
-
-/// What the tickets of a distribution without client authentication are bound to.
-fn anonymous_scope(id: &str) -> [u8; 32] {
-    let hash = digest(&SHA256, format!("no client authentication\0{id}").as_bytes());
-    let mut scope = [0; 32];
-    scope.copy_from_slice(hash.as_ref());
-    scope
 }
 
 fn load_behaviors(

@@ -1,10 +1,11 @@
 //! The whole immutable product of one configuration: what every connection that begins now is judged and served by.
 //!
 //! Owns what stands in a snapshot and how a name finds its distribution. [`build`] makes one from a configuration,
-//! reading every file that it names, off the cores; it succeeds whole or not at all. A connection keeps the snapshot
-//! that it began with.
+//! reading every file that it names, off the cores; it succeeds whole or not at all. A connection keeps the [`Site`] of the
+//! snapshot that it began with.
 
 mod build;
+mod client_policy;
 mod files;
 
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 pub use self::build::{Built, build};
-use crate::config::{CertificateHeader, HostMap, HostName, PathPattern, ViewerProtocolPolicy};
+use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
 use crate::limits::Limits;
 use crate::proxy::Origin;
+use crate::tls::ClientPolicy;
 
 /// One configuration, loaded.
 #[derive(Debug)]
@@ -38,10 +40,31 @@ pub struct Distribution {
     pub id: Arc<str>,
     /// With the verifier of its trust store and the tickets of its scope inside.
     pub tls: Arc<ServerConfig>,
-    behaviors: Vec<Arc<Behavior>>,
+    /// What is asked of clients: what a reload judges the connected ones by.
+    pub client_policy: ClientPolicy,
+    pub on_revocation: OnRevocation,
+    pub site: Arc<Site>,
 }
 
-impl Distribution {
+/// What is served to an admitted client. A connection holds this and not its snapshot, so that a revocation set of
+/// millions is not kept in memory by the clients that came before the reload.
+#[derive(Debug)]
+pub struct Site {
+    pub distribution_id: Arc<str>,
+    /// Connections that a core may have open to one origin.
+    pub origin_connections_max: usize,
+    behaviors: Vec<Arc<Behavior>>,
+    /// Of all distributions.
+    served: Arc<HostMap<Option<Arc<str>>>>,
+}
+
+impl Site {
+    /// Whether `host` belongs to this distribution.
+    pub fn serves(&self, host: &HostName) -> bool {
+        let found = self.served.lookup(Some(host)).and_then(Option::as_ref);
+        found == Some(&self.distribution_id)
+    }
+
     /// The first behaviour whose pattern matches `path` (without query).
     pub fn behavior_for(&self, path: &str) -> Option<&Arc<Behavior>> {
         self.behaviors

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
 
+use super::client::ClientAuth;
 use super::hello::{HelloError, HelloReader};
 use super::notes::{HandshakeNotes, with_notes};
 use super::session::{SessionOwner, SessionVault};
 use super::stream::TlsStream;
 use crate::runtime::Duplex;
-use crate::trust::VerifiedClient;
 
 /// What was learnt of the handshake, for the record; as far as it came.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +30,8 @@ pub struct HandshakeFacts {
 /// A finished handshake.
 pub struct Accepted {
     pub stream: Box<TlsStream>,
-    /// The admitted client; absent when none was asked for, or an optional one was not presented.
-    pub client: Option<VerifiedClient>,
+    /// The admitted client.
+    pub client: ClientAuth,
     pub resumed: bool,
 }
 
@@ -193,12 +193,12 @@ async fn fill(io: &mut Duplex) -> Result<(), HandshakeErrorKind> {
 
 /// Says whose the session is, now that it is known whether it was resumed, and binds the ticket issued to it. `None` if
 /// rustls resumed a session that this handshake did not redeem, which cannot be.
-fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Option<Option<VerifiedClient>> {
+fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Option<ClientAuth> {
     let redeemed = notes.redeemed.take();
     let owner = match resumed {
         true => redeemed?,
         false => SessionOwner {
-            client: notes.verified.clone(),
+            client: notes.shown(),
             authenticated_at: UnixTime::now(),
         },
     };

@@ -5,8 +5,10 @@
 //! admitted (`trust` decides), which distribution a name belongs to (the snapshot decides).
 
 mod acceptor;
+mod client;
 pub mod hello;
 mod notes;
+mod passthrough;
 mod server_config;
 mod session;
 mod stream;
@@ -15,6 +17,7 @@ mod verifier;
 pub use self::acceptor::{
     Accepted, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
 };
+pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
 pub use self::session::{SessionOwner, SessionVault, TicketScope};

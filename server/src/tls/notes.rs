@@ -5,9 +5,10 @@
 
 use std::cell::RefCell;
 
+use super::client::{CandidateDecision, ClientAuth};
 use super::session::SessionOwner;
 use crate::metrics::TicketDecline;
-use crate::trust::{MemoUse, Rejected, VerifiedClient};
+use crate::trust::{MemoUse, Rejected, UncheckedClient, VerifiedClient};
 
 /// The notes of one handshake.
 #[derive(Default)]
@@ -16,6 +17,10 @@ pub struct HandshakeNotes {
     pub verified: Option<VerifiedClient>,
     /// What the memo did for the verifier, if it was asked at all.
     pub memo: Option<MemoUse>,
+    /// The client that was read and not judged.
+    pub unchecked: Option<UncheckedClient>,
+    /// What a candidate trust store would have done.
+    pub candidate: Option<CandidateDecision>,
     /// Why the verifier refused.
     pub rejected: Option<Rejected>,
     /// The owner of a redeemed ticket's session; it counts only if rustls then resumed that session.
@@ -26,6 +31,17 @@ pub struct HandshakeNotes {
     pub tickets_redeemed: u32,
     /// The vault's key of the ticket issued in this handshake.
     pub issued: Option<usize>,
+}
+
+impl HandshakeNotes {
+    /// What the client has shown in a full handshake that has ended well.
+    pub fn shown(&self) -> ClientAuth {
+        match (&self.verified, &self.unchecked) {
+            (Some(client), _) => ClientAuth::Verified(client.clone()),
+            (None, Some(client)) => ClientAuth::Unchecked(client.clone()),
+            (None, None) => ClientAuth::NotPresented,
+        }
+    }
 }
 
 thread_local! {

@@ -6,14 +6,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::client::ClientPolicy;
+use super::passthrough::PassthroughVerifier;
 use super::session::TicketScope;
 use super::verifier::ClientVerifier;
-use crate::trust::Policy;
 
 /// The server's own certificate chain and key, known to belong together.
 #[derive(Debug)]
@@ -78,17 +80,18 @@ impl std::error::Error for ServerConfigError {}
 pub fn server_config(
     tls: &TlsPolicy,
     identity: &ServerIdentity,
-    policy: Option<&Arc<Policy>>,
+    policy: &ClientPolicy,
     tickets: TicketScope,
 ) -> Result<ServerConfig, ServerConfigError> {
     let provider = Arc::new(provider(tls)?);
-    let verifier = match policy {
-        Some(policy) => Arc::new(ClientVerifier::new(
-            policy.clone(),
+    let verifier: Arc<dyn ClientCertVerifier> = match policy {
+        ClientPolicy::Verify(verification) => Arc::new(ClientVerifier::new(
+            verification.clone(),
             &provider,
             tls.memo_entries_max,
         )),
-        None => WebPkiClientVerifier::no_client_auth(),
+        ClientPolicy::Passthrough(_) => Arc::new(PassthroughVerifier::new(&provider)),
+        ClientPolicy::Off(_) => WebPkiClientVerifier::no_client_auth(),
     };
     let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(identity.0.clone()));
     let mut config = ServerConfig::builder_with_provider(provider)

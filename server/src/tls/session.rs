@@ -23,9 +23,10 @@ use rustls::server::ProducesTickets;
 use rustls_pki_types::UnixTime;
 use sharded_slab::Slab;
 
-use super::notes::note;
+use super::client::{ClientAuth, ClientPolicy};
+use super::notes::{HandshakeNotes, note};
 use crate::metrics::TicketDecline;
-use crate::trust::{Mode, Policy, RejectedKind, VerifiedClient};
+use crate::trust::{Mode, RejectedKind};
 
 const SECRET_BYTES: usize = 24;
 const KEY_BYTES: usize = 8;
@@ -59,8 +60,7 @@ struct Taken {
 /// Whose session it is, and since when.
 #[derive(Clone)]
 pub struct SessionOwner {
-    /// Absent when the session was made without a client certificate.
-    pub client: Option<VerifiedClient>,
+    pub client: ClientAuth,
     /// When its full handshake happened; renewals keep it.
     pub authenticated_at: UnixTime,
 }
@@ -142,15 +142,32 @@ thread_local! {
 pub struct TicketScope {
     vault: Arc<SessionVault>,
     /// What a session must have been made under.
-    scope: [u8; 32],
-    /// Absent for a distribution without client authentication.
-    policy: Option<Arc<Policy>>,
+    policy: ClientPolicy,
 }
 
 impl TicketScope {
-    /// Tickets of `scope`, whose clients `policy` must still admit.
-    pub fn new(vault: Arc<SessionVault>, scope: [u8; 32], policy: Option<Arc<Policy>>) -> Self {
-        Self { vault, scope, policy }
+    /// Tickets of the scope that `policy` names, whose clients it must still admit.
+    pub fn new(vault: Arc<SessionVault>, policy: ClientPolicy) -> Self {
+        Self { vault, policy }
+    }
+
+    /// Seconds for which a ticket of the handshake at hand can be redeemed: no longer than allowed after the client last
+    /// proved its key, and not beyond its chain. A chain that is over already was admitted for all that.
+    fn remaining(&self, notes: &HandshakeNotes, now: u64) -> u64 {
+        let lifetime = self.vault.lifetime.as_secs();
+        let shown = notes.shown();
+        let (client, since) = match (&shown, &notes.redeemed) {
+            (ClientAuth::NotPresented, Some(owner)) => (&owner.client, owner.authenticated_at.as_secs()),
+            _ => (&shown, now),
+        };
+        let end = since.saturating_add(lifetime);
+        let end = match client {
+            ClientAuth::Verified(client) if client.not_after().as_secs() > now => {
+                end.min(client.not_after().as_secs())
+            }
+            _ => end,
+        };
+        end.saturating_sub(now)
     }
 
     fn issue(&self, plain: &[u8], now: UnixTime) -> Option<Vec<u8>> {
@@ -162,7 +179,7 @@ impl TicketScope {
         let session = Session {
             secret,
             plain: Mutex::new(Some(plain.to_vec())),
-            scope: self.scope,
+            scope: *self.policy.digest(),
             owner: OnceLock::new(),
         };
         let key = self.vault.insert(session, now.as_secs())?;
@@ -175,10 +192,10 @@ impl TicketScope {
 
     fn redeem(&self, ticket: &[u8], now: UnixTime) -> Result<Vec<u8>, TicketDecline> {
         let Taken { plain, scope, owner } = self.vault.take(ticket).ok_or(TicketDecline::Unknown)?;
-        if scope != self.scope {
+        if scope != *self.policy.digest() {
             return Err(TicketDecline::Policy);
         }
-        self.readmit(owner.client.as_ref(), now)?;
+        self.readmit(&owner.client, now)?;
         let authenticated_at = owner.authenticated_at.as_secs();
         if now.as_secs() >= authenticated_at.saturating_add(self.vault.lifetime.as_secs()) {
             return Err(TicketDecline::Expired);
@@ -190,23 +207,27 @@ impl TicketScope {
         Ok(plain)
     }
 
-    fn readmit(&self, client: Option<&VerifiedClient>, now: UnixTime) -> Result<(), TicketDecline> {
+    fn readmit(&self, client: &ClientAuth, now: UnixTime) -> Result<(), TicketDecline> {
         match (&self.policy, client) {
-            (Some(policy), Some(client)) => {
-                policy
-                    .readmit(client, now)
-                    .map_err(|rejected| match rejected.kind {
-                        RejectedKind::Expired | RejectedKind::NotYetValid => {
-                            TicketDecline::CertificateExpired
-                        }
-                        RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
-                        _ => TicketDecline::Policy,
-                    })
+            (ClientPolicy::Verify(verification), ClientAuth::Verified(client)) => {
+                let verdict = verification.policy.readmit(client, now);
+                verdict.map_err(|rejected| decline_of(rejected.kind))?;
+                verification.consult(true, |candidate| candidate.reassess(client, now));
+                Ok(())
             }
-            (None, Some(_)) => Err(TicketDecline::Policy),
-            // The scope, which names the mode, has matched; were it ever to fail, this closes.
-            (Some(policy), None) if policy.mode() == Mode::Required => Err(TicketDecline::Policy),
-            (_, None) => Ok(()),
+            (ClientPolicy::Passthrough(_), ClientAuth::Unchecked(_)) => Ok(()),
+            (ClientPolicy::Verify(verification), ClientAuth::NotPresented) => {
+                match verification.policy.mode() {
+                    Mode::Optional => Ok(()),
+                    Mode::Required => Err(TicketDecline::Policy),
+                }
+            }
+            (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::NotPresented) => Ok(()),
+            // The scope, which names the mode, has matched; were it ever to fail, these close.
+            (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::Verified(_))
+            | (ClientPolicy::Off(_) | ClientPolicy::Verify(_), ClientAuth::Unchecked(_)) => {
+                Err(TicketDecline::Policy)
+            }
         }
     }
 }
@@ -217,7 +238,8 @@ impl ProducesTickets for TicketScope {
     }
 
     fn lifetime(&self) -> u32 {
-        u32::try_from(self.vault.lifetime.as_secs())
+        let remaining = note(|notes| self.remaining(notes, UnixTime::now().as_secs()));
+        u32::try_from(remaining)
             .unwrap_or(TICKET_LIFETIME_S_MAX)
             .min(TICKET_LIFETIME_S_MAX)
     }
@@ -234,6 +256,14 @@ impl ProducesTickets for TicketScope {
     }
 }
 
+fn decline_of(kind: RejectedKind) -> TicketDecline {
+    match kind {
+        RejectedKind::Expired | RejectedKind::NotYetValid => TicketDecline::CertificateExpired,
+        RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
+        _ => TicketDecline::Policy,
+    }
+}
+
 /// A session holds the chain that the client presented, of whose size the client decides: a longer one than four
 /// ordinary certificates gets no ticket.
 const PLAIN_BYTES_MAX: usize = 8 * 1024;
@@ -241,120 +271,5 @@ const PLAIN_BYTES_MAX: usize = 8 * 1024;
 const TICKET_LIFETIME_S_MAX: u32 = 604_800;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3_600);
-
-    fn scope_of(vault: &Arc<SessionVault>, name: u8) -> TicketScope {
-        TicketScope::new(vault.clone(), [name; 32], None)
-    }
-
-    fn at(seconds: u64) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
-    }
-
-    fn vault(per_core_max: usize) -> Arc<SessionVault> {
-        Arc::new(SessionVault::new(per_core_max, HOUR))
-    }
-
-    /// A ticket issued at second 0 and bound to an anonymous session.
-    fn bound_ticket(scope: &TicketScope) -> Vec<u8> {
-        let ticket = scope.issue(b"session", at(0)).expect("a ticket");
-        let key = note(|notes| notes.issued.take()).expect("its key");
-        scope.vault.bind(
-            key,
-            SessionOwner {
-                client: None,
-                authenticated_at: at(0),
-            },
-        );
-        ticket
-    }
-
-    #[test]
-    fn a_ticket_is_32_bytes_and_redeems_once() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = bound_ticket(&scope);
-        assert_eq!(ticket.len(), TICKET_BYTES);
-        assert_eq!(scope.redeem(&ticket, at(1)), Ok(b"session".to_vec()));
-        assert_eq!(scope.redeem(&ticket, at(1)), Err(TicketDecline::Unknown));
-    }
-
-    #[test]
-    fn a_ticket_of_an_unfinished_handshake_is_worth_nothing() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = scope.issue(b"session", at(0)).expect("a ticket");
-        assert_eq!(scope.redeem(&ticket, at(1)), Err(TicketDecline::Unknown));
-    }
-
-    #[test]
-    fn a_ticket_dies_with_its_lifetime_counted_from_the_full_handshake() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = bound_ticket(&scope);
-        assert_eq!(scope.redeem(&ticket, at(3_600)), Err(TicketDecline::Expired));
-    }
-
-    #[test]
-    fn a_ticket_of_another_scope_is_declined() {
-        let vault = vault(8);
-        let ticket = bound_ticket(&scope_of(&vault, 1));
-        assert_eq!(
-            scope_of(&vault, 2).redeem(&ticket, at(1)),
-            Err(TicketDecline::Policy)
-        );
-    }
-
-    #[test]
-    fn a_guessed_or_misshapen_ticket_is_unknown_and_spoils_nothing() {
-        let scope = scope_of(&vault(8), 1);
-        let ticket = bound_ticket(&scope);
-        let mut guess = ticket.clone();
-        *guess.last_mut().expect("32 bytes") ^= 1;
-        for bad in [&guess[..], &[], &ticket[..31], &[0; 33], &[0xff; 32]] {
-            assert_eq!(scope.redeem(bad, at(1)), Err(TicketDecline::Unknown));
-        }
-        assert!(scope.redeem(&ticket, at(1)).is_ok());
-    }
-
-    #[test]
-    fn no_forged_key_does_harm_after_its_slot_was_used() {
-        let vault = vault(8);
-        let scope = scope_of(&vault, 1);
-        for round in 0..64 {
-            let ticket = bound_ticket(&scope);
-            assert!(scope.redeem(&ticket, at(1)).is_ok(), "round {round}");
-            for bit in 0..64 {
-                let mut forged = ticket.clone();
-                let (key, _) = forged.split_first_chunk_mut::<KEY_BYTES>().expect("32 bytes");
-                *key = (u64::from_be_bytes(*key).wrapping_add(1 << bit)).to_be_bytes();
-                assert_eq!(scope.redeem(&forged, at(1)), Err(TicketDecline::Unknown));
-            }
-        }
-    }
-
-    #[test]
-    fn a_session_of_a_padded_chain_gets_no_ticket() {
-        let scope = scope_of(&vault(8), 1);
-        assert_eq!(scope.issue(&[0; PLAIN_BYTES_MAX + 1], at(0)), None);
-    }
-
-    #[test]
-    fn the_oldest_ticket_is_forgotten_at_the_cap() {
-        let scope = scope_of(&vault(2), 1);
-        let tickets: Vec<_> = (0..3).map(|_| bound_ticket(&scope)).collect();
-        let redeemed: Vec<_> = tickets
-            .iter()
-            .map(|ticket| scope.redeem(ticket, at(1)).is_ok())
-            .collect();
-        assert_eq!(redeemed, [false, true, true]);
-    }
-
-    #[test]
-    fn a_ticket_issued_on_one_core_redeems_on_another() {
-        let vault = vault(8);
-        let ticket = bound_ticket(&scope_of(&vault, 1));
-        let redeemed = std::thread::spawn(move || scope_of(&vault, 1).redeem(&ticket, at(1)).is_ok()).join();
-        assert!(matches!(redeemed, Ok(true)));
-    }
-}
+#[path = "session_tests.rs"]
+mod tests;

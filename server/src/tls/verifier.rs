@@ -16,13 +16,14 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 
+use super::client::Verification;
 use super::notes::note;
 use crate::trust::{Mode, Policy, RejectedKind, VerdictMemo};
 
 /// One distribution's client authentication, as rustls wants to see it.
 #[derive(Debug)]
 pub struct ClientVerifier {
-    policy: Arc<Policy>,
+    verification: Verification,
     algorithms: WebPkiSupportedAlgorithms,
     memo_entries_max: usize,
 }
@@ -33,10 +34,11 @@ thread_local! {
 }
 
 impl ClientVerifier {
-    /// A verifier of `policy` with the signature algorithms of `provider`, which lets each core remember so many verdicts.
-    pub fn new(policy: Arc<Policy>, provider: &CryptoProvider, memo_entries_max: usize) -> Self {
+    /// A verifier by `verification` with the signature algorithms of `provider`, which lets each core remember so many
+    /// verdicts.
+    pub fn new(verification: Verification, provider: &CryptoProvider, memo_entries_max: usize) -> Self {
         Self {
-            policy,
+            verification,
             algorithms: provider.signature_verification_algorithms,
             memo_entries_max,
         }
@@ -45,11 +47,11 @@ impl ClientVerifier {
 
 impl ClientCertVerifier for ClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
-        self.policy.mode() == Mode::Required
+        self.verification.policy.mode() == Mode::Required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        &self.verification.advertised
     }
 
     fn verify_client_cert(
@@ -58,10 +60,12 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let (verdict, memo) = MEMO.with_borrow_mut(|memo| {
-            memo.verify(&self.policy, leaf, intermediates, now, self.memo_entries_max)
-        });
+        let policy = &self.verification.policy;
+        let (verdict, memo) =
+            MEMO.with_borrow_mut(|memo| memo.verify(policy, leaf, intermediates, now, self.memo_entries_max));
         note(|notes| notes.memo = Some(memo));
+        let ask = |candidate: &Policy| candidate.verify(leaf, intermediates, now).map(drop);
+        self.verification.consult(verdict.is_ok(), ask);
         match verdict {
             Ok(client) => {
                 note(|notes| notes.verified = Some(client));
@@ -111,7 +115,7 @@ fn v1_public_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
 
 /// The TLS 1.2 counterpart of rustls' `verify_tls13_signature_with_raw_key`: under TLS 1.2 a scheme does not fix the
 /// curve, so each algorithm of the scheme is tried (RFC 5246 §4.7).
-fn verify_tls12_with_key(
+pub(super) fn verify_tls12_with_key(
     message: &[u8],
     key: &SubjectPublicKeyInfoDer<'_>,
     signed: &DigitallySignedStruct,
@@ -136,7 +140,7 @@ fn verify_tls12_with_key(
 
 /// The rustls error whose alert says what happened (RFC 8446 §6.2): 48 unknown_ca, 45 certificate_expired,
 /// 44 certificate_revoked, 42 bad_certificate, 43 unsupported_certificate, 46 certificate_unknown.
-fn error_for(kind: RejectedKind) -> CertificateError {
+pub(super) fn error_for(kind: RejectedKind) -> CertificateError {
     match kind {
         RejectedKind::Untrusted | RejectedKind::MaxChainDepthExceeded => CertificateError::UnknownIssuer,
         RejectedKind::NotYetValid => CertificateError::NotValidYet,

@@ -11,7 +11,8 @@
 //!                              │   sizes ─▶ path (webpki) or v1 leaf ─▶ key and keyUsage ─▶ standing (validity, revocation)
 //!                              ▼
 //!                  VerifiedClient | Rejected { kind, reason, facts }
-//!                              │ readmit(client, now): resumption, open connections after a reload
+//!                              │ readmit(client, now): resumption
+//!                              │ reassess(client, now): open connections after a reload
 //! ```
 //!
 //! Invariants:
@@ -33,17 +34,19 @@ mod names;
 mod path;
 mod pem;
 mod policy;
+mod reassess;
 mod revocation;
 mod serial_list;
 mod serials;
 mod signature;
 mod store;
 mod time;
+mod unchecked;
 mod v1_leaf;
 mod verdict;
 
 #[cfg(test)]
-mod test_pki;
+pub(crate) mod test_pki;
 
 pub use crl::CrlFault;
 pub use facts::CertificateFacts;
@@ -52,4 +55,5 @@ pub use pem::PemError;
 pub use policy::{Mode, OutOfDate, Policy};
 pub use revocation::{Listed, RevocationError, RevocationSet, RevocationSetBuilder, Source};
 pub use store::{AnchorFault, StoreError, TrustStore};
+pub use unchecked::UncheckedClient;
 pub use verdict::{Rejected, RejectedKind, VerifiedClient};

@@ -43,6 +43,7 @@ pub struct Policy {
     allow_v1: bool,
     out_of_date_crl: OutOfDate,
     digest: [u8; 32],
+    switches_digest: [u8; 32],
 }
 
 impl Policy {
@@ -62,8 +63,10 @@ impl Policy {
         ];
         // The id comes last: everything before it has a fixed length, so no two policies share an encoding.
         let identity = [&switches[..], store.digest(), distribution_id.as_bytes()];
+        let [_mode, switches_but_mode @ ..] = &switches;
         Self {
             digest: sha256(&identity.concat()),
+            switches_digest: sha256(switches_but_mode),
             mode,
             store,
             revocations,
@@ -90,6 +93,11 @@ impl Policy {
         &self.digest
     }
 
+    /// Identifies what decides about a chain beside store and revocations: the switches without the mode.
+    pub(super) fn switches_digest(&self) -> &[u8; 32] {
+        &self.switches_digest
+    }
+
     /// Judges what a client presented; `intermediates` in any order.
     pub fn verify(
         &self,
@@ -112,6 +120,7 @@ impl Policy {
                 facts,
                 links,
                 self.digest,
+                self.switches_digest,
                 out_of_date_crl,
                 is_v1,
             )),
@@ -167,7 +176,7 @@ impl Policy {
     }
 
     /// The sentence about an out-of-date CRL, if that is accepted.
-    fn standing(&self, links: &[Link], now: UnixTime) -> Result<Option<String>, Refusal> {
+    pub(super) fn standing(&self, links: &[Link], now: UnixTime) -> Result<Option<String>, Refusal> {
         for link in links {
             link.check_validity(seconds(now))?;
         }

@@ -28,6 +28,8 @@ pub struct TrustStore {
 /// What webpki does not keep of an anchor.
 pub(super) struct Anchor {
     pub(super) der: CertificateDer<'static>,
+    /// SHA-256 of `der`.
+    pub(super) digest: [u8; 32],
     /// Names and serial as raw content octets.
     pub(super) subject: Box<[u8]>,
     pub(super) issuer: Box<[u8]>,
@@ -122,6 +124,11 @@ impl TrustStore {
     #[expect(clippy::len_without_is_empty, reason = "a store is never empty")]
     pub fn len(&self) -> usize {
         self.details.len()
+    }
+
+    /// The subjects of its CAs, as content octets of the Names.
+    pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
+        self.details.iter().map(|anchor| &*anchor.subject)
     }
 
     pub(super) fn trust_anchors(&self) -> &[TrustAnchor<'static>] {
@@ -259,6 +266,7 @@ fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, A
     check_strength(&certificate)?;
     let detail = Anchor {
         der: der.clone(),
+        digest: sha256(der),
         subject: certificate.subject().into(),
         issuer: certificate.issuer().into(),
         serial: certificate.serial().into(),

@@ -23,6 +23,7 @@ struct Verified {
     facts: Arc<CertificateFacts>,
     links: Box<[Link]>,
     policy_digest: [u8; 32],
+    switches_digest: [u8; 32],
     out_of_date_crl: Option<String>,
     is_v1: bool,
 }
@@ -58,6 +59,7 @@ impl VerifiedClient {
         facts: Arc<CertificateFacts>,
         links: Vec<Link>,
         policy_digest: [u8; 32],
+        switches_digest: [u8; 32],
         out_of_date_crl: Option<String>,
         is_v1: bool,
     ) -> Self {
@@ -65,6 +67,7 @@ impl VerifiedClient {
             facts,
             links: links.into(),
             policy_digest,
+            switches_digest,
             out_of_date_crl,
             is_v1,
         }))
@@ -84,6 +87,11 @@ impl VerifiedClient {
     /// The policy that accepted it.
     pub fn policy_digest(&self) -> &[u8; 32] {
         &self.0.policy_digest
+    }
+
+    /// The switches, mode aside, under which it was accepted.
+    pub(super) fn switches_digest(&self) -> &[u8; 32] {
+        &self.0.switches_digest
     }
 
     /// The key of an X.509 v1 leaf, which webpki cannot read out of such a certificate; `None` for any other.
@@ -160,6 +168,10 @@ pub(super) struct Link {
     pub(super) issuer: Box<[u8]>,
     pub(super) serial: Box<[u8]>,
     pub(super) validity: Validity,
+    /// Of an intermediate, so that the chain can be judged again without its client.
+    pub(super) der: Option<Box<[u8]>>,
+    /// SHA-256 of an anchor.
+    pub(super) anchor_digest: Option<[u8; 32]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +189,8 @@ impl Link {
             issuer: certificate.issuer().into(),
             serial: certificate.serial().into(),
             validity: certificate.validity(),
+            der: (role == Role::Intermediate).then(|| certificate.der().into()),
+            anchor_digest: None,
         }
     }
 
@@ -187,6 +201,8 @@ impl Link {
             issuer: anchor.issuer.clone(),
             serial: anchor.serial.clone(),
             validity: anchor.validity,
+            der: None,
+            anchor_digest: Some(anchor.digest),
         }
     }
 

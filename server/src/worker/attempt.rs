@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::Core;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, code_of};
 use super::registry::{Entry, Phase};
 use crate::logs::ConnectionRecord;
-use crate::metrics::{FailureCode, HandshakeKind};
-use crate::tls::{Accepted, HandshakeFacts, HandshakeNotes};
+use crate::metrics::{Agreement, ConnectionStatus, FailureCode, HandshakeKind};
+use crate::tls::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
 
 /// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
 pub struct Attempt {
@@ -49,9 +49,10 @@ impl Attempt {
     pub fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: HandshakeNotes) {
         self.note(outcome, facts);
         if let Some(record) = &mut self.record {
-            record.leaf = match (notes.rejected, notes.verified) {
+            let shown = notes.shown();
+            record.leaf = match (notes.rejected, shown) {
                 (Some(rejected), _) => rejected.facts,
-                (None, verified) => verified.map(|client| client.facts().clone()),
+                (None, shown) => shown.facts().cloned(),
             };
         }
     }
@@ -70,13 +71,10 @@ impl Attempt {
             .handshake_duration
             .record(self.started.elapsed());
         if let Some(record) = &mut self.record {
-            record.leaf = accepted.client.as_ref().map(|client| client.facts().clone());
+            record.leaf = accepted.client.facts().cloned();
             record.resumed = accepted.resumed;
             // Admitted all the same, because the trust store says so; but never silently.
-            let caveat = accepted
-                .client
-                .as_ref()
-                .and_then(|client| client.out_of_date_crl());
+            let caveat = accepted.client.caveat();
             record.reason = caveat.map(|caveat| caveat.to_owned().into());
         }
     }
@@ -89,6 +87,20 @@ impl Attempt {
             record.tls_protocol = facts.protocol.and_then(protocol_name);
             record.tls_cipher = facts.cipher.and_then(cipher_name);
             record.tls_sni = facts.server_name;
+        }
+    }
+
+    /// Notes what a candidate trust store would have done.
+    pub fn compare(&mut self, decision: CandidateDecision) {
+        let CandidateDecision { admitted, candidate } = decision;
+        let agreement = Agreement::of(admitted, candidate.is_ok());
+        self.core.counters.candidate_decisions.of(agreement).add(1);
+        if let Some(record) = &mut self.record {
+            record.candidate_decision = Some(match &candidate {
+                Ok(()) => ConnectionStatus::Success,
+                Err(rejected) => ConnectionStatus::Failed(code_of(rejected.kind)),
+            });
+            record.candidate_reason = candidate.err().map(|rejected| rejected.reason.into());
         }
     }
 
@@ -108,6 +120,11 @@ impl Drop for Attempt {
             record.bytes_in = open.stats.bytes_in.get();
             record.bytes_out = open.stats.bytes_out.get();
             record.requests = open.activity.requests();
+            if let Some(closing) = open.closing.get() {
+                self.core.counters.closed_by_reload.of(closing.reason).add(1);
+                record.closed_by = Some(closing.reason.as_str());
+                record.reason = Some(closing.text.clone().into());
+            }
             self.core.finish(record);
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use http::HeaderValue;
-use hyper::rt::Executor;
+use hyper::rt::{Executor, Write as _};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 
@@ -16,6 +16,7 @@ use super::attempt::Attempt;
 use super::core::{Core, Handshake};
 use super::outcome::Outcome;
 use super::registry::{Open, Phase};
+use super::sweep;
 use crate::config::HostName;
 use crate::http::{Viewer, respond};
 use crate::limits::Limits;
@@ -52,10 +53,20 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
     if let Some(chosen) = &chosen {
         attempt.serve(&chosen.distribution.id);
     }
+    if let Some(decision) = notes.candidate.take() {
+        attempt.compare(decision);
+    }
     match (handshake, chosen) {
         (Some(Ok(Ok(accepted))), Some(chosen)) => {
             attempt.succeed(&accepted, facts);
             open.activity.settle();
+            if !sweep::admit(&core, &open, &chosen, &accepted.client) {
+                let mut stream = accepted.stream;
+                let ending = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
+                // Whether or not the client hears it, it is closed.
+                let _ended = timeout(sweep::CLOSE_GRACE, ending).await;
+                return;
+            }
             Box::pin(serve_http(&core, &open, chosen, accepted, peer)).await;
         }
         (Some(Ok(Err(error))), _) => {
@@ -73,9 +84,11 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
 }
 
 /// What a ClientHello's name led to, under the snapshot of that moment.
-struct Chosen {
-    snapshot: Arc<Snapshot>,
-    distribution: Arc<Distribution>,
+pub struct Chosen {
+    /// What the client called us.
+    pub name: Option<HostName>,
+    pub snapshot: Arc<Snapshot>,
+    pub distribution: Arc<Distribution>,
 }
 
 /// The distribution for a ClientHello's name. A name that is no host name gets none, not the default.
@@ -84,6 +97,7 @@ fn choose(core: &Core, name: Option<&str>) -> Option<Chosen> {
     let snapshot = core.snapshot();
     let distribution = snapshot.distribution_for(host.as_ref())?.clone();
     Some(Chosen {
+        name: host,
         snapshot,
         distribution,
     })
@@ -121,20 +135,18 @@ fn count_notes(core: &Core, notes: &HandshakeNotes) {
 }
 
 async fn serve_http(core: &Rc<Core>, open: &Rc<Open>, chosen: Chosen, accepted: Accepted, peer: SocketAddr) {
-    let Chosen {
-        snapshot,
-        distribution,
-    } = chosen;
+    let site = chosen.distribution.site.clone();
     let is_http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
     let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
         return;
     };
-    let http1 = http1_settings(&snapshot.limits);
-    let http2 = http2_settings(&snapshot.limits, core.counters.clone());
+    let http1 = http1_settings(&chosen.snapshot.limits);
+    let http2 = http2_settings(&chosen.snapshot.limits, core.counters.clone());
+    // From here on nothing of this connection keeps a trust store or a revocation set of an old snapshot in memory.
+    drop(chosen);
     let viewer = Rc::new(Viewer {
         edge: core.edge.clone(),
-        snapshot,
-        distribution,
+        site,
         client: accepted.client,
         client_ip,
         activity: open.activity.clone(),

@@ -15,6 +15,7 @@ use arc_swap::{ArcSwap, Cache};
 use super::attempt::{Attempt, record};
 use super::outcome::Outcome;
 use super::registry::{Hold, Phase, Registry};
+use super::sweep::{self, SweepRequests};
 use super::{connection, plain, tick};
 use crate::config::Protocol;
 use crate::http::Edge;
@@ -30,6 +31,8 @@ use crate::tls::SessionVault;
 /// What control asks of a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoreMessage {
+    /// A new snapshot was published: close the connections whose clients it does not admit.
+    Sweep,
     /// Stop accepting, finish what is open, end.
     Drain,
 }
@@ -69,6 +72,7 @@ pub struct Core {
     pub edge: Rc<Edge>,
     pub registry: Rc<Registry>,
     pub ids: RefCell<ConnectionIds>,
+    pub sweeps: SweepRequests,
     handshakes: Cell<usize>,
     /// Raised when something vital has panicked.
     broken: Signal,
@@ -111,6 +115,7 @@ impl Core {
             }),
             registry: Rc::default(),
             ids: RefCell::default(),
+            sweeps: SweepRequests::default(),
             handshakes: Cell::new(0),
             broken: Signal::default(),
             shared,
@@ -174,13 +179,23 @@ impl Core {
         }
     }
 
-    /// Waits for the order to drain. Every sender gone means that control is gone, which is an order too. `true`: the
-    /// core broke instead.
-    async fn told_or_broken(&self, mailbox: &mut Mailbox<CoreMessage>) -> bool {
+    /// Serves the mailbox until the order to drain comes. Every sender gone means that control is gone, which is an
+    /// order too. `true`: the core broke instead.
+    async fn told_or_broken(self: &Rc<Self>, mailbox: &mut Mailbox<CoreMessage>) -> bool {
+        loop {
+            match self.message_or_broken(mailbox).await {
+                Some(Some(CoreMessage::Sweep)) => sweep::begin(self),
+                Some(Some(CoreMessage::Drain) | None) => return false,
+                None => return true,
+            }
+        }
+    }
+
+    async fn message_or_broken(&self, mailbox: &mut Mailbox<CoreMessage>) -> Option<Option<CoreMessage>> {
         let mut told = pin!(mailbox.receive());
         poll_fn(|cx| match told.as_mut().poll(cx) {
-            Poll::Ready(_) => Poll::Ready(false),
-            Poll::Pending => self.broken.poll_above(SignalKind::None, cx).map(|_| true),
+            Poll::Ready(message) => Poll::Ready(Some(message)),
+            Poll::Pending => self.broken.poll_above(SignalKind::None, cx).map(|_| None),
         })
         .await
     }
@@ -231,7 +246,7 @@ impl Core {
 
     /// Runs what the core cannot do without: without its accept loops clients would hang in the queue, without its tick
     /// no limit would hold. Should it panic, the core drains and ends, and the process with it.
-    fn spawn_vital(self: &Rc<Self>, what: &'static str, task: impl Future<Output = ()> + 'static) {
+    pub fn spawn_vital(self: &Rc<Self>, what: &'static str, task: impl Future<Output = ()> + 'static) {
         let core = self.clone();
         spawn_guarded(task, move |message| {
             tracing::error!(what, message, "panicked; the core ends");

@@ -12,6 +12,7 @@ mod core;
 mod outcome;
 mod plain;
 mod registry;
+mod sweep;
 mod tick;
 
 pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};

@@ -47,6 +47,7 @@ fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response
         .distribution_for(Some(&host.host))
         .and_then(|distribution| {
             distribution
+                .site
                 .behavior_for(request.uri().path())
                 .map(|behavior| behavior.viewer_protocol_policy)
         });

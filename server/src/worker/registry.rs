@@ -1,11 +1,12 @@
 //! The open connections of a core, as its tick and its drain see them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
 use slab::Slab;
 
+use super::sweep::{Admitted, Closing};
 use crate::http::Activity;
 use crate::runtime::{DuplexStats, Signal, SignalKind};
 
@@ -27,6 +28,10 @@ pub struct Open {
     pub activity: Rc<Activity>,
     pub phase: Cell<Phase>,
     pub watch: Cell<Watch>,
+    /// Set when the handshake has succeeded.
+    pub admitted: OnceCell<Admitted>,
+    /// Set when a reload no longer admits the client.
+    pub closing: OnceCell<Closing>,
 }
 
 /// What the tick saw last.
@@ -56,6 +61,8 @@ impl Open {
             activity,
             phase: Cell::new(phase),
             watch: Cell::new(watch),
+            admitted: OnceCell::new(),
+            closing: OnceCell::new(),
         }
     }
 }
@@ -102,6 +109,16 @@ impl Registry {
         let end = from.saturating_add(count);
         let slice = (from..end).filter_map(|key| open.get(key).cloned()).collect();
         (slice, (end < open.capacity()).then_some(end))
+    }
+
+    /// How many slab positions there are to look at; a connection keeps its own for life.
+    pub fn positions(&self) -> usize {
+        self.open.borrow().capacity()
+    }
+
+    /// The connection at a slab position.
+    pub fn at(&self, position: usize) -> Option<Rc<Open>> {
+        self.open.borrow().get(position).cloned()
     }
 
     /// Tells every connection, present and future, to finish.

@@ -1,8 +1,8 @@
-//! Any certificates are verified, or rejected with a reason. The input is a chain, leaf first, each certificate behind its length in three
+//! Any certificates are verified, or rejected with a reason; or merely read, as in mode passthrough. The input is a chain, leaf first, each certificate behind its length in three
 //! bytes, as in a TLS Certificate message.
 #![no_main]
 
-use bothways::trust::{Mode, OutOfDate, Policy, RevocationSet, TrustStore};
+use bothways::trust::{Mode, OutOfDate, Policy, RevocationSet, TrustStore, UncheckedClient};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -30,6 +30,14 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             POLICY.readmit(&client, now()).is_ok(),
             "who was admitted is still admitted a moment later"
         );
+        assert!(
+            POLICY.reassess(&client, now()).is_ok(),
+            "and stays connected when nothing has changed"
+        );
+    }
+    if let Ok(client) = UncheckedClient::read(leaf, intermediates) {
+        assert!(client.client_cert().is_ascii());
+        assert_eq!(client.client_cert_chain().is_some(), !intermediates.is_empty());
     }
 });
 

@@ -197,17 +197,38 @@ fn behaviors_end_with_a_star_and_name_what_exists() {
 }
 
 #[test]
-fn only_the_seven_certificate_headers_can_be_asked_for_and_each_once() {
+fn only_the_certificate_headers_of_the_mode_can_be_asked_for_and_each_once() {
     let with = |headers: &str| {
         let policy = format!("origin = \"app\"\norigin_request_policy = {{ headers = [{headers}] }}");
         good_with("origin = \"app\"", &policy)
     };
-    let seven = CertificateHeader::ALL
-        .map(|header| format!("{:?}", header.as_str().to_lowercase()))
-        .join(",");
-    let config = parse_text(&with(&seven)).unwrap();
-    let behavior = &config.distributions[0].behaviors[0];
-    assert_eq!(behavior.origin_request_policy.headers, CertificateHeader::ALL);
+    let (seven, rfc_9440) = CertificateHeader::ALL.split_at(7);
+    let list = |headers: &[CertificateHeader]| {
+        let names = headers
+            .iter()
+            .map(|header| format!("{:?}", header.as_str().to_lowercase()));
+        names.collect::<Vec<_>>().join(",")
+    };
+    let five_and_two = [&seven[..5], rfc_9440].concat();
+    let passthrough = |text: &str| {
+        let checked = "mode = \"required\"\ntrust_store = \"partners\"";
+        assert!(text.contains(checked));
+        text.replace(checked, "mode = \"passthrough\"")
+    };
+    for (text, headers) in [
+        (with(&list(seven)), seven),
+        (passthrough(&with(&list(&five_and_two))), &five_and_two[..]),
+    ] {
+        let config = parse_text(&text).unwrap();
+        let behavior = &config.distributions[0].behaviors[0];
+        assert_eq!(behavior.origin_request_policy.headers, headers);
+    }
+    for header in rfc_9440 {
+        assert!(message(&with(&list(&[*header]))).contains("in mode \"passthrough\" only"));
+    }
+    for header in &seven[5..] {
+        assert!(message(&passthrough(&with(&list(&[*header])))).contains("not sent in mode \"passthrough\""));
+    }
 
     let key = "distributions[0].behaviors[0].origin_request_policy.headers";
     let wrong = message(&with(

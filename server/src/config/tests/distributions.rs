@@ -33,14 +33,14 @@ fn a_policy_left_empty_is_refused_and_never_means_no_policy() {
 }
 
 #[test]
-fn client_authentication_has_two_modes() {
+fn client_authentication_has_three_modes() {
     let key = "distributions[0].viewer_mtls.mode";
     spoiled![
         (
             "mode = \"required\"",
             "mode = \"passthrough\"",
-            key,
-            ["not supported yet"]
+            "distributions[0].viewer_mtls.trust_store",
+            ["against no trust store", "remove it"]
         ),
         (
             "mode = \"required\"",

@@ -118,10 +118,13 @@ fn a_good_configuration_becomes_what_it_says_with_the_documented_defaults() {
     );
     let distribution = &config.distributions[0];
     assert_eq!(distribution.security_policy, SecurityPolicy::Tls12From2021);
-    assert_eq!(
-        distribution.viewer_mtls.as_ref().unwrap().mode,
-        MtlsMode::Required
-    );
+    let MtlsPolicy::Verify(mtls) = &distribution.viewer_mtls else {
+        panic!("a trust store")
+    };
+    assert_eq!(mtls.mode, MtlsMode::Required);
+    assert_eq!(mtls.on_revocation, OnRevocation::Close);
+    assert_eq!(mtls.candidate_trust_store, None);
+    assert!(!mtls.advertise_trust_store_ca_names);
     let OriginTarget::Http(origin) = &distribution.origins[0].target else {
         panic!("an http origin")
     };

@@ -1,0 +1,113 @@
+//! What a distribution asks of its clients, with everything that it is judged by loaded.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::DistinguishedName;
+
+use super::build::Store;
+use crate::config::{self, Config, ConfigError, MtlsMode, MtlsPolicy, ViewerMtls};
+use crate::tls::{ClientPolicy, Verification};
+use crate::trust::{Mode, Policy, TrustStore};
+
+/// The policy of `distribution`.
+///
+/// # Errors
+/// The CA names that it is to advertise take too much room.
+pub(super) fn client_policy(
+    config: &Config,
+    distribution: &config::Distribution,
+    stores: &[Store],
+) -> Result<ClientPolicy, ConfigError> {
+    let id = distribution.id.as_str();
+    match &distribution.viewer_mtls {
+        MtlsPolicy::Off => Ok(ClientPolicy::Off(scope("no client authentication", id))),
+        MtlsPolicy::Passthrough => Ok(ClientPolicy::Passthrough(scope("passthrough", id))),
+        MtlsPolicy::Verify(mtls) => verification(config, id, mtls, stores).map(ClientPolicy::Verify),
+    }
+}
+
+fn verification(
+    config: &Config,
+    id: &str,
+    mtls: &ViewerMtls,
+    stores: &[Store],
+) -> Result<Verification, ConfigError> {
+    let named = |index: usize| {
+        let gone = || {
+            let fault = "the trust store is gone";
+            config
+                .source
+                .error(&mtls.key, fault, "name one of [[trust_stores]]")
+        };
+        stores.get(index).ok_or_else(gone)
+    };
+    let store = named(mtls.trust_store)?;
+    let candidate = mtls.candidate_trust_store.map(named).transpose()?;
+    let advertised = match mtls.advertise_trust_store_ca_names {
+        true => advertised(config, mtls, &store.trust)?,
+        false => Vec::new(),
+    };
+    Ok(Verification {
+        policy: Arc::new(policy(id, mtls, store)),
+        candidate: candidate.map(|store| Arc::new(policy(id, mtls, store))),
+        advertised: advertised.into(),
+    })
+}
+
+fn policy(id: &str, mtls: &ViewerMtls, store: &Store) -> Policy {
+    let mode = match mtls.mode {
+        MtlsMode::Required => Mode::Required,
+        MtlsMode::Optional => Mode::Optional,
+    };
+    Policy::new(
+        id,
+        mode,
+        store.trust.clone(),
+        store.revocations.clone(),
+        store.allow_v1,
+        store.out_of_date,
+    )
+}
+
+/// The names of the store's CAs, each once, if they are not too many.
+fn advertised(
+    config: &Config,
+    mtls: &ViewerMtls,
+    store: &TrustStore,
+) -> Result<Vec<DistinguishedName>, ConfigError> {
+    let mut names: Vec<DistinguishedName> = Vec::new();
+    for subject in store.subjects() {
+        let name = DistinguishedName::in_sequence(subject);
+        if names.iter().all(|known| known.as_ref() != name.as_ref()) {
+            names.push(name);
+        }
+    }
+    let bytes: usize = names.iter().map(|name| name.as_ref().len() + LENGTH_BYTES).sum();
+    if bytes <= ADVERTISED_BYTES_MAX {
+        return Ok(names);
+    }
+    let fault = format!(
+        "the CA names of trust store {:?} take {bytes} bytes in a handshake; {ADVERTISED_BYTES_MAX} at most are safe for clients",
+        store.name()
+    );
+    Err(config.source.error(
+        &mtls.key.child("advertise_trust_store_ca_names"),
+        fault,
+        "set it to false, or keep only the CAs in the bundle that issue client certificates",
+    ))
+}
+
+/// What the tickets of a distribution without a trust store are bound to.
+fn scope(mode: &str, id: &str) -> [u8; 32] {
+    let hash = digest(&SHA256, format!("{mode}\0{id}").as_bytes());
+    let mut scope = [0; 32];
+    scope.copy_from_slice(hash.as_ref());
+    scope
+}
+
+/// Before each name (RFC 8446 §4.2.4).
+const LENGTH_BYTES: usize = 2;
+/// So that the whole CertificateRequest, its signature algorithms included, fits into one record of 16,384 bytes (RFC
+/// 8446 §5.1): there are clients that cannot put one together from several.
+const ADVERTISED_BYTES_MAX: usize = 15 * 1024;

@@ -1,0 +1,127 @@
+//! What a distribution asks of its clients, and what a handshake has shown of one.
+
+use std::sync::Arc;
+
+use rustls::DistinguishedName;
+use rustls_pki_types::UnixTime;
+
+use super::notes::note;
+use crate::trust::{CertificateFacts, Mode, Policy, Rejected, UncheckedClient, VerifiedClient};
+
+/// What a distribution asks of its clients.
+#[derive(Clone, Debug)]
+pub enum ClientPolicy {
+    /// No certificate is asked for. The digest names the distribution.
+    Off([u8; 32]),
+    /// One is asked for, and only proof of its key is checked. The digest names the distribution.
+    Passthrough([u8; 32]),
+    /// One is asked for, and judged.
+    Verify(Verification),
+}
+
+/// How certificates are judged.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    pub policy: Arc<Policy>,
+    /// Judges beside it and decides nothing.
+    pub candidate: Option<Arc<Policy>>,
+    /// CA names for the CertificateRequest; empty where none are told.
+    pub advertised: Arc<[DistinguishedName]>,
+}
+
+/// What the candidate trust store would have done with a client, beside what was done.
+#[derive(Debug)]
+pub struct CandidateDecision {
+    pub admitted: bool,
+    pub candidate: Result<(), Rejected>,
+}
+
+/// Why a client that is connected would not be admitted today.
+#[derive(Debug)]
+pub enum Inadmissible {
+    /// Its certificate would be refused.
+    Rejected(Rejected),
+    /// What is asked of clients has changed.
+    Changed(&'static str),
+}
+
+/// What the handshake has shown of the client.
+#[derive(Clone, Debug)]
+pub enum ClientAuth {
+    /// It presented a certificate, and the policy accepted it.
+    Verified(VerifiedClient),
+    /// It presented a certificate and proved that it holds its key; that is all that was asked.
+    Unchecked(UncheckedClient),
+    /// It presented none: it was not asked, or need not.
+    NotPresented,
+}
+
+impl Verification {
+    /// Lets the candidate, if there is one, say what it would have done where the policy has decided `admitted`.
+    pub(super) fn consult(&self, admitted: bool, ask: impl FnOnce(&Policy) -> Result<(), Rejected>) {
+        if let Some(candidate) = self.candidate.as_deref().map(ask) {
+            note(|notes| {
+                notes.candidate = Some(CandidateDecision { admitted, candidate });
+            });
+        }
+    }
+}
+
+impl ClientPolicy {
+    /// Identifies distribution, mode and what else decides: what a ticket is bound to.
+    pub fn digest(&self) -> &[u8; 32] {
+        match self {
+            Self::Off(digest) | Self::Passthrough(digest) => digest,
+            Self::Verify(verification) => verification.policy.digest(),
+        }
+    }
+
+    /// Whether a client that has shown this would be admitted if it came now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn reassess(&self, client: &ClientAuth, now: UnixTime) -> Result<(), Inadmissible> {
+        let Self::Verify(Verification { policy, .. }) = self else {
+            return Ok(());
+        };
+        match client {
+            ClientAuth::Verified(client) => policy.reassess(client, now).map_err(Inadmissible::Rejected),
+            ClientAuth::Unchecked(_) => Err(Inadmissible::Changed(
+                "client certificates are checked now, and this client's was not",
+            )),
+            ClientAuth::NotPresented => match policy.mode() {
+                Mode::Optional => Ok(()),
+                Mode::Required => Err(Inadmissible::Changed(
+                    "a client certificate is required now, and this client presented none",
+                )),
+            },
+        }
+    }
+}
+
+impl ClientAuth {
+    /// What the leaf says, if there is one.
+    pub fn facts(&self) -> Option<&Arc<CertificateFacts>> {
+        match self {
+            Self::Verified(client) => Some(client.facts()),
+            Self::Unchecked(client) => Some(client.facts()),
+            Self::NotPresented => None,
+        }
+    }
+
+    /// The client of whom only the key is known.
+    pub fn unchecked(&self) -> Option<&UncheckedClient> {
+        match self {
+            Self::Unchecked(client) => Some(client),
+            Self::Verified(_) | Self::NotPresented => None,
+        }
+    }
+
+    /// A sentence for the log about a client that was admitted all the same.
+    pub fn caveat(&self) -> Option<&str> {
+        match self {
+            Self::Verified(client) => client.out_of_date_crl(),
+            Self::Unchecked(_) | Self::NotPresented => None,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Mode passthrough as rustls wants to see it: any certificate or none, but whoever shows one must hold its key.
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+
+use super::notes::note;
+use super::verifier::{error_for, verify_tls12_with_key};
+use crate::trust::UncheckedClient;
+
+/// Checks CertificateVerify and nothing else.
+#[derive(Debug)]
+pub struct PassthroughVerifier {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl PassthroughVerifier {
+    /// With the signature algorithms of `provider`.
+    pub fn new(provider: &CryptoProvider) -> Self {
+        Self {
+            algorithms: provider.signature_verification_algorithms,
+        }
+    }
+}
+
+impl ClientCertVerifier for PassthroughVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    /// Nothing is verified: the chain is read, for the log and for the origin.
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match UncheckedClient::read(leaf, intermediates) {
+            Ok(client) => {
+                note(|notes| notes.unchecked = Some(client));
+                Ok(ClientCertVerified::assertion())
+            }
+            Err(rejected) => {
+                let error = error_for(rejected.kind);
+                note(|notes| notes.rejected = Some(rejected));
+                Err(Error::InvalidCertificate(error))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        _cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_with_key(message, &shown_key()?, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        _cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature_with_raw_key(message, &shown_key()?, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The key of the certificate just shown. Read by us, since webpki reads no certificate of version 1 and none with a
+/// critical extension that it does not know.
+fn shown_key() -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    let key = note(|notes| notes.unchecked.as_ref().map(UncheckedClient::public_key));
+    key.ok_or(Error::InvalidCertificate(CertificateError::BadSignature))
+}

@@ -1,0 +1,202 @@
+//! After a reload: which of the open connections would not be admitted any more, and their end.
+//!
+//! Every core walks its own connections in slices that are bounded in number and in time, and rests between them, so
+//! that a walk never starves the core. What is judged is what a handshake would be judged by now: the distribution that
+//! the client's name leads to today, its policy, and the client's certificate under that policy. A connection whose
+//! handshake ends between publication and walk is judged at its end ([`admit`]); so none is missed.
+//!
+//! How a connection ends: it takes up no further request at once. If it is idle it is closed at once (HTTP/1:
+//! close_notify and FIN; HTTP/2: GOAWAY first). If a response is in flight, that has [`CLOSE_GRACE`]; then it is cut.
+//! The record keeps the handshake's own status, which was a success, and says in `closedBy` and `reason` what ended it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls_pki_types::UnixTime;
+
+use super::connection::Chosen;
+use super::core::Core;
+use super::registry::Open;
+use crate::config::{HostName, OnRevocation};
+use crate::metrics::CloseReason;
+use crate::runtime::{SignalKind, sleep};
+use crate::snapshot::{Distribution, Snapshot};
+use crate::tls::{ClientAuth, Inadmissible};
+use crate::trust::RejectedKind;
+
+/// On what grounds a connection was admitted.
+pub struct Admitted {
+    /// Of the snapshot.
+    generation: u64,
+    name: Option<HostName>,
+    distribution_id: Arc<str>,
+    client: ClientAuth,
+}
+
+/// Why a connection is closed by a reload.
+pub struct Closing {
+    pub reason: CloseReason,
+    /// A sentence for the record.
+    pub text: String,
+}
+
+/// Whether a walk is wanted or going on.
+#[derive(Default)]
+pub struct SweepRequests {
+    wanted: Cell<bool>,
+    walking: Cell<bool>,
+}
+
+/// Notes what a connection was admitted on. `false`: the snapshot has changed since its ClientHello, and today's does not
+/// admit it; it must be closed.
+pub fn admit(core: &Core, open: &Open, chosen: &Chosen, client: &ClientAuth) -> bool {
+    let admitted = open.admitted.get_or_init(|| Admitted {
+        generation: chosen.snapshot.generation,
+        name: chosen.name.clone(),
+        distribution_id: chosen.distribution.id.clone(),
+        client: client.clone(),
+    });
+    let closing = admitted.reassess(&core.snapshot(), UnixTime::now());
+    let goes_on = closing.is_none();
+    if let Some(closing) = closing {
+        let _first_time = open.closing.set(closing);
+    }
+    goes_on
+}
+
+/// Starts a walk, or has the one that is going on followed by another.
+pub fn begin(core: &Rc<Core>) {
+    core.sweeps.wanted.set(true);
+    if !core.sweeps.walking.replace(true) {
+        core.spawn_vital("the sweep", walks(core.clone()));
+    }
+}
+
+async fn walks(core: Rc<Core>) {
+    while core.sweeps.wanted.replace(false) {
+        let told = walk(&core).await;
+        core.counters.sweeps.add(1);
+        if !told.is_empty() {
+            tracing::info!(
+                closing = told.len(),
+                open = core.registry.len(),
+                "closing connections that the reload does not admit"
+            );
+            core.spawn_vital("the end of a sweep", cut(told));
+        }
+    }
+    core.sweeps.walking.set(false);
+}
+
+/// Looks at every connection once; returns those that were told to end. One that enters behind the walk's back was judged by its own
+/// handshake, under this snapshot or a later one.
+async fn walk(core: &Core) -> Vec<Rc<Open>> {
+    let snapshot = core.snapshot();
+    let mut told = Vec::new();
+    let mut position = 0;
+    while position < core.registry.positions() {
+        position = slice(core, &snapshot, position, &mut told);
+        sleep(REST).await;
+    }
+    told
+}
+
+/// Judges connections from `position` on, until one of the slice's bounds is met. Returns where to go on.
+fn slice(core: &Core, snapshot: &Snapshot, mut position: usize, told: &mut Vec<Rc<Open>>) -> usize {
+    let (started, now) = (Instant::now(), UnixTime::now());
+    let (end, told_max) = (position + SLICE, told.len() + SLICE_CLOSED);
+    while position < end && told.len() < told_max && started.elapsed() < SLICE_TIME {
+        if let Some(open) = core
+            .registry
+            .at(position)
+            .filter(|open| judge(open, snapshot, now))
+        {
+            told.push(open);
+        }
+        position += 1;
+    }
+    position
+}
+
+/// Tells a connection to end if `snapshot` does not admit it. Whether it was told.
+fn judge(open: &Open, snapshot: &Snapshot, now: UnixTime) -> bool {
+    let admitted = open.admitted.get().filter(|_| open.closing.get().is_none());
+    let Some(closing) = admitted.and_then(|admitted| admitted.reassess(snapshot, now)) else {
+        return false;
+    };
+    let _first_time = open.closing.set(closing);
+    open.activity.refuse();
+    open.signal.raise(SignalKind::Finish);
+    true
+}
+
+/// Ends what has not ended by itself.
+async fn cut(told: Vec<Rc<Open>>) {
+    sleep(CLOSE_GRACE).await;
+    for slice in told.chunks(SLICE_CLOSED) {
+        slice.iter().for_each(|open| open.signal.raise(SignalKind::Close));
+        sleep(REST).await;
+    }
+}
+
+impl Admitted {
+    fn reassess(&self, snapshot: &Snapshot, now: UnixTime) -> Option<Closing> {
+        if self.generation == snapshot.generation {
+            return None;
+        }
+        let Some(distribution) = snapshot.distribution_for(self.name.as_ref()) else {
+            return Some(self.elsewhere("no distribution"));
+        };
+        if distribution.id != self.distribution_id {
+            return Some(self.elsewhere(&format!("distribution {}", distribution.id)));
+        }
+        let refused = distribution.client_policy.reassess(&self.client, now).err()?;
+        closing(refused, distribution)
+    }
+
+    fn elsewhere(&self, now: &str) -> Closing {
+        let name = self.name.as_ref().map_or("clients without SNI", HostName::as_str);
+        Closing {
+            reason: CloseReason::Distribution,
+            text: format!("closed after a reload: {name} is now served by {now}"),
+        }
+    }
+}
+
+fn closing(refused: Inadmissible, distribution: &Distribution) -> Option<Closing> {
+    let (reason, why) = match refused {
+        Inadmissible::Rejected(rejected) => (reason_of(rejected.kind), rejected.reason),
+        Inadmissible::Changed(what) => (CloseReason::Policy, what.to_owned()),
+    };
+    let kept = reason == CloseReason::Revocation && distribution.on_revocation == OnRevocation::Keep;
+    (!kept).then(|| Closing {
+        reason,
+        text: format!("closed after a reload: {why}"),
+    })
+}
+
+fn reason_of(kind: RejectedKind) -> CloseReason {
+    match kind {
+        RejectedKind::Revoked | RejectedKind::RevocationUnknown => CloseReason::Revocation,
+        RejectedKind::Expired | RejectedKind::NotYetValid => CloseReason::Expiry,
+        RejectedKind::Untrusted => CloseReason::TrustStore,
+        RejectedKind::MaxChainDepthExceeded
+        | RejectedKind::MaxSizeExceeded
+        | RejectedKind::TypeUnsupported
+        | RejectedKind::Invalid
+        | RejectedKind::IntentInvalid => CloseReason::Policy,
+    }
+}
+
+/// What a response that is in flight still gets.
+pub const CLOSE_GRACE: Duration = Duration::from_millis(500);
+/// Connections looked at without letting others run ...
+const SLICE: usize = 256;
+/// ... connections told to end, each of which costs a record and a system call or two ...
+const SLICE_CLOSED: usize = 64;
+/// ... and time, where chains have to be verified anew.
+const SLICE_TIME: Duration = Duration::from_millis(1);
+/// Between two slices.
+const REST: Duration = Duration::from_millis(1);
