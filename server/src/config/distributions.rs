@@ -64,6 +64,8 @@ pub struct ViewerMtls {
     pub mode: MtlsMode,
     /// Index into the trust stores of the configuration.
     pub trust_store: usize,
+    /// notBefore and notAfter of every certificate of the chain do not count.
+    pub ignore_certificate_expiry: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -212,7 +214,7 @@ fn security_policy(key: &KeyPath, given: Option<&str>) -> Result<SecurityPolicy,
     })
 }
 
-/// The two keys must both be there: a policy left half empty must not become a weaker one.
+/// Mode and trust store must both be there: a policy left half empty must not become a weaker one.
 fn viewer_mtls(
     key: &KeyPath,
     raw: &RawViewerMtls,
@@ -244,6 +246,7 @@ fn viewer_mtls(
         key: key.clone(),
         mode,
         trust_store,
+        ignore_certificate_expiry: raw.ignore_certificate_expiry,
     })
 }
 

@@ -81,6 +81,10 @@ pub(super) struct RawTrustStore {
     pub revocations: Vec<String>,
     pub allow_v1_client_certificates: Option<bool>,
     pub out_of_date_crl: Option<String>,
+    pub ca_without_crl: Option<String>,
+    #[serde(default)]
+    pub required_extended_key_usage: Vec<String>,
+    pub max_chain_depth: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -101,12 +105,14 @@ pub(super) struct RawDistribution {
     pub behaviors: Vec<RawBehavior>,
 }
 
-/// Both keys are needed; they are optional here so that their absence can be explained.
+/// Mode and trust store are needed; they are optional here so that their absence can be explained.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawViewerMtls {
     pub mode: Option<String>,
     pub trust_store: Option<String>,
+    #[serde(default)]
+    pub ignore_certificate_expiry: bool,
 }
 
 #[derive(Deserialize)]

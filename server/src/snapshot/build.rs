@@ -10,12 +10,12 @@ use http::HeaderMap;
 use super::files;
 use super::{Behavior, Distribution, Snapshot};
 use crate::config::{
-    self, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode, OriginTarget,
-    OutOfDateCrl, TlsVersion, TrustStoreConfig,
+    self, CaWithoutCrl, Config, ConfigError, FixedBody, HttpOrigin as HttpOriginConfig, MtlsMode,
+    OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig, ViewerMtls,
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
-use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, TrustStore};
+use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore, WithoutCrl};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {
@@ -52,12 +52,33 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
     })
 }
 
+/// Loads what decides about the clients of one distribution, and nothing else; `None`: they are not asked for certificates.
+///
+/// # Errors
+/// A file of its trust store cannot be used.
+pub fn policy(
+    config: &Config,
+    distribution: &config::Distribution,
+) -> Result<Option<Arc<Policy>>, ConfigError> {
+    let Some(mtls) = &distribution.viewer_mtls else {
+        return Ok(None);
+    };
+    let store = config.trust_stores.get(mtls.trust_store);
+    let store = Store::load(config, store.ok_or_else(|| no_store(config, mtls))?)?;
+    Ok(Some(store.policy(distribution.id.as_str(), mtls)))
+}
+
+fn no_store(config: &Config, mtls: &ViewerMtls) -> ConfigError {
+    let remedy = "name one of [[trust_stores]]";
+    config.source.error(&mtls.key, "the trust store is gone", remedy)
+}
+
 /// A trust store with what has been revoked under it.
 struct Store {
     trust: Arc<TrustStore>,
     revocations: Arc<RevocationSet>,
-    allow_v1: bool,
-    out_of_date: OutOfDate,
+    /// Mode and expiry are the distribution's.
+    rules: Rules,
 }
 
 impl Store {
@@ -77,17 +98,43 @@ impl Store {
             })?;
         }
         let revocations = Arc::new(revocations.build());
-        let out_of_date = match store.out_of_date_crl {
-            OutOfDateCrl::Reject => OutOfDate::Reject,
-            OutOfDateCrl::AcceptAndLog => OutOfDate::AcceptAndLog,
-        };
-        let allow_v1 = store.allow_v1_client_certificates;
         Ok(Self {
             trust: Arc::new(trust),
+            rules: rules(store, &revocations),
             revocations,
-            allow_v1,
-            out_of_date,
         })
+    }
+
+    fn policy(&self, distribution_id: &str, mtls: &ViewerMtls) -> Arc<Policy> {
+        let mut rules = self.rules.clone();
+        rules.mode = match mtls.mode {
+            MtlsMode::Required => Mode::Required,
+            MtlsMode::Optional => Mode::Optional,
+        };
+        rules.ignore_expiry = mtls.ignore_certificate_expiry;
+        let (trust, revocations) = (self.trust.clone(), self.revocations.clone());
+        Arc::new(Policy::new(distribution_id, rules, trust, revocations))
+    }
+}
+
+fn rules(store: &TrustStoreConfig, revocations: &RevocationSet) -> Rules {
+    Rules {
+        allow_v1: store.allow_v1_client_certificates,
+        out_of_date_crl: match store.out_of_date_crl {
+            OutOfDateCrl::Reject => OutOfDate::Reject,
+            OutOfDateCrl::AcceptAndLog => OutOfDate::AcceptAndLog,
+        },
+        // Who has no CRLs has chosen to go without; who has some, and not of each CA, is told about the others.
+        ca_without_crl: match store.ca_without_crl {
+            Some(CaWithoutCrl::Accept) => WithoutCrl::Accept,
+            Some(CaWithoutCrl::AcceptAndLog) => WithoutCrl::AcceptAndLog,
+            Some(CaWithoutCrl::Reject) => WithoutCrl::Reject,
+            None if revocations.has_crls() => WithoutCrl::AcceptAndLog,
+            None => WithoutCrl::Accept,
+        },
+        required_purposes: store.required_extended_key_usage.clone(),
+        chain_depth_max: store.max_chain_depth,
+        ..Rules::new(Mode::Required)
     }
 }
 
@@ -101,26 +148,9 @@ fn load_distribution(
     let id: Arc<str> = distribution.id.as_str().into();
     let identity = files::identity(source, &distribution.certificate, &distribution.private_key)?;
     let policy = distribution.viewer_mtls.as_ref().map(|mtls| {
-        let mode = match mtls.mode {
-            MtlsMode::Required => Mode::Required,
-            MtlsMode::Optional => Mode::Optional,
-        };
-        let store = stores.get(mtls.trust_store).ok_or_else(|| {
-            source.error(
-                &mtls.key,
-                "the trust store is gone",
-                "name one of [[trust_stores]]",
-            )
-        })?;
-        let (trust, revocations) = (store.trust.clone(), store.revocations.clone());
-        Ok(Arc::new(Policy::new(
-            &id,
-            mode,
-            trust,
-            revocations,
-            store.allow_v1,
-            store.out_of_date,
-        )))
+        let store = stores.get(mtls.trust_store);
+        let store = store.ok_or_else(|| no_store(config, mtls))?;
+        Ok(store.policy(&id, mtls))
     });
     let policy = policy.transpose()?;
     let scope = policy

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-pub use self::build::{Built, build};
+pub use self::build::{Built, build, policy};
 use crate::config::{CertificateHeader, HostMap, HostName, PathPattern, ViewerProtocolPolicy};
 use crate::limits::Limits;
 use crate::proxy::Origin;

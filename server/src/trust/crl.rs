@@ -136,7 +136,7 @@ fn verify(signed: &Signed<'_>, issuer: &[u8], store: &TrustStore) -> Result<(), 
     let name = || names::display(issuer);
     let mut fault = CrlFault::UnknownIssuer(name());
     for ca in store.named(issuer) {
-        fault = match signed.verify(&ca.der) {
+        fault = match signed.verify(&ca.public_key) {
             Ok(()) if ca.may_sign_crls => return Ok(()),
             Ok(()) => CrlFault::IssuerMayNotSignCrls(name()),
             Err(BadSignature::UnsupportedAlgorithm) => CrlFault::SignatureAlgorithm,

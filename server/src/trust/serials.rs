@@ -41,6 +41,12 @@ impl SerialSet {
         self.entries.len() + self.long.len()
     }
 
+    /// Memory held, in bytes; that of the few long serials is estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let long: usize = self.long.iter().map(|serial| serial.len() + 32).sum();
+        self.entries.capacity() * ENTRY_OCTETS + self.starts.capacity() * 4 + long
+    }
+
     /// `serial`: content octets of the INTEGER.
     pub(super) fn contains(&self, serial: &[u8]) -> bool {
         let magnitude = der::magnitude(serial);

@@ -76,7 +76,7 @@ impl Attempt {
             let caveat = accepted
                 .client
                 .as_ref()
-                .and_then(|client| client.out_of_date_crl());
+                .and_then(|client| client.caveat());
             record.reason = caveat.map(|caveat| caveat.to_owned().into());
         }
     }

@@ -1,0 +1,1 @@
+//! Which CA is offered, and what is said to differ.
