@@ -71,6 +71,22 @@ pub struct Config {
     pub logs: LogsConfig,
 }
 
+impl Config {
+    /// The distribution with this id.
+    ///
+    /// # Errors
+    /// There is none; the message offers the nearest.
+    pub fn distribution(&self, id: &str) -> Result<&Distribution, ConfigError> {
+        let found = self.distributions.iter().find(|known| known.id.as_str() == id);
+        found.ok_or_else(|| {
+            let known = self.distributions.iter().map(|known| known.id.as_str());
+            let remedy = suggest::instead_of(id, known, "distributions");
+            let key = KeyPath::root().child("distributions");
+            self.source.error(&key, format!("no distribution has the id {id:?}"), remedy)
+        })
+    }
+}
+
 /// Reads the configuration file.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     build(Source::read(path)?)

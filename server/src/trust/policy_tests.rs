@@ -133,7 +133,7 @@ fn a_missing_intermediate_is_named() {
         &[&cas[0]],
         &chain,
         RejectedKind::Untrusted,
-        "issuer O=Example, CN=CA 2 is not in trust store partners and was not presented",
+        "issuer O=Example, CN=CA 2 is not in trust store partners and was not presented; nearest match: O=Example, CN=CA 1 (differs in CN)",
     );
 }
 

@@ -47,10 +47,6 @@ const USER: Covered<'static> = Covered {
     is_ca: false,
     distribution_points: None,
 };
-const CA: Covered<'static> = Covered {
-    is_ca: true,
-    distribution_points: None,
-};
 
 fn next_update() -> Vec<u8> {
     element(der::UTC_TIME, b"270101000000Z")

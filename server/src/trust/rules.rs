@@ -86,3 +86,7 @@ fn length(count: usize) -> [u8; 8] {
 
 /// The service's quota: leaf, two intermediates, anchor.
 const CHAIN_DEPTH_DEFAULT: usize = 4;
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

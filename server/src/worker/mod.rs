@@ -15,4 +15,4 @@ mod registry;
 mod tick;
 
 pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};
-pub use self::outcome::Outcome;
+pub use self::outcome::{Outcome, code_of};

@@ -75,7 +75,7 @@ impl Outcome {
 }
 
 /// The managed service's code for a refused certificate.
-fn code_of(kind: RejectedKind) -> FailureCode {
+pub fn code_of(kind: RejectedKind) -> FailureCode {
     match kind {
         RejectedKind::MaxChainDepthExceeded => FailureCode::ClientCertMaxChainDepthExceeded,
         RejectedKind::MaxSizeExceeded => FailureCode::ClientCertMaxSizeExceeded,
