@@ -87,19 +87,27 @@ pub fn explain(question: &Question) -> Result<Explanation, AppError> {
     let unasked = || -> ConfigError {
         config.source.error(
             &distribution.key,
-            format!("the distribution {:?} asks no client for a certificate", question.distribution),
+            format!(
+                "the distribution {:?} asks no client for a certificate",
+                question.distribution
+            ),
             "add [distributions.viewer_mtls], or name another distribution",
         )
     };
     let policy = snapshot::policy(&config, distribution)?.ok_or_else(unasked)?;
-    let chain = read_chain(&question.chain).map_err(|fault| {
-        AppError::Config(format!("{}: {fault}", question.chain.display()))
-    })?;
+    let chain = read_chain(&question.chain)
+        .map_err(|fault| AppError::Config(format!("{}: {fault}", question.chain.display())))?;
     let [leaf, intermediates @ ..] = chain.as_slice() else {
         let fault = "holds no CERTIFICATE block; name a PEM file with the client's certificate first";
         return Err(AppError::Config(format!("{}: {fault}", question.chain.display())));
     };
-    Ok(decide(&policy, &question.distribution, leaf, intermediates, question.at))
+    Ok(decide(
+        &policy,
+        &question.distribution,
+        leaf,
+        intermediates,
+        question.at,
+    ))
 }
 
 fn decide(
@@ -111,7 +119,11 @@ fn decide(
 ) -> Explanation {
     let (verdict, steps) = policy.explain(leaf, intermediates, at);
     let (status, reason, kind) = match verdict {
-        Ok(client) => (ConnectionStatus::Success, client.caveat().map(str::to_owned), None),
+        Ok(client) => (
+            ConnectionStatus::Success,
+            client.caveat().map(str::to_owned),
+            None,
+        ),
         Err(rejected) => {
             let status = ConnectionStatus::Failed(code_of(rejected.kind));
             (status, Some(rejected.reason), Some(rejected.kind))
@@ -120,7 +132,10 @@ fn decide(
     Explanation {
         distribution_id: distribution_id.to_owned(),
         trust_store: policy.store().name().to_owned(),
-        presented: std::iter::once(leaf).chain(intermediates).map(Presented::of).collect(),
+        presented: std::iter::once(leaf)
+            .chain(intermediates)
+            .map(Presented::of)
+            .collect(),
         steps: steps.into_iter().map(ToldStep::of).collect(),
         admitted: kind.is_none(),
         connection_status: status.as_str(),
@@ -237,10 +252,14 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    File::open(path)?
+        .take(PEM_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
     match bytes.len() as u64 <= PEM_BYTES_MAX {
         true => Ok(bytes),
-        false => Err(io::Error::other(format!("it is larger than {PEM_BYTES_MAX} bytes"))),
+        false => Err(io::Error::other(format!(
+            "it is larger than {PEM_BYTES_MAX} bytes"
+        ))),
     }
 }
 

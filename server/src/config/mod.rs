@@ -82,7 +82,8 @@ impl Config {
             let known = self.distributions.iter().map(|known| known.id.as_str());
             let remedy = suggest::instead_of(id, known, "distributions");
             let key = KeyPath::root().child("distributions");
-            self.source.error(&key, format!("no distribution has the id {id:?}"), remedy)
+            self.source
+                .error(&key, format!("no distribution has the id {id:?}"), remedy)
         })
     }
 }

@@ -162,7 +162,15 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_refused_with_a_remedy() {
-        for bad in ["1", "3.1", "1.40", "1..2", "1.2.", "1.2.18446744073709551616", "1.x"] {
+        for bad in [
+            "1",
+            "3.1",
+            "1.40",
+            "1..2",
+            "1.2.",
+            "1.2.18446744073709551616",
+            "1.x",
+        ] {
             let problem = parse(bad).expect_err(bad);
             assert!(problem.remedy.contains("dotted OID"), "{bad}: {}", problem.remedy);
         }

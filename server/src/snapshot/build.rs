@@ -15,7 +15,9 @@ use crate::config::{
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
-use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore, WithoutCrl};
+use crate::trust::{
+    Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore, WithoutCrl,
+};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {

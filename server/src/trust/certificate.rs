@@ -159,13 +159,17 @@ impl<'a> Certificate<'a> {
 
     /// For finding a CA that was probably meant, nothing else.
     pub(super) fn subject_key_id(&self) -> Option<&'a [u8]> {
-        let value = self.extension_value(&SUBJECT_KEY_ID, "subjectKeyIdentifier").ok()??;
+        let value = self
+            .extension_value(&SUBJECT_KEY_ID, "subjectKeyIdentifier")
+            .ok()??;
         der::only(value, der::OCTET_STRING)
     }
 
     /// For finding a CA that was probably meant, nothing else.
     pub(super) fn authority_key_id(&self) -> Option<&'a [u8]> {
-        let value = self.extension_value(&AUTHORITY_KEY_ID, "authorityKeyIdentifier").ok()??;
+        let value = self
+            .extension_value(&AUTHORITY_KEY_ID, "authorityKeyIdentifier")
+            .ok()??;
         Reader::new(der::only(value, der::SEQUENCE)?)
             .expect(KEY_IDENTIFIER)
             .map(|element| element.value)
@@ -173,7 +177,11 @@ impl<'a> Certificate<'a> {
 
     /// The dotted OID of a critical extension that webpki does not know.
     pub(super) fn unsupported_critical_extension(&self) -> Option<String> {
-        let mut critical = self.x509.extensions().iter().filter(|extension| extension.critical);
+        let mut critical = self
+            .x509
+            .extensions()
+            .iter()
+            .filter(|extension| extension.critical);
         critical
             .find(|extension| !SUPPORTED_IF_CRITICAL.contains(&extension.oid))
             .map(|extension| extension.oid.to_id_string())
@@ -181,7 +189,10 @@ impl<'a> Certificate<'a> {
 
     /// Two dates as RFC 5280 §4.1.2.5 wants them, the first not after the second, neither before 1970. (x509-parser reads more.)
     pub(super) fn has_proper_validity(&self) -> bool {
-        let Validity { not_before, not_after } = self.validity();
+        let Validity {
+            not_before,
+            not_after,
+        } = self.validity();
         self.reads_proper_dates().is_some() && 0 <= not_before && not_before <= not_after
     }
 

@@ -232,9 +232,7 @@ impl Case<'_> {
     fn unsupported_extension(&self) -> Refusal {
         let mut all = self.intermediates.iter();
         match all.find(|i| i.unsupported_critical_extension().is_some()) {
-            Some(found) => {
-                unsupported_extension(&Role::Intermediate.name(&found.display_subject()), found)
-            }
+            Some(found) => unsupported_extension(&Role::Intermediate.name(&found.display_subject()), found),
             None => Refusal::new(
                 RejectedKind::Invalid,
                 "an intermediate has a critical extension that is not supported",

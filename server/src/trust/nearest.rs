@@ -30,7 +30,10 @@ pub(super) fn told(store: &TrustStore, issuer: &[u8], authority_key_id: Option<&
             format!("; nearest match: {} ({differs})", anchor.subject_text)
         }
         None => by_name().map_or_else(String::new, |(_, anchor, difference)| {
-            format!("; nearest match: {} (differs in {difference})", anchor.subject_text)
+            format!(
+                "; nearest match: {} (differs in {difference})",
+                anchor.subject_text
+            )
         }),
     }
 }
@@ -41,7 +44,9 @@ fn rate<'s>(wanted: &[Part], anchor: &'s Anchor) -> Option<(usize, &'s Anchor, S
     let difference = difference(wanted, &theirs)?;
     let common = wanted.iter().filter(|part| theirs.contains(part)).count();
     let others = wanted.len().max(theirs.len()) - common;
-    let same_cn = wanted.iter().any(|part| part.name == "CN" && theirs.contains(part));
+    let same_cn = wanted
+        .iter()
+        .any(|part| part.name == "CN" && theirs.contains(part));
     let slips: Option<usize> = match wanted.len() == theirs.len() {
         true => wanted.iter().zip(&theirs).map(|(a, b)| slips_of(a, b)).sum(),
         false => None,
@@ -99,7 +104,12 @@ fn slips_of(a: &Part, b: &Part) -> Option<usize> {
 fn distance(a: &[char], b: &[char]) -> Option<usize> {
     let prefix = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (a, b) = (a.get(prefix..)?, b.get(prefix..)?);
-    let suffix = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let suffix = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     let (a, b) = (a.get(..a.len() - suffix)?, b.get(..b.len() - suffix)?);
     if a.len().max(b.len()) > VALUE_CHARS_MAX {
         return None;

@@ -108,9 +108,12 @@ pub(super) fn may_issue(ca: &Certificate<'_>) -> bool {
 /// both together are no more than the chain may have.
 pub(super) fn candidates<'s, 'c>(case: &'s Case<'c>) -> Result<Vec<&'s Certificate<'c>>, Refusal> {
     let room = case.depth_max.saturating_sub(LEAF_AND_ANCHOR);
-    let from_leaf = steps(case, room, |c| c.subject() == case.leaf.issuer(), |next, c| {
-        next.subject() == c.issuer()
-    });
+    let from_leaf = steps(
+        case,
+        room,
+        |c| c.subject() == case.leaf.issuer(),
+        |next, c| next.subject() == c.issuer(),
+    );
     let from_store = steps(
         case,
         room,

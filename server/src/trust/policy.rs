@@ -162,7 +162,9 @@ impl Policy {
         let links = trace.report(Check::Path, links, |links| told_path(links))?;
         trace.report(Check::Key, check_key(certificate), |key| key.to_string())?;
         trace.report(Check::KeyUsage, check_key_usage(certificate), |usage| {
-            usage.as_ref().map_or_else(|| "absent".to_owned(), ToString::to_string)
+            usage
+                .as_ref()
+                .map_or_else(|| "absent".to_owned(), ToString::to_string)
         })?;
         let purposes = purpose::check(certificate, &self.rules.required_purposes);
         trace.report(Check::ExtendedKeyUsage, purposes, |()| purpose::told(certificate))?;
@@ -227,7 +229,10 @@ impl Policy {
     fn check_source(&self, link: &Link, now: UnixTime) -> Result<Option<String>, Refusal> {
         let refuse = |reason| Err(Refusal::new(RejectedKind::RevocationUnknown, reason));
         let rules = &self.rules;
-        match self.revocations.coverage(&link.issuer, &link.subject_of_crl(), now) {
+        match self
+            .revocations
+            .coverage(&link.issuer, &link.subject_of_crl(), now)
+        {
             Coverage::Current => Ok(None),
             Coverage::OutOfDate { next_update } => {
                 let reason = out_of_date(link, next_update, seconds(now));

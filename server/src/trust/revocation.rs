@@ -41,6 +41,12 @@ pub enum Listed {
     Yes(Source),
 }
 
+impl Listed {
+    pub fn is_listed(self) -> bool {
+        matches!(self, Self::Yes(_))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     SerialList,

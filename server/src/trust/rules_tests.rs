@@ -15,7 +15,10 @@ const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
 
 fn requiring(store: &Arc<TrustStore>, purposes: &[&[u8]]) -> Policy {
     ruled(store, &[], |rules| {
-        rules.required_purposes = purposes.iter().map(|octets| Purpose::from_octets(octets)).collect();
+        rules.required_purposes = purposes
+            .iter()
+            .map(|octets| Purpose::from_octets(octets))
+            .collect();
     })
 }
 

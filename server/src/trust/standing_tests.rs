@@ -103,10 +103,7 @@ fn an_out_of_date_crl_is_rejected_or_told() {
         (rejected.kind, rejected.reason.as_str()),
         (RejectedKind::RevocationUnknown, reason)
     );
-    assert_eq!(
-        with(OutOfDate::AcceptAndLog).unwrap().caveat(),
-        Some(reason)
-    );
+    assert_eq!(with(OutOfDate::AcceptAndLog).unwrap().caveat(), Some(reason));
 }
 
 #[test]
@@ -199,18 +196,27 @@ fn the_digest_covers_all_of_a_policy_but_its_revocations() {
         policy("E1", &[&a], &|rules| rules.mode = Mode::Optional),
         policy("E1", &[&a], &|rules| rules.allow_v1 = false),
         policy("E1", &[&a], &|rules| rules.ignore_expiry = true),
-        policy("E1", &[&a], &|rules| rules.out_of_date_crl = OutOfDate::AcceptAndLog),
+        policy("E1", &[&a], &|rules| {
+            rules.out_of_date_crl = OutOfDate::AcceptAndLog
+        }),
         policy("E1", &[&a], &|rules| rules.ca_without_crl = WithoutCrl::Reject),
         policy("E1", &[&a], &|rules| rules.chain_depth_max = 3),
         policy("E1", &[&a], &|rules| rules.required_purposes = vec![purpose(1)]),
-        policy("E1", &[&a], &|rules| rules.required_purposes = vec![purpose(1), purpose(2)]),
+        policy("E1", &[&a], &|rules| {
+            rules.required_purposes = vec![purpose(1), purpose(2)]
+        }),
     ];
     for (position, other) in others.iter().enumerate() {
         assert_ne!(base, *other);
         assert!(!others[..position].contains(other));
     }
-    let logging = policy("E1", &[&a], &|rules| rules.ca_without_crl = WithoutCrl::AcceptAndLog);
-    assert_eq!(base, logging, "the first CRL of a store must not end its sessions");
+    let logging = policy("E1", &[&a], &|rules| {
+        rules.ca_without_crl = WithoutCrl::AcceptAndLog
+    });
+    assert_eq!(
+        base, logging,
+        "the first CRL of a store must not end its sessions"
+    );
     let revoking = policy_with(&store_a, revocations(&store_a, &[b"01"]), true, OutOfDate::Reject);
     assert_eq!(base, *revoking.digest());
 }

@@ -38,7 +38,9 @@ pub(super) fn build(
     let mut path = Vec::new();
     match search.extend(&mut path) {
         Some(anchor) => Ok(search.links(&path, anchor)),
-        None => Err(search.refusal.unwrap_or_else(|| case.explain(&Error::UnknownIssuer))),
+        None => Err(search
+            .refusal
+            .unwrap_or_else(|| case.explain(&Error::UnknownIssuer))),
     }
 }
 
@@ -243,7 +245,9 @@ impl<'s> UsableCa<'s> {
         if !may_issue(certificate) {
             return Err(diagnosis::no_issuer(certificate));
         }
-        let purposes = certificate.extended_key_usages().map_err(|_| malformed(certificate))?;
+        let purposes = certificate
+            .extended_key_usages()
+            .map_err(|_| malformed(certificate))?;
         if purposes.is_some_and(|purposes| !purposes.contains(&diagnosis::client_auth())) {
             return Err(diagnosis::wrong_purpose(Role::Intermediate, certificate));
         }

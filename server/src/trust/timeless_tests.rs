@@ -104,10 +104,7 @@ fn a_certificate_that_ends_before_it_begins_is_refused_even_then() {
     let below = [inter.issue(leaf("client")), inter.der.clone()];
     let client = [root.issue(backwards(leaf("client")))];
     for chain in [&below[..], &client[..]] {
-        assert_eq!(
-            present(&[&root], chain).unwrap_err().kind,
-            RejectedKind::Invalid
-        );
+        assert_eq!(present(&[&root], chain).unwrap_err().kind, RejectedKind::Invalid);
     }
 }
 
@@ -185,17 +182,26 @@ struct Quirks {
 fn quirks() -> impl Strategy<Value = Quirks> {
     // Zero is usual, and by far the most likely.
     let quirk = |most: u8| prop_oneof![8 => Just(0_u8), 2 => 1..=most];
-    (quirk(4), quirk(3), quirk(2), quirk(3), quirk(2), quirk(12), quirk(6)).prop_map(
-        |(ca, purpose, usage, constraints, name, critical, imposter)| Quirks {
-            ca,
-            purpose,
-            usage,
-            constraints,
-            name,
-            critical,
-            imposter,
-        },
+    (
+        quirk(4),
+        quirk(3),
+        quirk(2),
+        quirk(3),
+        quirk(2),
+        quirk(12),
+        quirk(6),
     )
+        .prop_map(
+            |(ca, purpose, usage, constraints, name, critical, imposter)| Quirks {
+                ca,
+                purpose,
+                usage,
+                constraints,
+                name,
+                critical,
+                imposter,
+            },
+        )
 }
 
 impl Quirks {
@@ -213,7 +219,10 @@ impl Quirks {
         params.extended_key_usages = match self.purpose {
             1 => vec![ExtendedKeyUsagePurpose::ServerAuth],
             2 => vec![ExtendedKeyUsagePurpose::Any],
-            3 => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+            3 => vec![
+                ExtendedKeyUsagePurpose::ServerAuth,
+                ExtendedKeyUsagePurpose::ClientAuth,
+            ],
             _ => Vec::new(),
         };
         params.key_usages = match self.usage {
@@ -229,8 +238,16 @@ impl Quirks {
         let subtree = |name: &str| vec![GeneralSubtree::DnsName(name.to_owned())];
         if !is_leaf && matches!(self.constraints, 1 | 2) {
             params.name_constraints = Some(NameConstraints {
-                permitted_subtrees: if self.constraints == 1 { subtree("example.com") } else { vec![] },
-                excluded_subtrees: if self.constraints == 2 { subtree("example.com") } else { vec![] },
+                permitted_subtrees: if self.constraints == 1 {
+                    subtree("example.com")
+                } else {
+                    vec![]
+                },
+                excluded_subtrees: if self.constraints == 2 {
+                    subtree("example.com")
+                } else {
+                    vec![]
+                },
             });
         }
         if self.critical == 1 {
@@ -324,8 +341,8 @@ fn link_by_link(chain: &Chain) -> Result<Vec<Link>, Refusal> {
         ignore_expiry: true,
         depth_max: 4,
     };
-    let end_entity = EndEntityCert::try_from(&chain.presented[0])
-        .map_err(|error| diagnosis::of_leaf(&error, &leaf))?;
+    let end_entity =
+        EndEntityCert::try_from(&chain.presented[0]).map_err(|error| diagnosis::of_leaf(&error, &leaf))?;
     build(&end_entity, &case, &path::candidates(&case)?)
 }
 

@@ -73,10 +73,7 @@ impl Attempt {
             record.leaf = accepted.client.as_ref().map(|client| client.facts().clone());
             record.resumed = accepted.resumed;
             // Admitted all the same, because the trust store says so; but never silently.
-            let caveat = accepted
-                .client
-                .as_ref()
-                .and_then(|client| client.caveat());
+            let caveat = accepted.client.as_ref().and_then(|client| client.caveat());
             record.reason = caveat.map(|caveat| caveat.to_owned().into());
         }
     }
