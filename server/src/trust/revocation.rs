@@ -217,16 +217,15 @@ impl<'s> RevocationSetBuilder<'s> {
 
     fn add_der_crl(&mut self, der: &[u8]) -> Result<usize, RevocationError> {
         let crl = Crl::read(der, self.store)?;
-        let mut entries = 0;
-        crl.for_each_serial(|_| {
-            entries += 1;
-            Ok::<(), RevocationError>(())
-        })?;
         let issuer = self.issuer_mut(crl.issuer);
         issuer.note_scope(crl.scope(), crl.next_update)?;
-        issuer.serials.reserve(entries);
-        crl.for_each_serial(|serial| Ok(issuer.serials.insert(serial)?))
-            .map(|()| entries)
+        issuer.serials.reserve(crl.entries);
+        let mut entries = 0;
+        crl.for_each_serial(|serial| {
+            entries += 1;
+            Ok::<(), RevocationError>(issuer.serials.insert(serial)?)
+        })?;
+        Ok(entries)
     }
 
     #[expect(
