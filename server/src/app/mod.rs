@@ -6,6 +6,7 @@
 mod control;
 mod cpus;
 mod error;
+mod explain;
 mod listeners;
 mod reload;
 
@@ -16,6 +17,7 @@ use arc_swap::ArcSwap;
 
 use self::control::Control;
 pub use self::error::AppError;
+pub use self::explain::{Explanation, Question, explain};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::logs::{Shipper, Sink};

@@ -20,6 +20,7 @@ mod logs;
 mod number;
 mod origins;
 mod path_pattern;
+mod purpose;
 mod raw;
 mod runtime;
 mod security_policy;
@@ -43,10 +44,11 @@ pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
 pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
 pub use path_pattern::{InvalidPathPattern, PathPattern};
+pub use purpose::Purpose;
 pub use runtime::{Cores, Driver, RuntimeConfig};
 pub use security_policy::{SecurityPolicy, TlsVersion, UnusablePolicy};
 pub use source::{FileRef, Source};
-pub use trust_stores::{OutOfDateCrl, TrustStoreConfig, TrustStoreName};
+pub use trust_stores::{CaWithoutCrl, OutOfDateCrl, TrustStoreConfig, TrustStoreName};
 pub use viewer_mtls::{MtlsMode, MtlsPolicy, OnRevocation, ViewerMtls};
 
 use crate::limits::Limits;
@@ -69,6 +71,23 @@ pub struct Config {
     /// From a name to an index into `distributions`.
     pub hosts: HostMap<usize>,
     pub logs: LogsConfig,
+}
+
+impl Config {
+    /// The distribution with this id.
+    ///
+    /// # Errors
+    /// There is none; the message offers the nearest.
+    pub fn distribution(&self, id: &str) -> Result<&Distribution, ConfigError> {
+        let found = self.distributions.iter().find(|known| known.id.as_str() == id);
+        found.ok_or_else(|| {
+            let known = self.distributions.iter().map(|known| known.id.as_str());
+            let remedy = suggest::instead_of(id, known, "distributions");
+            let key = KeyPath::root().child("distributions");
+            self.source
+                .error(&key, format!("no distribution has the id {id:?}"), remedy)
+        })
+    }
 }
 
 /// Reads the configuration file.

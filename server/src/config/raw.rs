@@ -83,6 +83,10 @@ pub(super) struct RawTrustStore {
     pub revocations: Vec<String>,
     pub allow_v1_client_certificates: Option<bool>,
     pub out_of_date_crl: Option<String>,
+    pub ca_without_crl: Option<String>,
+    #[serde(default)]
+    pub required_extended_key_usage: Vec<String>,
+    pub max_chain_depth: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +114,7 @@ pub(super) struct RawViewerMtls {
     pub mode: Option<String>,
     pub trust_store: Option<String>,
     pub candidate_trust_store: Option<String>,
+    pub ignore_certificate_expiry: Option<bool>,
     pub advertise_trust_store_ca_names: Option<bool>,
     pub on_revocation: Option<String>,
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::error::Problem;
 use super::key::KeyPath;
+use super::number::number;
+use super::purpose::Purpose;
 use super::raw::RawTrustStore;
 use super::source::{FileRef, Source};
 use super::suggest::choose;
@@ -19,6 +21,12 @@ pub struct TrustStoreConfig {
     /// X.509 v1 leaf certificates, which `openssl x509 -req` without extensions makes.
     pub allow_v1_client_certificates: bool,
     pub out_of_date_crl: OutOfDateCrl,
+    /// `None`: left out, which is decided when it is known whether the store has CRLs.
+    pub ca_without_crl: Option<CaWithoutCrl>,
+    /// What a client certificate must be for, all of it. Usually empty.
+    pub required_extended_key_usage: Vec<Purpose>,
+    /// Certificates from the client's to that of the store, both included.
+    pub max_chain_depth: usize,
 }
 
 /// The name of a trust store: 1 to 64 letters, digits, `-` and `_`.
@@ -42,6 +50,14 @@ impl fmt::Display for TrustStoreName {
 pub enum OutOfDateCrl {
     Reject,
     AcceptAndLog,
+}
+
+/// What happens to clients of an issuer of which no CRL is loaded that covers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaWithoutCrl {
+    Accept,
+    AcceptAndLog,
+    Reject,
 }
 
 pub(super) fn trust_stores(source: &Source, raw: &[RawTrustStore]) -> Result<Vec<TrustStoreConfig>, Problem> {
@@ -76,7 +92,38 @@ fn trust_store(source: &Source, key: &KeyPath, raw: &RawTrustStore) -> Result<Tr
         revocations: revocations.collect::<Result<_, _>>()?,
         allow_v1_client_certificates: raw.allow_v1_client_certificates.unwrap_or(true),
         out_of_date_crl: out_of_date_crl(&key.child("out_of_date_crl"), raw.out_of_date_crl.as_deref())?,
+        ca_without_crl: ca_without_crl(&key.child("ca_without_crl"), raw.ca_without_crl.as_deref())?,
+        required_extended_key_usage: purposes(
+            &key.child("required_extended_key_usage"),
+            &raw.required_extended_key_usage,
+        )?,
+        max_chain_depth: max_chain_depth(&key.child("max_chain_depth"), raw.max_chain_depth)?,
     })
+}
+
+fn ca_without_crl(key: &KeyPath, given: Option<&str>) -> Result<Option<CaWithoutCrl>, Problem> {
+    let choices = [
+        ("accept", CaWithoutCrl::Accept),
+        ("accept_and_log", CaWithoutCrl::AcceptAndLog),
+        ("reject", CaWithoutCrl::Reject),
+    ];
+    given.map(|name| choose(key, name, &choices)).transpose()
+}
+
+fn purposes(key: &KeyPath, given: &[String]) -> Result<Vec<Purpose>, Problem> {
+    if given.len() > PURPOSES_MAX {
+        let fault = format!("{} extended key usages are required", given.len());
+        return Err(Problem::new(key, fault, format!("name {PURPOSES_MAX} at most")));
+    }
+    let named = given.iter().enumerate();
+    named
+        .map(|(index, name)| Purpose::parse(&key.index(index), name))
+        .collect()
+}
+
+/// The end is webpki's: it follows six intermediates at most.
+fn max_chain_depth(key: &KeyPath, given: Option<i64>) -> Result<usize, Problem> {
+    number(key, given, CHAIN_DEPTH_DEFAULT, &(2..=8))
 }
 
 fn out_of_date_crl(key: &KeyPath, given: Option<&str>) -> Result<OutOfDateCrl, Problem> {
@@ -86,6 +133,11 @@ fn out_of_date_crl(key: &KeyPath, given: Option<&str>) -> Result<OutOfDateCrl, P
     ];
     given.map_or(Ok(OutOfDateCrl::Reject), |name| choose(key, name, &choices))
 }
+
+/// The service's quota.
+const CHAIN_DEPTH_DEFAULT: usize = 4;
+/// More than any certificate has; each is looked for in each handshake.
+const PURPOSES_MAX: usize = 16;
 
 /// A name that can stand in a log line, a metric label and a file name as it is.
 pub(super) fn identifier(key: &KeyPath, text: &str) -> Result<Arc<str>, Problem> {

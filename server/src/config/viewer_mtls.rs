@@ -25,6 +25,8 @@ pub struct ViewerMtls {
     pub trust_store: usize,
     /// Another one, which judges beside it and decides nothing.
     pub candidate_trust_store: Option<usize>,
+    /// notBefore and notAfter of every certificate of the chain do not count.
+    pub ignore_certificate_expiry: bool,
     pub advertise_trust_store_ca_names: bool,
     pub on_revocation: OnRevocation,
 }
@@ -117,6 +119,7 @@ fn verify(
         mode,
         trust_store,
         candidate_trust_store: candidate(key, trust_store, raw, stores)?,
+        ignore_certificate_expiry: raw.ignore_certificate_expiry.unwrap_or(false),
         advertise_trust_store_ca_names: raw.advertise_trust_store_ca_names.unwrap_or(false),
         on_revocation: on_revocation(&key.child("on_revocation"), raw.on_revocation.as_deref())?,
     })
@@ -155,6 +158,10 @@ fn passthrough(key: &KeyPath, raw: &RawViewerMtls) -> Result<(), Problem> {
     let given = [
         ("trust_store", raw.trust_store.is_some()),
         ("candidate_trust_store", raw.candidate_trust_store.is_some()),
+        (
+            "ignore_certificate_expiry",
+            raw.ignore_certificate_expiry.is_some(),
+        ),
         (
             "advertise_trust_store_ca_names",
             raw.advertise_trust_store_ca_names.is_some(),

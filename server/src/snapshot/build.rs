@@ -10,12 +10,14 @@ use super::client_policy::client_policy;
 use super::files;
 use super::{Behavior, Distribution, Site, Snapshot};
 use crate::config::{
-    self, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig, MtlsPolicy, OnRevocation,
-    OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
+    self, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig, MtlsMode,
+    MtlsPolicy, OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig, ViewerMtls,
 };
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
-use crate::trust::{OutOfDate, RevocationSet, RevocationSetBuilder, TrustStore};
+use crate::trust::{
+    Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore, WithoutCrl,
+};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {
@@ -57,12 +59,33 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
     })
 }
 
+/// Loads what decides about the clients of one distribution, and nothing else; `None`: no trust store does.
+///
+/// # Errors
+/// A file of its trust store cannot be used.
+pub fn policy(
+    config: &Config,
+    distribution: &config::Distribution,
+) -> Result<Option<Arc<Policy>>, ConfigError> {
+    let MtlsPolicy::Verify(mtls) = &distribution.viewer_mtls else {
+        return Ok(None);
+    };
+    let store = config.trust_stores.get(mtls.trust_store);
+    let store = Store::load(config, store.ok_or_else(|| no_store(config, mtls))?)?;
+    Ok(Some(store.policy(distribution.id.as_str(), mtls)))
+}
+
+pub(super) fn no_store(config: &Config, mtls: &ViewerMtls) -> ConfigError {
+    let remedy = "name one of [[trust_stores]]";
+    config.source.error(&mtls.key, "the trust store is gone", remedy)
+}
+
 /// A trust store with what has been revoked under it.
 pub(super) struct Store {
     pub(super) trust: Arc<TrustStore>,
-    pub(super) revocations: Arc<RevocationSet>,
-    pub(super) allow_v1: bool,
-    pub(super) out_of_date: OutOfDate,
+    revocations: Arc<RevocationSet>,
+    /// Mode and expiry are the distribution's.
+    rules: Rules,
 }
 
 impl Store {
@@ -82,17 +105,44 @@ impl Store {
             })?;
         }
         let revocations = Arc::new(revocations.build());
-        let out_of_date = match store.out_of_date_crl {
-            OutOfDateCrl::Reject => OutOfDate::Reject,
-            OutOfDateCrl::AcceptAndLog => OutOfDate::AcceptAndLog,
-        };
-        let allow_v1 = store.allow_v1_client_certificates;
         Ok(Self {
             trust: Arc::new(trust),
+            rules: rules(store, &revocations),
             revocations,
-            allow_v1,
-            out_of_date,
         })
+    }
+
+    /// How the clients of one distribution are judged by this store.
+    pub(super) fn policy(&self, distribution_id: &str, mtls: &ViewerMtls) -> Arc<Policy> {
+        let mut rules = self.rules.clone();
+        rules.mode = match mtls.mode {
+            MtlsMode::Required => Mode::Required,
+            MtlsMode::Optional => Mode::Optional,
+        };
+        rules.ignore_expiry = mtls.ignore_certificate_expiry;
+        let (trust, revocations) = (self.trust.clone(), self.revocations.clone());
+        Arc::new(Policy::new(distribution_id, rules, trust, revocations))
+    }
+}
+
+fn rules(store: &TrustStoreConfig, revocations: &RevocationSet) -> Rules {
+    Rules {
+        allow_v1: store.allow_v1_client_certificates,
+        out_of_date_crl: match store.out_of_date_crl {
+            OutOfDateCrl::Reject => OutOfDate::Reject,
+            OutOfDateCrl::AcceptAndLog => OutOfDate::AcceptAndLog,
+        },
+        // Who has no CRLs has chosen to go without; who has some, and not of each CA, is told about the others.
+        ca_without_crl: match store.ca_without_crl {
+            Some(CaWithoutCrl::Accept) => WithoutCrl::Accept,
+            Some(CaWithoutCrl::AcceptAndLog) => WithoutCrl::AcceptAndLog,
+            Some(CaWithoutCrl::Reject) => WithoutCrl::Reject,
+            None if revocations.has_crls() => WithoutCrl::AcceptAndLog,
+            None => WithoutCrl::Accept,
+        },
+        required_purposes: store.required_extended_key_usage.clone(),
+        chain_depth_max: store.max_chain_depth,
+        ..Rules::new(Mode::Required)
     }
 }
 

@@ -1,14 +1,12 @@
 //! What a distribution asks of its clients, with everything that it is judged by loaded.
 
-use std::sync::Arc;
-
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::DistinguishedName;
 
-use super::build::Store;
-use crate::config::{self, Config, ConfigError, MtlsMode, MtlsPolicy, ViewerMtls};
+use super::build::{Store, no_store};
+use crate::config::{self, Config, ConfigError, MtlsPolicy, ViewerMtls};
 use crate::tls::{ClientPolicy, Verification};
-use crate::trust::{Mode, Policy, TrustStore};
+use crate::trust::TrustStore;
 
 /// The policy of `distribution`.
 ///
@@ -33,15 +31,7 @@ fn verification(
     mtls: &ViewerMtls,
     stores: &[Store],
 ) -> Result<Verification, ConfigError> {
-    let named = |index: usize| {
-        let gone = || {
-            let fault = "the trust store is gone";
-            config
-                .source
-                .error(&mtls.key, fault, "name one of [[trust_stores]]")
-        };
-        stores.get(index).ok_or_else(gone)
-    };
+    let named = |index: usize| stores.get(index).ok_or_else(|| no_store(config, mtls));
     let store = named(mtls.trust_store)?;
     let candidate = mtls.candidate_trust_store.map(named).transpose()?;
     let advertised = match mtls.advertise_trust_store_ca_names {
@@ -49,25 +39,10 @@ fn verification(
         false => Vec::new(),
     };
     Ok(Verification {
-        policy: Arc::new(policy(id, mtls, store)),
-        candidate: candidate.map(|store| Arc::new(policy(id, mtls, store))),
+        policy: store.policy(id, mtls),
+        candidate: candidate.map(|store| store.policy(id, mtls)),
         advertised: advertised.into(),
     })
-}
-
-fn policy(id: &str, mtls: &ViewerMtls, store: &Store) -> Policy {
-    let mode = match mtls.mode {
-        MtlsMode::Required => Mode::Required,
-        MtlsMode::Optional => Mode::Optional,
-    };
-    Policy::new(
-        id,
-        mode,
-        store.trust.clone(),
-        store.revocations.clone(),
-        store.allow_v1,
-        store.out_of_date,
-    )
 }
 
 /// The names of the store's CAs, each once, if they are not too many.

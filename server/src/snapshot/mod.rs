@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-pub use self::build::{Built, build};
+pub use self::build::{Built, build, policy};
 use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
 use crate::limits::Limits;
 use crate::proxy::Origin;

@@ -120,7 +120,7 @@ impl ClientAuth {
     /// A sentence for the log about a client that was admitted all the same.
     pub fn caveat(&self) -> Option<&str> {
         match self {
-            Self::Verified(client) => client.out_of_date_crl(),
+            Self::Verified(client) => client.caveat(),
             Self::Unchecked(_) | Self::NotPresented => None,
         }
     }

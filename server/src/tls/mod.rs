@@ -22,3 +22,4 @@ pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
 pub use self::session::{SessionOwner, SessionVault, TicketScope};
 pub use self::stream::TlsStream;
+pub use self::verifier::alert_of;

@@ -12,7 +12,9 @@ use rustls::crypto::{
     verify_tls13_signature_with_raw_key,
 };
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 
@@ -136,6 +138,11 @@ pub(super) fn verify_tls12_with_key(
         true => Ok(HandshakeSignatureValid::assertion()),
         false => Err(bad()),
     }
+}
+
+/// The alert that tells a client why it was refused.
+pub fn alert_of(kind: RejectedKind) -> AlertDescription {
+    error_for(kind).into()
 }
 
 /// The rustls error whose alert says what happened (RFC 8446 §6.2): 48 unknown_ca, 45 certificate_expired,

@@ -22,6 +22,15 @@ pub(super) struct Crl<'a> {
     /// Raw content octets.
     pub(super) issuer: &'a [u8],
     pub(super) next_update: Seconds,
+    /// How many entries there are, if each can be read.
+    pub(super) entries: usize,
+}
+
+/// What stands before the extensions.
+struct Head<'a> {
+    issuer: &'a [u8],
+    next_update: Seconds,
+    entries: usize,
 }
 
 /// Why a CRL is refused.
@@ -46,13 +55,14 @@ impl<'a> Crl<'a> {
     /// Parses and verifies; `store` must hold the CA that signed.
     pub(super) fn read(der: &'a [u8], store: &TrustStore) -> Result<Self, CrlFault> {
         let signed = Signed::parse(der).ok_or_else(malformed)?;
-        let (issuer, next_update) = read_head(signed.message)?;
+        let head = read_head(signed.message)?;
         let list = BorrowedCertRevocationList::from_der(der).map_err(fault)?;
-        verify(&signed, issuer, store)?;
+        verify(&signed, head.issuer, store)?;
         Ok(Self {
             list: CertRevocationList::Borrowed(list),
-            issuer,
-            next_update,
+            issuer: head.issuer,
+            next_update: head.next_update,
+            entries: head.entries,
         })
     }
 
@@ -113,8 +123,8 @@ impl fmt::Display for CrlFault {
     }
 }
 
-/// The TBSCertList up to nextUpdate (RFC 5280 §5.1): webpki tells neither issuer nor date, and for a missing date only "bad DER".
-fn read_head(message: &[u8]) -> Result<(&[u8], Seconds), CrlFault> {
+/// The TBSCertList up to its entries (RFC 5280 §5.1): webpki tells neither issuer nor date, and for a missing date only "bad DER".
+fn read_head(message: &[u8]) -> Result<Head<'_>, CrlFault> {
     let mut fields = Reader::new(der::only(message, der::SEQUENCE).ok_or_else(malformed)?);
     if fields.peek_tag() == Some(der::SEQUENCE) {
         return Err(CrlFault::Version1);
@@ -129,14 +139,24 @@ fn read_head(message: &[u8]) -> Result<(&[u8], Seconds), CrlFault> {
     }
     let next_update = fields.next().ok_or_else(malformed)?.encoded;
     let (_, next_update) = ASN1Time::from_der(next_update).map_err(|_| malformed())?;
-    Ok((issuer, next_update.timestamp()))
+    Ok(Head {
+        issuer,
+        next_update: next_update.timestamp(),
+        entries: fields.expect(der::SEQUENCE).map_or(0, |list| count(list.value)),
+    })
+}
+
+/// Only counts: the entries are read when they are taken.
+fn count(list: &[u8]) -> usize {
+    let mut entries = Reader::new(list);
+    std::iter::from_fn(|| entries.next()).count()
 }
 
 fn verify(signed: &Signed<'_>, issuer: &[u8], store: &TrustStore) -> Result<(), CrlFault> {
     let name = || names::display(issuer);
     let mut fault = CrlFault::UnknownIssuer(name());
     for ca in store.named(issuer) {
-        fault = match signed.verify(&ca.der) {
+        fault = match signed.verify(&ca.public_key) {
             Ok(()) if ca.may_sign_crls => return Ok(()),
             Ok(()) => CrlFault::IssuerMayNotSignCrls(name()),
             Err(BadSignature::UnsupportedAlgorithm) => CrlFault::SignatureAlgorithm,

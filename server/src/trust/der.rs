@@ -63,6 +63,20 @@ pub(super) fn magnitude(integer: &[u8]) -> &[u8] {
     integer.get(zeros..).unwrap_or_default()
 }
 
+/// RFC 5280 §4.1.2.5.1 and §4.1.2.5.2: to the second, in UTC.
+pub(super) fn is_time(time: &Element<'_>) -> bool {
+    let length = match time.tag {
+        UTC_TIME => 13,
+        GENERALIZED_TIME => 15,
+        _ => return false,
+    };
+    time.value.len() == length
+        && time
+            .value
+            .split_last()
+            .is_some_and(|(zone, digits)| *zone == b'Z' && digits.iter().all(u8::is_ascii_digit))
+}
+
 fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
     if first & LONG_FORM == 0 {
@@ -78,8 +92,10 @@ fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     (length >= usize::from(LONG_FORM)).then_some((length, rest))
 }
 
+pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 pub(super) const UTC_TIME: u8 = 0x17;
 pub(super) const GENERALIZED_TIME: u8 = 0x18;

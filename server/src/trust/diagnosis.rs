@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 use webpki::Error;
-use x509_parser::extensions::ExtendedKeyUsage;
 
 use super::certificate::{Certificate, Validity, Version};
 use super::names;
-use super::path::{CHAIN_DEPTH_MAX, INTERMEDIATES_MAX};
+use super::nearest;
+use super::path::{LEAF_AND_ANCHOR, may_issue};
+use super::purpose;
 use super::signature;
 use super::store::TrustStore;
 use super::time::Seconds;
 use super::verdict::{Refusal, RejectedKind, Role, expired, not_yet_valid};
+use crate::config::Purpose;
 
 /// What was presented, to whom, when.
 pub(super) struct Case<'c> {
@@ -25,6 +27,9 @@ pub(super) struct Case<'c> {
     /// Those that can be read, in the order of presentation.
     pub(super) intermediates: Vec<Certificate<'c>>,
     pub(super) now: Seconds,
+    pub(super) ignore_expiry: bool,
+    /// Leaf and anchor count.
+    pub(super) depth_max: usize,
 }
 
 /// Where the names lead.
@@ -36,13 +41,13 @@ enum NameChain<'c> {
 }
 
 /// webpki could not even read the leaf.
-pub(super) fn of_leaf(error: &Error) -> Refusal {
+pub(super) fn of_leaf(error: &Error, leaf: &Certificate<'_>) -> Refusal {
     match error {
         Error::UnsupportedCertVersion => Refusal::new(
             RejectedKind::TypeUnsupported,
             "the client certificate is not X.509 version 3",
         ),
-        Error::UnsupportedCriticalExtension => unsupported_extension("the client certificate"),
+        Error::UnsupportedCriticalExtension => unsupported_extension(&Role::Leaf.name(""), leaf),
         _ => Refusal::new(
             RejectedKind::Invalid,
             format!("the client certificate is malformed ({error})"),
@@ -50,11 +55,24 @@ pub(super) fn of_leaf(error: &Error) -> Refusal {
     }
 }
 
+/// webpki could not read an intermediate.
+pub(super) fn of_intermediate(error: &Error, intermediate: &Certificate<'_>) -> Refusal {
+    let who = Role::Intermediate.name(&intermediate.display_subject());
+    match error {
+        Error::UnsupportedCertVersion => Refusal::new(
+            RejectedKind::TypeUnsupported,
+            format!("{who} is not X.509 version 3, as every CA must be"),
+        ),
+        Error::UnsupportedCriticalExtension => unsupported_extension(&who, intermediate),
+        _ => Refusal::new(RejectedKind::Invalid, format!("{who} is malformed ({error})")),
+    }
+}
+
 impl Case<'_> {
     /// The refusal for what webpki answered.
     pub(super) fn explain(&self, error: &Error) -> Refusal {
         match error {
-            Error::MaximumPathDepthExceeded => too_deep(),
+            Error::MaximumPathDepthExceeded => self.too_deep(),
             Error::MaximumSignatureChecksExceeded
             | Error::MaximumPathBuildCallsExceeded
             | Error::MaximumNameConstraintComparisonsExceeded => Refusal::new(
@@ -64,9 +82,9 @@ impl Case<'_> {
             _ => match self.follow_names() {
                 NameChain::EndsAt(top) => self.untrusted(top),
                 NameChain::Reaches { intermediates }
-                    if intermediates > INTERMEDIATES_MAX && *error == Error::UnknownIssuer =>
+                    if intermediates + LEAF_AND_ANCHOR > self.depth_max && *error == Error::UnknownIssuer =>
                 {
-                    too_deep()
+                    self.too_deep()
                 }
                 NameChain::Reaches { .. } => self.explain_path(error),
             },
@@ -103,7 +121,7 @@ impl Case<'_> {
             Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => self.wrong_purpose(),
             Error::UnsupportedSignatureAlgorithmContext(_) => self.weak_signature(),
             Error::UnsupportedCertVersion => self.old_intermediate(),
-            Error::UnsupportedCriticalExtension => unsupported_extension("an intermediate"),
+            Error::UnsupportedCriticalExtension => self.unsupported_extension(),
             Error::NameConstraintViolation => Refusal::new(
                 RejectedKind::Invalid,
                 "a name in the client certificate violates the name constraints of one of its CAs",
@@ -151,12 +169,19 @@ impl Case<'_> {
         let store = self.store.name();
         let issuer = names::display(top.issuer());
         let presented = self.intermediates.iter().any(|i| i.subject() == top.issuer());
+        let nearest = || nearest::told(self.store, top.issuer(), top.authority_key_id());
         let reason = if top.issuer() == self.leaf.subject() {
             format!("the client certificate is self-signed and not issued by a CA of trust store {store}")
         } else if presented {
-            format!("the chain ends in {issuer}, which is not in trust store {store}")
+            format!(
+                "the chain ends in {issuer}, which is not in trust store {store}{}",
+                nearest()
+            )
         } else {
-            format!("issuer {issuer} is not in trust store {store} and was not presented")
+            format!(
+                "issuer {issuer} is not in trust store {store} and was not presented{}",
+                nearest()
+            )
         };
         Refusal::new(RejectedKind::Untrusted, reason)
     }
@@ -175,36 +200,55 @@ impl Case<'_> {
     }
 
     fn issued_by_no_ca(&self) -> Refusal {
-        let no_ca = self.intermediates.iter().find(|i| i.is_ca() != Ok(true));
-        let who = no_ca.map_or_else(
-            || "an intermediate".to_owned(),
-            |found| Role::Intermediate.name(&found.display_subject()),
-        );
-        let reason = format!("{who} is not a CA certificate (basicConstraints CA:TRUE is missing)");
-        Refusal::new(RejectedKind::Untrusted, reason)
+        let mut all = self.intermediates.iter();
+        if let Some(found) = all.clone().find(|i| i.is_ca() != Ok(true)) {
+            return no_ca(found);
+        }
+        match all.find(|i| !may_issue(i)) {
+            Some(found) => no_issuer(found),
+            None => Refusal::new(
+                RejectedKind::Untrusted,
+                "an intermediate is not a CA certificate (basicConstraints CA:TRUE is missing)",
+            ),
+        }
     }
 
     fn wrong_purpose(&self) -> Refusal {
-        let leaf = (Role::Leaf.name(""), self.leaf);
-        let others = self
-            .intermediates
-            .iter()
-            .map(|i| (Role::Intermediate.name(&i.display_subject()), i));
-        let found = std::iter::once(leaf)
-            .chain(others)
-            .find_map(|(who, certificate)| match certificate.extended_key_usage() {
-                Ok(Some(usage)) if !usage.client_auth => Some(format!(
-                    "the extended key usage of {who} is {} only; clientAuth is needed",
-                    purposes(&usage)
-                )),
-                Err(_) => Some(format!("the extended key usage of {who} is malformed")),
-                Ok(_) => None,
-            });
-        let reason = found.unwrap_or_else(|| "clientAuth is not among the extended key usages".to_owned());
-        Refusal::new(RejectedKind::IntentInvalid, reason)
+        let others = self.intermediates.iter().map(|i| (Role::Intermediate, i));
+        let mut all = std::iter::once((Role::Leaf, self.leaf)).chain(others);
+        let found = all.find(|(_, certificate)| match certificate.extended_key_usages() {
+            Ok(usages) => usages.is_some_and(|usages| !usages.contains(&client_auth())),
+            Err(_) => true,
+        });
+        match found {
+            Some((role, certificate)) => wrong_purpose(role, certificate),
+            None => Refusal::new(
+                RejectedKind::IntentInvalid,
+                "clientAuth is not among the extended key usages",
+            ),
+        }
     }
 
-    fn weak_signature(&self) -> Refusal {
+    fn unsupported_extension(&self) -> Refusal {
+        let mut all = self.intermediates.iter();
+        match all.find(|i| i.unsupported_critical_extension().is_some()) {
+            Some(found) => unsupported_extension(&Role::Intermediate.name(&found.display_subject()), found),
+            None => Refusal::new(
+                RejectedKind::Invalid,
+                "an intermediate has a critical extension that is not supported",
+            ),
+        }
+    }
+
+    fn too_deep(&self) -> Refusal {
+        let reason = format!(
+            "the chain from the client certificate to the trust store has more than {} certificates; add an intermediate to the CA bundle",
+            self.depth_max
+        );
+        Refusal::new(RejectedKind::MaxChainDepthExceeded, reason)
+    }
+
+    pub(super) fn weak_signature(&self) -> Refusal {
         let all = std::iter::once(self.leaf).chain(&self.intermediates);
         let found = all
             .map(|certificate| (certificate, certificate.signature_algorithm()))
@@ -231,11 +275,32 @@ impl Case<'_> {
     }
 }
 
-pub(super) fn too_deep() -> Refusal {
-    let reason = format!(
-        "the chain from the client certificate to the trust store has more than {CHAIN_DEPTH_MAX} certificates; add an intermediate to the CA bundle"
-    );
-    Refusal::new(RejectedKind::MaxChainDepthExceeded, reason)
+pub(super) fn no_ca(intermediate: &Certificate<'_>) -> Refusal {
+    let who = Role::Intermediate.name(&intermediate.display_subject());
+    let reason = format!("{who} is not a CA certificate (basicConstraints CA:TRUE is missing)");
+    Refusal::new(RejectedKind::Untrusted, reason)
+}
+
+pub(super) fn no_issuer(intermediate: &Certificate<'_>) -> Refusal {
+    let who = Role::Intermediate.name(&intermediate.display_subject());
+    let reason = format!("{who} may not sign certificates (its keyUsage lacks keyCertSign)");
+    Refusal::new(RejectedKind::Untrusted, reason)
+}
+
+pub(super) fn wrong_purpose(role: Role, certificate: &Certificate<'_>) -> Refusal {
+    let who = role.name(&certificate.display_subject());
+    let reason = match certificate.extended_key_usages() {
+        Ok(usages) => format!(
+            "the extended key usage of {who} is {} only; clientAuth is needed",
+            purpose::list(&usages.unwrap_or_default())
+        ),
+        Err(_) => format!("the extended key usage of {who} is malformed or empty"),
+    };
+    Refusal::new(RejectedKind::IntentInvalid, reason)
+}
+
+pub(super) fn client_auth() -> Purpose {
+    Purpose::from_octets(CLIENT_AUTH)
 }
 
 /// For webpki's errors, which cannot hold a date before 1970.
@@ -243,29 +308,31 @@ pub(super) fn unix_time(seconds: Seconds) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-fn unsupported_extension(who: &str) -> Refusal {
-    let reason = format!("{who} has a critical extension that is not supported");
+fn unsupported_extension(who: &str, certificate: &Certificate<'_>) -> Refusal {
+    let oid = certificate.unsupported_critical_extension();
+    let which = oid.map_or_else(String::new, |oid| format!(" ({})", extension_name(&oid)));
+    let reason = format!("{who} has a critical extension that is not supported{which}");
     Refusal::new(RejectedKind::Invalid, reason)
 }
 
-fn purposes(usage: &ExtendedKeyUsage<'_>) -> String {
-    let known = [
-        (usage.any, "anyExtendedKeyUsage"),
-        (usage.server_auth, "serverAuth"),
-        (usage.code_signing, "codeSigning"),
-        (usage.email_protection, "emailProtection"),
-        (usage.time_stamping, "timeStamping"),
-        (usage.ocsp_signing, "OCSPSigning"),
-    ];
-    let known = known
-        .iter()
-        .filter(|(present, _)| *present)
-        .map(|(_, name)| (*name).to_owned());
-    let other = usage.other.iter().map(|oid| oid.to_id_string());
-    let all: Vec<_> = known.chain(other).collect();
-    if all.is_empty() {
-        "empty".to_owned()
-    } else {
-        all.join(", ")
-    }
+/// Names the extensions that people meet; others by their OID alone.
+fn extension_name(oid: &str) -> String {
+    let name = match oid {
+        "2.5.29.9" => "subjectDirectoryAttributes",
+        "2.5.29.18" => "issuerAltName",
+        "2.5.29.32" => "certificatePolicies",
+        "2.5.29.33" => "policyMappings",
+        "2.5.29.36" => "policyConstraints",
+        "2.5.29.46" => "freshestCRL",
+        "2.5.29.54" => "inhibitAnyPolicy",
+        "1.3.6.1.5.5.7.1.1" => "authorityInfoAccess",
+        "1.3.6.1.5.5.7.1.3" => "qcStatements",
+        "1.3.6.1.5.5.7.1.24" => "TLS feature",
+        "1.3.6.1.4.1.11129.2.4.3" => "precertificate poison",
+        _ => return oid.to_owned(),
+    };
+    format!("{name}, {oid}")
 }
+
+/// 1.3.6.1.5.5.7.3.2
+const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];

@@ -8,7 +8,7 @@
 //! serial lists, CRLs ─▶ RevocationSet ──┐
 //!                        └─▶ Policy ◀───┘        one per distribution, immutable, shared by all cores
 //!                              │ verify(leaf, intermediates, now)
-//!                              │   sizes ─▶ path (webpki) or v1 leaf ─▶ key and keyUsage ─▶ standing (validity, revocation)
+//!                              │   sizes ─▶ path (webpki, or timeless) or v1 leaf ─▶ key and usages ─▶ standing (validity, revocation)
 //!                              ▼
 //!                  VerifiedClient | Rejected { kind, reason, facts }
 //!                              │ readmit(client, now): resumption
@@ -25,22 +25,28 @@
 
 mod certificate;
 mod crl;
+mod crl_scope;
 mod der;
 mod diagnosis;
 mod facts;
 mod key;
 mod memo;
 mod names;
+mod nearest;
 mod path;
 mod pem;
 mod policy;
+mod purpose;
 mod reassess;
 mod revocation;
+mod rules;
 mod serial_list;
 mod serials;
 mod signature;
 mod store;
 mod time;
+mod timeless;
+mod trace;
 mod unchecked;
 mod v1_leaf;
 mod verdict;
@@ -52,8 +58,11 @@ pub use crl::CrlFault;
 pub use facts::CertificateFacts;
 pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;
-pub use policy::{Mode, OutOfDate, Policy};
+pub use policy::Policy;
 pub use revocation::{Listed, RevocationError, RevocationSet, RevocationSetBuilder, Source};
+pub use rules::{Mode, OutOfDate, Rules, WithoutCrl};
 pub use store::{AnchorFault, StoreError, TrustStore};
+pub use time::parse_rfc3339;
+pub use trace::{Check, Step};
 pub use unchecked::UncheckedClient;
 pub use verdict::{Rejected, RejectedKind, VerifiedClient};

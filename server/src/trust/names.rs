@@ -35,6 +35,33 @@ pub(super) fn display(name: &[u8]) -> String {
     }
 }
 
+/// One attribute of a name, for comparing names by what people see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// `CN`, or a dotted OID.
+    pub(super) name: String,
+    pub(super) text: String,
+    /// The tag of its string type: names are matched octet for octet, so this matters too.
+    string_type: u8,
+}
+
+/// The attributes in the name's own order. `None`: not a name.
+pub(super) fn parts(name: &[u8]) -> Option<Vec<Part>> {
+    attributes(name)?
+        .iter()
+        .map(|attribute| {
+            let mut written = String::new();
+            write_attribute(&mut written, attribute, Charset::Utf8)?;
+            let (name, text) = written.split_once('=')?;
+            Some(Part {
+                name: name.to_owned(),
+                text: text.to_owned(),
+                string_type: attribute.value.tag,
+            })
+        })
+        .collect()
+}
+
 #[derive(Clone, Copy)]
 struct Attribute<'a> {
     oid: &'a [u8],

@@ -1,9 +1,12 @@
 //! The path from the leaf to a certificate of the trust store.
 //!
 //! Owns the call to webpki (RFC 5280 §6: signatures, validity, basicConstraints, pathLen, extended key usage, name constraints,
-//! unknown critical extensions) and the conditions that webpki leaves open: a chain of at most four certificates, leaf and anchor
-//! included, an anchor that is within its own validity, and intermediates that may sign certificates. The first two are conditions of a candidate path, so that another path, over a
-//! renewed anchor for instance, is still tried. Order and surplus of the presented certificates do not matter.
+//! unknown critical extensions) and the conditions that webpki leaves open: the length of the chain, leaf and anchor included, an
+//! anchor that is within its own validity, and intermediates whose keyUsage lets them issue. They are conditions of a candidate path,
+//! so that another path, over a renewed anchor for instance, is still tried. Order and surplus of what was presented do not matter.
+//!
+//! Where expiry is ignored, webpki is asked about a moment at which leaf and candidates are all valid; if there is none, [`timeless`]
+//! goes link by link.
 //!
 //! webpki searches all combinations of what it is given, up to 200,000 of them: nine certificates of one name would occupy a core for a
 //! second. So it is given only those that can lie on a path of that length by their names, and few of them: with four the worst case
@@ -14,39 +17,76 @@ use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
 use super::certificate::Certificate;
 use super::diagnosis::{self, Case};
-use super::store::TrustStore;
-use super::time::seconds;
+use super::timeless;
+use super::trace::{Check, Trace};
 use super::verdict::{Link, Refusal, RejectedKind, Role};
 
 /// The links of the accepted path, leaf first, anchor last.
-pub(super) fn build(leaf: &CertificateDer<'_>, case: &Case<'_>, now: UnixTime) -> Result<Vec<Link>, Refusal> {
-    let end_entity = EndEntityCert::try_from(leaf).map_err(|error| diagnosis::of_leaf(&error))?;
-    let candidates = candidates(case)?;
+pub(super) fn build(
+    leaf: &CertificateDer<'_>,
+    case: &Case<'_>,
+    trace: &mut impl Trace,
+) -> Result<Vec<Link>, Refusal> {
+    let end_entity = EndEntityCert::try_from(leaf).map_err(|error| diagnosis::of_leaf(&error, case.leaf))?;
+    let candidates = trace.report(Check::Candidates, candidates(case), |found| told(case, found))?;
+    if !case.ignore_expiry {
+        return by_webpki(&end_entity, case, &candidates, diagnosis::unix_time(case.now));
+    }
+    match common_moment(case.leaf, &candidates) {
+        Some(moment) => by_webpki(&end_entity, case, &candidates, moment),
+        None => timeless::build(&end_entity, case, &candidates),
+    }
+}
+
+fn by_webpki(
+    end_entity: &EndEntityCert<'_>,
+    case: &Case<'_>,
+    candidates: &[&Certificate<'_>],
+    moment: UnixTime,
+) -> Result<Vec<Link>, Refusal> {
+    let intermediates: Vec<_> = candidates.iter().map(|c| CertificateDer::from(c.der())).collect();
     let path = end_entity
         .verify_for_usage(
             webpki::ALL_VERIFICATION_ALGS,
             case.store.trust_anchors(),
-            &candidates,
-            now,
+            &intermediates,
+            moment,
             KeyUsage::client_auth(),
             None,
-            Some(&|path: &VerifiedPath<'_>| check_candidate(path, case.store, now)),
+            Some(&|path: &VerifiedPath<'_>| check_candidate(path, case, moment)),
         )
         .map_err(|error| case.explain(&error))?;
     links(case, &path)
 }
 
-fn check_candidate(path: &VerifiedPath<'_>, store: &TrustStore, now: UnixTime) -> Result<(), Error> {
-    if path.intermediate_certificates().count() + LEAF_AND_ANCHOR > CHAIN_DEPTH_MAX {
+/// The first moment at which all of them are valid, if there is one.
+fn common_moment(leaf: &Certificate<'_>, candidates: &[&Certificate<'_>]) -> Option<UnixTime> {
+    let all = || std::iter::once(&leaf).chain(candidates).map(|c| c.validity());
+    let from = all().map(|validity| validity.not_before).max()?.max(0);
+    let until = all().map(|validity| validity.not_after).min()?;
+    (from <= until).then(|| diagnosis::unix_time(from))
+}
+
+fn check_candidate(path: &VerifiedPath<'_>, case: &Case<'_>, now: UnixTime) -> Result<(), Error> {
+    if path.intermediate_certificates().count() + LEAF_AND_ANCHOR > case.depth_max {
         return Err(Error::MaximumPathDepthExceeded);
     }
-    let anchor = store.detail(path.anchor()).ok_or(Error::UnknownIssuer)?;
+    for intermediate in path.intermediate_certificates() {
+        let found = presented(case, &intermediate.der()).ok_or(Error::UnknownIssuer)?;
+        if !may_issue(found) {
+            return Err(Error::EndEntityUsedAsCa);
+        }
+    }
+    let anchor = case.store.detail(path.anchor()).ok_or(Error::UnknownIssuer)?;
     let validity = anchor.validity;
-    if seconds(now) > validity.not_after {
+    if case.ignore_expiry {
+        return Ok(());
+    }
+    if case.now > validity.not_after {
         let not_after = diagnosis::unix_time(validity.not_after);
         return Err(Error::CertExpired { time: now, not_after });
     }
-    if seconds(now) < validity.not_before {
+    if case.now < validity.not_before {
         let not_before = diagnosis::unix_time(validity.not_before);
         return Err(Error::CertNotValidYet {
             time: now,
@@ -56,28 +96,41 @@ fn check_candidate(path: &VerifiedPath<'_>, store: &TrustStore, now: UnixTime) -
     Ok(())
 }
 
-/// What can lie between leaf and store, by name: the leaf's issuers (`first`) and theirs (`second`), where the next is in the store.
-fn candidates<'c>(case: &Case<'c>) -> Result<Vec<CertificateDer<'c>>, Refusal> {
-    let all = || case.intermediates.iter();
-    let is_below_store = |c: &&Certificate<'_>| case.store.named(c.issuer()).next().is_some();
-    let is_first = |c: &Certificate<'_>| c.subject() == case.leaf.issuer();
-    let is_between = |c: &Certificate<'_>| {
-        let mut above = all().filter(|above| above.subject() == c.issuer());
-        is_first(c) && (is_below_store(&c) || above.any(|above| is_below_store(&above)))
-    };
-    let is_second = |c: &Certificate<'_>| {
-        is_below_store(&c) && all().any(|below| is_first(below) && below.issuer() == c.subject())
-    };
-    let mut candidates: Vec<CertificateDer<'c>> = Vec::new();
-    for candidate in all().filter(|c| is_between(c) || is_second(c)) {
-        let der = CertificateDer::from(candidate.der());
-        if !candidates.contains(&der) {
-            candidates.push(der);
+/// RFC 5280 §6.1.4 n: keyUsage, where present, has keyCertSign.
+pub(super) fn may_issue(ca: &Certificate<'_>) -> bool {
+    match ca.key_usage() {
+        Ok(usage) => usage.is_none_or(|usage| usage.key_cert_sign()),
+        Err(_) => false,
+    }
+}
+
+/// What can lie between leaf and store by its name, without repeats: so many steps above the leaf, and so many below the store, that
+/// both together are no more than the chain may have.
+pub(super) fn candidates<'s, 'c>(case: &'s Case<'c>) -> Result<Vec<&'s Certificate<'c>>, Refusal> {
+    let room = case.depth_max.saturating_sub(LEAF_AND_ANCHOR);
+    let from_leaf = steps(
+        case,
+        room,
+        |c| c.subject() == case.leaf.issuer(),
+        |next, c| next.subject() == c.issuer(),
+    );
+    let from_store = steps(
+        case,
+        room,
+        |c| case.store.named(c.issuer()).next().is_some(),
+        |next, c| next.issuer() == c.subject(),
+    );
+    let mut candidates: Vec<&Certificate<'_>> = Vec::new();
+    for ((candidate, above), below) in case.intermediates.iter().zip(&from_leaf).zip(&from_store) {
+        let fits = matches!((above, below), (Some(above), Some(below)) if above + below < room);
+        if fits && !candidates.iter().any(|known| known.der() == candidate.der()) {
+            candidates.push(candidate);
         }
     }
-    if candidates.len() > CANDIDATES_MAX {
+    let most = room.max(CANDIDATES_MAX);
+    if candidates.len() > most {
         let reason = format!(
-            "{} different intermediates were presented that could lead to the trust store; at most {CANDIDATES_MAX} are tried",
+            "{} different intermediates were presented that could lead to the trust store; at most {most} are tried",
             candidates.len()
         );
         return Err(Refusal::new(RejectedKind::Invalid, reason));
@@ -85,15 +138,55 @@ fn candidates<'c>(case: &Case<'c>) -> Result<Vec<CertificateDer<'c>>, Refusal> {
     Ok(candidates)
 }
 
+/// For each presented certificate how many steps it is away from those that `is_start`, if fewer than `most`.
+fn steps<'c>(
+    case: &Case<'c>,
+    most: usize,
+    is_start: impl Fn(&Certificate<'c>) -> bool,
+    follows: impl Fn(&Certificate<'c>, &Certificate<'c>) -> bool,
+) -> Vec<Option<usize>> {
+    let all = &case.intermediates;
+    let mut steps: Vec<Option<usize>> = all.iter().map(|c| is_start(c).then_some(0)).collect();
+    for step in 1..most {
+        let last: Vec<_> = all
+            .iter()
+            .zip(&steps)
+            .filter(|(_, at)| **at == Some(step - 1))
+            .map(|(c, _)| c)
+            .collect();
+        for (certificate, at) in all.iter().zip(&mut steps) {
+            if at.is_none() && last.iter().any(|from| follows(certificate, from)) {
+                *at = Some(step);
+            }
+        }
+    }
+    steps
+}
+
+fn told(case: &Case<'_>, candidates: &[&Certificate<'_>]) -> String {
+    let presented = candidates
+        .iter()
+        .map(|c| Role::Intermediate.name(&c.display_subject()));
+    let names = std::iter::once(case.leaf.issuer()).chain(candidates.iter().map(|c| c.issuer()));
+    let mut anchors: Vec<_> = names
+        .flat_map(|name| case.store.named(name))
+        .map(|anchor| Role::Anchor.name(&anchor.subject_text))
+        .collect();
+    anchors.sort_unstable();
+    anchors.dedup();
+    let all: Vec<_> = presented.chain(anchors).collect();
+    match all.is_empty() {
+        true => "none: neither presented nor in the trust store".to_owned(),
+        false => all.join("; "),
+    }
+}
+
 fn links(case: &Case<'_>, path: &VerifiedPath<'_>) -> Result<Vec<Link>, Refusal> {
     let lost = || Refusal::new(RejectedKind::Invalid, "the verified path cannot be followed");
-    let mut links = Vec::with_capacity(CHAIN_DEPTH_MAX);
+    let mut links = Vec::with_capacity(case.depth_max);
     links.push(Link::of(Role::Leaf, case.leaf));
     for verified in path.intermediate_certificates() {
-        let der = verified.der();
-        let mut presented = case.intermediates.iter();
-        let found = presented.find(|c| c.der() == &der[..]).ok_or_else(lost)?;
-        check_may_issue(found)?;
+        let found = presented(case, &verified.der()).ok_or_else(lost)?;
         links.push(Link::of(Role::Intermediate, found));
     }
     let anchor = case.store.detail(path.anchor()).ok_or_else(lost)?;
@@ -101,21 +194,10 @@ fn links(case: &Case<'_>, path: &VerifiedPath<'_>) -> Result<Vec<Link>, Refusal>
     Ok(links)
 }
 
-/// RFC 5280 §6.1.4 (n), which webpki leaves out: a CA whose key usage is stated must state that it signs certificates.
-fn check_may_issue(intermediate: &Certificate<'_>) -> Result<(), Refusal> {
-    let fault = match intermediate.key_usage() {
-        Ok(None) => return Ok(()),
-        Ok(Some(usage)) if usage.key_cert_sign() => return Ok(()),
-        Ok(Some(usage)) => format!("has the key usage {usage} only; Key Cert Sign is needed"),
-        Err(_) => "has a malformed keyUsage".to_owned(),
-    };
-    let who = Role::Intermediate.name(&intermediate.display_subject());
-    Err(Refusal::new(RejectedKind::Invalid, format!("{who} {fault}")))
+fn presented<'s, 'c>(case: &'s Case<'c>, der: &[u8]) -> Option<&'s Certificate<'c>> {
+    case.intermediates.iter().find(|c| c.der() == der)
 }
 
-/// The service's quota: leaf, two intermediates, anchor.
-pub(super) const CHAIN_DEPTH_MAX: usize = 4;
-pub(super) const INTERMEDIATES_MAX: usize = CHAIN_DEPTH_MAX - LEAF_AND_ANCHOR;
-const LEAF_AND_ANCHOR: usize = 2;
-/// Two are needed at most; the others leave room for a CA that is cross-certified or being renewed.
+pub(super) const LEAF_AND_ANCHOR: usize = 2;
+/// Two are needed at most in a chain of four; the others leave room for a CA that is cross-certified or being renewed.
 const CANDIDATES_MAX: usize = 4;

@@ -7,41 +7,27 @@
 use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
+use x509_parser::extensions::KeyUsage;
 
 use super::certificate::{Certificate, Version, parse_readable};
 use super::diagnosis::Case;
-use super::facts::{CertificateFacts, colon_hex};
+use super::facts::CertificateFacts;
 use super::key::PublicKey;
 use super::names;
-use super::revocation::{Listed, RevocationSet, Source};
+use super::revocation::{Coverage, Listed, RevocationSet, Source};
+use super::rules::{MODE_OCTETS, Mode, OutOfDate, Rules, WithoutCrl};
 use super::store::{CERTIFICATE_BYTES_MAX, TrustStore, sha256};
-use super::time::{format_span, format_utc, seconds};
-use super::verdict::{Link, Refusal, Rejected, RejectedKind, Role, VerifiedClient};
-use super::{path, v1_leaf};
-
-/// Whether a client may come without a certificate. One that presents a certificate is verified in either mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Required,
-    Optional,
-}
-
-/// What a CRL whose nextUpdate has passed means for the clients of its issuer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutOfDate {
-    Reject,
-    /// See [`VerifiedClient::out_of_date_crl`].
-    AcceptAndLog,
-}
+use super::time::{Seconds, format_span, format_utc, seconds};
+use super::trace::{Check, Silent, Step, Trace};
+use super::verdict::{Link, Refusal, Rejected, RejectedKind, Role, Verified, VerifiedClient};
+use super::{path, purpose, v1_leaf};
 
 /// Immutable; one per distribution and snapshot, shared by all cores.
 #[derive(Debug)]
 pub struct Policy {
-    mode: Mode,
+    rules: Rules,
     store: Arc<TrustStore>,
     revocations: Arc<RevocationSet>,
-    allow_v1: bool,
-    out_of_date_crl: OutOfDate,
     digest: [u8; 32],
     switches_digest: [u8; 32],
 }
@@ -50,33 +36,24 @@ impl Policy {
     /// `revocations` must have been built for `store`.
     pub fn new(
         distribution_id: &str,
-        mode: Mode,
+        rules: Rules,
         store: Arc<TrustStore>,
         revocations: Arc<RevocationSet>,
-        allow_v1: bool,
-        out_of_date_crl: OutOfDate,
     ) -> Self {
-        let switches = [
-            u8::from(mode == Mode::Required),
-            u8::from(allow_v1),
-            u8::from(out_of_date_crl == OutOfDate::Reject),
-        ];
-        // The id comes last: everything before it has a fixed length, so no two policies share an encoding.
-        let identity = [&switches[..], store.digest(), distribution_id.as_bytes()];
-        let [_mode, switches_but_mode @ ..] = &switches;
+        // The id comes last: what stands before it says where it ends, so no two policies share an encoding.
+        let rules_encoded = rules.encode();
+        let identity = [&rules_encoded[..], store.digest(), distribution_id.as_bytes()];
         Self {
             digest: sha256(&identity.concat()),
-            switches_digest: sha256(switches_but_mode),
-            mode,
+            switches_digest: sha256(rules_encoded.get(MODE_OCTETS..).unwrap_or_default()),
+            rules,
             store,
             revocations,
-            allow_v1,
-            out_of_date_crl,
         }
     }
 
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.rules.mode
     }
 
     pub fn store(&self) -> &Arc<TrustStore> {
@@ -87,8 +64,8 @@ impl Policy {
         &self.revocations
     }
 
-    /// Identifies distribution, mode, trust store and switches, not the revocation set: who was accepted under one digest is
-    /// acceptable under the same digest unless revoked or expired since.
+    /// Identifies distribution, trust store and all rules that decide who is admitted, not the revocation set: who was accepted
+    /// under one digest is acceptable under the same digest unless revoked or expired since.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
@@ -105,28 +82,19 @@ impl Policy {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<VerifiedClient, Rejected> {
-        let readable = leaf.len() <= CERTIFICATE_BYTES_MAX;
-        let certificate = readable.then(|| Certificate::parse(leaf)).flatten();
-        let facts = certificate.as_ref().and_then(CertificateFacts::of).map(Arc::new);
-        let links = check_sizes(leaf, intermediates)
-            .and_then(|()| certificate.as_ref().ok_or_else(unreadable))
-            .and_then(|certificate| self.chain(leaf, certificate, intermediates, now));
-        let is_v1 = certificate
-            .as_ref()
-            .is_some_and(|certificate| certificate.version() == Version::V1);
-        let standing = links.and_then(|links| Ok((self.standing(&links, now)?, links)));
-        match (standing, facts) {
-            (Ok((out_of_date_crl, links)), Some(facts)) => Ok(VerifiedClient::new(
-                facts,
-                links,
-                self.digest,
-                self.switches_digest,
-                out_of_date_crl,
-                is_v1,
-            )),
-            (Ok(_), None) => Err(unreadable().with_facts(None)),
-            (Err(refusal), facts) => Err(refusal.with_facts(facts)),
-        }
+        self.judge(leaf, intermediates, now, &mut Silent)
+    }
+
+    /// The same, and how it came to that: each check as it passed, up to the one that failed.
+    pub fn explain(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> (Result<VerifiedClient, Rejected>, Vec<Step>) {
+        let mut steps = Vec::new();
+        let verdict = self.judge(leaf, intermediates, now, &mut steps);
+        (verdict, steps)
     }
 
     /// Whether a client that was accepted before would be accepted now: same policy, still valid, still unrevoked.
@@ -137,8 +105,8 @@ impl Policy {
     /// The same verdict as of now, or why it no longer stands: what [`Policy::verify`] would say without checking again
     /// what cannot have changed.
     pub fn restate(&self, client: &VerifiedClient, now: UnixTime) -> Result<VerifiedClient, Rejected> {
-        let out_of_date_crl = self.standing_of(client, now)?;
-        Ok(client.with_out_of_date_crl(out_of_date_crl))
+        let caveat = self.standing_of(client, now)?;
+        Ok(client.with_caveat(caveat))
     }
 
     fn standing_of(&self, client: &VerifiedClient, now: UnixTime) -> Result<Option<String>, Rejected> {
@@ -148,8 +116,45 @@ impl Policy {
             Err(another_policy())
         };
         same_policy
-            .and_then(|()| self.standing(client.links(), now))
+            .and_then(|()| self.standing(client.links(), now, &mut Silent))
             .map_err(|refusal| refusal.with_facts(Some(Arc::clone(client.facts()))))
+    }
+
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        trace: &mut impl Trace,
+    ) -> Result<VerifiedClient, Rejected> {
+        let readable = leaf.len() <= CERTIFICATE_BYTES_MAX;
+        let certificate = readable.then(|| Certificate::parse(leaf)).flatten();
+        let facts = certificate.as_ref().and_then(CertificateFacts::of).map(Arc::new);
+        let sizes = check_sizes(leaf, intermediates);
+        let links = trace
+            .report(Check::Size, sizes, |()| told_sizes(leaf, intermediates))
+            .and_then(|()| {
+                let readable = certificate.as_ref().ok_or_else(unreadable);
+                trace.report(Check::Encoding, readable, |found| told_version(found))
+            })
+            .and_then(|certificate| self.chain(leaf, certificate, intermediates, now, trace));
+        let is_v1 = certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.version() == Version::V1);
+        let standing = links.and_then(|links| Ok((self.standing(&links, now, trace)?, links)));
+        match (standing, facts) {
+            (Ok((caveat, links)), Some(facts)) => Ok(VerifiedClient::new(Verified {
+                facts,
+                links: links.into(),
+                policy_digest: self.digest,
+                switches_digest: self.switches_digest,
+                ends: !self.rules.ignore_expiry,
+                caveat,
+                is_v1,
+            })),
+            (Ok(_), None) => Err(unreadable().with_facts(None)),
+            (Err(refusal), facts) => Err(refusal.with_facts(facts)),
+        }
     }
 
     fn chain(
@@ -158,38 +163,69 @@ impl Policy {
         certificate: &Certificate<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
+        trace: &mut impl Trace,
     ) -> Result<Vec<Link>, Refusal> {
         let case = Case {
             store: &self.store,
             leaf: certificate,
             intermediates: parse_readable(intermediates),
             now: seconds(now),
+            ignore_expiry: self.rules.ignore_expiry,
+            depth_max: self.rules.chain_depth_max,
         };
         let links = match certificate.version() {
-            Version::V1 if self.allow_v1 => v1_leaf::build(&case),
+            Version::V1 if self.rules.allow_v1 => v1_leaf::build(&case),
             Version::V1 => Err(version_1_switched_off()),
-            _ => path::build(leaf, &case, now),
-        }?;
-        check_key(certificate)?;
-        check_key_usage(certificate)?;
+            _ => path::build(leaf, &case, trace),
+        };
+        let links = trace.report(Check::Path, links, |links| told_path(links))?;
+        trace.report(Check::Key, check_key(certificate), |key| key.to_string())?;
+        trace.report(Check::KeyUsage, check_key_usage(certificate), |usage| {
+            usage
+                .as_ref()
+                .map_or_else(|| "absent".to_owned(), ToString::to_string)
+        })?;
+        let purposes = purpose::check(certificate, &self.rules.required_purposes);
+        trace.report(Check::ExtendedKeyUsage, purposes, |()| purpose::told(certificate))?;
         Ok(links)
     }
 
-    /// The sentence about an out-of-date CRL, if that is accepted.
-    pub(super) fn standing(&self, links: &[Link], now: UnixTime) -> Result<Option<String>, Refusal> {
+    /// What the log has to say about a client that is admitted all the same.
+    pub(super) fn standing(
+        &self,
+        links: &[Link],
+        now: UnixTime,
+        trace: &mut impl Trace,
+    ) -> Result<Option<String>, Refusal> {
+        let mut caveats = Vec::new();
         for link in links {
-            link.check_validity(seconds(now))?;
+            let caveat = self.check_validity(link, seconds(now));
+            caveats.extend(trace.report(Check::Validity, caveat, |caveat| link.told_validity(caveat))?);
         }
         for link in links {
-            self.check_unrevoked(link)?;
+            let unrevoked = self.check_unrevoked(link);
+            trace.report(Check::Revocation, unrevoked, |()| {
+                format!("{} is not listed", link.who_with_serial())
+            })?;
         }
-        // The anchor is trusted by configuration: only what it or those below it issued depends on a CRL being current.
-        let mut below_anchor = links.iter().filter(|link| link.role != Role::Anchor);
-        match below_anchor.find_map(|link| self.out_of_date(link, now)) {
-            Some(reason) if self.out_of_date_crl == OutOfDate::Reject => {
-                Err(Refusal::new(RejectedKind::RevocationUnknown, reason))
-            }
-            accepted => Ok(accepted),
+        // The anchor is trusted by configuration: only what it or those below it issued depends on a CRL.
+        for link in links.iter().filter(|link| link.role != Role::Anchor) {
+            let caveat = self.check_source(link, now);
+            caveats.extend(trace.report(Check::RevocationSource, caveat, |caveat| {
+                self.told_source(link, caveat.as_deref())
+            })?);
+        }
+        Ok((!caveats.is_empty()).then(|| caveats.join("; ")))
+    }
+
+    /// A sentence, if the validity does not count and is over.
+    fn check_validity(&self, link: &Link, now: Seconds) -> Result<Option<String>, Refusal> {
+        match link.check_validity(now) {
+            Err(refusal) if self.rules.ignore_expiry => Ok(Some(format!(
+                "{}, which ignore_certificate_expiry lets pass",
+                refusal.reason
+            ))),
+            checked => checked.map(|()| None),
         }
     }
 
@@ -197,27 +233,92 @@ impl Policy {
         let Listed::Yes(source) = self.revocations.lookup(&link.issuer, &link.serial) else {
             return Ok(());
         };
-        let who = link.who();
-        let serial = colon_hex(&link.serial);
         let reason = match source {
-            Source::SerialList => format!("serial {serial} of {who} is revoked by a serial list"),
+            Source::SerialList => format!("{} is revoked by a serial list", link.who_with_serial()),
             Source::Crl => format!(
-                "serial {serial} of {who} is revoked by a CRL of {}",
+                "{} is revoked by a CRL of {}",
+                link.who_with_serial(),
                 names::display(&link.issuer)
             ),
         };
         Err(Refusal::new(RejectedKind::Revoked, reason))
     }
 
-    fn out_of_date(&self, link: &Link, now: UnixTime) -> Option<String> {
-        let next_update = self.revocations.out_of_date(&link.issuer, now)?;
-        Some(format!(
-            "the CRL of {} is {} out of date (nextUpdate {})",
-            names::display(&link.issuer),
-            format_span(seconds(now).saturating_sub(next_update)),
-            format_utc(next_update)
-        ))
+    /// Whether a current CRL answers for this certificate: a sentence if none does and that is accepted.
+    fn check_source(&self, link: &Link, now: UnixTime) -> Result<Option<String>, Refusal> {
+        let refuse = |reason| Err(Refusal::new(RejectedKind::RevocationUnknown, reason));
+        let rules = &self.rules;
+        match self
+            .revocations
+            .coverage(&link.issuer, &link.subject_of_crl(), now)
+        {
+            Coverage::Current => Ok(None),
+            Coverage::OutOfDate { next_update } => {
+                let reason = out_of_date(link, next_update, seconds(now));
+                match rules.out_of_date_crl {
+                    OutOfDate::Reject => refuse(reason),
+                    OutOfDate::AcceptAndLog => Ok(Some(reason)),
+                }
+            }
+            Coverage::None => match rules.ca_without_crl {
+                WithoutCrl::Accept => Ok(None),
+                WithoutCrl::AcceptAndLog => Ok(Some(without_crl(link))),
+                WithoutCrl::Reject => refuse(without_crl(link)),
+            },
+        }
     }
+
+    fn told_source(&self, link: &Link, caveat: Option<&str>) -> String {
+        let who = link.who();
+        match (caveat, self.revocations.entries_of(&link.issuer)) {
+            (Some(caveat), _) => format!("{caveat}: accepted, and logged"),
+            (None, None) => format!("{who}: no CRL of its issuer, and none is needed"),
+            (None, Some(entries)) => {
+                let issuer = names::display(&link.issuer);
+                format!("{who}: CRL of {issuer}, {entries} entries")
+            }
+        }
+    }
+}
+
+fn out_of_date(link: &Link, next_update: Seconds, now: Seconds) -> String {
+    format!(
+        "the CRL of {} is {} out of date (nextUpdate {})",
+        names::display(&link.issuer),
+        format_span(now.saturating_sub(next_update)),
+        format_utc(next_update)
+    )
+}
+
+fn without_crl(link: &Link) -> String {
+    format!(
+        "no CRL of {} that covers {} is loaded",
+        names::display(&link.issuer),
+        link.who()
+    )
+}
+
+fn told_sizes(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> String {
+    let all = std::iter::once(leaf).chain(intermediates);
+    let bytes: usize = all.map(|der| der.len()).sum();
+    format!("{} certificates, {bytes} bytes", intermediates.len() + 1)
+}
+
+fn told_version(certificate: &Certificate<'_>) -> String {
+    format!(
+        "the client certificate is X.509 {}",
+        match certificate.version() {
+            Version::V1 => "version 1",
+            Version::V2 => "version 2",
+            Version::V3 => "version 3",
+            Version::Other => "of an unknown version",
+        }
+    )
+}
+
+fn told_path(links: &[Link]) -> String {
+    let path: Vec<_> = links.iter().map(Link::who).collect();
+    format!("{}: every signature and constraint holds", path.join(" ← "))
 }
 
 /// Before anything is parsed or compared: ten certificates of 16 KiB are the most that is looked at.
@@ -241,10 +342,10 @@ fn check_sizes(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) 
 }
 
 /// Told here, where it has words: TLS would only say that a signature failed.
-fn check_key(certificate: &Certificate<'_>) -> Result<(), Refusal> {
+fn check_key(certificate: &Certificate<'_>) -> Result<PublicKey, Refusal> {
     let key = PublicKey::read(certificate.public_key());
     if key.is_accepted_for_client() {
-        return Ok(());
+        return Ok(key);
     }
     let reason = format!(
         "the key of the client certificate is {key}, which is not accepted; use RSA from 2048 bits or ECDSA P-256 or P-384"
@@ -253,10 +354,10 @@ fn check_key(certificate: &Certificate<'_>) -> Result<(), Refusal> {
 }
 
 /// RFC 5280 §4.2.1.3: a key that signs CertificateVerify needs digitalSignature, where keyUsage is present.
-fn check_key_usage(certificate: &Certificate<'_>) -> Result<(), Refusal> {
+fn check_key_usage(certificate: &Certificate<'_>) -> Result<Option<KeyUsage>, Refusal> {
     match certificate.key_usage() {
-        Ok(None) => Ok(()),
-        Ok(Some(usage)) if usage.digital_signature() => Ok(()),
+        Ok(None) => Ok(None),
+        Ok(Some(usage)) if usage.digital_signature() => Ok(Some(usage)),
         Ok(Some(usage)) => {
             let reason = format!(
                 "the key usage of the client certificate is {usage} only; Digital Signature is needed"

@@ -7,6 +7,7 @@
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::policy::Policy;
+use super::trace::Silent;
 use super::verdict::{Rejected, Role, VerifiedClient};
 
 impl Policy {
@@ -19,7 +20,7 @@ impl Policy {
             let leaf = CertificateDer::from(client.facts().der());
             return self.verify(&leaf, &intermediates(client), now).map(drop);
         }
-        let standing = self.standing(client.links(), now);
+        let standing = self.standing(client.links(), now, &mut Silent);
         standing
             .map(drop)
             .map_err(|refusal| refusal.with_facts(Some(client.facts().clone())))

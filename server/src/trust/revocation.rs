@@ -12,6 +12,7 @@ use std::fmt;
 use rustls_pki_types::UnixTime;
 
 use super::crl::{Crl, CrlFault};
+use super::crl_scope::{Covered, Scope};
 use super::pem::{self, PemError};
 use super::serial_list::{self, BadLine};
 use super::serials::{SerialSet, SerialSetBuilder, TooManySerials};
@@ -40,10 +41,27 @@ pub enum Listed {
     Yes(Source),
 }
 
+impl Listed {
+    pub fn is_listed(self) -> bool {
+        matches!(self, Self::Yes(_))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     SerialList,
     Crl,
+}
+
+/// Whether CRLs answer for a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coverage {
+    /// There is none of its issuer, or none that is for such certificates.
+    None,
+    Current,
+    OutOfDate {
+        next_update: Seconds,
+    },
 }
 
 /// Why a revocation file is not loaded.
@@ -93,16 +111,38 @@ impl RevocationSet {
 
     /// When the next CRL of this issuer is due, if there is a CRL of it.
     pub fn next_update(&self, issuer: &[u8]) -> Option<UnixTime> {
-        let since_1970 = u64::try_from(self.issuer(issuer)?.next_update).unwrap_or(0);
+        let due = self.issuer(issuer)?.scopes.iter().map(|scope| scope.next_update);
+        let since_1970 = u64::try_from(due.min()?).unwrap_or(0);
         Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
             since_1970,
         )))
     }
 
-    /// The missed nextUpdate, if this issuer's CRL is out of date.
-    pub(super) fn out_of_date(&self, issuer: &[u8], now: UnixTime) -> Option<Seconds> {
-        let next_update = self.issuer(issuer)?.next_update;
-        (seconds(now) > next_update).then_some(next_update)
+    /// Whether there is any CRL, of whatever issuer.
+    pub fn has_crls(&self) -> bool {
+        !self.issuers.is_empty()
+    }
+
+    /// Memory held by the serials, in bytes.
+    pub fn bytes(&self) -> usize {
+        let by_issuer: usize = self.issuers.iter().map(|issuer| issuer.serials.bytes()).sum();
+        self.any_issuer.bytes() + by_issuer
+    }
+
+    /// Whether the CRLs of `issuer` answer for `certificate`, now. Of several that do, each must be current.
+    pub(super) fn coverage(&self, issuer: &[u8], certificate: &Covered<'_>, now: UnixTime) -> Coverage {
+        let scopes = self.issuer(issuer).map_or(&[][..], |set| &set.scopes);
+        let covering = scopes.iter().filter(|scope| scope.covers(certificate));
+        match covering.map(|scope| scope.next_update).min() {
+            None => Coverage::None,
+            Some(next_update) if seconds(now) > next_update => Coverage::OutOfDate { next_update },
+            Some(_) => Coverage::Current,
+        }
+    }
+
+    /// How many serials the CRLs of `issuer` list, if there is one.
+    pub(super) fn entries_of(&self, issuer: &[u8]) -> Option<usize> {
+        self.issuer(issuer).map(|set| set.serials.len())
     }
 
     fn issuer(&self, issuer: &[u8]) -> Option<&IssuerSet> {
@@ -177,16 +217,15 @@ impl<'s> RevocationSetBuilder<'s> {
 
     fn add_der_crl(&mut self, der: &[u8]) -> Result<usize, RevocationError> {
         let crl = Crl::read(der, self.store)?;
-        let mut entries = 0;
-        crl.for_each_serial(|_| {
-            entries += 1;
-            Ok::<(), RevocationError>(())
-        })?;
         let issuer = self.issuer_mut(crl.issuer);
-        issuer.note_scope(crl.scope(), crl.next_update);
-        issuer.serials.reserve(entries);
-        crl.for_each_serial(|serial| Ok(issuer.serials.insert(serial)?))
-            .map(|()| entries)
+        issuer.note_scope(crl.scope(), crl.next_update)?;
+        issuer.serials.reserve(crl.entries);
+        let mut entries = 0;
+        crl.for_each_serial(|serial| {
+            entries += 1;
+            Ok::<(), RevocationError>(issuer.serials.insert(serial)?)
+        })?;
+        Ok(entries)
     }
 
     #[expect(
@@ -256,34 +295,33 @@ struct IssuerSet {
     /// Raw content octets of the Name.
     issuer: Box<[u8]>,
     serials: SerialSet,
-    next_update: Seconds,
+    /// Never empty.
+    scopes: Vec<Scope>,
 }
 
 struct IssuerSetBuilder {
     issuer: Box<[u8]>,
     serials: SerialSetBuilder,
-    /// Newest nextUpdate of each issuing distribution point.
-    scopes: Vec<(Option<Box<[u8]>>, Seconds)>,
+    /// One for each issuing distribution point, with the newest nextUpdate.
+    scopes: Vec<Scope>,
 }
 
 impl IssuerSetBuilder {
-    fn note_scope(&mut self, scope: Option<&[u8]>, next_update: Seconds) {
-        match self
-            .scopes
-            .iter_mut()
-            .find(|(known, _)| known.as_deref() == scope)
-        {
-            Some((_, newest)) => *newest = next_update.max(*newest),
-            None => self.scopes.push((scope.map(Into::into), next_update)),
+    fn note_scope(&mut self, point: Option<&[u8]>, next_update: Seconds) -> Result<(), CrlFault> {
+        match self.scopes.iter_mut().find(|known| known.is_of(point)) {
+            Some(known) => known.next_update = next_update.max(known.next_update),
+            None => self
+                .scopes
+                .push(Scope::read(point, next_update).ok_or(CrlFault::Partitioned)?),
         }
+        Ok(())
     }
 
     fn build(self) -> IssuerSet {
-        let due = self.scopes.iter().map(|&(_, next_update)| next_update);
         IssuerSet {
             issuer: self.issuer,
             serials: self.serials.build(),
-            next_update: due.min().unwrap_or(Seconds::MIN),
+            scopes: self.scopes,
         }
     }
 }

@@ -43,6 +43,11 @@ fn hand_made(ca: &Ca, algorithm: &[u8], after_this_update: &[Vec<u8>]) -> Vec<u8
     ca.sign(message, algorithm)
 }
 
+const USER: Covered<'static> = Covered {
+    is_ca: false,
+    distribution_points: None,
+};
+
 fn next_update() -> Vec<u8> {
     element(der::UTC_TIME, b"270101000000Z")
 }
@@ -146,11 +151,10 @@ fn the_newest_next_update_counts_when_an_old_crl_lies_beside_it() {
     let root = Ca::root("Root");
     let old = root.crl_with(&[&[1]], |crl| crl.next_update = date_time_ymd(2026, 7, 1));
     let set = load(&store(&[&root]), &[&root.crl(&[&[2]]), &old]).unwrap();
-    assert_eq!(set.out_of_date(&name(&root), at(1_798_761_600)), None);
-    assert_eq!(
-        set.out_of_date(&name(&root), at(1_798_761_601)),
-        Some(1_798_761_600)
-    );
+    let coverage = |seconds| set.coverage(&name(&root), &USER, at(seconds));
+    assert_eq!(coverage(1_798_761_600), Coverage::Current);
+    let next_update = 1_798_761_600;
+    assert_eq!(coverage(1_798_761_601), Coverage::OutOfDate { next_update });
     assert_eq!(set.lookup(&name(&root), &[1]), Listed::Yes(Source::Crl));
     assert_eq!(set.lookup(&name(&root), &[2]), Listed::Yes(Source::Crl));
 }
@@ -169,7 +173,8 @@ fn crls_of_different_scope_do_not_renew_each_other() {
         crl.next_update = date_time_ymd(2026, 7, 1);
     });
     let set = load(&store(&[&root]), &[&root.crl(&[&[2]]), &scoped]).unwrap();
-    assert!(set.out_of_date(&name(&root), at(1_790_000_000)).is_some());
+    let coverage = set.coverage(&name(&root), &USER, at(1_790_000_000));
+    assert!(matches!(coverage, Coverage::OutOfDate { .. }));
 }
 
 #[test]

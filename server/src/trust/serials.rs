@@ -4,11 +4,13 @@
 //! `00:9e…` in a certificate, `9e…` in a list and `009E…` in a CRL are the same. (A negative serial, which RFC 5280 §4.1.2.2 forbids
 //! but webpki tolerates, shares its octets with a positive one: that can only refuse more, never admit more.)
 //!
-//! Serials of up to 20 octets, the most that RFC 5280 allows, are 20-octet entries in one array, ordered by bucket and within a
-//! bucket by value; `starts` has where each bucket begins. At about 8 entries a bucket that is 20.5 bytes an entry. A lookup is two
-//! memory accesses and a binary search in the bucket: a CA that chooses its serials so that they all share a bucket slows a lookup
-//! to O(log n), not to O(n). Longer serials go to an ordered side set.
+//! Serials of up to 20 octets, the most that RFC 5280 allows, are 20-octet entries in one array, in the order of their hashes; `starts`
+//! has where each bucket of about 32 begins. That is 20.1 bytes an entry, and an index that fits a core's own cache (1.3 MB for ten
+//! million). Within a bucket the hash tells about where the entry must be, so a lookup is one access to far memory, to one line or two
+//! that lie side by side. A CA that chooses its serials so that they all share a bucket slows a lookup to O(log n), not to O(n).
+//! Longer serials go to an ordered side set.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use super::der;
@@ -41,17 +43,41 @@ impl SerialSet {
         self.entries.len() + self.long.len()
     }
 
+    /// Memory held, in bytes; that of the few long serials is estimated.
+    pub(super) fn bytes(&self) -> usize {
+        let long: usize = self.long.iter().map(|serial| serial.len() + 32).sum();
+        self.entries.capacity() * ENTRY_OCTETS + self.starts.capacity() * 4 + long
+    }
+
     /// `serial`: content octets of the INTEGER.
     pub(super) fn contains(&self, serial: &[u8]) -> bool {
         let magnitude = der::magnitude(serial);
         match entry(magnitude) {
-            Some(entry) => self.bucket(&entry).binary_search(&entry).is_ok(),
+            Some(entry) => self.contains_entry(&entry),
             None => self.long.contains(magnitude),
         }
     }
 
-    fn bucket(&self, entry: &Entry) -> &[Entry] {
-        let bucket = bucket_of(entry, self.starts.len().saturating_sub(1));
+    /// From where the entry should be, a few steps towards it; then, if need be, by halves.
+    fn contains_entry(&self, wanted: &Entry) -> bool {
+        let hash = hash_of(wanted);
+        let (bucket, fraction) = place(hash, self.starts.len().saturating_sub(1));
+        let mut rest = self.bucket(bucket);
+        let mut probe = scale(fraction, rest.len());
+        for _ in 0..STEPS {
+            let Some((before, [found, after @ ..])) = rest.split_at_checked(probe) else {
+                return false;
+            };
+            match key(found).cmp(&(hash, *wanted)) {
+                Ordering::Equal => return true,
+                Ordering::Less => (rest, probe) = (after, 0),
+                Ordering::Greater => (rest, probe) = (before, before.len().saturating_sub(1)),
+            }
+        }
+        rest.binary_search_by_key(&(hash, *wanted), key).is_ok()
+    }
+
+    fn bucket(&self, bucket: usize) -> &[Entry] {
         match self.starts.get(bucket..) {
             Some([start, end, ..]) => self
                 .entries
@@ -80,23 +106,32 @@ impl SerialSetBuilder {
         Ok(())
     }
 
-    /// In place: the entries are never held twice.
+    /// In place: the entries are never held twice. First roughly, so that the fine order is made within a core's cache.
     pub(super) fn build(mut self) -> SerialSet {
         let buckets = self.entries.len().div_ceil(ENTRIES_PER_BUCKET);
+        if buckets > REGIONS {
+            let regions = starts(&self.entries, REGIONS);
+            gather(&mut self.entries, &regions);
+        }
         let starts = starts(&self.entries, buckets);
-        sort_by_bucket(&mut self.entries, &starts);
+        gather(&mut self.entries, &starts);
         for bounds in starts.windows(2) {
             if let [start, end] = *bounds
                 && let Some(bucket) = self.entries.get_mut(start as usize..end as usize)
             {
-                bucket.sort_unstable();
+                bucket.sort_unstable_by_key(key);
             }
         }
+        let collected = self.entries.len();
         self.entries.dedup();
         self.entries.shrink_to_fit();
+        let starts = match self.entries.len() == collected {
+            true => starts,
+            false => self::starts(&self.entries, buckets),
+        };
         SerialSet {
-            starts: self::starts(&self.entries, buckets),
             entries: self.entries,
+            starts,
             long: self.long,
         }
     }
@@ -110,11 +145,30 @@ fn entry(magnitude: &[u8]) -> Option<Entry> {
     Some(entry)
 }
 
-/// Below `buckets`, or 0 when there are none. Multiply-and-fold: serials that count upwards spread as well as random ones.
-fn bucket_of(entry: &Entry, buckets: usize) -> usize {
+/// The order of the entries. Equal hashes are as good as impossible, unless somebody makes them.
+fn key(entry: &Entry) -> (u64, Entry) {
+    (hash_of(entry), *entry)
+}
+
+/// Multiply-and-fold: serials that count upwards spread as well as random ones.
+fn hash_of(entry: &Entry) -> u64 {
     let [word_1, word_2, word_3] = words(entry);
-    let hash = fold(fold(word_1 ^ SALT_1, word_2 ^ SALT_2) ^ word_3, SALT_3);
-    ((u128::from(hash) * buckets as u128) >> 64) as usize
+    fold(fold(word_1 ^ SALT_1, word_2 ^ SALT_2) ^ word_3, SALT_3)
+}
+
+/// The bucket, below `buckets` or 0 when there are none, and how far into it, in 2^64ths. Higher hashes come later.
+fn place(hash: u64, buckets: usize) -> (usize, u64) {
+    let product = u128::from(hash) * buckets as u128;
+    ((product >> 64) as usize, product as u64)
+}
+
+/// `fraction` 2^64ths of `length`.
+fn scale(fraction: u64, length: usize) -> usize {
+    ((u128::from(fraction) * length as u128) >> 64) as usize
+}
+
+fn bucket_of(entry: &Entry, buckets: usize) -> usize {
+    place(hash_of(entry), buckets).0
 }
 
 fn words(entry: &Entry) -> [u64; 3] {
@@ -176,7 +230,7 @@ fn starts(entries: &[Entry], buckets: usize) -> Vec<u32> {
     clippy::indexing_slicing,
     reason = "buckets are below `free.len()`; places are below the bucket's end, as `starts` counted these very entries"
 )]
-fn sort_by_bucket(entries: &mut [Entry], starts: &[u32]) {
+fn gather(entries: &mut [Entry], starts: &[u32]) {
     let buckets = starts.len().saturating_sub(1);
     let mut free = starts.to_vec();
     for bucket in 0..buckets {
@@ -190,7 +244,11 @@ fn sort_by_bucket(entries: &mut [Entry], starts: &[u32]) {
 }
 
 const ENTRY_OCTETS: usize = 20;
-const ENTRIES_PER_BUCKET: usize = 8;
+const ENTRIES_PER_BUCKET: usize = 32;
+/// Ten million entries make regions of 0.8 MB.
+const REGIONS: usize = 256;
+/// An entry is hardly ever further away from where it should be.
+const STEPS: usize = 12;
 
 /// Odd constants without structure (digits of π).
 const SALT_1: u64 = 0x243f_6a88_85a3_08d3;
@@ -251,9 +309,23 @@ mod tests {
         }
         let set = builder.build();
         let longest = set.starts.windows(2).map(|w| w[1] - w[0]).max().unwrap();
-        assert!(longest < 40, "{longest}");
+        assert!(longest < 80, "{longest}");
         assert!((0..100_000_u32).all(|serial| set.contains(&serial.to_be_bytes())));
         assert!(!set.contains(&100_000_u32.to_be_bytes()));
+    }
+
+    #[test]
+    fn a_bucket_that_somebody_filled_on_purpose_is_searched_by_halves() {
+        let all: Vec<Entry> = (0..1_000_u32).filter_map(|n| entry(&n.to_be_bytes())).collect();
+        let mut entries = all.clone();
+        entries.sort_unstable_by_key(key);
+        let set = SerialSet {
+            starts: vec![0, 1_000],
+            entries,
+            long: BTreeSet::new(),
+        };
+        assert!(all.iter().all(|entry| set.contains(entry)));
+        assert!((1_000..2_000_u32).all(|n| !set.contains(&n.to_be_bytes())));
     }
 
     #[test]

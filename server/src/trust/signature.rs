@@ -3,8 +3,8 @@
 //! Owns the split `SEQUENCE { toBeSigned, algorithm, signature }` (RFC 5280 §4.1.1, §5.1.1) and the choice of the algorithm. The
 //! cryptography is webpki's, and only an algorithm of `webpki::ALL_VERIFICATION_ALGS` is ever used: no SHA-1, no RSA below 2048 bits.
 
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
-use webpki::EndEntityCert;
+use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
+use webpki::RawPublicKeyEntity;
 
 use super::der::{self, Reader};
 
@@ -40,9 +40,16 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// Checks the signature with the public key of `ca`, whatever else `ca` may be: names, dates and usages are the caller's.
-    pub(super) fn verify(&self, ca: &CertificateDer<'_>) -> Result<(), BadSignature> {
-        let ca = EndEntityCert::try_from(ca).map_err(|_| BadSignature::WrongKey)?;
+    /// Whether its algorithm is one that is ever checked.
+    pub(super) fn is_verifiable(&self) -> bool {
+        algorithms(self.algorithm).next().is_some()
+    }
+
+    /// Checks the signature with a CA's public key (SubjectPublicKeyInfo, tag and length included). Names, dates and usages of
+    /// that CA are the caller's.
+    pub(super) fn verify(&self, public_key: &[u8]) -> Result<(), BadSignature> {
+        let public_key = SubjectPublicKeyInfoDer::from(public_key);
+        let key = RawPublicKeyEntity::try_from(&public_key).map_err(|_| BadSignature::WrongKey)?;
         let mut candidates = algorithms(self.algorithm).peekable();
         if candidates.peek().is_none() {
             return Err(BadSignature::UnsupportedAlgorithm);
@@ -50,7 +57,7 @@ impl<'a> Signed<'a> {
         // One identifier stands for several algorithms (ecdsa-with-SHA256 over P-256 or P-384); webpki refuses the unfitting ones.
         candidates
             .any(|algorithm| {
-                ca.verify_signature(algorithm, self.message, self.signature)
+                key.verify_signature(algorithm, self.message, self.signature)
                     .is_ok()
             })
             .then_some(())

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
+use crate::config::Purpose;
 use crate::trust::RevocationSetBuilder;
 use crate::trust::test_pki::{Ca, at, bundle, ca, leaf, now, policy, policy_with, store};
 
@@ -102,10 +103,7 @@ fn an_out_of_date_crl_is_rejected_or_told() {
         (rejected.kind, rejected.reason.as_str()),
         (RejectedKind::RevocationUnknown, reason)
     );
-    assert_eq!(
-        with(OutOfDate::AcceptAndLog).unwrap().out_of_date_crl(),
-        Some(reason)
-    );
+    assert_eq!(with(OutOfDate::AcceptAndLog).unwrap().caveat(), Some(reason));
 }
 
 #[test]
@@ -184,22 +182,41 @@ fn readmission_needs_the_same_policy() {
 fn the_digest_covers_all_of_a_policy_but_its_revocations() {
     let (a, b) = (Ca::root("A"), Ca::root("B"));
     let store_a = store(&[&a]);
-    let policy = |id: &str, mode, cas: &[&Ca], allow_v1, out_of_date| {
+    let policy = |id: &str, cas: &[&Ca], change: &dyn Fn(&mut Rules)| {
         let store = Arc::new(TrustStore::from_pem("s", bundle(cas).as_bytes()).unwrap());
-        *Policy::new(id, mode, store, Arc::default(), allow_v1, out_of_date).digest()
+        let mut rules = Rules::new(Mode::Required);
+        change(&mut rules);
+        *Policy::new(id, rules, store, Arc::default()).digest()
     };
-    let base = policy("E1", Mode::Required, &[&a], true, OutOfDate::Reject);
+    let purpose = |last| Purpose::from_octets(&[0x2b, 6, last]);
+    let base = policy("E1", &[&a], &|_| {});
     let others = [
-        policy("E2", Mode::Required, &[&a], true, OutOfDate::Reject),
-        policy("E1", Mode::Optional, &[&a], true, OutOfDate::Reject),
-        policy("E1", Mode::Required, &[&a, &b], true, OutOfDate::Reject),
-        policy("E1", Mode::Required, &[&a], false, OutOfDate::Reject),
-        policy("E1", Mode::Required, &[&a], true, OutOfDate::AcceptAndLog),
+        policy("E2", &[&a], &|_| {}),
+        policy("E1", &[&a, &b], &|_| {}),
+        policy("E1", &[&a], &|rules| rules.mode = Mode::Optional),
+        policy("E1", &[&a], &|rules| rules.allow_v1 = false),
+        policy("E1", &[&a], &|rules| rules.ignore_expiry = true),
+        policy("E1", &[&a], &|rules| {
+            rules.out_of_date_crl = OutOfDate::AcceptAndLog
+        }),
+        policy("E1", &[&a], &|rules| rules.ca_without_crl = WithoutCrl::Reject),
+        policy("E1", &[&a], &|rules| rules.chain_depth_max = 3),
+        policy("E1", &[&a], &|rules| rules.required_purposes = vec![purpose(1)]),
+        policy("E1", &[&a], &|rules| {
+            rules.required_purposes = vec![purpose(1), purpose(2)]
+        }),
     ];
     for (position, other) in others.iter().enumerate() {
         assert_ne!(base, *other);
         assert!(!others[..position].contains(other));
     }
+    let logging = policy("E1", &[&a], &|rules| {
+        rules.ca_without_crl = WithoutCrl::AcceptAndLog
+    });
+    assert_eq!(
+        base, logging,
+        "the first CRL of a store must not end its sessions"
+    );
     let revoking = policy_with(&store_a, revocations(&store_a, &[b"01"]), true, OutOfDate::Reject);
     assert_eq!(base, *revoking.digest());
 }

@@ -35,6 +35,10 @@ pub(super) struct Anchor {
     pub(super) issuer: Box<[u8]>,
     pub(super) serial: Box<[u8]>,
     pub(super) validity: Validity,
+    /// The SubjectPublicKeyInfo, tag and length included.
+    pub(super) public_key: Box<[u8]>,
+    /// subjectKeyIdentifier, if there is a readable one.
+    pub(super) key_id: Option<Box<[u8]>>,
     pub(super) subject_text: String,
     /// keyUsage is absent or has cRLSign (RFC 5280 §6.3.3 f).
     pub(super) may_sign_crls: bool,
@@ -133,6 +137,13 @@ impl TrustStore {
 
     pub(super) fn trust_anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
+    }
+
+    /// The form in which webpki knows `anchor`, which must be one of this store.
+    pub(super) fn trust_anchor(&self, anchor: &Anchor) -> Option<&TrustAnchor<'static>> {
+        let mut both = self.anchors.iter().zip(&self.details);
+        both.find(|(_, detail)| std::ptr::eq(*detail, anchor))
+            .map(|(anchor, _)| anchor)
     }
 
     pub(super) fn anchors(&self) -> &[Anchor] {
@@ -271,6 +282,8 @@ fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, A
         issuer: certificate.issuer().into(),
         serial: certificate.serial().into(),
         validity: certificate.validity(),
+        public_key: certificate.public_key().into(),
+        key_id: certificate.subject_key_id().map(Into::into),
         subject_text: certificate.display_subject(),
         may_sign_crls: key_usage.is_none_or(|usage| usage.crl_sign()),
         has_name_constraints: certificate.has_name_constraints()?,

@@ -16,7 +16,7 @@ use super::der::{
     self,
     build::{element, sequence},
 };
-use super::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, TrustStore};
+use super::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore};
 
 /// A CA with its key.
 pub(crate) struct Ca {
@@ -148,13 +148,20 @@ pub(crate) fn store(cas: &[&Ca]) -> Arc<TrustStore> {
     Arc::new(TrustStore::from_pem("partners", bundle(cas).as_bytes()).unwrap())
 }
 
-/// Required, version 1 allowed, out-of-date CRLs rejected.
+/// The default rules.
 pub(crate) fn policy(store: &Arc<TrustStore>, files: &[&[u8]]) -> Policy {
+    ruled(store, files, |_| {})
+}
+
+/// The default rules but for a change.
+pub(crate) fn ruled(store: &Arc<TrustStore>, files: &[&[u8]], change: impl FnOnce(&mut Rules)) -> Policy {
     let mut builder = RevocationSetBuilder::new(store);
     for file in files {
         builder.add_file(file).unwrap();
     }
-    policy_with(store, builder.build(), true, OutOfDate::Reject)
+    let mut rules = Rules::new(Mode::Required);
+    change(&mut rules);
+    Policy::new("E1", rules, Arc::clone(store), Arc::new(builder.build()))
 }
 
 pub(crate) fn policy_with(
@@ -163,15 +170,10 @@ pub(crate) fn policy_with(
     allow_v1: bool,
     out_of_date: OutOfDate,
 ) -> Policy {
-    let revocations = Arc::new(revocations);
-    Policy::new(
-        "E1",
-        Mode::Required,
-        Arc::clone(store),
-        revocations,
-        allow_v1,
-        out_of_date,
-    )
+    let mut rules = Rules::new(Mode::Required);
+    rules.allow_v1 = allow_v1;
+    rules.out_of_date_crl = out_of_date;
+    Policy::new("E1", rules, Arc::clone(store), Arc::new(revocations))
 }
 
 /// A certificate of which the test writes every field: what no library agrees to make.

@@ -1,7 +1,9 @@
 //! Instants as the managed service and people write them.
 //!
-//! Owns the two text forms (`2026-11-20T00:00:00Z`, `3 days`). Reads no clock. Seconds are counted from 1970-01-01T00:00:00Z,
+//! Owns the text forms (`2026-11-20T00:00:00Z`, `3 days`). Reads no clock. Seconds are counted from 1970-01-01T00:00:00Z,
 //! without leap seconds, and may be negative: a certificate can claim any date between the years 0 and 9999.
+
+use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 
@@ -22,6 +24,62 @@ pub(super) fn format_utc(seconds: Seconds) -> String {
         second_of_day / 60 % 60,
         second_of_day % 60
     )
+}
+
+/// RFC 3339 §5.6 to the second: `2026-11-20T00:00:00Z`, `2026-11-20T01:00:00+01:00`; fractions are dropped. `None`: not that,
+/// or before 1970.
+pub fn parse_rfc3339(text: &str) -> Option<UnixTime> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let (time, zone) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let zone = match zone.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => zone,
+    };
+    let days = days_since_1970(year, month, day)?;
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let local = days * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
+    let since_1970 = u64::try_from(local - offset(zone)?).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(since_1970)))
+}
+
+fn offset(zone: &str) -> Option<Seconds> {
+    if matches!(zone, "Z" | "z") {
+        return Some(0);
+    }
+    let sign = match zone.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let [hours, minutes] = numbers(zone.get(1..)?, ':', [2, 2])?;
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
+}
+
+/// Numbers of so many digits each.
+fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i64; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next()?;
+        let is_number = part.len() == digits && part.bytes().all(|digit| digit.is_ascii_digit());
+        *number = part.parse().ok().filter(|_| is_number)?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+/// The inverse of [`civil_date`]; `None`: no such day.
+fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
+    let year_from_march = year - i64::from(month <= 2);
+    let era = year_from_march.div_euclid(400);
+    let year_of_era = year_from_march.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * DAYS_PER_ERA + day_of_era - DAYS_FROM_YEAR_0_TO_1970;
+    (civil_date(days) == (year, month, day)).then_some(days)
 }
 
 /// A span in its largest whole unit: "3 days", "1 hour".
@@ -72,6 +130,43 @@ mod tests {
             (-62_167_219_200, "0000-01-01T00:00:00Z"),
         ] {
             assert_eq!(format_utc(seconds), text);
+        }
+    }
+
+    #[test]
+    fn an_instant_is_read_as_it_is_written() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2023-09-21T01:50:17Z", 1_695_261_017),
+            ("2023-09-21t03:50:17.25+02:00", 1_695_261_017),
+            ("2023-09-20 20:50:17-05:00", 1_695_261_017),
+            ("2000-02-29T00:00:00z", 951_782_400),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+        ] {
+            let read = parse_rfc3339(text).map(|time| time.as_secs());
+            assert_eq!(read, Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_not_guessed_at() {
+        for text in [
+            "",
+            "2026-11-20",
+            "2026-11-20T00:00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-11-20T24:00:00Z",
+            "2026-11-20T00:60:00Z",
+            "2026-1-20T00:00:000Z",
+            "+026-11-20T00:00:00Z",
+            "2026-11-20T00:00:00+1:00",
+            "1969-12-31T23:59:59Z",
+            "2026-11-2éT00:00:00Z",
+        ] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
 

@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use super::certificate::Certificate;
 use super::facts::CertificateFacts;
 use super::key::PublicKey;
-use super::path::CHAIN_DEPTH_MAX;
+use super::rules::CHAIN_DEPTH_DEFAULT;
 use super::store::CERTIFICATE_BYTES_MAX;
 use super::verdict::{Refusal, Rejected, RejectedKind};
 
@@ -92,9 +92,9 @@ impl fmt::Debug for UncheckedClient {
 
 fn check_sizes(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Result<(), Refusal> {
     let presented = rest.len() + 1;
-    if presented > CHAIN_DEPTH_MAX {
+    if presented > CHAIN_DEPTH_DEFAULT {
         let reason =
-            format!("{presented} certificates were presented; {CHAIN_DEPTH_MAX} at most are passed on");
+            format!("{presented} certificates were presented; {CHAIN_DEPTH_DEFAULT} at most are passed on");
         return Err(Refusal::new(RejectedKind::MaxChainDepthExceeded, reason));
     }
     let mut sizes = std::iter::once(leaf).chain(rest).map(|der| der.len());

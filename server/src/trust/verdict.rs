@@ -9,7 +9,8 @@ use std::time::Duration;
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 
 use super::certificate::{Certificate, Validity};
-use super::facts::CertificateFacts;
+use super::crl_scope::Covered;
+use super::facts::{CertificateFacts, colon_hex};
 use super::names;
 use super::store::Anchor;
 use super::time::{Seconds, format_span, format_utc};
@@ -19,13 +20,15 @@ use super::time::{Seconds, format_span, format_utc};
 pub struct VerifiedClient(Arc<Verified>);
 
 #[derive(Clone)]
-struct Verified {
-    facts: Arc<CertificateFacts>,
-    links: Box<[Link]>,
-    policy_digest: [u8; 32],
-    switches_digest: [u8; 32],
-    out_of_date_crl: Option<String>,
-    is_v1: bool,
+pub(super) struct Verified {
+    pub(super) facts: Arc<CertificateFacts>,
+    pub(super) links: Box<[Link]>,
+    pub(super) policy_digest: [u8; 32],
+    pub(super) switches_digest: [u8; 32],
+    /// Whether validity counts.
+    pub(super) ends: bool,
+    pub(super) caveat: Option<String>,
+    pub(super) is_v1: bool,
 }
 
 /// A client that is not admitted.
@@ -55,30 +58,20 @@ pub enum RejectedKind {
 }
 
 impl VerifiedClient {
-    pub(super) fn new(
-        facts: Arc<CertificateFacts>,
-        links: Vec<Link>,
-        policy_digest: [u8; 32],
-        switches_digest: [u8; 32],
-        out_of_date_crl: Option<String>,
-        is_v1: bool,
-    ) -> Self {
-        Self(Arc::new(Verified {
-            facts,
-            links: links.into(),
-            policy_digest,
-            switches_digest,
-            out_of_date_crl,
-            is_v1,
-        }))
+    pub(super) fn new(verified: Verified) -> Self {
+        Self(Arc::new(verified))
     }
 
     pub fn facts(&self) -> &Arc<CertificateFacts> {
         &self.0.facts
     }
 
-    /// The earliest notAfter of the chain, anchor included: nothing derived from this verdict may outlive it.
+    /// The earliest notAfter of the chain, anchor included: nothing derived from this verdict may outlive it. Where the policy
+    /// ignores expiry, the end of the year 9999, the last that a certificate can name.
     pub fn not_after(&self) -> UnixTime {
+        if !self.0.ends {
+            return UnixTime::since_unix_epoch(Duration::from_secs(END_OF_TIME));
+        }
         let ends = self.0.links.iter().map(|link| link.validity.not_after);
         let earliest = ends.min().unwrap_or(Seconds::MIN);
         UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(earliest).unwrap_or(0)))
@@ -100,17 +93,17 @@ impl VerifiedClient {
         Some(SubjectPublicKeyInfoDer::from(certificate.public_key()).into_owned())
     }
 
-    /// A sentence for the log, when the client was accepted although a CRL was out of date.
-    pub fn out_of_date_crl(&self) -> Option<&str> {
-        self.0.out_of_date_crl.as_deref()
+    /// A sentence for the log, when the client was accepted although a certificate had expired, a CRL was out of date or missing.
+    pub fn caveat(&self) -> Option<&str> {
+        self.0.caveat.as_deref()
     }
 
-    pub(super) fn with_out_of_date_crl(&self, out_of_date_crl: Option<String>) -> Self {
-        if out_of_date_crl == self.0.out_of_date_crl {
+    pub(super) fn with_caveat(&self, caveat: Option<String>) -> Self {
+        if caveat == self.0.caveat {
             return self.clone();
         }
         Self(Arc::new(Verified {
-            out_of_date_crl,
+            caveat,
             ..(*self.0).clone()
         }))
     }
@@ -138,7 +131,7 @@ impl fmt::Display for Rejected {
 impl std::error::Error for Rejected {}
 
 /// A rejection before the leaf's facts are joined to it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) kind: RejectedKind,
     pub(super) reason: String,
@@ -172,6 +165,8 @@ pub(super) struct Link {
     pub(super) der: Option<Box<[u8]>>,
     /// SHA-256 of an anchor.
     pub(super) anchor_digest: Option<[u8; 32]>,
+    /// Content of cRLDistributionPoints.
+    distribution_points: Option<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +186,7 @@ impl Link {
             validity: certificate.validity(),
             der: (role == Role::Intermediate).then(|| certificate.der().into()),
             anchor_digest: None,
+            distribution_points: certificate.distribution_points().map(Into::into),
         }
     }
 
@@ -203,11 +199,32 @@ impl Link {
             validity: anchor.validity,
             der: None,
             anchor_digest: Some(anchor.digest),
+            distribution_points: None,
         }
     }
 
     pub(super) fn check_validity(&self, now: Seconds) -> Result<(), Refusal> {
         check_validity(self.validity, now, || self.who())
+    }
+
+    /// What a CRL must cover to answer for this certificate.
+    pub(super) fn subject_of_crl(&self) -> Covered<'_> {
+        Covered {
+            is_ca: self.role != Role::Leaf,
+            distribution_points: self.distribution_points.as_deref(),
+        }
+    }
+
+    pub(super) fn told_validity(&self, caveat: &Option<String>) -> String {
+        let until = format_utc(self.validity.not_after);
+        match caveat {
+            Some(caveat) => caveat.clone(),
+            None => format!("{} is valid until {until}", self.who()),
+        }
+    }
+
+    pub(super) fn who_with_serial(&self) -> String {
+        format!("serial {} of {}", colon_hex(&self.serial), self.who())
     }
 
     /// "the client certificate", "intermediate CN=…".
@@ -258,3 +275,6 @@ pub(super) fn not_yet_valid(who: &str, not_before: Seconds, now: Seconds) -> Ref
     let reason = format!("{who} becomes valid in {span} (notBefore {date})");
     Refusal::new(RejectedKind::NotYetValid, reason)
 }
+
+/// 9999-12-31T23:59:59Z (RFC 5280 §4.1.2.5).
+const END_OF_TIME: u64 = 253_402_300_799;

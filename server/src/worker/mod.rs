@@ -16,4 +16,4 @@ mod sweep;
 mod tick;
 
 pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};
-pub use self::outcome::Outcome;
+pub use self::outcome::{Outcome, code_of};

@@ -2,7 +2,7 @@
 //! bytes, as in a TLS Certificate message.
 #![no_main]
 
-use bothways::trust::{Mode, OutOfDate, Policy, RevocationSet, TrustStore, UncheckedClient};
+use bothways::trust::{Mode, Policy, RevocationSet, Rules, TrustStore, UncheckedClient};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,11 +12,9 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         .expect("the seed CA is a trust store");
     Policy::new(
         "E0FUZZ",
-        Mode::Required,
+        Rules::new(Mode::Required),
         Arc::new(store),
         Arc::new(RevocationSet::empty()),
-        true,
-        OutOfDate::Reject,
     )
 });
 

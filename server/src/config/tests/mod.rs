@@ -109,6 +109,9 @@ fn a_good_configuration_becomes_what_it_says_with_the_documented_defaults() {
     assert_eq!(config.listeners[0].protocol, Protocol::Https);
     assert_eq!(config.trust_stores[0].out_of_date_crl, OutOfDateCrl::Reject);
     assert!(config.trust_stores[0].allow_v1_client_certificates);
+    assert_eq!(config.trust_stores[0].ca_without_crl, None);
+    assert_eq!(config.trust_stores[0].required_extended_key_usage, []);
+    assert_eq!(config.trust_stores[0].max_chain_depth, 4);
     assert_eq!(
         config.logs.connection,
         ConnectionLog {
@@ -121,6 +124,7 @@ fn a_good_configuration_becomes_what_it_says_with_the_documented_defaults() {
     let MtlsPolicy::Verify(mtls) = &distribution.viewer_mtls else {
         panic!("a trust store")
     };
+    assert!(!mtls.ignore_certificate_expiry);
     assert_eq!(mtls.mode, MtlsMode::Required);
     assert_eq!(mtls.on_revocation, OnRevocation::Close);
     assert_eq!(mtls.candidate_trust_store, None);

@@ -186,6 +186,30 @@ fn trust_stores_are_named_once_and_well() {
         ),
         (
             "\"pki/ca.pem\"",
+            "\"x\"\nca_without_crl = \"rejct\"",
+            "trust_stores[0].ca_without_crl",
+            ["did you mean \"reject\"?"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nrequired_extended_key_usage = [\"clientAuth\", \"clientAut\"]",
+            "trust_stores[0].required_extended_key_usage[1]",
+            ["did you mean \"clientAuth\"?"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nmax_chain_depth = 1",
+            "trust_stores[0].max_chain_depth",
+            ["2 to 8"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nmax_chain_depth = 9",
+            "trust_stores[0].max_chain_depth",
+            ["2 to 8"]
+        ),
+        (
+            "\"pki/ca.pem\"",
             "\"x\"\nrevocations = [\"a\", \"\"]",
             "trust_stores[0].revocations[1]",
             ["file name"]
