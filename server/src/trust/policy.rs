@@ -178,6 +178,7 @@ impl Policy {
             Version::V1 => Err(version_1_switched_off()),
             _ => path::build(leaf, &case, trace),
         };
+        let links = links.and_then(|links| self.check_anchor(&links).map(|()| links));
         let links = trace.report(Check::Path, links, |links| told_path(links))?;
         trace.report(Check::Key, check_key(certificate), |key| key.to_string())?;
         trace.report(Check::KeyUsage, check_key_usage(certificate), |usage| {
@@ -188,6 +189,16 @@ impl Policy {
         let purposes = purpose::check(certificate, &self.rules.required_purposes);
         trace.report(Check::ExtendedKeyUsage, purposes, |()| purpose::told(certificate))?;
         Ok(links)
+    }
+
+    fn check_anchor(&self, links: &[Link]) -> Result<(), Refusal> {
+        let lost = || Refusal::new(RejectedKind::Invalid, "the verified path cannot be followed");
+        let digest = links.last().and_then(|anchor| anchor.anchor_digest);
+        let mut anchors = self.store.anchors().iter();
+        let anchor = anchors
+            .find(|anchor| Some(anchor.digest) == digest)
+            .ok_or_else(lost)?;
+        anchor.check_limits(links.len().saturating_sub(path::LEAF_AND_ANCHOR))
     }
 
     /// What the log has to say about a client that is admitted all the same.

@@ -175,8 +175,29 @@ fn an_intermediate_that_may_not_sign_certificates_cannot_issue() {
     let root = Ca::root("Root");
     let limited = root.intermediate(ca("Inter").with(usages(&[KeyUsagePurpose::DigitalSignature])));
     let (kind, reason) = refused(&[&root], &[limited.issue(leaf("client")), limited.der.clone()]);
-    assert_eq!(kind, RejectedKind::Invalid);
-    assert!(reason.contains("Key Cert Sign is needed"), "{reason}");
+    assert_eq!(kind, RejectedKind::Untrusted);
+    assert!(reason.contains("lacks keyCertSign"), "{reason}");
+}
+
+#[test]
+fn an_intermediate_of_the_store_keeps_to_its_own_limits() {
+    let root = Ca::root("Root");
+    let short = root.intermediate(ca("Short").with(|params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    }));
+    let below = short.intermediate(ca("Below"));
+    let chain = [below.issue(leaf("client")), below.der.clone()];
+    let (kind, reason) = refused(&[&short], &chain);
+    assert_eq!(kind, RejectedKind::MaxChainDepthExceeded);
+    assert!(reason.contains("allows 0 CAs below it"), "{reason}");
+    assert!(present(&[&short], &[short.issue(leaf("client"))]).is_ok());
+
+    let for_servers = root.intermediate(ca("Servers").with(|params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    }));
+    let (kind, reason) = refused(&[&for_servers], &[for_servers.issue(leaf("client"))]);
+    assert_eq!(kind, RejectedKind::IntentInvalid);
+    assert!(reason.contains("is for serverAuth only"), "{reason}");
 }
 
 #[test]

@@ -11,10 +11,13 @@ use std::fmt;
 use aws_lc_rs::digest;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 
-use super::certificate::{Certificate, MalformedExtension, Validity, Version};
+use super::certificate::{CaDepth, Certificate, MalformedExtension, Validity, Version};
 use super::key::PublicKey;
 use super::pem::{self, Block, PemError};
+use super::purpose;
 use super::signature::{self, Signed};
+use super::verdict::{Refusal, RejectedKind, Role};
+use crate::config::Purpose;
 
 /// The anchors of one bundle.
 pub struct TrustStore {
@@ -43,6 +46,40 @@ pub(super) struct Anchor {
     /// keyUsage is absent or has cRLSign (RFC 5280 §6.3.3 f).
     pub(super) may_sign_crls: bool,
     pub(super) has_name_constraints: bool,
+    ca_depth: CaDepth,
+    /// extendedKeyUsage, if it is there.
+    purposes: Option<Vec<Purpose>>,
+}
+
+impl Anchor {
+    /// Whether its own certificate lets it stand at the top of a chain with so many intermediates, and issue clients at all.
+    ///
+    /// RFC 5280 §6.1.1 leaves a trust anchor's constraints to whoever configures it, and webpki reads none. But the intermediate of a
+    /// bundle is a CA that was issued with limits, and OpenSSL, which an operator will compare with, keeps to them.
+    pub(super) fn check_limits(&self, intermediates: usize) -> Result<(), Refusal> {
+        let refuse = |kind, fault| {
+            Err(Refusal::new(
+                kind,
+                format!("{} {fault}", Role::Anchor.name(&self.subject_text)),
+            ))
+        };
+        if let CaDepth::AtMost(most) = self.ca_depth
+            && intermediates > usize::from(most)
+        {
+            let fault =
+                format!("allows {most} CAs below it (pathLenConstraint), and {intermediates} were presented");
+            return refuse(RejectedKind::MaxChainDepthExceeded, fault);
+        }
+        let client_auth =
+            |purposes: &Vec<Purpose>| purposes.iter().any(|purpose| purpose.to_string() == "clientAuth");
+        match &self.purposes {
+            Some(purposes) if !client_auth(purposes) => {
+                let fault = format!("is for {} only; clientAuth is needed", purpose::list(purposes));
+                refuse(RejectedKind::IntentInvalid, fault)
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why a bundle is not loaded. Certificates count from 1, in the order of the bundle.
@@ -68,7 +105,9 @@ pub enum StoreError {
 /// What disqualifies a certificate as an anchor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnchorFault {
-    TooLarge { bytes: usize },
+    TooLarge {
+        bytes: usize,
+    },
     Malformed,
     NotVersion3,
     NotCa,
@@ -76,6 +115,8 @@ pub enum AnchorFault {
     Extension(&'static str),
     Key(String),
     SignatureAlgorithm(String),
+    /// Nobody here knows what it forbids.
+    CriticalExtension(String),
 }
 
 impl TrustStore {
@@ -224,6 +265,7 @@ impl fmt::Display for AnchorFault {
                 f,
                 "has a key that is {key}; accepted are RSA 2048, 3072 or 4096 and ECDSA P-256 or P-384"
             ),
+            Self::CriticalExtension(oid) => write!(f, "has a critical extension that is not supported ({oid})"),
             Self::SignatureAlgorithm(name) => write!(
                 f,
                 "is signed with {name}; accepted are RSA, RSASSA-PSS and ECDSA with SHA-256, SHA-384 or SHA-512"
@@ -274,6 +316,10 @@ fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, A
     if key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
         return Err(AnchorFault::NotForCertificates);
     }
+    let unknown = certificate.unsupported_critical_extension();
+    if let Some(oid) = unknown.filter(|oid| !POLICY_EXTENSIONS.contains(&oid.as_str())) {
+        return Err(AnchorFault::CriticalExtension(oid));
+    }
     check_strength(&certificate)?;
     let detail = Anchor {
         der: der.clone(),
@@ -287,9 +333,14 @@ fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, A
         subject_text: certificate.display_subject(),
         may_sign_crls: key_usage.is_none_or(|usage| usage.crl_sign()),
         has_name_constraints: certificate.has_name_constraints()?,
+        ca_depth: certificate.ca_depth()?,
+        purposes: certificate.extended_key_usages()?,
     };
     Ok((anchor.to_owned(), detail))
 }
+
+/// Certificate policies, their mappings and constraints: which policies a chain is under decides nothing here.
+const POLICY_EXTENSIONS: [&str; 4] = ["2.5.29.32", "2.5.29.33", "2.5.29.36", "2.5.29.54"];
 
 fn check_strength(certificate: &Certificate<'_>) -> Result<(), AnchorFault> {
     let key = PublicKey::read(certificate.public_key());
