@@ -6,8 +6,14 @@
 //!
 //! Serials of up to 20 octets, the most that RFC 5280 allows, are 20-octet entries in one array, in the order of their hashes; `starts`
 //! has where each bucket of about 32 begins. That is 20.1 bytes an entry, and an index that fits a core's own cache (1.3 MB for ten
-//! million). Within a bucket the hash tells about where the entry must be, so a lookup is one access to far memory, to one line or two
-//! that lie side by side. A CA that chooses its serials so that they all share a bucket slows a lookup to O(log n), not to O(n).
+//! million). Within a bucket the hash tells about where the entry must be, so finding one is one access to far memory, to one line or
+//! two that lie side by side.
+//!
+//! Nearly every client is not revoked, so before that a filter of 10.7 bits an entry is asked: one word of it has four bits for each of
+//! its entries. It turns away about 98 in 100 of the others with one access to memory that is a sixteenth of the entries', and without a
+//! branch that a processor could guess wrong; it never turns away an entry. Together 21.5 bytes an entry.
+//!
+//! A CA that chooses its serials so that they all share a bucket slows a lookup to O(log n), not to O(n).
 //! Longer serials go to an ordered side set.
 
 use std::cmp::Ordering;
@@ -21,6 +27,8 @@ pub(super) struct SerialSet {
     entries: Vec<Entry>,
     /// `starts[b]..starts[b + 1]` are the entries of bucket `b`; empty when there are no entries.
     starts: Vec<u32>,
+    /// For each entry four bits of one word, which its hash chooses; empty when there are no entries.
+    filter: Vec<u64>,
     long: BTreeSet<Box<[u8]>>,
 }
 
@@ -46,7 +54,10 @@ impl SerialSet {
     /// Memory held, in bytes; that of the few long serials is estimated.
     pub(super) fn bytes(&self) -> usize {
         let long: usize = self.long.iter().map(|serial| serial.len() + 32).sum();
-        self.entries.capacity() * ENTRY_OCTETS + self.starts.capacity() * 4 + long
+        self.entries.capacity() * ENTRY_OCTETS
+            + self.starts.capacity() * 4
+            + self.filter.capacity() * 8
+            + long
     }
 
     /// `serial`: content octets of the INTEGER.
@@ -61,6 +72,9 @@ impl SerialSet {
     /// From where the entry should be, a few steps towards it; then, if need be, by halves.
     fn contains_entry(&self, wanted: &Entry) -> bool {
         let hash = hash_of(wanted);
+        if !self.may_contain(hash) {
+            return false;
+        }
         let (bucket, fraction) = place(hash, self.starts.len().saturating_sub(1));
         let mut rest = self.bucket(bucket);
         let mut probe = scale(fraction, rest.len());
@@ -75,6 +89,11 @@ impl SerialSet {
             }
         }
         rest.binary_search_by_key(&(hash, *wanted), key).is_ok()
+    }
+
+    fn may_contain(&self, hash: u64) -> bool {
+        let (word, bits) = filter_bits(hash, self.filter.len());
+        self.filter.get(word).is_some_and(|word| word & bits == bits)
     }
 
     fn bucket(&self, bucket: usize) -> &[Entry] {
@@ -130,6 +149,7 @@ impl SerialSetBuilder {
             false => self::starts(&self.entries, buckets),
         };
         SerialSet {
+            filter: filter(&self.entries),
             entries: self.entries,
             starts,
             long: self.long,
@@ -165,6 +185,24 @@ fn place(hash: u64, buckets: usize) -> (usize, u64) {
 /// `fraction` 2^64ths of `length`.
 fn scale(fraction: u64, length: usize) -> usize {
     ((u128::from(fraction) * length as u128) >> 64) as usize
+}
+
+/// A word of the filter, and four bits of it.
+fn filter_bits(hash: u64, words: usize) -> (usize, u64) {
+    let (word, fraction) = place(hash, words);
+    let bits = [58, 52, 46, 40].map(|shift| 1 << (fraction >> shift & 63));
+    (word, bits.iter().fold(0, |all, bit| all | bit))
+}
+
+fn filter(entries: &[Entry]) -> Vec<u64> {
+    let mut filter = vec![0; entries.len().div_ceil(ENTRIES_PER_WORD)];
+    for entry in entries {
+        let (word, bits) = filter_bits(hash_of(entry), filter.len());
+        if let Some(word) = filter.get_mut(word) {
+            *word |= bits;
+        }
+    }
+    filter
 }
 
 fn bucket_of(entry: &Entry, buckets: usize) -> usize {
@@ -245,6 +283,7 @@ fn gather(entries: &mut [Entry], starts: &[u32]) {
 
 const ENTRY_OCTETS: usize = 20;
 const ENTRIES_PER_BUCKET: usize = 32;
+const ENTRIES_PER_WORD: usize = 6;
 /// Ten million entries make regions of 0.8 MB.
 const REGIONS: usize = 256;
 /// An entry is hardly ever further away from where it should be.
@@ -321,6 +360,7 @@ mod tests {
         entries.sort_unstable_by_key(key);
         let set = SerialSet {
             starts: vec![0, 1_000],
+            filter: filter(&entries),
             entries,
             long: BTreeSet::new(),
         };
@@ -329,10 +369,20 @@ mod tests {
     }
 
     #[test]
+    fn the_filter_turns_away_nearly_all_that_is_not_listed() {
+        let serials: Vec<_> = (0..10_000_u32).map(|n| n.to_be_bytes().to_vec()).collect();
+        let set = set(&serials);
+        let passes = |n: &u32| set.may_contain(hash_of(&entry(&n.to_be_bytes()).unwrap()));
+        assert!((0..10_000).all(|n| passes(&n)));
+        let others = (10_000..110_000).filter(passes).count();
+        assert!(others < 3_000, "{others} of 100000");
+    }
+
+    #[test]
     fn an_entry_takes_no_more_than_24_bytes() {
         let serials: Vec<_> = (0..10_000_u32).map(|n| n.to_be_bytes().to_vec()).collect();
         let set = set(&serials);
-        let bytes = set.entries.capacity() * 20 + set.starts.capacity() * 4;
+        let bytes = set.bytes();
         assert!(bytes <= 24 * 10_000, "{bytes}");
     }
 
