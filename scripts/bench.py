@@ -36,11 +36,14 @@ COLUMNS = ["round", "work", "server", "attempt", "seconds", "operations", "error
 BOTHWAYS = """
 [runtime]
 cores = [{core}]
+[limits]
+verdicts_per_core = {verdicts}
 [[listeners]]
 address = "127.0.0.1:{port}"
 [[trust_stores]]
 name = "partners"
 ca_bundle = "pki/root.pem"
+revocations = [{revocations}]
 [[distributions]]
 id = "EBENCH"
 aliases = ["{name}"]
@@ -53,6 +56,15 @@ behaviors = [{{ path_pattern = "*", origin = "fixed" }}]
 format = "json"
 sink = {{ file = "connection.log" }}
 """
+
+# Bothways under other settings, to be named with --servers: remembered verdicts, revoked serial numbers in a list.
+VARIANTS = {
+    "bothways": (8192, 0),
+    "bothways-no-memo": (0, 0),
+    "bothways-1M": (8192, 1_000_000),
+    "bothways-1M-no-memo": (0, 1_000_000),
+    "bothways-10M": (8192, 10_000_000),
+}
 
 NGINX = """
 worker_processes 1;
@@ -131,16 +143,17 @@ class Server:
     def __init__(self, name, options):
         self.name = name
         self.port = free_port()
-        template = {"bothways": BOTHWAYS, "nginx": NGINX, "haproxy": HAPROXY}[name]
-        self.configuration = template.format(port=self.port, name=NAME, body=BODY, core=SERVER_CORE)
+        verdicts, revoked = VARIANTS.get(name, (0, 0))
+        template = {"nginx": NGINX, "haproxy": HAPROXY}.get(name, BOTHWAYS)
+        revocations = f'"{serial_list(revoked)}"' if revoked else ""
+        self.configuration = template.format(port=self.port, name=NAME, body=BODY, core=SERVER_CORE, verdicts=verdicts, revocations=revocations)
         self.file = f"{name}.conf"
         bothways = str(options.binaries / "bothways")
         self.command = {
-            "bothways": [bothways, "serve", "--config", self.file],
             "nginx": ["nginx", "-p", os.getcwd(), "-c", self.file],
             "haproxy": ["haproxy", "-f", self.file],
-        }[name]
-        self.version = first_line({"bothways": [bothways, "--version"], "nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"]}[name])
+        }.get(name, [bothways, "serve", "--config", self.file])
+        self.version = first_line({"nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"]}.get(name, [bothways, "--version"]))
         self.process = None
 
     def start(self):
@@ -190,6 +203,15 @@ class Server:
                 if line.startswith("Pss:"):
                     total += int(line.split()[1]) * 1024
         return total
+
+
+def serial_list(count):
+    """A file of so many serial numbers of 16 octets, none of them in use."""
+    path = Path(f"revoked-{count}.txt")
+    if not path.exists():
+        with open(path, "w") as file:
+            file.writelines(f"{0x40 + number % 0x40:02x}{number * 0x9E3779B97F4A7C15 % 2**120:030x}\n" for number in range(count))
+    return path
 
 
 def check_refusals(server):
