@@ -80,6 +80,34 @@ cases! {
 }
 
 #[test]
+fn where_expiry_is_ignored_an_expired_client_is_admitted_with_a_word_and_nothing_else_is_weakened() {
+    let server = Server::start(
+        Config::new()
+            .trust_store(TrustStore::partners())
+            .distribution(Distribution::edge("required").mtls_setting("ignore_certificate_expiry = true")),
+    );
+    for identity in [expired(), not_yet()] {
+        for version in [Tls12, Tls13] {
+            let attempt = Client::speaking(version, identity.as_ref()).get(server.address());
+            assert!(attempt.outcome.is_ok(), "{attempt:?}");
+            let record = server.record_of(attempt.port);
+            assert_eq!(record.status(), "Success", "{}", record.line);
+            let reason = record.text("reason").unwrap_or_default();
+            assert!(reason.contains("ignore_certificate_expiry"), "{}", record.line);
+        }
+    }
+    let server_purpose = issued(leaf().expired().purposes(&[ServerAuth]));
+    for (identity, alert, code) in [
+        (stranger(), 48, "ClientCertUntrusted"),
+        (server_purpose, 43, "ClientCertIntentInvalid"),
+        (None, 116, "ClientCertMissing"),
+    ] {
+        let attempt = Client::speaking(Tls13, identity.as_ref()).get(server.address());
+        assert_refused(&server, &attempt, &[alert], code);
+    }
+}
+
+#[test]
 fn the_epoll_driver_decides_alike() {
     let epoll = || Config::new().driver("epoll");
     check(epoll(), "required", Tls13, good(), Admitted);
