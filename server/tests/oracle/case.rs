@@ -16,8 +16,17 @@ pub struct Case {
     pub intermediates: Vec<CertificateDer<'static>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+/// The enum, and the list to choose from.
+macro_rules! faults {
+    ($($fault:ident),+ $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault { $($fault),+ }
+
+        const FAULTS: &[Fault] = &[$($fault),+];
+    };
+}
+
+faults! {
     LeafExpired,
     LeafFuture,
     LeafForServers,
@@ -50,38 +59,6 @@ pub enum Fault {
 }
 
 pub use Fault::*;
-
-const FAULTS: [Fault; 29] = [
-    LeafExpired,
-    LeafFuture,
-    LeafForServers,
-    LeafForBoth,
-    LeafForAny,
-    LeafOnlyEnciphers,
-    LeafSigns,
-    LeafIsCa,
-    LeafCritical,
-    LeafNotCritical,
-    LeafP384,
-    LeafEd25519,
-    CaExpired,
-    CaIsNone,
-    CaPathLengthZero,
-    CaForServers,
-    CaForClients,
-    CaCannotSignCertificates,
-    CaCritical,
-    CaPermitsOtherNames,
-    CaPermitsThisName,
-    CaExcludesThisName,
-    CaHasAnotherKey,
-    RootExpired,
-    RootIsStranger,
-    IntermediateMissing,
-    IntermediateTrusted,
-    Shuffled,
-    Surplus,
-];
 
 impl Case {
     pub fn random(random: &mut Random) -> Self {
