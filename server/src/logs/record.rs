@@ -23,7 +23,7 @@ pub struct ConnectionRecord {
     pub distribution_id: Option<Arc<str>>,
     /// `TLSv1.2` or `TLSv1.3`.
     pub tls_protocol: Option<&'static str>,
-    /// The cipher suite's IANA name, such as `TLS_AES_128_GCM_SHA256`.
+    /// `TLS_AES_128_GCM_SHA256` (IANA) under TLS 1.3, `ECDHE-ECDSA-AES128-GCM-SHA256` (OpenSSL) under TLS 1.2.
     pub tls_cipher: Option<&'static str>,
     pub tls_handshake_duration: Option<Duration>,
     /// As the client sent it.

@@ -139,7 +139,8 @@ impl Duplex {
         self.writer.busy && self.unsent.len() >= WRITE_BYTES_MAX
     }
 
-    /// Starts sending what is outgoing; does not wait for it. An earlier send's error surfaces here.
+    /// Starts sending what is outgoing, after an earlier send has ended, whose error surfaces here. Ready once it is
+    /// started, not once it is sent.
     pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.writer.busy {
             ready!(self.poll_sent(cx))?;

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::os::fd::AsRawFd;
 
 use monoio::io::Canceller;
 use monoio::net::{TcpListener, TcpStream};
@@ -15,11 +14,6 @@ impl Stream {
     /// The local address, one system call.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
-    }
-
-    /// The descriptor's number, for messages.
-    pub fn descriptor(&self) -> i32 {
-        self.0.as_raw_fd()
     }
 }
 

@@ -7,7 +7,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 
 use super::notes::note;
-use super::verifier::{error_for, verify_tls12_with_key};
+use super::verifier::{refuse, verify_tls12_with_key};
 use crate::trust::UncheckedClient;
 
 /// Checks CertificateVerify and nothing else.
@@ -46,11 +46,7 @@ impl ClientCertVerifier for PassthroughVerifier {
                 note(|notes| notes.unchecked = Some(client));
                 Ok(ClientCertVerified::assertion())
             }
-            Err(rejected) => {
-                let error = error_for(rejected.kind);
-                note(|notes| notes.rejected = Some(rejected));
-                Err(Error::InvalidCertificate(error))
-            }
+            Err(rejected) => Err(refuse(rejected)),
         }
     }
 

@@ -9,8 +9,8 @@
 //! A ticket is issued in the middle of a handshake, when nothing tells yet whether that handshake resumes a session or
 //! makes one. So it is worth nothing until [`SessionVault::bind`] says, at the end, whose it is.
 //!
-//! Bounded: each core remembers what it issued, oldest first, and forgets the oldest when it holds
-//! `tickets_per_core` of them or when they are past their lifetime.
+//! Bounded: each core remembers what it issued, redeemed or not, oldest first, and forgets the oldest when those are
+//! `tickets_per_core` or when it is past its lifetime.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -20,7 +20,7 @@ use webpki::RawPublicKeyEntity;
 
 use super::client::Verification;
 use super::notes::note;
-use crate::trust::{Mode, Policy, RejectedKind, VerdictMemo};
+use crate::trust::{Mode, Policy, Rejected, RejectedKind, VerdictMemo};
 
 /// One distribution's client authentication, as rustls wants to see it.
 #[derive(Debug)]
@@ -73,11 +73,7 @@ impl ClientCertVerifier for ClientVerifier {
                 note(|notes| notes.verified = Some(client));
                 Ok(ClientCertVerified::assertion())
             }
-            Err(rejected) => {
-                let error = error_for(rejected.kind);
-                note(|notes| notes.rejected = Some(rejected));
-                Err(Error::InvalidCertificate(error))
-            }
+            Err(rejected) => Err(refuse(rejected)),
         }
     }
 
@@ -108,6 +104,13 @@ impl ClientCertVerifier for ClientVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// Notes a refusal for the record, and turns it into the error whose alert says it.
+pub(super) fn refuse(rejected: Rejected) -> Error {
+    let error = error_for(rejected.kind);
+    note(|notes| notes.rejected = Some(rejected));
+    Error::InvalidCertificate(error)
 }
 
 /// The key of an X.509 v1 leaf, which webpki cannot read out of its certificate itself.
@@ -147,7 +150,7 @@ pub fn alert_of(kind: RejectedKind) -> AlertDescription {
 
 /// The rustls error whose alert says what happened (RFC 8446 §6.2): 48 unknown_ca, 45 certificate_expired,
 /// 44 certificate_revoked, 42 bad_certificate, 43 unsupported_certificate, 46 certificate_unknown.
-pub(super) fn error_for(kind: RejectedKind) -> CertificateError {
+fn error_for(kind: RejectedKind) -> CertificateError {
     match kind {
         RejectedKind::Untrusted | RejectedKind::MaxChainDepthExceeded => CertificateError::UnknownIssuer,
         RejectedKind::NotYetValid => CertificateError::NotValidYet,
