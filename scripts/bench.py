@@ -30,6 +30,7 @@ WORKS = {  # name: loadgen's mode, connections, what it is
 }
 OTHERS_MAX = 0.05  # of the server's core: a measurement during which others took more is repeated
 ATTEMPTS = 3
+START_POLLS = 1200  # of 50 ms: a list of ten million serial numbers takes its time
 IDLE = 1000  # connections held open for the memory of one
 COLUMNS = ["round", "work", "server", "attempt", "seconds", "operations", "errors", "ops_per_s", "server_us_per_op", "others_share", "p50_us", "p99_us"]
 
@@ -64,6 +65,7 @@ VARIANTS = {
     "bothways-1M": (8192, 1_000_000),
     "bothways-1M-no-memo": (0, 1_000_000),
     "bothways-10M": (8192, 10_000_000),
+    "bothways-10M-no-memo": (0, 10_000_000),
 }
 
 NGINX = """
@@ -160,7 +162,7 @@ class Server:
         Path(self.file).write_text(self.configuration)
         log = open(f"{self.name}.log", "w")
         self.process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        for _ in range(200):
+        for _ in range(START_POLLS):
             if self.process.poll() is not None:
                 break
             try:
