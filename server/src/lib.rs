@@ -13,10 +13,12 @@ pub mod worker;
 pub mod http;
 pub mod snapshot;
 
+pub mod functions;
 pub mod logs;
 pub mod proxy;
 pub mod tls;
 
+pub mod kvs;
 pub mod trust;
 
 pub mod config;
