@@ -16,6 +16,7 @@ mod logs;
 mod memo;
 mod modes;
 mod passthrough;
+mod odd_keys;
 mod proxy;
 mod redirect;
 mod reload;
