@@ -7,6 +7,7 @@ mod advertise;
 mod article;
 mod badconfig;
 mod candidate;
+mod crls;
 mod floods;
 mod headers;
 mod hostile;
