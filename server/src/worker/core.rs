@@ -162,6 +162,7 @@ impl Core {
         mut mailbox: Mailbox<CoreMessage>,
     ) -> io::Result<()> {
         self.spawn_vital("the tick", tick::tick(self.clone()));
+        self.spawn_vital("the watch over expiry", sweep::expire(self.clone()));
         let broken = self.told_or_broken(&mut mailbox).await;
         listeners.iter().for_each(|listener| listener.stop());
         // With its accept loop, each socket closes: from then on the kernel sends new clients to others.
