@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{self, Config, ConfigError, KeyPath};
+use crate::kvs::Store;
 use crate::snapshot::{self, Built};
 use crate::tls::SessionVault;
 
@@ -11,11 +12,16 @@ use crate::tls::SessionVault;
 ///
 /// # Errors
 /// Something cannot be used, or what is fixed at start has changed. The running snapshot is not touched.
-pub fn rebuild(started: &Config, generation: u64, vault: &Arc<SessionVault>) -> Result<Built, ConfigError> {
+pub fn rebuild(
+    started: &Config,
+    generation: u64,
+    vault: &Arc<SessionVault>,
+    key_values: &[Arc<Store>],
+) -> Result<Built, ConfigError> {
     let file: &Path = started.source.file();
     let config = config::load(file)?;
     match changed(started, &config) {
-        None => snapshot::build(&config, generation, vault),
+        None => snapshot::build(&config, generation, vault, key_values),
         Some(key) => {
             let fault = "this cannot change while running";
             Err(config
@@ -41,6 +47,7 @@ fn changed(started: &Config, now: &Config) -> Option<KeyPath> {
     [
         (root.child("runtime"), started.runtime != now.runtime),
         (root.child("admin"), started.admin != now.admin),
+        (root.child("control"), started.control != now.control),
         (root.child("listeners"), addresses(started) != addresses(now)),
         (root.child("logs"), started.logs != now.logs),
         (

@@ -10,10 +10,12 @@
 
 mod behaviors;
 mod certificate_header;
+mod control;
 mod distributions;
 mod error;
 mod hosts;
 mod key;
+mod key_value_stores;
 mod limits;
 mod listeners;
 mod logs;
@@ -36,10 +38,12 @@ use std::path::Path;
 
 pub use behaviors::{Behavior, OriginRequestPolicy, ViewerProtocolPolicy};
 pub use certificate_header::CertificateHeader;
+pub use control::ControlConfig;
 pub use distributions::{Distribution, DistributionId};
 pub use error::ConfigError;
 pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
 pub use key::KeyPath;
+pub use key_value_stores::KeyValueStoreConfig;
 pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
 pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
@@ -63,9 +67,11 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     pub limits: Limits,
     pub admin: Option<SocketAddr>,
+    pub control: Option<ControlConfig>,
     /// Never empty.
     pub listeners: Vec<Listener>,
     pub trust_stores: Vec<TrustStoreConfig>,
+    pub key_value_stores: Vec<KeyValueStoreConfig>,
     /// Never empty.
     pub distributions: Vec<Distribution>,
     /// From a name to an index into `distributions`.
@@ -121,6 +127,8 @@ fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
             .as_ref()
             .map(|admin| listeners::admin(admin, &listeners))
             .transpose()?,
+        control: control::control(source, raw.control.as_ref())?,
+        key_value_stores: key_value_stores::key_value_stores(source, &raw.key_value_stores)?,
         hosts: distributions::hosts(&distributions)?,
         logs: logs::logs(source, &raw.logs)?,
         listeners,

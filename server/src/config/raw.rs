@@ -18,10 +18,13 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub limits: RawLimits,
     pub admin: Option<RawAdmin>,
+    pub control: Option<RawControl>,
     #[serde(default)]
     pub listeners: Vec<RawListener>,
     #[serde(default)]
     pub trust_stores: Vec<RawTrustStore>,
+    #[serde(default)]
+    pub key_value_stores: Vec<RawKeyValueStore>,
     #[serde(default)]
     pub distributions: Vec<RawDistribution>,
     #[serde(default)]
@@ -52,6 +55,9 @@ pub(super) struct RawLimits {
     pub drain_timeout_ms: Option<i64>,
     pub header_bytes_max: Option<i64>,
     pub streams_per_connection_max: Option<i64>,
+    pub key_value_store_bytes: Option<i64>,
+    pub key_bytes: Option<i64>,
+    pub value_bytes: Option<i64>,
     pub verdicts_per_core: Option<i64>,
     pub origin_connections_per_core: Option<i64>,
     pub tickets_per_core: Option<i64>,
@@ -65,6 +71,12 @@ pub(super) struct RawAdmin {
     pub address: String,
     #[serde(default)]
     pub allow_remote: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawControl {
+    pub socket: String,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +99,13 @@ pub(super) struct RawTrustStore {
     #[serde(default)]
     pub required_extended_key_usage: Vec<String>,
     pub max_chain_depth: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKeyValueStore {
+    pub name: String,
+    pub import: String,
 }
 
 #[derive(Deserialize)]

@@ -14,12 +14,14 @@ mod function;
 mod natives;
 mod pool;
 mod source;
+mod trial;
 
 pub use connection::{
     ConnectionEvent, ConnectionOutcome, Decision, Denial, TlsFacts, call_connection, call_connection_at,
 };
 pub use function::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
 pub use pool::retire;
+pub use trial::try_connection;
 
 #[cfg(test)]
 mod connection_tests;

@@ -9,11 +9,13 @@ use rustls_pki_types::UnixTime;
 
 use super::client_policy::client_policy;
 use super::files;
+use super::key_value_stores;
 use super::{Behavior, Distribution, Site, Snapshot};
 use crate::config::{
     self, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig, MtlsMode,
     MtlsPolicy, OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig, ViewerMtls,
 };
+use crate::kvs::{self, Candidate};
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{
@@ -25,13 +27,29 @@ pub struct Built {
     pub snapshot: Snapshot,
     /// Trust store name and the size of its revocation set.
     pub revocation_entries: Vec<(String, u64)>,
+    reloaded_stores: Vec<(Arc<kvs::Store>, Candidate)>,
 }
 
-/// Loads everything that `config` names.
+impl Built {
+    /// What the import files held when this was built. To be done when the snapshot is published.
+    pub fn publish_key_values(&self) {
+        for (store, candidate) in &self.reloaded_stores {
+            store.publish(candidate);
+        }
+    }
+}
+
+/// Loads everything that `config` names. `previous` are the key-value stores of the snapshot that this one is to follow.
 ///
 /// # Errors
 /// The first file, key or name that cannot be used, with the key that named it.
-pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Result<Built, ConfigError> {
+pub fn build(
+    config: &Config,
+    generation: u64,
+    vault: &Arc<SessionVault>,
+    previous: &[Arc<kvs::Store>],
+) -> Result<Built, ConfigError> {
+    let key_values = key_value_stores::load(config, previous)?;
     let stores = config
         .trust_stores
         .iter()
@@ -54,9 +72,11 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
         snapshot: Snapshot {
             generation,
             limits: config.limits.clone(),
+            key_value_stores: key_values.stores,
             hosts,
         },
         revocation_entries: stores.iter().map(entries).collect(),
+        reloaded_stores: key_values.reloaded,
     })
 }
 

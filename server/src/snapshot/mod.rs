@@ -7,6 +7,7 @@
 mod build;
 mod client_policy;
 mod files;
+mod key_value_stores;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
 use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
+use crate::kvs::Store;
 use crate::limits::Limits;
 use crate::proxy::Origin;
 use crate::tls::ClientPolicy;
@@ -24,6 +26,8 @@ pub struct Snapshot {
     /// Counts up with every one published.
     pub generation: u64,
     pub limits: Limits,
+    /// In the order of the configuration.
+    pub key_value_stores: Vec<Arc<Store>>,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 
