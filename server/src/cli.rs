@@ -4,8 +4,10 @@
 //! command line is wrong.
 
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -54,6 +56,43 @@ enum Command {
         #[arg(value_name = "CERT.pem")]
         chain: PathBuf,
     },
+    /// Try out a function before it goes live.
+    #[command(subcommand)]
+    Function(FunctionCommand),
+}
+
+#[derive(Subcommand)]
+enum FunctionCommand {
+    /// Call a function once, from its file. Exit code 0: it allows, 1: it denies or fails.
+    #[command(group(clap::ArgGroup::new("what").required(true).args(["event", "cert"])))]
+    Test {
+        /// The JavaScript file.
+        #[arg(long, value_name = "FILE")]
+        code: PathBuf,
+        /// The key-value store that the function sees: an import file.
+        #[arg(long, value_name = "FILE")]
+        kvs: Option<PathBuf>,
+        /// The object that the function is called with: a JSON file.
+        #[arg(long, value_name = "EVENT.json")]
+        event: Option<PathBuf>,
+        /// Instead: a client that presents this PEM file, its own certificate first.
+        #[arg(long, value_name = "CERT.pem")]
+        cert: Option<PathBuf>,
+        /// ... and comes from this address.
+        #[arg(
+            long,
+            value_name = "IP",
+            default_value = "127.0.0.1",
+            conflicts_with = "event"
+        )]
+        client_ip: IpAddr,
+        /// The moment that the function is told, such as 2026-11-20T00:00:00Z. Default: now.
+        #[arg(long, value_name = "RFC3339", value_parser = moment)]
+        at: Option<UnixTime>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the command line of this process.
@@ -81,6 +120,7 @@ pub fn main() -> ExitCode {
             };
             app::explain(&question).map(|explanation| print(&explanation, json))
         }
+        Command::Function(command) => function(command),
     };
     match result {
         Ok(code) => code,
@@ -100,6 +140,39 @@ fn print(explanation: &app::Explanation, json: bool) -> ExitCode {
         false => print!("{explanation}"),
     }
     ExitCode::from(u8::from(!explanation.is_admitted()))
+}
+
+fn function(command: FunctionCommand) -> Result<ExitCode, AppError> {
+    let FunctionCommand::Test {
+        code,
+        kvs,
+        event,
+        cert,
+        client_ip,
+        at,
+        json,
+    } = command;
+    let event = match (event, cert) {
+        (Some(file), _) => app::TrialEvent::Json(file),
+        (None, chain) => app::TrialEvent::Certificate {
+            chain: chain.unwrap_or_default(),
+            client_ip,
+        },
+    };
+    let trial = app::Trial {
+        code,
+        key_value_store: kvs,
+        event,
+        at: at.map_or_else(SystemTime::now, |at| {
+            UNIX_EPOCH + Duration::from_secs(at.as_secs())
+        }),
+    };
+    let result = app::function_test(&trial)?;
+    match json {
+        true => println!("{}", result.json()),
+        false => print!("{result}"),
+    }
+    Ok(ExitCode::from(u8::from(!result.is_allowed())))
 }
 
 fn moment(text: &str) -> Result<UnixTime, String> {

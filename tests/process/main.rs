@@ -9,6 +9,8 @@ mod badconfig;
 mod candidate;
 mod crls;
 mod floods;
+mod function_changes;
+mod functions;
 mod headers;
 mod hostile;
 mod hosts;

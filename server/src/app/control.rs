@@ -272,11 +272,12 @@ impl Control {
             self.event_sender.clone(),
         );
         let generation = self.generation + 1;
-        let key_values = self.shared.snapshot.load().key_value_stores.clone();
+        let before = self.shared.snapshot.load_full();
         let building = move || {
             yield_to_cores();
-            let rebuild = || reload::rebuild(&config, generation, &vault, &key_values);
-            let built = catch_unwind(AssertUnwindSafe(rebuild));
+            let built = catch_unwind(AssertUnwindSafe(|| {
+                reload::rebuild(&config, generation, &vault, &before)
+            }));
             let built = match built {
                 Ok(built) => built.map_err(|error| error.to_string()),
                 Err(_) => Err("the reload panicked; please report this".to_owned()),

@@ -19,7 +19,7 @@ use crate::functions::{
     ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, FunctionKind, FunctionLimits,
     FunctionSource, TlsFacts, call_connection_at, try_connection,
 };
-use crate::kvs::{Store, StoreLimits};
+use crate::kvs::{LoadError, Store, StoreLimits};
 use crate::limits::Limits;
 use crate::logs::ConnectionIds;
 use crate::trust::CertificateFacts;
@@ -86,7 +86,10 @@ fn load(trial: &Trial) -> Result<Arc<Function>, AppError> {
         None => None,
         Some(file) => {
             let store = Store::load(&stem(file), file, &StoreLimits::of(&limits), trial.at);
-            Some(Arc::new(store.map_err(|error| unusable(file, &error))?))
+            Some(Arc::new(store.map_err(|error| match error {
+                LoadError::Unreadable(error) => unusable(file, &error),
+                LoadError::Import(error) => unusable(file, &error),
+            })?))
         }
     };
     let function = Function::compile(FunctionSource {
@@ -112,7 +115,10 @@ fn stem(file: &Path) -> String {
 fn read_event(file: &Path) -> Result<String, AppError> {
     let event = fs::read_to_string(file).map_err(|error| unusable(file, &error))?;
     if event.len() > EVENT_BYTES_MAX {
-        let fault = format!("has {} bytes; an event has {EVENT_BYTES_MAX} at most", event.len());
+        let fault = format!(
+            "has {} bytes; an event has {EVENT_BYTES_MAX} at most",
+            event.len()
+        );
         return Err(unusable(file, &fault));
     }
     match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&event) {

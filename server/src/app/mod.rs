@@ -7,6 +7,7 @@ mod control;
 mod cpus;
 mod error;
 mod explain;
+mod function_test;
 mod listeners;
 mod reload;
 
@@ -18,6 +19,7 @@ use arc_swap::ArcSwap;
 use self::control::Control;
 pub use self::error::AppError;
 pub use self::explain::{Explanation, Question, explain};
+pub use self::function_test::{Trial, TrialEvent, TrialResult, function_test};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::logs::{Shipper, Sink};
@@ -33,7 +35,7 @@ use crate::worker::Shared;
 pub fn check(path: &Path) -> Result<String, AppError> {
     let config = config::load(path)?;
     cpus::choose(&config)?;
-    let built = snapshot::build(&config, 0, &vault(&config), &[])?;
+    let built = snapshot::build(&config, 0, &vault(&config), None)?;
     let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
     Ok(format!(
         "{}: ok: {} listeners, {} distributions, {} trust stores, {revocations} revocation entries",
@@ -53,7 +55,7 @@ pub fn serve(path: &Path) -> Result<(), AppError> {
     let config = config::load(path)?;
     let cpus = cpus::choose(&config)?;
     let vault = vault(&config);
-    let built = snapshot::build(&config, 1, &vault, &[])?;
+    let built = snapshot::build(&config, 1, &vault, None)?;
     let registry = Arc::new(Registry::new(cpus.len()));
     publish_counts(&registry, &built);
 

@@ -14,6 +14,7 @@ use super::fault::{Fault, FaultKind};
 use super::pool;
 use super::source::Program;
 use crate::kvs::Store;
+use crate::limits::Limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FunctionKind {
@@ -49,6 +50,16 @@ pub struct FunctionLimits {
     /// What one call may allocate beyond what the engine itself takes.
     pub memory_bytes: usize,
     pub code_bytes: usize,
+}
+
+impl FunctionLimits {
+    pub fn of(limits: &Limits) -> Self {
+        Self {
+            time: limits.function_time,
+            memory_bytes: limits.function_memory_bytes,
+            code_bytes: limits.function_code_bytes,
+        }
+    }
 }
 
 /// What a function is made from.
@@ -263,6 +274,14 @@ impl LiveFunction {
 
     pub fn publish(&self, function: Function) {
         self.current.store(Arc::new(function));
+    }
+}
+
+impl fmt::Debug for LiveFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LiveFunction")
+            .field(self.current().name())
+            .finish()
     }
 }
 
