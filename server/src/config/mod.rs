@@ -43,7 +43,7 @@ pub use error::ConfigError;
 pub use functions::{FunctionConfig, FunctionName, Functions};
 pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
 pub use key::KeyPath;
-pub use key_value_stores::{KeyValueStoreConfig, KeyValueStoreName};
+pub use key_value_stores::KeyValueStoreConfig;
 pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
 pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
@@ -118,7 +118,7 @@ fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
     let listeners = listeners::listeners(&raw.listeners)?;
     let trust_stores = trust_stores::trust_stores(source, &raw.trust_stores)?;
     let key_value_stores = key_value_stores::key_value_stores(source, &raw.key_value_stores)?;
-    let store_names: Vec<_> = key_value_stores.iter().map(|store| store.name.as_str()).collect();
+    let store_names: Vec<_> = key_value_stores.iter().map(|store| &*store.name).collect();
     let functions = Functions::check(source, &raw.connection_functions, &raw.functions, &store_names)?;
     let named = distributions::Named {
         trust_stores: &trust_stores,

@@ -34,6 +34,8 @@ pub type Body = ResponseBody<Option<InFlight>>;
 
 /// What all connections of a core share when they answer.
 pub struct Edge {
+    /// What functions have to say to the operator.
+    pub console: RefCell<Console>,
     pub pool: Rc<OriginPool>,
     pub counters: Arc<CoreCounters>,
 }
