@@ -271,8 +271,11 @@ impl Control {
             self.event_sender.clone(),
         );
         let generation = self.generation + 1;
+        let before = self.shared.snapshot.load_full();
         let building = move || {
-            let built = catch_unwind(AssertUnwindSafe(|| reload::rebuild(&config, generation, &vault)));
+            let built = catch_unwind(AssertUnwindSafe(|| {
+                reload::rebuild(&config, generation, &vault, &before)
+            }));
             let built = match built {
                 Ok(built) => built.map_err(|error| error.to_string()),
                 Err(_) => Err("the reload panicked; please report this".to_owned()),

@@ -22,6 +22,7 @@ use super::certificate_headers::{add_certificate_headers, remove_identity_header
 use super::forwarded_headers::set_forwarded_headers;
 use super::response::refusal;
 use crate::config::Authority;
+use crate::logs::Console;
 use crate::metrics::CoreCounters;
 use crate::proxy::{
     Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop,

@@ -135,44 +135,44 @@ pub struct FunctionScale;
 
 impl Scale for HandshakeScale {
     const BOUNDS: [(Duration, &'static str); BUCKETS - 1] = [
-    (Duration::from_micros(100), "0.0001"),
-    (Duration::from_micros(250), "0.00025"),
-    (Duration::from_micros(500), "0.0005"),
-    (Duration::from_millis(1), "0.001"),
-    (Duration::from_micros(2_500), "0.0025"),
-    (Duration::from_millis(5), "0.005"),
-    (Duration::from_millis(10), "0.01"),
-    (Duration::from_millis(25), "0.025"),
-    (Duration::from_millis(50), "0.05"),
-    (Duration::from_millis(100), "0.1"),
-    (Duration::from_millis(250), "0.25"),
-    (Duration::from_millis(500), "0.5"),
-    (Duration::from_secs(1), "1"),
-    (Duration::from_millis(2_500), "2.5"),
-    (Duration::from_secs(5), "5"),
-    (Duration::from_secs(10), "10"),
-];
+        (Duration::from_micros(100), "0.0001"),
+        (Duration::from_micros(250), "0.00025"),
+        (Duration::from_micros(500), "0.0005"),
+        (Duration::from_millis(1), "0.001"),
+        (Duration::from_micros(2_500), "0.0025"),
+        (Duration::from_millis(5), "0.005"),
+        (Duration::from_millis(10), "0.01"),
+        (Duration::from_millis(25), "0.025"),
+        (Duration::from_millis(50), "0.05"),
+        (Duration::from_millis(100), "0.1"),
+        (Duration::from_millis(250), "0.25"),
+        (Duration::from_millis(500), "0.5"),
+        (Duration::from_secs(1), "1"),
+        (Duration::from_millis(2_500), "2.5"),
+        (Duration::from_secs(5), "5"),
+        (Duration::from_secs(10), "10"),
+    ];
 }
 
 impl Scale for FunctionScale {
     const BOUNDS: [(Duration, &'static str); BUCKETS - 1] = [
-    (Duration::from_micros(1), "0.000001"),
-    (Duration::from_nanos(2_500), "0.0000025"),
-    (Duration::from_micros(5), "0.000005"),
-    (Duration::from_micros(10), "0.00001"),
-    (Duration::from_micros(25), "0.000025"),
-    (Duration::from_micros(50), "0.00005"),
-    (Duration::from_micros(100), "0.0001"),
-    (Duration::from_micros(250), "0.00025"),
-    (Duration::from_micros(500), "0.0005"),
-    (Duration::from_millis(1), "0.001"),
-    (Duration::from_micros(2_500), "0.0025"),
-    (Duration::from_millis(5), "0.005"),
-    (Duration::from_millis(10), "0.01"),
-    (Duration::from_millis(25), "0.025"),
-    (Duration::from_millis(100), "0.1"),
-    (Duration::from_secs(1), "1"),
-];
+        (Duration::from_micros(1), "0.000001"),
+        (Duration::from_nanos(2_500), "0.0000025"),
+        (Duration::from_micros(5), "0.000005"),
+        (Duration::from_micros(10), "0.00001"),
+        (Duration::from_micros(25), "0.000025"),
+        (Duration::from_micros(50), "0.00005"),
+        (Duration::from_micros(100), "0.0001"),
+        (Duration::from_micros(250), "0.00025"),
+        (Duration::from_micros(500), "0.0005"),
+        (Duration::from_millis(1), "0.001"),
+        (Duration::from_micros(2_500), "0.0025"),
+        (Duration::from_millis(5), "0.005"),
+        (Duration::from_millis(10), "0.01"),
+        (Duration::from_millis(25), "0.025"),
+        (Duration::from_millis(100), "0.1"),
+        (Duration::from_secs(1), "1"),
+    ];
 }
 
 #[cfg(test)]

@@ -97,12 +97,7 @@ impl Page<'_> {
         );
     }
 
-    fn histogram<S: Scale>(
-        &mut self,
-        name: &str,
-        help: &str,
-        of: impl Fn(&CoreCounters) -> &Histogram<S>,
-    ) {
+    fn histogram<S: Scale>(&mut self, name: &str, help: &str, of: impl Fn(&CoreCounters) -> &Histogram<S>) {
         self.head(name, help, "histogram");
         let mut counts = [0; BUCKETS];
         let mut sum_ns = 0u64;

@@ -91,8 +91,7 @@ impl fmt::Debug for GateVersion {
 
 /// Called by the verifiers, once the client has proved its key.
 pub(super) fn pass() -> Result<(), Error> {
-    let (gate, client, negotiated) =
-        note(|notes| (notes.gate.take(), notes.shown(), notes.negotiated));
+    let (gate, client, negotiated) = note(|notes| (notes.gate.take(), notes.shown(), notes.negotiated));
     // Not within `note`: the gate may look at the notes too.
     if let Some(gate) = gate {
         let ruling = gate(&Applicant {

@@ -115,7 +115,9 @@ fn a_ticket_of_another_version_of_the_gate_is_declined() {
     let gate = GateVersion::told_by(move || [today.load(std::sync::atomic::Ordering::Relaxed); 32]);
     let scope = scope_of(&vault, 1).at_gate(gate);
     let tickets: Vec<_> = (0..2).map(|_| bound_ticket(&scope)).collect();
-    let [first, second] = &tickets[..] else { unreachable!() };
+    let [first, second] = &tickets[..] else {
+        unreachable!()
+    };
     assert!(scope.redeem(first, at(1)).is_ok());
     version.store(2, std::sync::atomic::Ordering::Relaxed);
     assert_eq!(scope.redeem(second, at(1)), Err(TicketDecline::Policy));
