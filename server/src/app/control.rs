@@ -293,6 +293,7 @@ impl Control {
             Ok(built) => {
                 self.generation = built.snapshot.generation;
                 publish_counts(&self.registry, &built);
+                built.publish_key_values();
                 self.shared.snapshot.store(Arc::new(built.snapshot));
                 self.tell_cores(CoreMessage::Sweep);
                 let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();

@@ -46,6 +46,7 @@ fn changed(started: &Config, now: &Config) -> Option<KeyPath> {
     [
         (root.child("runtime"), started.runtime != now.runtime),
         (root.child("admin"), started.admin != now.admin),
+        (root.child("control"), started.control != now.control),
         (root.child("listeners"), addresses(started) != addresses(now)),
         (root.child("logs"), started.logs != now.logs),
         (

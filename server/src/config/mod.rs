@@ -10,6 +10,7 @@
 
 mod behaviors;
 mod certificate_header;
+mod control;
 mod distributions;
 mod error;
 mod functions;
@@ -38,6 +39,7 @@ use std::path::Path;
 
 pub use behaviors::{Behavior, FunctionAssociations, OriginRequestPolicy, ViewerProtocolPolicy};
 pub use certificate_header::CertificateHeader;
+pub use control::ControlConfig;
 pub use distributions::{Distribution, DistributionId};
 pub use error::ConfigError;
 pub use functions::{FunctionConfig, FunctionName, Functions};
@@ -67,6 +69,7 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     pub limits: Limits,
     pub admin: Option<SocketAddr>,
+    pub control: Option<ControlConfig>,
     /// Never empty.
     pub listeners: Vec<Listener>,
     pub trust_stores: Vec<TrustStoreConfig>,
@@ -134,6 +137,7 @@ fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
             .as_ref()
             .map(|admin| listeners::admin(admin, &listeners))
             .transpose()?,
+        control: control::control(source, raw.control.as_ref())?,
         hosts: distributions::hosts(&distributions)?,
         logs: logs::logs(source, &raw.logs)?,
         listeners,

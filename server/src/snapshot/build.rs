@@ -9,6 +9,7 @@ use http::HeaderMap;
 use super::client_policy::client_policy;
 use super::files;
 use super::functions::Functions;
+use super::key_value_stores;
 use super::{Behavior, Distribution, Site, Snapshot};
 use crate::config::{
     self, Alias, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig,
@@ -16,6 +17,7 @@ use crate::config::{
     ViewerMtls,
 };
 use crate::functions::LiveFunction;
+use crate::kvs::{self, Candidate};
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{
@@ -27,9 +29,20 @@ pub struct Built {
     pub snapshot: Snapshot,
     /// Trust store name and the size of its revocation set.
     pub revocation_entries: Vec<(String, u64)>,
+    reloaded_stores: Vec<(Arc<kvs::Store>, Candidate)>,
 }
 
-/// Loads everything that `config` names. What has not changed since `before`, and has a life of its own, is taken over.
+impl Built {
+    /// What the import files held when this was built. To be done when the snapshot is published.
+    pub fn publish_key_values(&self) {
+        for (store, candidate) in &self.reloaded_stores {
+            store.publish(candidate);
+        }
+    }
+}
+
+/// Loads everything that `config` names. What has not changed since `before`, the snapshot that this one is to follow, and has a life of
+/// its own, is taken over.
 ///
 /// # Errors
 /// The first file, key or name that cannot be used, with the key that named it.
@@ -39,12 +52,15 @@ pub fn build(
     vault: &Arc<SessionVault>,
     before: Option<&Snapshot>,
 ) -> Result<Built, ConfigError> {
+    let previous = before.map_or(&[][..], |before| &before.key_value_stores);
+    let key_values = key_value_stores::load(config, previous)?;
+    let functions = before.map(|before| &before.functions);
+    let functions = Functions::load(config, &key_values.stores, functions)?;
     let stores = config
         .trust_stores
         .iter()
         .map(|store| Store::load(config, store))
         .collect::<Result<Vec<_>, _>>()?;
-    let functions = Functions::load(config, &[], before.map(|before| &before.functions))?;
     let id = |&index: &usize| {
         let distribution = config.distributions.get(index);
         distribution.map(|distribution| Arc::from(distribution.id.as_str()))
@@ -69,9 +85,11 @@ pub fn build(
             generation,
             limits: config.limits.clone(),
             functions,
+            key_value_stores: key_values.stores,
             hosts,
         },
         revocation_entries: stores.iter().map(entries).collect(),
+        reloaded_stores: key_values.reloaded,
     })
 }
 

@@ -8,6 +8,7 @@ mod build;
 mod client_policy;
 mod files;
 mod functions;
+mod key_value_stores;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub use self::build::{Built, build, policy};
 pub use self::functions::{Functions, Publication};
 use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
 use crate::functions::LiveFunction;
+use crate::kvs::Store;
 use crate::limits::Limits;
 use crate::proxy::Origin;
 use crate::tls::ClientPolicy;
@@ -28,6 +30,8 @@ pub struct Snapshot {
     pub generation: u64,
     pub limits: Limits,
     pub functions: Functions,
+    /// In the order of the configuration.
+    pub key_value_stores: Vec<Arc<Store>>,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 
