@@ -154,7 +154,10 @@ fn barred(function: &Function, decision: Decision) -> Option<Barred> {
             FailureCode::ConnectionFunctionDenied,
             format!("connection function {name:?} called neither allow() nor deny()"),
         ),
-        Decision::Error(error) => (FailureCode::ConnectionFunctionError, error),
+        Decision::Error(error) => (
+            FailureCode::ConnectionFunctionError,
+            format!("connection function failed: {error}"),
+        ),
     };
     Some(Barred { code, reason })
 }
