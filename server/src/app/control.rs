@@ -43,7 +43,10 @@ enum Event {
     /// A snapshot was built, or not.
     Rebuilt(Box<Result<Built, String>>),
     /// A function is to be published.
-    #[expect(dead_code, reason = "orders come by the control socket, which is not there yet")]
+    #[expect(
+        dead_code,
+        reason = "orders come by the control socket, which is not there yet"
+    )]
     Publish(PublishOrder),
     /// It was, or not.
     Published(PublishOrder, Published),
