@@ -9,6 +9,7 @@ mod error;
 mod explain;
 mod function_test;
 mod listeners;
+mod publish;
 mod reload;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use self::control::Control;
 pub use self::error::AppError;
 pub use self::explain::{Explanation, Question, explain};
 pub use self::function_test::{Trial, TrialEvent, TrialResult, function_test};
+pub use self::publish::{PublishOrder, Published};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::logs::{Shipper, Sink};
