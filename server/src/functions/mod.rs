@@ -26,4 +26,12 @@ pub use trial::try_connection;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
+mod isolation_tests;
+#[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
+mod modules_tests;
+#[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod testing;
