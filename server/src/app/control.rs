@@ -11,11 +11,13 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::commands::Commands;
 use super::error::AppError;
 use super::listeners::Bound;
 use super::{publish_counts, reload};
 use crate::admin::AdminServer;
 use crate::config::{Config, Driver as DriverConfig};
+use crate::control_socket::{ControlServer, Refusal, RefusalCode};
 use crate::logs::Shipper;
 use crate::metrics::{Registry, ReloadResult};
 use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
@@ -32,7 +34,7 @@ pub fn signals() -> Result<Signals, AppError> {
 }
 
 /// Everything that wakes the control thread.
-enum Event {
+pub(super) enum Event {
     Signal(i32),
     /// A core runs, on this driver.
     Started(Driver),
@@ -40,6 +42,11 @@ enum Event {
     Ended(usize, Result<(), String>),
     /// A snapshot was built, or not.
     Rebuilt(Box<Result<Built, String>>),
+    /// The code that the file of this function holds now is to be its live version.
+    PublishFunction {
+        name: String,
+        reply: Sender<Result<String, Refusal>>,
+    },
 }
 
 /// The running server, as its control thread holds it.
@@ -140,7 +147,7 @@ impl Control {
                 Event::Ended(core, Ok(())) => {
                     return Err(AppError::Setup(format!("core {core} ended at once")));
                 }
-                Event::Signal(_) | Event::Rebuilt(_) => {}
+                Event::Signal(_) | Event::Rebuilt(_) | Event::PublishFunction { .. } => {}
             }
         }
         match worst {
@@ -170,13 +177,23 @@ impl Control {
         event
     }
 
+    /// What the control socket acts on.
+    pub fn commands(&self) -> Commands {
+        Commands {
+            snapshot: self.shared.snapshot.clone(),
+            events: self.event_sender.clone(),
+        }
+    }
+
     /// Says that the server is ready, and where.
-    pub fn announce(&self, admin: Option<&AdminServer>) {
+    pub fn announce(&self, admin: Option<&AdminServer>, commands: Option<&ControlServer>) {
         let listeners: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
         let admin = admin.map_or_else(|| "none".to_owned(), |admin| admin.local_addr().to_string());
+        let control = commands.map_or_else(|| "none".to_owned(), |it| it.path().display().to_string());
         tracing::info!(
             ?listeners,
             admin,
+            control,
             cores = self.mailboxes.len(),
             generation = self.generation,
             "ready"
@@ -219,7 +236,17 @@ impl Control {
             Event::Rebuilt(result) => self.publish(*result),
             Event::Ended(core, result) => self.core_ended(core, result),
             Event::Started(_) => {}
+            Event::PublishFunction { name, reply } => {
+                let _the_client_may_be_gone = reply.send(self.publish_function(&name));
+            }
         }
+    }
+
+    fn publish_function(&self, name: &str) -> Result<String, Refusal> {
+        Err(Refusal::new(
+            RefusalCode::NoSuchFunction,
+            format!("no function is named {name:?}"),
+        ))
     }
 
     fn drain(&mut self) {
