@@ -1,19 +1,22 @@
 //! The command line: what is asked for, and which exit code answers.
 //!
-//! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused. 2: the configuration or the
-//! command line is wrong.
+//! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused, or the running server said no.
+//! 2: the configuration or the command line is wrong, or no server runs.
+
+mod function;
+mod kvs;
 
 use std::io::IsTerminal;
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
+use crate::config::{Config, KeyPath};
+use crate::control_socket::{ClientError, Reply};
 use crate::trust::parse_rfc3339;
 
 /// An edge server that authenticates every client by certificate.
@@ -56,43 +59,12 @@ enum Command {
         #[arg(value_name = "CERT.pem")]
         chain: PathBuf,
     },
-    /// Try out a function before it goes live.
+    /// Read and write the key-value stores of a running server. Exit code 0: done, 1: the server said no, 2: there is none.
     #[command(subcommand)]
-    Function(FunctionCommand),
-}
-
-#[derive(Subcommand)]
-enum FunctionCommand {
-    /// Call a function once, from its file. Exit code 0: it allows, 1: it denies or fails.
-    #[command(group(clap::ArgGroup::new("what").required(true).args(["event", "cert"])))]
-    Test {
-        /// The JavaScript file.
-        #[arg(long, value_name = "FILE")]
-        code: PathBuf,
-        /// The key-value store that the function sees: an import file.
-        #[arg(long, value_name = "FILE")]
-        kvs: Option<PathBuf>,
-        /// The object that the function is called with: a JSON file.
-        #[arg(long, value_name = "EVENT.json")]
-        event: Option<PathBuf>,
-        /// Instead: a client that presents this PEM file, its own certificate first.
-        #[arg(long, value_name = "CERT.pem")]
-        cert: Option<PathBuf>,
-        /// ... and comes from this address.
-        #[arg(
-            long,
-            value_name = "IP",
-            default_value = "127.0.0.1",
-            conflicts_with = "event"
-        )]
-        client_ip: IpAddr,
-        /// The moment that the function is told, such as 2026-11-20T00:00:00Z. Default: now.
-        #[arg(long, value_name = "RFC3339", value_parser = moment)]
-        at: Option<UnixTime>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Kvs(kvs::KvsCommand),
+    /// Try functions out, and publish them on a running server.
+    #[command(subcommand)]
+    Function(function::FunctionCommand),
 }
 
 /// Runs the command line of this process.
@@ -120,7 +92,8 @@ pub fn main() -> ExitCode {
             };
             app::explain(&question).map(|explanation| print(&explanation, json))
         }
-        Command::Function(command) => function(command),
+        Command::Kvs(command) => kvs::run(command),
+        Command::Function(command) => function::run(command),
     };
     match result {
         Ok(code) => code,
@@ -142,37 +115,44 @@ fn print(explanation: &app::Explanation, json: bool) -> ExitCode {
     ExitCode::from(u8::from(!explanation.is_admitted()))
 }
 
-fn function(command: FunctionCommand) -> Result<ExitCode, AppError> {
-    let FunctionCommand::Test {
-        code,
-        kvs,
-        event,
-        cert,
-        client_ip,
-        at,
-        json,
-    } = command;
-    let event = match (event, cert) {
-        (Some(file), _) => app::TrialEvent::Json(file),
-        (None, chain) => app::TrialEvent::Certificate {
-            chain: chain.unwrap_or_default(),
-            client_ip,
-        },
-    };
-    let trial = app::Trial {
-        code,
-        key_value_store: kvs,
-        event,
-        at: at.map_or_else(SystemTime::now, |at| {
-            UNIX_EPOCH + Duration::from_secs(at.as_secs())
-        }),
-    };
-    let result = app::function_test(&trial)?;
-    match json {
-        true => println!("{}", result.json()),
-        false => print!("{result}"),
+/// The socket of the server that runs with `config`.
+fn control_socket(config: &Config) -> Result<PathBuf, AppError> {
+    let control = config.control.as_ref().map(|control| control.socket.path.clone());
+    control.ok_or_else(|| {
+        let fault = "there is no control socket to reach the server through";
+        let remedy = "add [control] with socket = \"bothways.sock\" and restart the server";
+        AppError::from(
+            config
+                .source
+                .error(&KeyPath::root().child("control"), fault, remedy),
+        )
+    })
+}
+
+/// Exit code 2: as with a configuration that cannot be used, nothing has been asked of anybody.
+fn unreachable(error: ClientError) -> AppError {
+    match error {
+        ClientError::NoServer { .. } => AppError::Config(error.to_string()),
+        ClientError::NoReply(_) => AppError::Setup(error.to_string()),
     }
-    Ok(ExitCode::from(u8::from(!result.is_allowed())))
+}
+
+/// Of a command whose only answer is that it was done, or of one that was refused. `file` is what it was about.
+fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> ExitCode {
+    if json {
+        println!("{}", serde_json::to_string(reply).unwrap_or_default());
+    }
+    match reply.ok {
+        true if json => ExitCode::SUCCESS,
+        true => {
+            println!("{}", reply.message.as_deref().unwrap_or("done"));
+            ExitCode::SUCCESS
+        }
+        false => {
+            eprintln!("error: {}", kvs::named(reply, file));
+            ExitCode::from(1)
+        }
+    }
 }
 
 fn moment(text: &str) -> Result<UnixTime, String> {

@@ -24,6 +24,22 @@ pub struct Functions {
     viewer: Vec<Loaded>,
 }
 
+/// Why a function is not published: a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unpublished {
+    NoSuchFunction(String),
+    /// The file cannot be read, or its code is no function.
+    Unusable(String),
+}
+
+impl fmt::Display for Unpublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchFunction(sentence) | Self::Unusable(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
 /// What became of an order to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publication {
@@ -88,16 +104,18 @@ impl Functions {
     ///
     /// # Errors
     /// There is no such function, or its file cannot be read or is no function; what was live stays so.
-    pub fn publish(&self, name: &str) -> Result<Publication, String> {
+    pub fn publish(&self, name: &str) -> Result<Publication, Unpublished> {
         let Some(loaded) = self.all().find(|loaded| &*loaded.recipe.name == name) else {
             let names: Vec<_> = self.all().map(|loaded| &*loaded.recipe.name).collect();
-            return Err(format!("no function is named {name:?}; there are {names:?}"));
+            let fault = format!("no function is named {name:?}; there are {names:?}");
+            return Err(Unpublished::NoSuchFunction(fault));
         };
-        let code = loaded.recipe.read()?;
+        let code = loaded.recipe.read().map_err(Unpublished::Unusable)?;
         if *loaded.live.current().digest() == digest_of(&code) {
             return Ok(Publication::Unchanged);
         }
-        loaded.live.publish(loaded.recipe.compile(&code)?);
+        let function = loaded.recipe.compile(&code).map_err(Unpublished::Unusable)?;
+        loaded.live.publish(function);
         Ok(Publication::Published)
     }
 

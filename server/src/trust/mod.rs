@@ -65,7 +65,7 @@ pub use policy::Policy;
 pub use revocation::{Listed, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, Source};
 pub use rules::{Mode, OutOfDate, Rules, WithoutCrl};
 pub use store::{AnchorFault, StoreError, TrustStore};
-pub use time::parse_rfc3339;
+pub use time::{format_rfc3339, parse_rfc3339};
 pub use trace::{Check, Step};
 pub use unchecked::UncheckedClient;
 pub use verdict::{Rejected, RejectedKind, VerifiedClient};
