@@ -5,6 +5,7 @@
 
 mod connection;
 mod function;
+pub mod viewer;
 
 pub use connection::{ConnectionEvent, ConnectionOutcome, Decision, Denial, TlsFacts, call_connection};
 pub use function::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};

@@ -61,23 +61,9 @@ pub fn add_certificate_headers(headers: &mut HeaderMap, wanted: &[CertificateHea
         // Names may hold UTF-8, which is opaque octets to HTTP (RFC 9110 §5.5); control characters are escaped in
         // the facts already, so this cannot fail.
         if let Some(Ok(value)) = value.map(|text| HeaderValue::from_bytes(text.as_bytes())) {
-            headers.insert(wire_name(*header), value);
+            headers.insert(HeaderName::from_static(header.wire_name()), value);
         }
     }
-}
-
-fn wire_name(header: CertificateHeader) -> HeaderName {
-    HeaderName::from_static(match header {
-        CertificateHeader::SerialNumber => "cloudfront-viewer-cert-serial-number",
-        CertificateHeader::Issuer => "cloudfront-viewer-cert-issuer",
-        CertificateHeader::Subject => "cloudfront-viewer-cert-subject",
-        CertificateHeader::Present => "cloudfront-viewer-cert-present",
-        CertificateHeader::Sha256 => "cloudfront-viewer-cert-sha256",
-        CertificateHeader::Validity => "cloudfront-viewer-cert-validity",
-        CertificateHeader::Pem => "cloudfront-viewer-cert-pem",
-        CertificateHeader::ClientCert => "client-cert",
-        CertificateHeader::ClientCertChain => "client-cert-chain",
-    })
 }
 
 #[cfg(test)]
