@@ -1,9 +1,19 @@
 //! Connection functions: the `connection` object, and what the function's answer means.
+//!
+//! Security closes. What counts, in this order: an error (thrown, out of time or memory, a promise that never ends or whose failure
+//! nothing awaited) is an error, whatever was said before; `deny()` denies, and no later `allow()` takes it back; `allow()` allows; and
+//! whoever says neither has denied.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use rquickjs::function::Args;
+use rquickjs::{Array, Ctx, Value};
+
+use super::call::Said;
+use super::engine::{Event, Makers};
+use super::fault::Fault;
 use super::function::Function;
 use crate::trust::CertificateFacts;
 
@@ -61,11 +71,81 @@ pub struct ConnectionOutcome {
 }
 
 /// Calls `function` on this core.
-pub fn call_connection(_function: &Arc<Function>, _event: &ConnectionEvent<'_>) -> ConnectionOutcome {
+pub fn call_connection(function: &Arc<Function>, event: &ConnectionEvent<'_>) -> ConnectionOutcome {
+    call_connection_at(function, event, SystemTime::now())
+}
+
+/// The same, with the time that the function is told.
+pub fn call_connection_at(
+    function: &Arc<Function>,
+    event: &ConnectionEvent<'_>,
+    now: SystemTime,
+) -> ConnectionOutcome {
+    let called = function.call(event, now);
     ConnectionOutcome {
-        decision: Decision::Error("functions cannot run yet".to_owned()),
-        custom_data: None,
-        console: Vec::new(),
-        elapsed: Duration::ZERO,
+        decision: decide(function, &called.result, &called.said),
+        custom_data: called.said.custom_data,
+        console: called.said.console,
+        elapsed: called.elapsed,
     }
+}
+
+fn decide(function: &Function, result: &Result<(), Fault>, said: &Said) -> Decision {
+    match (result, said.denied, said.allowed) {
+        (Err(fault), _, _) => Decision::Error(fault.sentence(function.name())),
+        (Ok(()), true, _) => Decision::Deny(Denial::Called),
+        (Ok(()), false, true) => Decision::Allow,
+        (Ok(()), false, false) => Decision::Deny(Denial::NeitherCalled),
+    }
+}
+
+impl Event for ConnectionEvent<'_> {
+    type Answer = ();
+
+    fn build<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Value<'js>> {
+        let ctx = makers.ctx();
+        let mut args = Args::new(ctx.clone(), 10);
+        args.push_arg(self.connection_id)?;
+        args.push_arg(self.client_ip.to_string())?;
+        args.push_arg(self.endpoint)?;
+        args.push_arg(self.distribution_id)?;
+        args.push_arg(self.leaf.map(|leaf| certificate(makers, leaf)).transpose()?)?;
+        args.push_arg(self.intermediates(makers)?)?;
+        args.push_arg(self.tls.protocol)?;
+        args.push_arg(self.tls.cipher)?;
+        args.push_arg(self.tls.sni)?;
+        args.push_arg(self.tls.resumed)?;
+        args.apply(&makers.maker("connection")?)
+    }
+
+    /// What the handler returns means nothing.
+    fn read<'js>(&self, _ctx: &Ctx<'js>, _returned: Value<'js>) -> rquickjs::Result<()> {
+        Ok(())
+    }
+}
+
+impl ConnectionEvent<'_> {
+    fn intermediates<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Array<'js>> {
+        let array = Array::new(makers.ctx().clone())?;
+        for (index, facts) in self.intermediates.iter().enumerate() {
+            array.set(index, certificate(makers, facts)?)?;
+        }
+        Ok(array)
+    }
+}
+
+fn certificate<'js>(makers: &Makers<'js>, facts: &CertificateFacts) -> rquickjs::Result<Value<'js>> {
+    let details = facts.details();
+    let mut args = Args::new(makers.ctx().clone(), 10);
+    args.push_arg(&facts.serial_number)?;
+    args.push_arg(&facts.issuer)?;
+    args.push_arg(&facts.subject)?;
+    args.push_arg(&details.not_before)?;
+    args.push_arg(&details.not_after)?;
+    args.push_arg(&details.sha256_base64url)?;
+    args.push_arg(details.ocsp_endpoint.as_deref())?;
+    args.push_arg(details.san.as_deref())?;
+    args.push_arg(&details.spki_hex)?;
+    args.push_arg(details.san_hex.as_deref())?;
+    args.apply(&makers.maker("certificate")?)
 }

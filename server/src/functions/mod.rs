@@ -3,9 +3,26 @@
 //! Owns the engine (one QuickJS runtime per core and function), its limits, the objects that functions see, and what their answers
 //! mean. Does no I/O and knows no socket: callers hand in facts and get a decision back. Runs on the cores, inside the handshake too.
 
+mod budget;
+mod call;
+mod codec;
+mod compile;
 mod connection;
+mod engine;
+mod fault;
 mod function;
+mod natives;
+mod pool;
+mod source;
 pub mod viewer;
 
-pub use connection::{ConnectionEvent, ConnectionOutcome, Decision, Denial, TlsFacts, call_connection};
+pub use connection::{
+    ConnectionEvent, ConnectionOutcome, Decision, Denial, TlsFacts, call_connection, call_connection_at,
+};
 pub use function::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
+pub use pool::retire;
+
+#[cfg(test)]
+mod connection_tests;
+#[cfg(test)]
+mod testing;

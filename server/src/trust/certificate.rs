@@ -151,6 +151,18 @@ impl<'a> Certificate<'a> {
         Ok(value.is_some())
     }
 
+    /// The GeneralNames of the subjectAltName, undecoded.
+    pub(super) fn subject_alternative_name(&self) -> Option<&'a [u8]> {
+        let value = self.extension_value(&SUBJECT_ALTERNATIVE_NAME, "subjectAltName");
+        value.unwrap_or_default()
+    }
+
+    /// The authorityInfoAccess, undecoded.
+    pub(super) fn authority_information_access(&self) -> Option<&'a [u8]> {
+        let value = self.extension_value(&AUTHORITY_INFORMATION_ACCESS, "authorityInfoAccess");
+        value.unwrap_or_default()
+    }
+
     /// The cRLDistributionPoints, undecoded.
     pub(super) fn distribution_points(&self) -> Option<&'a [u8]> {
         let value = self.extension_value(&CRL_DISTRIBUTION_POINTS, "cRLDistributionPoints");
@@ -290,6 +302,7 @@ const KEY_USAGE: Oid<'static> = oid!(2.5.29.15);
 const EXTENDED_KEY_USAGE: Oid<'static> = oid!(2.5.29.37);
 const NAME_CONSTRAINTS: Oid<'static> = oid!(2.5.29.30);
 const SUBJECT_ALTERNATIVE_NAME: Oid<'static> = oid!(2.5.29.17);
+const AUTHORITY_INFORMATION_ACCESS: Oid<'static> = oid!(1.3.6.1.5.5.7.1.1);
 const CRL_DISTRIBUTION_POINTS: Oid<'static> = oid!(2.5.29.31);
 const SUBJECT_KEY_ID: Oid<'static> = oid!(2.5.29.14);
 const AUTHORITY_KEY_ID: Oid<'static> = oid!(2.5.29.35);

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::certificate::{Certificate, Validity};
+use super::details::CertificateDetails;
 use super::names;
 use super::time::format_utc;
 
@@ -32,6 +33,7 @@ pub struct CertificateFacts {
     pub sha256: String,
     der: Box<[u8]>,
     pem_url_encoded: OnceLock<String>,
+    details: OnceLock<CertificateDetails>,
 }
 
 impl CertificateFacts {
@@ -53,6 +55,7 @@ impl CertificateFacts {
             sha256: hex(digest::digest(&digest::SHA256, der).as_ref()),
             der: der.into(),
             pem_url_encoded: OnceLock::new(),
+            details: OnceLock::new(),
         })
     }
 
@@ -69,6 +72,7 @@ impl CertificateFacts {
             sha256: String::new(),
             der: Box::default(),
             pem_url_encoded: OnceLock::new(),
+            details: OnceLock::new(),
         }
     }
 
@@ -76,6 +80,16 @@ impl CertificateFacts {
     pub fn pem_url_encoded(&self) -> &str {
         self.pem_url_encoded
             .get_or_init(|| utf8_percent_encode(&pem(&self.der), ENCODED_IN_PEM).to_string())
+    }
+
+    /// What only connection functions are told; written on first use.
+    pub fn details(&self) -> &CertificateDetails {
+        self.details.get_or_init(|| {
+            let certificate = Certificate::parse(&self.der);
+            certificate.map_or_else(CertificateDetails::default, |certificate| {
+                CertificateDetails::of(&certificate)
+            })
+        })
     }
 
     /// The certificate itself.
@@ -96,7 +110,7 @@ pub(super) fn colon_hex(octets: &[u8]) -> String {
     text
 }
 
-fn hex(octets: &[u8]) -> String {
+pub(super) fn hex(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len() * 2);
     for octet in octets {
         push_hex(&mut text, *octet);

@@ -27,6 +27,7 @@ mod certificate;
 mod crl;
 mod crl_scope;
 mod der;
+mod details;
 mod diagnosis;
 mod facts;
 mod key;
@@ -55,6 +56,7 @@ mod verdict;
 pub(crate) mod test_pki;
 
 pub use crl::CrlFault;
+pub use details::CertificateDetails;
 pub use facts::CertificateFacts;
 pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;

@@ -166,7 +166,7 @@ fn write_escaped(out: &mut String, text: &str, charset: Charset) {
     }
 }
 
-fn write_octets(out: &mut String, character: char) {
+pub(super) fn write_octets(out: &mut String, character: char) {
     for octet in character.encode_utf8(&mut [0; 4]).bytes() {
         let _infallible = write!(out, "\\{octet:02X}");
     }
@@ -180,7 +180,7 @@ fn write_hex(out: &mut String, encoded: &[u8]) {
 }
 
 /// Control characters, and those that are invisible or reorder what surrounds them.
-fn is_unprintable(character: char) -> bool {
+pub(super) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -266,6 +266,13 @@ fn short_name(oid: &[u8]) -> Option<&'static str> {
         },
         _ => return None,
     })
+}
+
+/// `1.2.840.113549`. `None`: not an OID.
+pub(super) fn dotted(oid: &[u8]) -> Option<String> {
+    let mut out = String::new();
+    write_dotted(&mut out, oid)?;
+    Some(out)
 }
 
 /// X.690 §8.19. `None`: not an OID, or an arc beyond 128 bits.

@@ -1,0 +1,105 @@
+//! Functions and connections for the tests of this module.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+use crate::kvs::{KeyValues, Store};
+use crate::trust::CertificateFacts;
+use crate::trust::test_pki::{Ca, leaf};
+
+pub(super) fn compile(code: &str) -> Result<Function, CompileError> {
+    compile_with(code, None)
+}
+
+pub(super) fn compile_with(code: &str, store: Option<Arc<Store>>) -> Result<Function, CompileError> {
+    Function::compile(FunctionSource {
+        name: "judge",
+        kind: FunctionKind::Connection,
+        code: code.as_bytes(),
+        key_value_store: store,
+        limits: limits(),
+    })
+}
+
+/// Much more time than by default: the machine that runs the tests may be slow.
+pub(super) fn limits() -> FunctionLimits {
+    FunctionLimits {
+        time: Duration::from_millis(100),
+        memory_bytes: 2 * 1024 * 1024,
+        code_bytes: 10_240,
+    }
+}
+
+pub(super) fn function(code: &str) -> Arc<Function> {
+    Arc::new(compile(code).unwrap())
+}
+
+pub(super) fn function_with(code: &str, items: &[(&str, &str)]) -> Arc<Function> {
+    Arc::new(compile_with(code, Some(store(items))).unwrap())
+}
+
+pub(super) fn store(items: &[(&str, &str)]) -> Arc<Store> {
+    Arc::new(Store::new("revocations", generation(items)))
+}
+
+pub(super) fn generation(items: &[(&str, &str)]) -> KeyValues {
+    let items = items.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+    let created = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    KeyValues::new(items, created, created + Duration::from_secs(60))
+}
+
+/// Serial 00:b1:43:ed, subject `O=Example, CN=client`.
+pub(super) fn client() -> CertificateFacts {
+    let der = Ca::root("Root").issue(leaf("client").serial(&[0xb1, 0x43, 0xed]));
+    CertificateFacts::parse(&der).unwrap()
+}
+
+pub(super) fn event<'a>(
+    leaf: Option<&'a CertificateFacts>,
+    intermediates: &'a [Arc<CertificateFacts>],
+) -> ConnectionEvent<'a> {
+    ConnectionEvent {
+        connection_id: "NpvTe1925xfj24a67sPQr7ae42BIq03FGhJJKfrQYWZcWZFp96SIIg==",
+        client_ip: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 42)),
+        endpoint: "api.example.com",
+        distribution_id: "E1NXS4MQZH501R",
+        leaf,
+        intermediates,
+        tls: TlsFacts {
+            protocol: Some("TLSv1.3"),
+            cipher: Some("TLS_AES_128_GCM_SHA256"),
+            sni: Some("api.example.com"),
+            resumed: false,
+        },
+    }
+}
+
+/// A call with a client certificate.
+pub(super) fn call(function: &Arc<Function>) -> ConnectionOutcome {
+    call_connection(function, &event(Some(&client()), &[]))
+}
+
+/// A call without one.
+pub(super) fn call_anonymous(function: &Arc<Function>) -> ConnectionOutcome {
+    call_connection(function, &event(None, &[]))
+}
+
+/// What a function's one call has decided.
+pub(super) fn decision(code: &str) -> Decision {
+    call(&function(code)).decision
+}
+
+pub(super) fn console(code: &str) -> Vec<String> {
+    let outcome = call(&function(code));
+    assert_eq!(outcome.decision, Decision::Allow, "{code}");
+    outcome.console
+}
+
+pub(super) fn error(code: &str) -> String {
+    match decision(code) {
+        Decision::Error(sentence) => sentence,
+        other => panic!("{other:?} of {code}"),
+    }
+}
