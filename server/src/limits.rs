@@ -35,6 +35,12 @@ pub struct Limits {
     pub ticket_lifetime: Duration,
     /// Connection records waiting for the shipper; further ones are dropped and counted.
     pub record_queue: usize,
+    /// CPU time of one call of a function; its core does nothing else meanwhile.
+    pub function_time: Duration,
+    /// What one call of a function may allocate.
+    pub function_memory_bytes: usize,
+    /// The code of a function.
+    pub function_code_bytes: usize,
 }
 
 impl Default for Limits {
@@ -53,6 +59,9 @@ impl Default for Limits {
             tickets_per_core: 65_536,
             ticket_lifetime: Duration::from_secs(3_600),
             record_queue: 65_536,
+            function_time: Duration::from_millis(5),
+            function_memory_bytes: 2 * 1024 * 1024,
+            function_code_bytes: 10_240,
         }
     }
 }
@@ -78,4 +87,8 @@ pub mod accepted {
     /// RFC 8446 §4.6.1 allows seven days.
     pub const TICKET_LIFETIME_S: RangeInclusive<i64> = 1..=604_800;
     pub const RECORD_QUEUE: RangeInclusive<i64> = 1..=16_777_216;
+    /// A core serves nobody else for so long.
+    pub const FUNCTION_TIME_MS: RangeInclusive<i64> = 1..=1_000;
+    pub const FUNCTION_MEMORY_BYTES: RangeInclusive<i64> = 65_536..=268_435_456;
+    pub const FUNCTION_CODE_BYTES: RangeInclusive<i64> = 1..=1_048_576;
 }

@@ -2,10 +2,11 @@
 
 use super::certificate_header::CertificateHeader;
 use super::error::Problem;
+use super::functions::Functions;
 use super::key::KeyPath;
 use super::origins::Origin;
 use super::path_pattern::{InvalidPathPattern, PathPattern};
-use super::raw::{RawBehavior, RawOriginRequestPolicy};
+use super::raw::{RawBehavior, RawFunctionAssociations, RawOriginRequestPolicy};
 use super::suggest::{choose, instead_of};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,14 @@ pub struct Behavior {
     pub origin: usize,
     pub viewer_protocol_policy: ViewerProtocolPolicy,
     pub origin_request_policy: OriginRequestPolicy,
+    pub function_associations: FunctionAssociations,
+}
+
+/// Indexes into the viewer functions of the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FunctionAssociations {
+    pub viewer_request: Option<usize>,
+    pub viewer_response: Option<usize>,
 }
 
 /// What an `http` listener does with a request for this path.
@@ -36,10 +45,11 @@ pub(super) fn behaviors(
     key: &KeyPath,
     raw: &[RawBehavior],
     origins: &[Origin],
+    functions: &Functions,
 ) -> Result<Vec<Behavior>, Problem> {
     let mut behaviors: Vec<Behavior> = Vec::with_capacity(raw.len());
     for (index, raw) in raw.iter().enumerate() {
-        let behavior = behavior(&key.index(index), raw, origins)?;
+        let behavior = behavior(&key.index(index), raw, origins, functions)?;
         check_against_earlier(&behavior, &behaviors)?;
         behaviors.push(behavior);
     }
@@ -78,7 +88,12 @@ fn check_against_earlier(behavior: &Behavior, earlier: &[Behavior]) -> Result<()
     Ok(())
 }
 
-fn behavior(key: &KeyPath, raw: &RawBehavior, origins: &[Origin]) -> Result<Behavior, Problem> {
+fn behavior(
+    key: &KeyPath,
+    raw: &RawBehavior,
+    origins: &[Origin],
+    functions: &Functions,
+) -> Result<Behavior, Problem> {
     Ok(Behavior {
         key: key.clone(),
         path_pattern: path_pattern(&key.child("path_pattern"), &raw.path_pattern)?,
@@ -90,6 +105,10 @@ fn behavior(key: &KeyPath, raw: &RawBehavior, origins: &[Origin]) -> Result<Beha
         origin_request_policy: match &raw.origin_request_policy {
             None => OriginRequestPolicy::default(),
             Some(policy) => origin_request_policy(&key.child("origin_request_policy"), policy)?,
+        },
+        function_associations: match &raw.function_associations {
+            None => FunctionAssociations::default(),
+            Some(raw) => function_associations(&key.child("function_associations"), raw, functions)?,
         },
     })
 }
@@ -166,6 +185,22 @@ fn origin_request_policy(
         headers.push(header);
     }
     Ok(OriginRequestPolicy { headers })
+}
+
+fn function_associations(
+    key: &KeyPath,
+    raw: &RawFunctionAssociations,
+    functions: &Functions,
+) -> Result<FunctionAssociations, Problem> {
+    let find = |event: &'static str, name: &Option<String>| {
+        let name = name.as_deref();
+        name.map(|name| functions.viewer_function(&key.child(event), name))
+            .transpose()
+    };
+    Ok(FunctionAssociations {
+        viewer_request: find("viewer_request", &raw.viewer_request)?,
+        viewer_response: find("viewer_response", &raw.viewer_response)?,
+    })
 }
 
 /// The managed service's quota of headers in one policy.

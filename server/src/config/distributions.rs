@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::behaviors::{Behavior, behaviors};
 use super::error::Problem;
+use super::functions::Functions;
 use super::hosts::{Alias, HostMap, InvalidAlias};
 use super::key::KeyPath;
 use super::origins::{Origin, origins};
-use super::raw::RawDistribution;
+use super::raw::{RawDistribution, RawViewerMtls};
 use super::security_policy::{SecurityPolicy, UnusablePolicy};
 use super::source::{FileRef, Source};
 use super::suggest::instead_of;
@@ -28,6 +29,8 @@ pub struct Distribution {
     /// Whether it serves clients that name no distribution or an unknown one.
     pub default: bool,
     pub viewer_mtls: MtlsPolicy,
+    /// Index into the connection functions of the configuration.
+    pub connection_function: Option<usize>,
     pub origins: Vec<Origin>,
     /// Never empty; the last one matches every path.
     pub behaviors: Vec<Behavior>,
@@ -58,16 +61,22 @@ impl fmt::Display for DistributionId {
     }
 }
 
+/// What distributions refer to by name.
+pub(super) struct Named<'a> {
+    pub(super) trust_stores: &'a [TrustStoreConfig],
+    pub(super) functions: &'a Functions,
+}
+
 pub(super) fn distributions(
     source: &Source,
     raw: &[RawDistribution],
-    stores: &[TrustStoreConfig],
+    named: &Named<'_>,
 ) -> Result<Vec<Distribution>, Problem> {
     let key = KeyPath::root().child("distributions");
     let mut distributions = Vec::with_capacity(raw.len());
     let mut ids = HashMap::new();
     for (index, raw) in raw.iter().enumerate() {
-        let distribution = distribution(source, &key.index(index), raw, stores)?;
+        let distribution = distribution(source, &key.index(index), raw, named)?;
         if let Some(first) = ids.insert(distribution.id.clone(), index) {
             let fault = format!("{:?} is the id of {} too", raw.id, key.index(first));
             return Err(Problem::new(
@@ -129,11 +138,12 @@ fn distribution(
     source: &Source,
     key: &KeyPath,
     raw: &RawDistribution,
-    stores: &[TrustStoreConfig],
+    named: &Named<'_>,
 ) -> Result<Distribution, Problem> {
     let origins = origins(source, &key.child("origins"), &raw.origins)?;
-    let viewer_mtls = viewer_mtls(&key.child("viewer_mtls"), raw.viewer_mtls.as_ref(), stores)?;
-    let behaviors = behaviors(&key.child("behaviors"), &raw.behaviors, &origins)?;
+    let mtls_key = key.child("viewer_mtls");
+    let viewer_mtls = viewer_mtls(&mtls_key, raw.viewer_mtls.as_ref(), named.trust_stores)?;
+    let behaviors = behaviors(&key.child("behaviors"), &raw.behaviors, &origins, named.functions)?;
     viewer_mtls.check_headers(&behaviors)?;
     Ok(Distribution {
         key: key.clone(),
@@ -144,9 +154,21 @@ fn distribution(
         security_policy: security_policy(&key.child("security_policy"), raw.security_policy.as_deref())?,
         default: raw.default,
         viewer_mtls,
+        connection_function: connection_function(&mtls_key, raw.viewer_mtls.as_ref(), named.functions)?,
         behaviors,
         origins,
     })
+}
+
+fn connection_function(
+    key: &KeyPath,
+    raw: Option<&RawViewerMtls>,
+    functions: &Functions,
+) -> Result<Option<usize>, Problem> {
+    let name = raw.and_then(|raw| raw.connection_function.as_deref());
+    let key = key.child("connection_function");
+    name.map(|name| functions.connection_function(&key, name))
+        .transpose()
 }
 
 fn aliases(key: &KeyPath, raw: &[String]) -> Result<Vec<Alias>, Problem> {

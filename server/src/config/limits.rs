@@ -88,5 +88,23 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.record_queue,
             &accepted::RECORD_QUEUE,
         )?,
+        function_time: milliseconds(
+            &at("function_time_ms"),
+            raw.function_time_ms,
+            default.function_time,
+            &accepted::FUNCTION_TIME_MS,
+        )?,
+        function_memory_bytes: number(
+            &at("function_memory_bytes"),
+            raw.function_memory_bytes,
+            default.function_memory_bytes,
+            &accepted::FUNCTION_MEMORY_BYTES,
+        )?,
+        function_code_bytes: number(
+            &at("function_code_bytes"),
+            raw.function_code_bytes,
+            default.function_code_bytes,
+            &accepted::FUNCTION_CODE_BYTES,
+        )?,
     })
 }

@@ -12,8 +12,10 @@ mod behaviors;
 mod certificate_header;
 mod distributions;
 mod error;
+mod functions;
 mod hosts;
 mod key;
+mod key_value_stores;
 mod limits;
 mod listeners;
 mod logs;
@@ -34,12 +36,14 @@ mod viewer_mtls;
 use std::net::SocketAddr;
 use std::path::Path;
 
-pub use behaviors::{Behavior, OriginRequestPolicy, ViewerProtocolPolicy};
+pub use behaviors::{Behavior, FunctionAssociations, OriginRequestPolicy, ViewerProtocolPolicy};
 pub use certificate_header::CertificateHeader;
 pub use distributions::{Distribution, DistributionId};
 pub use error::ConfigError;
+pub use functions::{FunctionConfig, FunctionName, Functions};
 pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
 pub use key::KeyPath;
+pub use key_value_stores::{KeyValueStoreConfig, KeyValueStoreName};
 pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
 pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
@@ -66,6 +70,8 @@ pub struct Config {
     /// Never empty.
     pub listeners: Vec<Listener>,
     pub trust_stores: Vec<TrustStoreConfig>,
+    pub key_value_stores: Vec<KeyValueStoreConfig>,
+    pub functions: Functions,
     /// Never empty.
     pub distributions: Vec<Distribution>,
     /// From a name to an index into `distributions`.
@@ -111,7 +117,14 @@ fn build(source: Source) -> Result<Config, ConfigError> {
 fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
     let listeners = listeners::listeners(&raw.listeners)?;
     let trust_stores = trust_stores::trust_stores(source, &raw.trust_stores)?;
-    let distributions = distributions::distributions(source, &raw.distributions, &trust_stores)?;
+    let key_value_stores = key_value_stores::key_value_stores(source, &raw.key_value_stores)?;
+    let store_names: Vec<_> = key_value_stores.iter().map(|store| store.name.as_str()).collect();
+    let functions = Functions::check(source, &raw.connection_functions, &raw.functions, &store_names)?;
+    let named = distributions::Named {
+        trust_stores: &trust_stores,
+        functions: &functions,
+    };
+    let distributions = distributions::distributions(source, &raw.distributions, &named)?;
     Ok(Config {
         source: source.clone(),
         runtime: runtime::runtime(&raw.runtime)?,
@@ -125,6 +138,8 @@ fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
         logs: logs::logs(source, &raw.logs)?,
         listeners,
         trust_stores,
+        key_value_stores,
+        functions,
         distributions,
     })
 }

@@ -23,6 +23,12 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub trust_stores: Vec<RawTrustStore>,
     #[serde(default)]
+    pub key_value_stores: Vec<RawKeyValueStore>,
+    #[serde(default)]
+    pub connection_functions: Vec<RawFunction>,
+    #[serde(default)]
+    pub functions: Vec<RawFunction>,
+    #[serde(default)]
     pub distributions: Vec<RawDistribution>,
     #[serde(default)]
     pub logs: RawLogs,
@@ -57,6 +63,9 @@ pub(super) struct RawLimits {
     pub tickets_per_core: Option<i64>,
     pub ticket_lifetime_s: Option<i64>,
     pub record_queue: Option<i64>,
+    pub function_time_ms: Option<i64>,
+    pub function_memory_bytes: Option<i64>,
+    pub function_code_bytes: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +100,21 @@ pub(super) struct RawTrustStore {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawKeyValueStore {
+    pub name: String,
+    pub import: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFunction {
+    pub name: String,
+    pub code: String,
+    pub key_value_store: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawDistribution {
     pub id: String,
     #[serde(default)]
@@ -117,6 +141,7 @@ pub(super) struct RawViewerMtls {
     pub ignore_certificate_expiry: Option<bool>,
     pub advertise_trust_store_ca_names: Option<bool>,
     pub on_revocation: Option<String>,
+    pub connection_function: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +173,14 @@ pub(super) struct RawBehavior {
     pub origin: String,
     pub viewer_protocol_policy: Option<String>,
     pub origin_request_policy: Option<RawOriginRequestPolicy>,
+    pub function_associations: Option<RawFunctionAssociations>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFunctionAssociations {
+    pub viewer_request: Option<String>,
+    pub viewer_response: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 //! certificate is worth telling about (key, keyUsage), then its standing (validity, revocation), which is the part that can change
 //! while the certificate stays the same and is therefore asked again by [`Policy::readmit`].
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::extensions::KeyUsage;
@@ -151,6 +151,7 @@ impl Policy {
                 ends: !self.rules.ignore_expiry,
                 caveat,
                 is_v1,
+                intermediates: OnceLock::new(),
             })),
             (Ok(_), None) => Err(unreadable().with_facts(None)),
             (Err(refusal), facts) => Err(refusal.with_facts(facts)),

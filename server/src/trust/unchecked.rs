@@ -16,7 +16,7 @@ use super::facts::CertificateFacts;
 use super::key::PublicKey;
 use super::rules::CHAIN_DEPTH_DEFAULT;
 use super::store::CERTIFICATE_BYTES_MAX;
-use super::verdict::{Refusal, Rejected, RejectedKind};
+use super::verdict::{Refusal, Rejected, RejectedKind, facts_of_all};
 
 /// A client that showed a certificate which nobody here has checked. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ struct Unchecked {
     /// As presented, the leaf left out.
     chain: Box<[CertificateDer<'static>]>,
     public_key: SubjectPublicKeyInfoDer<'static>,
+    intermediates: OnceLock<Box<[Arc<CertificateFacts>]>>,
     client_cert: OnceLock<String>,
     client_cert_chain: OnceLock<String>,
 }
@@ -48,6 +49,7 @@ impl UncheckedClient {
                 facts,
                 chain: rest.iter().map(|der| der.clone().into_owned()).collect(),
                 public_key,
+                intermediates: OnceLock::new(),
                 client_cert: OnceLock::new(),
                 client_cert_chain: OnceLock::new(),
             }))),
@@ -58,6 +60,12 @@ impl UncheckedClient {
 
     pub fn facts(&self) -> &Arc<CertificateFacts> {
         &self.0.facts
+    }
+
+    /// What was presented beside the leaf and can be read, in the order presented. Nobody has checked that one issued another.
+    pub fn intermediates(&self) -> &[Arc<CertificateFacts>] {
+        let all = || facts_of_all(self.0.chain.iter().map(|der| &**der));
+        self.0.intermediates.get_or_init(all)
     }
 
     /// What CertificateVerify must be checked with.
@@ -155,6 +163,20 @@ mod tests {
         let list = rest.map(|der| format!(":{}:", STANDARD.encode(&der)));
         assert_eq!(client.client_cert_chain(), Some(&*list.join(", ")));
         assert_eq!(client.facts().subject, "O=Example, CN=client");
+    }
+
+    #[test]
+    fn the_intermediates_are_those_that_can_be_read_as_presented() {
+        let root = Ca::root("Root");
+        let der = root.issue(leaf("client"));
+        let rest = [root.der.clone(), CertificateDer::from(vec![1, 2, 3]), der.clone()];
+        let client = UncheckedClient::read(&der, &rest).unwrap();
+        let subjects: Vec<_> = client
+            .intermediates()
+            .iter()
+            .map(|facts| &*facts.subject)
+            .collect();
+        assert_eq!(subjects, ["O=Example, CN=Root", "O=Example, CN=client"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Owns the proof type. Its constructor is private to `trust`, and only `policy` calls it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
@@ -29,6 +29,8 @@ pub(super) struct Verified {
     pub(super) ends: bool,
     pub(super) caveat: Option<String>,
     pub(super) is_v1: bool,
+    /// Read when first asked for.
+    pub(super) intermediates: OnceLock<Box<[Arc<CertificateFacts>]>>,
 }
 
 /// A client that is not admitted.
@@ -64,6 +66,15 @@ impl VerifiedClient {
 
     pub fn facts(&self) -> &Arc<CertificateFacts> {
         &self.0.facts
+    }
+
+    /// The certificates of the verified path between leaf and anchor, the leaf's issuer first; nothing else that was presented. One
+    /// whose names are no names is left out.
+    pub fn intermediates(&self) -> &[Arc<CertificateFacts>] {
+        self.0.intermediates.get_or_init(|| {
+            let ders = self.0.links.iter().filter_map(|link| link.der.as_deref());
+            facts_of_all(ders)
+        })
     }
 
     /// The earliest notAfter of the chain, anchor included: nothing derived from this verdict may outlive it. Where the policy
@@ -243,6 +254,11 @@ impl Role {
     }
 }
 
+/// Of those that can be read, in their order.
+pub(super) fn facts_of_all<'a>(ders: impl Iterator<Item = &'a [u8]>) -> Box<[Arc<CertificateFacts>]> {
+    ders.filter_map(CertificateFacts::parse).map(Arc::new).collect()
+}
+
 /// RFC 5280 §4.1.2.5: both ends belong to the period.
 pub(super) fn check_validity(
     validity: Validity,
@@ -278,3 +294,7 @@ pub(super) fn not_yet_valid(who: &str, not_before: Seconds, now: Seconds) -> Ref
 
 /// 9999-12-31T23:59:59Z (RFC 5280 §4.1.2.5).
 const END_OF_TIME: u64 = 253_402_300_799;
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -227,5 +227,6 @@ fn the_reference_configuration_states_the_defaults() {
 
 mod content;
 mod distributions;
+mod functions;
 mod server_wide;
 mod shape;

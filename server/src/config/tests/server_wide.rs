@@ -126,6 +126,9 @@ fn every_limit_says_its_range() {
         ("tickets_per_core", "1 to 16777216"),
         ("ticket_lifetime_s", "1 to 604800"),
         ("record_queue", "1 to 16777216"),
+        ("function_time_ms", "1 to 1000"),
+        ("function_memory_bytes", "65536 to 268435456"),
+        ("function_code_bytes", "1 to 1048576"),
     ];
     for (name, range) in ranges {
         for value in ["-1", "9223372036854775807"] {

@@ -52,8 +52,8 @@ fn unknown_keys_are_refused_wherever_they_stand() {
         ),
         (
             "mode = \"required\"",
-            "mode = \"required\"\nconnection_function = \"x\"",
-            "distributions[0].viewer_mtls.connection_function",
+            "mode = \"required\"\nuse_ocsp = \"x\"",
+            "distributions[0].viewer_mtls.use_ocsp",
             ["unknown key", "\"mode\", \"trust_store\""]
         ),
         (
