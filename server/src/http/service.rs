@@ -22,6 +22,7 @@ use super::certificate_headers::{add_certificate_headers, remove_identity_header
 use super::forwarded_headers::set_forwarded_headers;
 use super::response::refusal;
 use crate::config::Authority;
+use crate::logs::Console;
 use crate::metrics::CoreCounters;
 use crate::proxy::{
     Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop,
@@ -34,6 +35,8 @@ pub type Body = ResponseBody<Option<InFlight>>;
 
 /// What all connections of a core share when they answer.
 pub struct Edge {
+    /// What functions have to say to the operator.
+    pub console: RefCell<Console>,
     pub pool: Rc<OriginPool>,
     pub counters: Arc<CoreCounters>,
 }

@@ -6,10 +6,11 @@
 //!
 //! Invariants: every record sent is counted once, as written or as dropped with a reason; a line in the sink is never
 //! joined with another; a slow or broken sink costs records, never a core's time. Operator messages are not records and
-//! go through `tracing`.
+//! go through `tracing`; those of functions by way of a [`Console`], which bounds them.
 
 mod complaint;
 mod connection_id;
+mod console;
 mod json;
 mod queue;
 mod record;
@@ -17,6 +18,7 @@ mod shipper;
 mod sink;
 
 pub use connection_id::{ConnectionId, ConnectionIds};
+pub use console::Console;
 pub use queue::RecordSender;
 pub use record::ConnectionRecord;
 pub use shipper::{Shipper, StopError};

@@ -110,6 +110,7 @@ impl Core {
         Self {
             snapshot: RefCell::new(Cache::new(shared.snapshot.clone())),
             edge: Rc::new(Edge {
+                console: RefCell::default(),
                 pool: Rc::default(),
                 counters: counters.clone(),
             }),

@@ -35,6 +35,7 @@ pub async fn tick(core: Rc<Core>) {
             }
         }
         core.edge.pool.expire(Instant::now());
+        core.edge.console.borrow_mut().tell_untold(Instant::now());
     }
 }
 

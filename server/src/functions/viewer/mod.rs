@@ -4,20 +4,29 @@
 //! checked here before it is a header, a path or a body. Does not own bodies, which functions cannot read, nor when a function is called.
 //! Pure but for [`call`]: no socket, no clock.
 
+mod call;
 mod certificate_renames;
 mod fields;
 mod header_rules;
 mod headers;
 mod invalid;
+pub(super) mod natives;
 mod pieces;
+mod reader;
 mod request;
 mod response;
 
+#[cfg(test)]
+mod call_tests;
 #[cfg(test)]
 mod request_tests;
 #[cfg(test)]
 mod response_tests;
 
+pub use call::{
+    EdgeLocation, RequestVerdict, ViewerContext, ViewerFault, ViewerFaultKind, ViewerOutcome,
+    call_viewer_request, call_viewer_response,
+};
 pub use certificate_renames::{CertificateRenames, PemFormat, RenameFault};
 pub use fields::{Field, Given, Item, Returned};
 pub use header_rules::Moment;
