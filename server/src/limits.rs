@@ -24,6 +24,12 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Concurrent HTTP/2 streams on one connection.
     pub streams_per_connection_max: u32,
+    /// The import file of a key-value store, in bytes: the managed service's quota. It bounds what a write rewrites, too.
+    pub key_value_store_bytes_max: usize,
+    /// A key of a store, in bytes: the managed service's quota.
+    pub key_bytes_max: usize,
+    /// A value of a store, in bytes: the managed service's quota.
+    pub value_bytes_max: usize,
     /// Verdicts on client chains that a core remembers, about 3 KB each; 0 verifies every chain from scratch.
     pub verdicts_per_core: usize,
     /// Connections a core holds to one origin; a request that would need one more is answered 503. Bounds descriptors,
@@ -54,6 +60,9 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(30),
             header_bytes_max: 32_768,
             streams_per_connection_max: 128,
+            key_value_store_bytes_max: 5_242_880,
+            key_bytes_max: 512,
+            value_bytes_max: 1_024,
             verdicts_per_core: 8_192,
             origin_connections_per_core: 1_024,
             tickets_per_core: 65_536,
@@ -81,6 +90,9 @@ pub mod accepted {
     /// The HTTP library needs a buffer of 8 KiB at least.
     pub const HEADER_BYTES_MAX: RangeInclusive<i64> = 8_192..=1_048_576;
     pub const STREAMS_PER_CONNECTION_MAX: RangeInclusive<i64> = 1..=10_000;
+    pub const KEY_VALUE_STORE_BYTES: RangeInclusive<i64> = 1_024..=1_073_741_824;
+    pub const KEY_BYTES: RangeInclusive<i64> = 1..=65_536;
+    pub const VALUE_BYTES: RangeInclusive<i64> = 1..=16_777_216;
     pub const VERDICTS_PER_CORE: RangeInclusive<i64> = 0..=16_777_216;
     pub const ORIGIN_CONNECTIONS_PER_CORE: RangeInclusive<i64> = 1..=1_000_000;
     pub const TICKETS_PER_CORE: RangeInclusive<i64> = 1..=16_777_216;

@@ -8,6 +8,8 @@ mod article;
 mod badconfig;
 mod candidate;
 mod floods;
+mod function_changes;
+mod functions;
 mod headers;
 mod hostile;
 mod hosts;

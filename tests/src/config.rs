@@ -18,6 +18,8 @@ pub struct Config {
     without_admin: bool,
     file_sink: Option<&'static str>,
     trust_stores: Vec<TrustStore>,
+    /// Tables that distributions refer to, as they stand.
+    tables: String,
     distributions: Vec<Distribution>,
     files: Vec<(String, Vec<u8>)>,
 }
@@ -85,6 +87,36 @@ impl Config {
         self
     }
 
+    /// A key-value store with this import file, `<name>.json`.
+    pub fn key_value_store(mut self, name: &str, import: &str) -> Self {
+        let _ = writeln!(
+            self.tables,
+            "\n[[key_value_stores]]\nname = \"{name}\"\nimport = \"{name}.json\""
+        );
+        self.file(&format!("{name}.json"), import)
+    }
+
+    /// A connection function with this code, in `<name>.js`, with the store of this name.
+    pub fn connection_function(self, name: &str, code: &str, store: Option<&str>) -> Self {
+        self.function("connection_functions", name, code, store)
+    }
+
+    /// A viewer function.
+    pub fn viewer_function(self, name: &str, code: &str, store: Option<&str>) -> Self {
+        self.function("functions", name, code, store)
+    }
+
+    fn function(mut self, table: &str, name: &str, code: &str, store: Option<&str>) -> Self {
+        let _ = writeln!(
+            self.tables,
+            "\n[[{table}]]\nname = \"{name}\"\ncode = \"{name}.js\""
+        );
+        if let Some(store) = store {
+            let _ = writeln!(self.tables, "key_value_store = \"{store}\"");
+        }
+        self.file(&format!("{name}.js"), code)
+    }
+
     pub fn distribution(mut self, distribution: Distribution) -> Self {
         self.distributions.push(distribution);
         self
@@ -117,6 +149,7 @@ impl Config {
             );
         }
         self.trust_stores.iter().for_each(|store| store.render(&mut out));
+        out.push_str(&self.tables);
         self.distributions
             .iter()
             .for_each(|distribution| distribution.render(&mut out));

@@ -272,9 +272,12 @@ impl Control {
             self.event_sender.clone(),
         );
         let generation = self.generation + 1;
+        let before = self.shared.snapshot.load_full();
         let building = move || {
             yield_to_cores();
-            let built = catch_unwind(AssertUnwindSafe(|| reload::rebuild(&config, generation, &vault)));
+            let built = catch_unwind(AssertUnwindSafe(|| {
+                reload::rebuild(&config, generation, &vault, &before)
+            }));
             let built = match built {
                 Ok(built) => built.map_err(|error| error.to_string()),
                 Err(_) => Err("the reload panicked; please report this".to_owned()),
@@ -292,6 +295,7 @@ impl Control {
             Ok(built) => {
                 self.generation = built.snapshot.generation;
                 publish_counts(&self.registry, &built);
+                built.publish_key_values();
                 self.shared.snapshot.store(Arc::new(built.snapshot));
                 self.tell_cores(CoreMessage::Sweep);
                 let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();

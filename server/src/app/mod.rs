@@ -33,7 +33,7 @@ use crate::worker::Shared;
 pub fn check(path: &Path) -> Result<String, AppError> {
     let config = config::load(path)?;
     cpus::choose(&config)?;
-    let built = snapshot::build(&config, 0, &vault(&config))?;
+    let built = snapshot::build(&config, 0, &vault(&config), None)?;
     let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
     Ok(format!(
         "{}: ok: {} listeners, {} distributions, {} trust stores, {revocations} revocation entries",
@@ -53,7 +53,7 @@ pub fn serve(path: &Path) -> Result<(), AppError> {
     let config = config::load(path)?;
     let cpus = cpus::choose(&config)?;
     let vault = vault(&config);
-    let built = snapshot::build(&config, 1, &vault)?;
+    let built = snapshot::build(&config, 1, &vault, None)?;
     let registry = Arc::new(Registry::new(cpus.len()));
     publish_counts(&registry, &built);
 

@@ -4,18 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{self, Config, ConfigError, KeyPath};
-use crate::snapshot::{self, Built};
+use crate::snapshot::{self, Built, Snapshot};
 use crate::tls::SessionVault;
 
-/// Loads the configuration again and builds the snapshot of `generation` from it.
+/// Loads the configuration again and builds the snapshot of `generation` from it, to follow `before`.
 ///
 /// # Errors
 /// Something cannot be used, or what is fixed at start has changed. The running snapshot is not touched.
-pub fn rebuild(started: &Config, generation: u64, vault: &Arc<SessionVault>) -> Result<Built, ConfigError> {
+pub fn rebuild(
+    started: &Config,
+    generation: u64,
+    vault: &Arc<SessionVault>,
+    before: &Snapshot,
+) -> Result<Built, ConfigError> {
     let file: &Path = started.source.file();
     let config = config::load(file)?;
     match changed(started, &config) {
-        None => snapshot::build(&config, generation, vault),
+        None => snapshot::build(&config, generation, vault, Some(before)),
         Some(key) => {
             let fault = "this cannot change while running";
             Err(config
@@ -41,6 +46,7 @@ fn changed(started: &Config, now: &Config) -> Option<KeyPath> {
     [
         (root.child("runtime"), started.runtime != now.runtime),
         (root.child("admin"), started.admin != now.admin),
+        (root.child("control"), started.control != now.control),
         (root.child("listeners"), addresses(started) != addresses(now)),
         (root.child("logs"), started.logs != now.logs),
         (

@@ -70,6 +70,24 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.origin_connections_per_core,
             &accepted::ORIGIN_CONNECTIONS_PER_CORE,
         )?,
+        key_value_store_bytes_max: number(
+            &at("key_value_store_bytes"),
+            raw.key_value_store_bytes,
+            default.key_value_store_bytes_max,
+            &accepted::KEY_VALUE_STORE_BYTES,
+        )?,
+        key_bytes_max: number(
+            &at("key_bytes"),
+            raw.key_bytes,
+            default.key_bytes_max,
+            &accepted::KEY_BYTES,
+        )?,
+        value_bytes_max: number(
+            &at("value_bytes"),
+            raw.value_bytes,
+            default.value_bytes_max,
+            &accepted::VALUE_BYTES,
+        )?,
         tickets_per_core: number(
             &at("tickets_per_core"),
             raw.tickets_per_core,

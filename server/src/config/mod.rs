@@ -10,6 +10,7 @@
 
 mod behaviors;
 mod certificate_header;
+mod control;
 mod distributions;
 mod error;
 mod functions;
@@ -38,12 +39,13 @@ use std::path::Path;
 
 pub use behaviors::{Behavior, FunctionAssociations, OriginRequestPolicy, ViewerProtocolPolicy};
 pub use certificate_header::CertificateHeader;
+pub use control::ControlConfig;
 pub use distributions::{Distribution, DistributionId};
 pub use error::ConfigError;
 pub use functions::{FunctionConfig, FunctionName, Functions};
 pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
 pub use key::KeyPath;
-pub use key_value_stores::{KeyValueStoreConfig, KeyValueStoreName};
+pub use key_value_stores::KeyValueStoreConfig;
 pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
 pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
@@ -67,6 +69,7 @@ pub struct Config {
     pub runtime: RuntimeConfig,
     pub limits: Limits,
     pub admin: Option<SocketAddr>,
+    pub control: Option<ControlConfig>,
     /// Never empty.
     pub listeners: Vec<Listener>,
     pub trust_stores: Vec<TrustStoreConfig>,
@@ -118,7 +121,7 @@ fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
     let listeners = listeners::listeners(&raw.listeners)?;
     let trust_stores = trust_stores::trust_stores(source, &raw.trust_stores)?;
     let key_value_stores = key_value_stores::key_value_stores(source, &raw.key_value_stores)?;
-    let store_names: Vec<_> = key_value_stores.iter().map(|store| store.name.as_str()).collect();
+    let store_names: Vec<_> = key_value_stores.iter().map(|store| &*store.name).collect();
     let functions = Functions::check(source, &raw.connection_functions, &raw.functions, &store_names)?;
     let named = distributions::Named {
         trust_stores: &trust_stores,
@@ -134,6 +137,7 @@ fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
             .as_ref()
             .map(|admin| listeners::admin(admin, &listeners))
             .transpose()?,
+        control: control::control(source, raw.control.as_ref())?,
         hosts: distributions::hosts(&distributions)?,
         logs: logs::logs(source, &raw.logs)?,
         listeners,

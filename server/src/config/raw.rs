@@ -18,6 +18,7 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub limits: RawLimits,
     pub admin: Option<RawAdmin>,
+    pub control: Option<RawControl>,
     #[serde(default)]
     pub listeners: Vec<RawListener>,
     #[serde(default)]
@@ -58,6 +59,9 @@ pub(super) struct RawLimits {
     pub drain_timeout_ms: Option<i64>,
     pub header_bytes_max: Option<i64>,
     pub streams_per_connection_max: Option<i64>,
+    pub key_value_store_bytes: Option<i64>,
+    pub key_bytes: Option<i64>,
+    pub value_bytes: Option<i64>,
     pub verdicts_per_core: Option<i64>,
     pub origin_connections_per_core: Option<i64>,
     pub tickets_per_core: Option<i64>,
@@ -74,6 +78,12 @@ pub(super) struct RawAdmin {
     pub address: String,
     #[serde(default)]
     pub allow_remote: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawControl {
+    pub socket: String,
 }
 
 #[derive(Deserialize)]

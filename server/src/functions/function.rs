@@ -265,6 +265,14 @@ impl LiveFunction {
     }
 }
 
+impl fmt::Debug for LiveFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LiveFunction")
+            .field(self.current().name())
+            .finish()
+    }
+}
+
 static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
 /// A check runs cold, beside a server at work; what cannot pass even so would never pass.
 const CHECK_TIME_FACTOR: u32 = 10;

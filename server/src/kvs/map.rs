@@ -3,10 +3,21 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::etag::ETag;
+use super::import::{ImportError, parse, render};
+use super::limits::StoreLimits;
+
+/// What a store holds.
+pub(super) type Items = HashMap<Box<str>, Box<str>>;
+
 /// Keys and their values, never changed once made.
 #[derive(Debug)]
 pub struct KeyValues {
-    items: HashMap<Box<str>, Box<str>>,
+    items: Items,
+    bytes: usize,
+    etag: ETag,
     created: SystemTime,
     last_updated: SystemTime,
 }
@@ -18,11 +29,33 @@ impl KeyValues {
         created: SystemTime,
         last_updated: SystemTime,
     ) -> Self {
-        Self {
-            items: items.into_iter().collect(),
+        Self::rendered(items.into_iter().collect(), created, last_updated).0
+    }
+
+    /// Of an import file.
+    ///
+    /// # Errors
+    /// It is none, or it holds what no store may hold.
+    pub fn from_import(
+        bytes: &[u8],
+        limits: &StoreLimits,
+        created: SystemTime,
+        last_updated: SystemTime,
+    ) -> Result<Self, ImportError> {
+        parse(bytes, limits).map(|items| Self::rendered(items, created, last_updated).0)
+    }
+
+    /// The same as [`KeyValues::new`], with the text of the import file that the ETag is the digest of.
+    pub(super) fn rendered(items: Items, created: SystemTime, last_updated: SystemTime) -> (Self, String) {
+        let text = render(&items);
+        let key_values = Self {
+            bytes: items.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            etag: ETag::new(sha256(text.as_bytes())),
+            items,
             created,
             last_updated,
-        }
+        };
+        (key_values, text)
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {
@@ -37,12 +70,67 @@ impl KeyValues {
         self.items.is_empty()
     }
 
-    /// When the store was first loaded.
+    /// Of all keys and values together.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn etag(&self) -> ETag {
+        self.etag
+    }
+
+    /// When this process first loaded the store.
     pub fn created(&self) -> SystemTime {
         self.created
     }
 
+    /// When the import file was last written, by the server or by others.
     pub fn last_updated(&self) -> SystemTime {
         self.last_updated
+    }
+
+    /// By key, in the order of their octets.
+    pub fn sorted(&self) -> Vec<(&str, &str)> {
+        sorted(&self.items)
+    }
+
+    pub(super) fn items(&self) -> &Items {
+        &self.items
+    }
+}
+
+pub(super) fn sorted(items: &Items) -> Vec<(&str, &str)> {
+    let mut sorted: Vec<(&str, &str)> = items.iter().map(|(key, value)| (&**key, &**value)).collect();
+    sorted.sort_unstable();
+    sorted
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let hash = digest(&SHA256, bytes);
+    let mut digest = [0; 32];
+    digest.copy_from_slice(hash.as_ref());
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_etag_tells_contents_apart_and_nothing_else() {
+        let made = |items: &[(&str, &str)], at| {
+            let items = items.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+            KeyValues::new(items, at, at)
+        };
+        let (then, now) = (SystemTime::UNIX_EPOCH, SystemTime::now());
+        let first = made(&[("a", "1"), ("b", "")], then);
+        assert_eq!(
+            first.etag(),
+            made(&[("b", ""), ("a", "0"), ("a", "1")], now).etag()
+        );
+        assert_ne!(first.etag(), made(&[("a", "1")], then).etag());
+        assert_ne!(first.etag(), made(&[("a", ""), ("b", "1")], then).etag());
+        assert_eq!((first.len(), first.bytes()), (2, 3));
+        assert_eq!(first.sorted(), [("a", "1"), ("b", "")]);
     }
 }

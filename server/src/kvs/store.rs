@@ -1,23 +1,83 @@
-//! Where the current generation of a store stands.
+//! Where the current generation of a store stands, and how the next one comes.
+//!
+//! The import file is the store's one truth. A write replaces it, durably, before anybody sees the new generation or hears of it; a reload
+//! reads it again. A file that somebody else has changed since is not written over: a reload takes it up first.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
-use super::map::KeyValues;
+use super::change::{Change, WriteError};
+use super::etag::ETag;
+use super::file::{self, Contents, FileDigest, ReplaceError};
+use super::import::ImportError;
+use super::limits::StoreLimits;
+use super::map::{KeyValues, sha256};
 
 /// A key-value store by its name.
 #[derive(Debug)]
 pub struct Store {
     name: Box<str>,
-    current: ArcSwap<KeyValues>,
+    /// The import file; `None`: the store lives in memory, and nobody can write it.
+    path: Option<PathBuf>,
+    current: ArcSwap<Generation>,
+    /// Held for the whole of a write, and while the file is read again.
+    writing: Mutex<()>,
+}
+
+/// What changes, all of it at once.
+#[derive(Debug)]
+struct Generation {
+    items: Arc<KeyValues>,
+    /// Of the import file that holds these items.
+    file: FileDigest,
+    limits: StoreLimits,
+}
+
+/// What a store is to become with the next snapshot.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The generation that the file was read beside.
+    base: Arc<Generation>,
+    next: Arc<Generation>,
+}
+
+/// Why a store cannot be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    Unreadable(std::io::Error),
+    Import(ImportError),
 }
 
 impl Store {
+    /// One that lives in memory.
     pub fn new(name: &str, items: KeyValues) -> Self {
+        let generation = Generation {
+            items: Arc::new(items),
+            file: FileDigest::default(),
+            limits: StoreLimits::default(),
+        };
+        Self::with(name, None, generation)
+    }
+
+    /// Loads the one of this import file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no import file.
+    pub fn load(name: &str, path: &Path, limits: &StoreLimits, now: SystemTime) -> Result<Self, LoadError> {
+        let contents = read(path, limits)?;
+        let generation = Generation::of(&contents, limits, now)?;
+        Ok(Self::with(name, Some(path.to_owned()), generation))
+    }
+
+    fn with(name: &str, path: Option<PathBuf>, generation: Generation) -> Self {
         Self {
             name: name.into(),
-            current: ArcSwap::from_pointee(items),
+            path,
+            current: ArcSwap::from_pointee(generation),
+            writing: Mutex::default(),
         }
     }
 
@@ -25,8 +85,121 @@ impl Store {
         &self.name
     }
 
+    /// The import file.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     /// The generation of this moment.
     pub fn current(&self) -> Arc<KeyValues> {
-        self.current.load_full()
+        self.current.load().items.clone()
+    }
+
+    /// The bounds that hold for writes of this moment.
+    pub fn limits(&self) -> StoreLimits {
+        self.current.load().limits.clone()
+    }
+
+    /// Reads the import file again. Nothing changes before [`Store::publish`]. Waits for the write that goes on.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no import file.
+    pub fn reload(&self, limits: &StoreLimits) -> Result<Candidate, LoadError> {
+        // So that the file and `base` belong together.
+        let _no_write = self.lock();
+        let base = self.current.load_full();
+        let Some(path) = &self.path else {
+            return Ok(Candidate {
+                next: base.clone(),
+                base,
+            });
+        };
+        let contents = read(path, limits)?;
+        let next = match contents.digest == base.file && *limits == base.limits {
+            true => base.clone(),
+            false => Arc::new(Generation::of(&contents, limits, base.items.created())?),
+        };
+        Ok(Candidate { base, next })
+    }
+
+    /// Makes the candidate current. Where a write came after it was read, that write stays: it found the file as it was before the reload
+    /// and left it as it is now. Only the limits are taken over then. Waits for no write.
+    pub fn publish(&self, candidate: &Candidate) {
+        self.current.rcu(|now| match Arc::ptr_eq(now, &candidate.base) {
+            true => candidate.next.clone(),
+            false => Arc::new(Generation {
+                items: now.items.clone(),
+                file: now.file,
+                limits: candidate.next.limits.clone(),
+            }),
+        });
+    }
+
+    /// Changes the store if its contents are those of `if_match`, where one is given. When this returns, the new generation is durable
+    /// and every core sees it. Blocks for the time that the disk takes.
+    ///
+    /// # Errors
+    /// Nothing has changed, and why. But for [`WriteError::Disk`], which may leave the change on disk: it is not seen until a reload, and
+    /// further writes are refused until then.
+    pub fn write(
+        &self,
+        change: Change,
+        if_match: Option<ETag>,
+        now: SystemTime,
+    ) -> Result<Arc<KeyValues>, WriteError> {
+        let _one_at_a_time = self.lock();
+        let base = self.current.load_full();
+        let path = self.path.as_deref().ok_or(WriteError::InMemory)?;
+        let current = base.items.etag();
+        if if_match.is_some_and(|wanted| wanted != current) {
+            return Err(WriteError::Conflict { current });
+        }
+        let items = change.apply(base.items.items(), &base.limits)?;
+        let (items, text) = KeyValues::rendered(items, base.items.created(), now);
+        let bytes_max = base.limits.store_bytes_max;
+        if text.len() > bytes_max {
+            return Err(WriteError::StoreTooLarge {
+                bytes: text.len(),
+                bytes_max,
+            });
+        }
+        file::replace(path, &base.file, bytes_max, text.as_bytes()).map_err(|error| match error {
+            ReplaceError::Changed => WriteError::ChangedOnDisk(path.to_owned()),
+            ReplaceError::Busy | ReplaceError::Io { .. } => {
+                WriteError::Disk(path.to_owned(), error.to_string())
+            }
+        })?;
+        let (items, file) = (Arc::new(items), sha256(text.as_bytes()));
+        // A reload may have been published meanwhile. The file is what counts, and it is ours; the limits are the reload's.
+        self.current.rcu(|now| Generation {
+            items: items.clone(),
+            file,
+            limits: now.limits.clone(),
+        });
+        Ok(items)
+    }
+
+    /// It guards the file, which no panic leaves half written.
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Generation {
+    fn of(contents: &Contents, limits: &StoreLimits, created: SystemTime) -> Result<Self, LoadError> {
+        let items = KeyValues::from_import(&contents.bytes, limits, created, contents.modified);
+        Ok(Self {
+            items: Arc::new(items.map_err(LoadError::Import)?),
+            file: contents.digest,
+            limits: limits.clone(),
+        })
+    }
+}
+
+fn read(path: &Path, limits: &StoreLimits) -> Result<Contents, LoadError> {
+    file::read(path, limits.store_bytes_max).map_err(LoadError::Unreadable)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -32,9 +32,11 @@ impl Console {
     /// Says how many lines were left out, once it is time to: no later line may come that would.
     pub fn tell_untold(&mut self, now: Instant) {
         if self.untold > 0 && self.is_over(now) {
+            // Outside of the macro, which evaluates nothing where nobody listens.
+            let untold = std::mem::take(&mut self.untold);
             tracing::warn!(
                 target: TARGET,
-                untold = std::mem::take(&mut self.untold),
+                untold,
                 "functions had more to say than {LINES_PER_SECOND} lines a second on this core"
             );
         }

@@ -90,15 +90,21 @@ impl<L: Label, const N: usize, C: Default> Default for Family<L, N, C> {
 
 /// Durations in fixed buckets, with one writer.
 #[derive(Debug, Default)]
-pub struct Histogram {
+pub struct Histogram<S: Scale = HandshakeScale> {
     /// By upper bound, not cumulated; the last is for what exceeds every bound.
-    buckets: [Counter; BOUNDS.len() + 1],
+    buckets: [Counter; BUCKETS],
     sum_ns: Counter,
+    scale: PhantomData<S>,
 }
 
-impl Histogram {
+/// Inclusive upper bounds of buckets, ascending, with their label in seconds.
+pub trait Scale {
+    const BOUNDS: [(Duration, &'static str); BUCKETS - 1];
+}
+
+impl<S: Scale> Histogram<S> {
     pub fn record(&self, duration: Duration) {
-        let bucket = BOUNDS.partition_point(|(bound, _)| *bound < duration);
+        let bucket = S::BOUNDS.partition_point(|(bound, _)| *bound < duration);
         if let Some(bucket) = self.buckets.get(bucket) {
             bucket.add(1);
         }
@@ -116,26 +122,58 @@ impl Histogram {
     }
 }
 
-/// Inclusive upper bounds of the buckets, with their label in seconds: steps of 1, 2.5 and 5, from what a resumed handshake
-/// takes on loopback to the whole default time limit.
-pub(super) const BOUNDS: [(Duration, &str); 16] = [
-    (Duration::from_micros(100), "0.0001"),
-    (Duration::from_micros(250), "0.00025"),
-    (Duration::from_micros(500), "0.0005"),
-    (Duration::from_millis(1), "0.001"),
-    (Duration::from_micros(2_500), "0.0025"),
-    (Duration::from_millis(5), "0.005"),
-    (Duration::from_millis(10), "0.01"),
-    (Duration::from_millis(25), "0.025"),
-    (Duration::from_millis(50), "0.05"),
-    (Duration::from_millis(100), "0.1"),
-    (Duration::from_millis(250), "0.25"),
-    (Duration::from_millis(500), "0.5"),
-    (Duration::from_secs(1), "1"),
-    (Duration::from_millis(2_500), "2.5"),
-    (Duration::from_secs(5), "5"),
-    (Duration::from_secs(10), "10"),
-];
+/// The last bucket has no bound.
+pub(super) const BUCKETS: usize = 17;
+
+/// Steps of 1, 2.5 and 5, from what a resumed handshake takes on loopback to the whole default time limit.
+#[derive(Debug, Default)]
+pub struct HandshakeScale;
+
+/// The same, from what the smallest function takes to the longest time that one may be given.
+#[derive(Debug, Default)]
+pub struct FunctionScale;
+
+impl Scale for HandshakeScale {
+    const BOUNDS: [(Duration, &'static str); BUCKETS - 1] = [
+        (Duration::from_micros(100), "0.0001"),
+        (Duration::from_micros(250), "0.00025"),
+        (Duration::from_micros(500), "0.0005"),
+        (Duration::from_millis(1), "0.001"),
+        (Duration::from_micros(2_500), "0.0025"),
+        (Duration::from_millis(5), "0.005"),
+        (Duration::from_millis(10), "0.01"),
+        (Duration::from_millis(25), "0.025"),
+        (Duration::from_millis(50), "0.05"),
+        (Duration::from_millis(100), "0.1"),
+        (Duration::from_millis(250), "0.25"),
+        (Duration::from_millis(500), "0.5"),
+        (Duration::from_secs(1), "1"),
+        (Duration::from_millis(2_500), "2.5"),
+        (Duration::from_secs(5), "5"),
+        (Duration::from_secs(10), "10"),
+    ];
+}
+
+impl Scale for FunctionScale {
+    const BOUNDS: [(Duration, &'static str); BUCKETS - 1] = [
+        (Duration::from_micros(1), "0.000001"),
+        (Duration::from_nanos(2_500), "0.0000025"),
+        (Duration::from_micros(5), "0.000005"),
+        (Duration::from_micros(10), "0.00001"),
+        (Duration::from_micros(25), "0.000025"),
+        (Duration::from_micros(50), "0.00005"),
+        (Duration::from_micros(100), "0.0001"),
+        (Duration::from_micros(250), "0.00025"),
+        (Duration::from_micros(500), "0.0005"),
+        (Duration::from_millis(1), "0.001"),
+        (Duration::from_micros(2_500), "0.0025"),
+        (Duration::from_millis(5), "0.005"),
+        (Duration::from_millis(10), "0.01"),
+        (Duration::from_millis(25), "0.025"),
+        (Duration::from_millis(100), "0.1"),
+        (Duration::from_secs(1), "1"),
+    ];
+}
 
 #[cfg(test)]
 mod tests {
@@ -152,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_duration_on_a_bound_falls_into_that_bucket_and_one_above_into_the_next() {
-        let histogram = Histogram::default();
+        let histogram: Histogram = Histogram::default();
         histogram.record(Duration::from_micros(100));
         histogram.record(Duration::from_nanos(100_001));
         histogram.record(Duration::from_secs(11));
@@ -165,9 +203,11 @@ mod tests {
 
     #[test]
     fn bounds_ascend_and_their_labels_say_what_they_are() {
-        assert!(BOUNDS.is_sorted_by(|a, b| a.0 < b.0));
-        for (bound, label) in BOUNDS {
-            assert_eq!(label.parse::<f64>().ok(), Some(bound.as_secs_f64()));
+        for bounds in [HandshakeScale::BOUNDS, FunctionScale::BOUNDS] {
+            assert!(bounds.is_sorted_by(|a, b| a.0 < b.0));
+            for (bound, label) in bounds {
+                assert_eq!(label.parse::<f64>().ok(), Some(bound.as_secs_f64()));
+            }
         }
     }
 }

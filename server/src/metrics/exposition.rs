@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::cells::BOUNDS;
+use super::cells::{BUCKETS, Histogram, Scale};
 use super::{CoreCounters, Gauge, HandshakeKind, Label, MemoResult, Registry};
 
 /// The whole page, ending in a newline.
@@ -79,20 +79,35 @@ impl Page<'_> {
             "decision",
             |core, agreement| core.candidate_decisions.of(agreement).get(),
         );
-        self.handshake_seconds();
+        self.histogram(
+            "bothways_handshake_seconds",
+            "Duration of completed handshakes.",
+            |core| &core.handshake_duration,
+        );
+        self.counters(
+            "bothways_connection_function_calls_total",
+            "Calls of connection functions by what came of them.",
+            "result",
+            |core, result| core.connection_functions.of(result).get(),
+        );
+        self.histogram(
+            "bothways_connection_function_seconds",
+            "CPU time of a connection function's call.",
+            |core| &core.connection_function_duration,
+        );
     }
 
-    fn handshake_seconds(&mut self) {
-        let name = "bothways_handshake_seconds";
-        self.head(name, "Duration of completed handshakes.", "histogram");
-        let mut counts = [0; BOUNDS.len() + 1];
+    fn histogram<S: Scale>(&mut self, name: &str, help: &str, of: impl Fn(&CoreCounters) -> &Histogram<S>) {
+        self.head(name, help, "histogram");
+        let mut counts = [0; BUCKETS];
         let mut sum_ns = 0u64;
         for core in &self.registry.cores {
-            let buckets = core.handshake_duration.buckets();
+            let buckets = of(core).buckets();
             counts.iter_mut().zip(buckets).for_each(|(a, b)| *a += b);
-            sum_ns = sum_ns.wrapping_add(core.handshake_duration.sum_ns());
+            sum_ns = sum_ns.wrapping_add(of(core).sum_ns());
         }
-        let bounds = BOUNDS.iter().map(|(_, seconds)| *seconds).chain(["+Inf"]);
+        let bounds = S::BOUNDS.map(|(_, seconds)| seconds);
+        let bounds = bounds.into_iter().chain(["+Inf"]);
         let mut below = 0;
         for (bound, count) in bounds.zip(counts) {
             below += count;
@@ -280,6 +295,8 @@ mod tests {
             names,
             [
                 "bothways_candidate_decisions_total",
+                "bothways_connection_function_calls_total",
+                "bothways_connection_function_seconds",
                 "bothways_connections_accepted_total",
                 "bothways_connections_closed_by_reload_total",
                 "bothways_connections_open",

@@ -145,6 +145,17 @@ label! {
 }
 
 label! {
+    /// What a connection function said.
+    FunctionResult {
+        Allow = "allow",
+        /// Or said nothing.
+        Deny = "deny",
+        /// It threw, or ran out of time or memory.
+        Error = "error",
+    }
+}
+
+label! {
     /// Why an offered ticket led to a full handshake.
     TicketDecline {
         /// Never issued, already redeemed, or forgotten for lack of room.
@@ -230,6 +241,7 @@ mod tests {
         assert_consistent::<ConnectionStatus>();
         assert_consistent::<HandshakeKind>();
         assert_consistent::<StatusClass>();
+        assert_consistent::<FunctionResult>();
         assert_consistent::<TicketDecline>();
         assert_consistent::<ShedReason>();
         assert_consistent::<CloseReason>();

@@ -14,11 +14,11 @@ mod labels;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use cells::{Counter, Family, Gauge, Histogram, SharedCounter};
+pub use cells::{Counter, Family, FunctionScale, Gauge, Histogram, SharedCounter};
 pub use exposition::render;
 pub use labels::{
-    Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, HandshakeKind, Label, MemoResult,
-    ReloadResult, ShedReason, StatusClass, TicketDecline,
+    Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, FunctionResult, HandshakeKind, Label,
+    MemoResult, ReloadResult, ShedReason, StatusClass, TicketDecline,
 };
 
 /// Everything that can be read about the running server.
@@ -53,6 +53,10 @@ pub struct CoreCounters {
     pub candidate_decisions: Family<Agreement, { Agreement::COUNT }>,
     /// Accept to handshake done, of the completed ones.
     pub handshake_duration: Histogram,
+    /// Calls of connection functions.
+    pub connection_functions: Family<FunctionResult, { FunctionResult::COUNT }>,
+    /// CPU time of these calls.
+    pub connection_function_duration: Histogram<FunctionScale>,
     /// Requests by the class of their response.
     pub requests: Family<StatusClass, { StatusClass::COUNT }>,
     /// Verdicts on client chains, by whether they were remembered.

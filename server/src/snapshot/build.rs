@@ -8,13 +8,18 @@ use http::HeaderMap;
 
 use super::client_policy::client_policy;
 use super::files;
+use super::functions::Functions;
+use super::key_value_stores;
 use super::{Behavior, Distribution, Site, Snapshot};
 use crate::config::{
-    self, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig, MtlsMode,
-    MtlsPolicy, OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig, ViewerMtls,
+    self, Alias, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig,
+    KeyPath, MtlsMode, MtlsPolicy, OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
+    ViewerMtls,
 };
+use crate::functions::LiveFunction;
+use crate::kvs::{self, Candidate};
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
-use crate::tls::{SessionVault, TicketScope, TlsPolicy, server_config};
+use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{
     Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore, WithoutCrl,
 };
@@ -24,13 +29,33 @@ pub struct Built {
     pub snapshot: Snapshot,
     /// Trust store name and the size of its revocation set.
     pub revocation_entries: Vec<(String, u64)>,
+    reloaded_stores: Vec<(Arc<kvs::Store>, Candidate)>,
 }
 
-/// Loads everything that `config` names.
+impl Built {
+    /// What the import files held when this was built. To be done when the snapshot is published.
+    pub fn publish_key_values(&self) {
+        for (store, candidate) in &self.reloaded_stores {
+            store.publish(candidate);
+        }
+    }
+}
+
+/// Loads everything that `config` names. What has not changed since `before`, the snapshot that this one is to follow, and has a life of
+/// its own, is taken over.
 ///
 /// # Errors
 /// The first file, key or name that cannot be used, with the key that named it.
-pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Result<Built, ConfigError> {
+pub fn build(
+    config: &Config,
+    generation: u64,
+    vault: &Arc<SessionVault>,
+    before: Option<&Snapshot>,
+) -> Result<Built, ConfigError> {
+    let previous = before.map_or(&[][..], |before| &before.key_value_stores);
+    let key_values = key_value_stores::load(config, previous)?;
+    let functions = before.map(|before| &before.functions);
+    let functions = Functions::load(config, &key_values.stores, functions)?;
     let stores = config
         .trust_stores
         .iter()
@@ -41,7 +66,13 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
         distribution.map(|distribution| Arc::from(distribution.id.as_str()))
     };
     let served = Arc::new(config.hosts.map(id));
-    let load = |distribution| load_distribution(config, distribution, &stores, &served, vault).map(Arc::new);
+    let parts = Parts {
+        stores: &stores,
+        functions: &functions,
+        served: &served,
+        vault,
+    };
+    let load = |distribution| load_distribution(config, distribution, &parts).map(Arc::new);
     let distributions = config
         .distributions
         .iter()
@@ -53,9 +84,12 @@ pub fn build(config: &Config, generation: u64, vault: &Arc<SessionVault>) -> Res
         snapshot: Snapshot {
             generation,
             limits: config.limits.clone(),
+            functions,
+            key_value_stores: key_values.stores,
             hosts,
         },
         revocation_entries: stores.iter().map(entries).collect(),
+        reloaded_stores: key_values.reloaded,
     })
 }
 
@@ -146,24 +180,32 @@ fn rules(store: &TrustStoreConfig, revocations: &RevocationSet) -> Rules {
     }
 }
 
+/// What distributions are put together from.
+struct Parts<'a> {
+    stores: &'a [Store],
+    functions: &'a Functions,
+    served: &'a Arc<HostMap<Option<Arc<str>>>>,
+    vault: &'a Arc<SessionVault>,
+}
+
 fn load_distribution(
     config: &Config,
     distribution: &config::Distribution,
-    stores: &[Store],
-    served: &Arc<HostMap<Option<Arc<str>>>>,
-    vault: &Arc<SessionVault>,
+    parts: &Parts<'_>,
 ) -> Result<Distribution, ConfigError> {
     let source = &config.source;
     let id: Arc<str> = distribution.id.as_str().into();
     let identity = files::identity(source, &distribution.certificate, &distribution.private_key)?;
-    let policy = client_policy(config, distribution, stores)?;
+    let policy = client_policy(config, distribution, parts.stores)?;
+    let connection_function = connection_function(config, distribution, parts.functions)?;
     let security = distribution.security_policy;
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
         tls12: security.versions().contains(&TlsVersion::Tls12),
         memo_entries_max: config.limits.verdicts_per_core,
     };
-    let tickets = TicketScope::new(vault.clone(), policy.clone());
+    let tickets = TicketScope::new(parts.vault.clone(), policy.clone())
+        .at_gate(gate_version(connection_function.as_ref()));
     let tls = server_config(&tls, &identity, &policy, tickets).map_err(|error| {
         let fault = format!("{} cannot be served: {error}", security.as_str());
         source.error(
@@ -175,13 +217,15 @@ fn load_distribution(
     let site = Site {
         distribution_id: id.clone(),
         origin_connections_max: config.limits.origin_connections_per_core,
-        behaviors: load_behaviors(config, distribution)?,
-        served: served.clone(),
+        behaviors: load_behaviors(config, distribution, parts.functions)?,
+        served: parts.served.clone(),
     };
     Ok(Distribution {
         id,
         tls: Arc::new(tls),
         client_policy: policy,
+        connection_function,
+        domain_name: domain_name(distribution),
         on_revocation: match &distribution.viewer_mtls {
             MtlsPolicy::Verify(mtls) => mtls.on_revocation,
             MtlsPolicy::Off | MtlsPolicy::Passthrough => OnRevocation::Close,
@@ -190,9 +234,50 @@ fn load_distribution(
     })
 }
 
+fn connection_function(
+    config: &Config,
+    distribution: &config::Distribution,
+    functions: &Functions,
+) -> Result<Option<Arc<LiveFunction>>, ConfigError> {
+    let key = || distribution.key.child("viewer_mtls").child("connection_function");
+    let found = |index| {
+        functions
+            .connection(index)
+            .ok_or_else(|| no_function(config, &key()))
+    };
+    distribution
+        .connection_function
+        .map(found)
+        .transpose()
+        .map(Option::<&_>::cloned)
+}
+
+/// A function that is configured and not there must not become none.
+fn no_function(config: &Config, key: &KeyPath) -> ConfigError {
+    config
+        .source
+        .error(key, "the function is gone", "name one of the configuration")
+}
+
+/// A session is as good as the function that admitted its client.
+fn gate_version(function: Option<&Arc<LiveFunction>>) -> GateVersion {
+    match function.cloned() {
+        Some(function) => GateVersion::told_by(move || *function.current().digest()),
+        None => GateVersion::default(),
+    }
+}
+
+fn domain_name(distribution: &config::Distribution) -> Option<Arc<str>> {
+    distribution.aliases.iter().find_map(|alias| match alias {
+        Alias::Exact(name) => Some(name.as_str().into()),
+        Alias::Wildcard(_) => None,
+    })
+}
+
 fn load_behaviors(
     config: &Config,
     distribution: &config::Distribution,
+    functions: &Functions,
 ) -> Result<Vec<Arc<Behavior>>, ConfigError> {
     let load = |origin| load_origin(config, origin).map(Arc::new);
     let origins = distribution
@@ -208,7 +293,14 @@ fn load_behaviors(
                 "name one of the distribution's origins",
             )
         })?;
+        let key = behavior.key.child("function_associations");
+        let function = |index: Option<usize>| {
+            let found = |index| functions.viewer(index).ok_or_else(|| no_function(config, &key));
+            index.map(found).transpose().map(Option::<&_>::cloned)
+        };
         Ok(Arc::new(Behavior {
+            viewer_request: function(behavior.function_associations.viewer_request)?,
+            viewer_response: function(behavior.function_associations.viewer_response)?,
             path_pattern: behavior.path_pattern.clone(),
             viewer_protocol_policy: behavior.viewer_protocol_policy,
             origin,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,7 +13,7 @@ use crate::tls::ServerIdentity;
 /// Reads `file`, which may have `bytes_max` bytes.
 pub fn read(source: &Source, file: &FileRef, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {
     let path = file.path.display();
-    match read_bounded(file, bytes_max) {
+    match read_bounded(&file.path, bytes_max) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => {
             let fault = format!("{path} is larger than {bytes_max} bytes");
@@ -29,8 +30,9 @@ pub fn read(source: &Source, file: &FileRef, bytes_max: u64) -> Result<Vec<u8>, 
     }
 }
 
-fn read_bounded(file: &FileRef, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-    let opened = File::open(&file.path)?;
+/// `None`: it has more than `bytes_max` bytes.
+pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let opened = File::open(path)?;
     if !opened.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }

@@ -7,13 +7,18 @@
 mod build;
 mod client_policy;
 mod files;
+mod functions;
+mod key_value_stores;
 
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
+pub use self::functions::{Functions, Publication};
 use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
+use crate::functions::LiveFunction;
+use crate::kvs::Store;
 use crate::limits::Limits;
 use crate::proxy::Origin;
 use crate::tls::ClientPolicy;
@@ -24,6 +29,9 @@ pub struct Snapshot {
     /// Counts up with every one published.
     pub generation: u64,
     pub limits: Limits,
+    pub functions: Functions,
+    /// In the order of the configuration.
+    pub key_value_stores: Vec<Arc<Store>>,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 
@@ -43,6 +51,10 @@ pub struct Distribution {
     /// What is asked of clients: what a reload judges the connected ones by.
     pub client_policy: ClientPolicy,
     pub on_revocation: OnRevocation,
+    /// What every client has to pass once it has passed everything else.
+    pub connection_function: Option<Arc<LiveFunction>>,
+    /// The first alias that is no wildcard.
+    pub domain_name: Option<Arc<str>>,
     pub site: Arc<Site>,
 }
 
@@ -79,6 +91,8 @@ pub struct Behavior {
     path_pattern: PathPattern,
     pub viewer_protocol_policy: ViewerProtocolPolicy,
     pub origin: Arc<Origin>,
+    pub viewer_request: Option<Arc<LiveFunction>>,
+    pub viewer_response: Option<Arc<LiveFunction>>,
     /// Certificate headers that the origin is to get.
     pub certificate_headers: Vec<CertificateHeader>,
 }

@@ -6,10 +6,11 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
-use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
 
 use super::client::ClientAuth;
+use super::gate::{self, Gate, Negotiated};
 use super::hello::{HelloError, HelloReader};
 use super::notes::{HandshakeNotes, with_notes};
 use super::session::{SessionOwner, SessionVault};
@@ -23,8 +24,15 @@ pub struct HandshakeFacts {
     pub server_name: Option<Box<str>>,
     /// Whether a whole ClientHello was read.
     pub complete: bool,
-    pub protocol: Option<ProtocolVersion>,
-    pub cipher: Option<CipherSuite>,
+    pub negotiated: Negotiated,
+    /// Whether a session was resumed by a handshake that came to its end.
+    pub resumed: bool,
+}
+
+/// What a ClientHello's name leads to.
+pub struct Entrance {
+    pub config: Arc<ServerConfig>,
+    pub gate: Gate,
 }
 
 /// A finished handshake.
@@ -61,8 +69,10 @@ pub enum HandshakeErrorKind {
     Transport(io::Error),
     /// Refused on the ClientHello alone.
     Refused(Refusal),
-    /// rustls refused what the client sent.
+    /// rustls refused what the client sent, or the gate barred the client within the handshake.
     Tls(rustls::Error),
+    /// The gate barred the client when the handshake had ended. `HandshakeNotes::ruling` says why, in either case.
+    Barred,
 }
 
 /// Why a ClientHello goes no further.
@@ -84,7 +94,7 @@ impl Refusal {
     }
 }
 
-/// Accepts one client. `choose` finds the configuration for the ClientHello's name.
+/// Accepts one client. `choose` finds configuration and gate for the ClientHello's name.
 ///
 /// The caller bounds the time; `facts` and `notes` are filled as far as the handshake came, also when it is cut short.
 ///
@@ -95,7 +105,7 @@ pub async fn accept(
     vault: &SessionVault,
     facts: &mut HandshakeFacts,
     notes: &mut HandshakeNotes,
-    choose: impl FnOnce(Option<&str>) -> Result<Arc<ServerConfig>, Refusal>,
+    choose: impl FnOnce(Option<&str>) -> Result<Entrance, Refusal>,
 ) -> Result<Accepted, HandshakeError> {
     let accepted = match read_hello(&mut io).await {
         Ok(accepted) => accepted,
@@ -103,13 +113,14 @@ pub async fn accept(
     };
     facts.complete = true;
     facts.server_name = accepted.client_hello().server_name().map(Box::from);
-    let config = match choose(facts.server_name.as_deref()) {
-        Ok(config) => config,
+    let Entrance { config, gate } = match choose(facts.server_name.as_deref()) {
+        Ok(entrance) => entrance,
         Err(refusal) => {
             io.outgoing().extend_from_slice(refusal.alert());
             return Err(refused(io, HandshakeErrorKind::Refused(refusal)));
         }
     };
+    notes.gate = Some(gate);
     let connection = with_notes(notes, || accepted.into_connection(config));
     let mut connection = match connection {
         Ok(connection) => connection,
@@ -119,19 +130,26 @@ pub async fn accept(
         }
     };
     let finished = handshake(&mut io, &mut connection, notes).await;
-    facts.protocol = connection.protocol_version();
-    facts.cipher = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    facts.negotiated = Negotiated::of(&connection);
     if let Err(kind) = finished {
         write_records(&mut connection, &mut io);
         return Err(refused(io, kind));
     }
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-    let Some(client) = settle(vault, notes, resumed) else {
+    facts.resumed = resumed;
+    let Some(client) = notes.client(resumed) else {
         return Err(refused(
             io,
             HandshakeErrorKind::Tls(rustls::Error::General(NOBODYS_SESSION.to_owned())),
         ));
     };
+    if !gate::pass_at_the_end(notes, &client, resumed) {
+        // rustls sends fatal alerts for what itself finds wrong, and has no call for another.
+        connection.send_close_notify();
+        write_records(&mut connection, &mut io);
+        return Err(refused(io, HandshakeErrorKind::Barred));
+    }
+    settle(vault, notes, &client, resumed);
     Ok(Accepted {
         stream: Box::new(TlsStream::new(connection, io)),
         client,
@@ -170,6 +188,7 @@ async fn handshake(
                 .read_tls(&mut io.unread())
                 .map_err(HandshakeErrorKind::Transport)?;
             io.consume(taken);
+            notes.negotiated = Negotiated::of(connection);
             with_notes(notes, || connection.process_new_packets()).map_err(HandshakeErrorKind::Tls)?;
         }
         write_records(connection, io);
@@ -191,22 +210,17 @@ async fn fill(io: &mut Duplex) -> Result<(), HandshakeErrorKind> {
     }
 }
 
-/// Says whose the session is, now that it is known whether it was resumed, and binds the ticket issued to it. `None` if
-/// rustls resumed a session that this handshake did not redeem, which cannot be.
-fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, resumed: bool) -> Option<ClientAuth> {
-    let redeemed = notes.redeemed.take();
-    let owner = match resumed {
-        true => redeemed?,
-        false => SessionOwner {
-            client: notes.shown(),
-            authenticated_at: UnixTime::now(),
-        },
-    };
-    let client = owner.client.clone();
+/// Says whose the session is, now that it is known whether it was resumed and that the client may come in, and binds the ticket issued
+/// to it.
+fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, client: &ClientAuth, resumed: bool) {
+    let redeemed = notes.redeemed.take().filter(|_| resumed);
+    let owner = redeemed.unwrap_or_else(|| SessionOwner {
+        client: client.clone(),
+        authenticated_at: UnixTime::now(),
+    });
     if let Some(key) = notes.issued {
         vault.bind(key, owner);
     }
-    Some(client)
 }
 
 /// Moves what rustls wants to send into the socket's send buffer.

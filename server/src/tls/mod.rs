@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod client;
+mod gate;
 pub mod hello;
 mod notes;
 mod passthrough;
@@ -15,9 +16,10 @@ mod stream;
 mod verifier;
 
 pub use self::acceptor::{
-    Accepted, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
+    Accepted, Entrance, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
 };
 pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
+pub use self::gate::{Applicant, Barred, Gate, GateVersion, Negotiated, Ruling};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
 pub use self::session::{SessionOwner, SessionVault, TicketScope};

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 
 use super::client::{CandidateDecision, ClientAuth};
+use super::gate::{Gate, Negotiated, Ruling};
 use super::session::SessionOwner;
 use crate::metrics::TicketDecline;
 use crate::trust::{MemoUse, Rejected, UncheckedClient, VerifiedClient};
@@ -13,6 +14,12 @@ use crate::trust::{MemoUse, Rejected, UncheckedClient, VerifiedClient};
 /// The notes of one handshake.
 #[derive(Default)]
 pub struct HandshakeNotes {
+    /// As far as the handshake has come.
+    pub negotiated: Negotiated,
+    /// Who is still to be asked.
+    pub gate: Option<Gate>,
+    /// What the gate has said.
+    pub ruling: Option<Ruling>,
     /// The client that the verifier accepted.
     pub verified: Option<VerifiedClient>,
     /// What the memo did for the verifier, if it was asked at all.
@@ -41,6 +48,20 @@ impl HandshakeNotes {
             (None, Some(client)) => ClientAuth::Unchecked(client.clone()),
             (None, None) => ClientAuth::NotPresented,
         }
+    }
+
+    /// Who the client is, of a handshake that has ended well. `None` if a session was resumed that this handshake did not redeem,
+    /// which cannot be.
+    pub fn client(&self, resumed: bool) -> Option<ClientAuth> {
+        match resumed {
+            true => self.redeemed.as_ref().map(|owner| owner.client.clone()),
+            false => Some(self.shown()),
+        }
+    }
+
+    /// Whether the gate has spoken for the client.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.ruling.as_ref().is_some_and(Ruling::is_admission)
     }
 }
 

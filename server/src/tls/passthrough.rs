@@ -6,11 +6,12 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 
+use super::gate;
 use super::notes::note;
 use super::verifier::{refuse, verify_tls12_with_key};
 use crate::trust::UncheckedClient;
 
-/// Checks CertificateVerify and nothing else.
+/// Checks CertificateVerify and nothing else; then the gate is asked.
 #[derive(Debug)]
 pub struct PassthroughVerifier {
     algorithms: WebPkiSupportedAlgorithms,
@@ -56,7 +57,8 @@ impl ClientCertVerifier for PassthroughVerifier {
         _cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_with_key(message, &shown_key()?, signed, &self.algorithms)
+        let valid = verify_tls12_with_key(message, &shown_key()?, signed, &self.algorithms)?;
+        gate::pass().map(|()| valid)
     }
 
     fn verify_tls13_signature(
@@ -65,7 +67,8 @@ impl ClientCertVerifier for PassthroughVerifier {
         _cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature_with_raw_key(message, &shown_key()?, signed, &self.algorithms)
+        let valid = verify_tls13_signature_with_raw_key(message, &shown_key()?, signed, &self.algorithms)?;
+        gate::pass().map(|()| valid)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -2,7 +2,7 @@
 //!
 //! One [`SessionVault`] serves the whole process, so any core redeems what any core issued. A ticket is the slab key
 //! and a secret. Redeeming takes the session out (single use, RFC 8446 §8.1) and then asks three things: has its
-//! lifetime passed, was it made under this very policy, and would the policy's snapshot of today still admit the
+//! lifetime passed, was it made under this very policy and gate, and would the policy's snapshot of today still admit the
 //! client. rustls itself never asks a verifier on resumption; this is where a revoked client is stopped. Whatever is
 //! declined becomes a full handshake, which refuses with the proper alert.
 //!
@@ -24,6 +24,7 @@ use rustls_pki_types::UnixTime;
 use sharded_slab::Slab;
 
 use super::client::{ClientAuth, ClientPolicy};
+use super::gate::GateVersion;
 use super::notes::{HandshakeNotes, note};
 use crate::metrics::TicketDecline;
 use crate::trust::{Mode, RejectedKind};
@@ -46,15 +47,22 @@ struct Session {
     secret: [u8; SECRET_BYTES],
     /// rustls' own encoding of the session, opaque to us. Whoever takes it has used the ticket up.
     plain: Mutex<Option<Vec<u8>>>,
-    scope: [u8; 32],
+    scope: Scope,
     owner: OnceLock<SessionOwner>,
 }
 
 /// A session out of the vault.
 struct Taken {
     plain: Vec<u8>,
-    scope: [u8; 32],
+    scope: Scope,
     owner: SessionOwner,
+}
+
+/// What must be the same when a ticket is redeemed as when it was issued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Scope {
+    policy: [u8; 32],
+    gate: Option<[u8; 32]>,
 }
 
 /// Whose session it is, and since when.
@@ -143,12 +151,32 @@ pub struct TicketScope {
     vault: Arc<SessionVault>,
     /// What a session must have been made under.
     policy: ClientPolicy,
+    /// And at which gate.
+    gate: GateVersion,
 }
 
 impl TicketScope {
     /// Tickets of the scope that `policy` names, whose clients it must still admit.
     pub fn new(vault: Arc<SessionVault>, policy: ClientPolicy) -> Self {
-        Self { vault, policy }
+        Self {
+            vault,
+            policy,
+            gate: GateVersion::default(),
+        }
+    }
+
+    /// The same, for sessions made at this version of a gate only: whoever would come to another has a full handshake, in which it can be
+    /// told by an alert what the gate says.
+    #[must_use]
+    pub fn at_gate(self, gate: GateVersion) -> Self {
+        Self { gate, ..self }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope {
+            policy: *self.policy.digest(),
+            gate: self.gate.today(),
+        }
     }
 
     /// Seconds for which a ticket of the handshake at hand can be redeemed: no longer than allowed after the client last
@@ -179,7 +207,7 @@ impl TicketScope {
         let session = Session {
             secret,
             plain: Mutex::new(Some(plain.to_vec())),
-            scope: *self.policy.digest(),
+            scope: self.scope(),
             owner: OnceLock::new(),
         };
         let key = self.vault.insert(session, now.as_secs())?;
@@ -192,7 +220,7 @@ impl TicketScope {
 
     fn redeem(&self, ticket: &[u8], now: UnixTime) -> Result<Vec<u8>, TicketDecline> {
         let Taken { plain, scope, owner } = self.vault.take(ticket).ok_or(TicketDecline::Unknown)?;
-        if scope != *self.policy.digest() {
+        if scope != self.scope() {
             return Err(TicketDecline::Policy);
         }
         self.readmit(&owner.client, now)?;

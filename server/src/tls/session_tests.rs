@@ -108,6 +108,24 @@ fn the_oldest_ticket_is_forgotten_at_the_cap() {
 }
 
 #[test]
+fn a_ticket_of_another_version_of_the_gate_is_declined() {
+    let vault = vault(8);
+    let version = Arc::new(std::sync::atomic::AtomicU8::new(1));
+    let today = version.clone();
+    let gate = GateVersion::told_by(move || [today.load(std::sync::atomic::Ordering::Relaxed); 32]);
+    let scope = scope_of(&vault, 1).at_gate(gate);
+    let tickets: Vec<_> = (0..2).map(|_| bound_ticket(&scope)).collect();
+    let [first, second] = &tickets[..] else {
+        unreachable!()
+    };
+    assert!(scope.redeem(first, at(1)).is_ok());
+    version.store(2, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(scope.redeem(second, at(1)), Err(TicketDecline::Policy));
+    let ungated = bound_ticket(&scope_of(&vault, 1));
+    assert_eq!(scope.redeem(&ungated, at(1)), Err(TicketDecline::Policy));
+}
+
+#[test]
 fn a_ticket_issued_on_one_core_redeems_on_another() {
     let vault = vault(8);
     let ticket = bound_ticket(&scope_of(&vault, 1));

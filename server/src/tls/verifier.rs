@@ -1,7 +1,7 @@
 //! The bridge from rustls' `ClientCertVerifier` to `trust::Policy`.
 //!
 //! Decides nothing: asks the policy, notes its answer for the record, and turns a refusal into the error that makes
-//! rustls send the right alert ([`error_for`]). Proof of the key (CertificateVerify) is always checked.
+//! rustls send the right alert ([`error_for`]). Proof of the key (CertificateVerify) is always checked; whoever gives it comes to the gate.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 
 use super::client::Verification;
+use super::gate;
 use super::notes::note;
 use crate::trust::{Mode, Policy, Rejected, RejectedKind, VerdictMemo};
 
@@ -83,10 +84,11 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match v1_public_key() {
+        let valid = match v1_public_key() {
             Some(key) => verify_tls12_with_key(message, &key, signed, &self.algorithms),
             None => verify_tls12_signature(message, cert, signed, &self.algorithms),
-        }
+        }?;
+        gate::pass().map(|()| valid)
     }
 
     fn verify_tls13_signature(
@@ -95,10 +97,11 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match v1_public_key() {
+        let valid = match v1_public_key() {
             Some(key) => verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms),
             None => verify_tls13_signature(message, cert, signed, &self.algorithms),
-        }
+        }?;
+        gate::pass().map(|()| valid)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::core::Core;
 use super::outcome::{Outcome, code_of};
 use super::registry::{Entry, Phase};
-use crate::logs::ConnectionRecord;
+use crate::logs::{ConnectionId, ConnectionRecord};
 use crate::metrics::{Agreement, ConnectionStatus, FailureCode, HandshakeKind};
 use crate::tls::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
 
@@ -16,6 +16,7 @@ use crate::tls::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
 pub struct Attempt {
     core: Rc<Core>,
     entry: Entry,
+    id: ConnectionId,
     record: Option<Box<ConnectionRecord>>,
     started: Instant,
 }
@@ -35,6 +36,7 @@ impl Attempt {
         Self {
             core,
             entry,
+            id: record.connection_id,
             record: Some(record),
             started: Instant::now(),
         }
@@ -45,14 +47,29 @@ impl Attempt {
         &self.entry
     }
 
+    /// The connection's name in every log.
+    pub fn connection_id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Notes what the connection function wants in the record, whatever it has decided.
+    pub fn remark(&mut self, notes: &mut HandshakeNotes) {
+        let data = notes.ruling.as_mut().and_then(|ruling| ruling.custom_data.take());
+        if let (Some(record), Some(data)) = (&mut self.record, data) {
+            record.custom_data = Some(data);
+        }
+    }
+
     /// Notes a failure.
     pub fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: HandshakeNotes) {
+        let resumed = facts.resumed;
         self.note(outcome, facts);
         if let Some(record) = &mut self.record {
-            let shown = notes.shown();
-            record.leaf = match (notes.rejected, shown) {
+            record.resumed = resumed;
+            let client = notes.client(resumed);
+            record.leaf = match (notes.rejected, client) {
                 (Some(rejected), _) => rejected.facts,
-                (None, shown) => shown.facts().cloned(),
+                (None, client) => client.and_then(|client| client.facts().cloned()),
             };
         }
     }
@@ -84,8 +101,8 @@ impl Attempt {
             record.status = outcome.status;
             record.reason = outcome.reason;
             record.tls_handshake_duration = facts.complete.then(|| self.started.elapsed());
-            record.tls_protocol = facts.protocol.and_then(protocol_name);
-            record.tls_cipher = facts.cipher.and_then(cipher_name);
+            record.tls_protocol = facts.negotiated.protocol.and_then(protocol_name);
+            record.tls_cipher = facts.negotiated.cipher.and_then(cipher_name);
             record.tls_sni = facts.server_name;
         }
     }
@@ -146,7 +163,7 @@ pub fn record(core: &Core, client: SocketAddr, server_ip: IpAddr, outcome: Outco
     record
 }
 
-fn protocol_name(version: rustls::ProtocolVersion) -> Option<&'static str> {
+pub fn protocol_name(version: rustls::ProtocolVersion) -> Option<&'static str> {
     match version {
         rustls::ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
         rustls::ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
@@ -155,7 +172,7 @@ fn protocol_name(version: rustls::ProtocolVersion) -> Option<&'static str> {
 }
 
 /// OpenSSL's spelling under TLS 1.2, as the managed service's policies use it; the IANA name under TLS 1.3.
-fn cipher_name(suite: rustls::CipherSuite) -> Option<&'static str> {
+pub fn cipher_name(suite: rustls::CipherSuite) -> Option<&'static str> {
     use rustls::CipherSuite as Suite;
     match suite {
         Suite::TLS13_AES_128_GCM_SHA256 => Some("TLS_AES_128_GCM_SHA256"),

@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 
 use super::attempt::Attempt;
 use super::core::{Core, Handshake};
+use super::hearing;
 use super::outcome::Outcome;
 use super::registry::{Open, Phase};
 use super::sweep;
@@ -23,11 +24,11 @@ use crate::limits::Limits;
 use crate::metrics::{CoreCounters, MemoResult};
 use crate::runtime::{Duplex, SignalKind, Stream, spawn_guarded, timeout};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{self, Accepted, HandshakeFacts, HandshakeNotes, Refusal};
+use crate::tls::{self, Accepted, Entrance, HandshakeFacts, HandshakeNotes, Refusal};
 
 /// Serves one client from accept to close.
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
-    let open = attempt.entry().open().clone();
+    let (id, open) = (attempt.connection_id(), attempt.entry().open().clone());
     let mut facts = HandshakeFacts::default();
     let mut notes = HandshakeNotes::default();
     let mut chosen: Option<Chosen> = None;
@@ -42,7 +43,10 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
         |name| {
             let found = chosen.insert(choose(&core, name).ok_or(Refusal::UnknownName)?);
             under_way = Some(core.begin_handshake().ok_or(Refusal::Busy)?);
-            Ok(found.distribution.tls.clone())
+            Ok(Entrance {
+                config: found.distribution.tls.clone(),
+                gate: hearing::gate(&core, id, peer.ip().to_canonical(), found, name),
+            })
         },
     ));
     let limit = core.snapshot().limits.handshake_timeout;
@@ -56,6 +60,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
     if let Some(decision) = notes.candidate.take() {
         attempt.compare(decision);
     }
+    attempt.remark(&mut notes);
     match (handshake, chosen) {
         (Some(Ok(Ok(accepted))), Some(chosen)) => {
             attempt.succeed(&accepted, facts);

@@ -18,6 +18,7 @@ use super::registry::{Hold, Phase, Registry};
 use super::sweep::{self, SweepRequests};
 use super::{connection, plain, tick};
 use crate::config::Protocol;
+use crate::functions;
 use crate::http::Edge;
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, FailureCode, ShedReason};
@@ -185,11 +186,25 @@ impl Core {
     async fn told_or_broken(self: &Rc<Self>, mailbox: &mut Mailbox<CoreMessage>) -> bool {
         loop {
             match self.message_or_broken(mailbox).await {
-                Some(Some(CoreMessage::Sweep)) => sweep::begin(self),
+                Some(Some(CoreMessage::Sweep)) => {
+                    self.retire_functions();
+                    sweep::begin(self);
+                }
                 Some(Some(CoreMessage::Drain) | None) => return false,
                 None => return true,
             }
         }
+    }
+
+    /// Engines of functions that the reload has changed or taken away are only memory now.
+    fn retire_functions(&self) {
+        let live: Vec<u64> = self
+            .snapshot()
+            .functions
+            .live()
+            .map(|function| function.version())
+            .collect();
+        functions::retire(|version| live.contains(&version));
     }
 
     async fn message_or_broken(&self, mailbox: &mut Mailbox<CoreMessage>) -> Option<Option<CoreMessage>> {

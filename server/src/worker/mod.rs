@@ -9,6 +9,7 @@
 mod attempt;
 mod connection;
 mod core;
+mod hearing;
 mod outcome;
 mod plain;
 mod registry;

@@ -58,6 +58,9 @@ impl Outcome {
         if let Some(rejected) = &notes.rejected {
             return Self::failed(code_of(rejected.kind), rejected.reason.clone());
         }
+        if let Some(barred) = notes.ruling.as_ref().and_then(|ruling| ruling.barred.as_ref()) {
+            return Self::failed(barred.code, barred.reason.clone());
+        }
         match kind {
             HandshakeErrorKind::Transport(error) => {
                 Self::failed(FailureCode::TcpError, transport(error, facts))
@@ -70,6 +73,8 @@ impl Outcome {
                 Self::failed(FailureCode::UnmappedConnectionError, unknown(facts))
             }
             HandshakeErrorKind::Tls(error) => tls(error, facts),
+            // Its ruling is told above.
+            HandshakeErrorKind::Barred => Self::failed(FailureCode::Internal, "nobody spoke for the client"),
         }
     }
 }

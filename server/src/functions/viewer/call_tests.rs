@@ -413,7 +413,11 @@ fn what_is_returned_must_be_a_request_or_a_response() {
         ),
         (
             "request.headers['\\ud800'] = { value: '' }; return request;",
-            "is no name that can be sent",
+            "request.headers is no name that can be sent",
+        ),
+        (
+            "request.headers['x\\0y'] = { value: '' }; return request;",
+            "request.headers[\"x\\0y\"] is no name that can be sent",
         ),
         (
             "request.headers.connection = { value: 'close' }; return request;",

@@ -132,9 +132,14 @@ impl Reader {
         let mut returned = Vec::with_capacity(keys.len().min(FIELDS_EXPECTED));
         for key in keys {
             let key = key?;
-            let name = key.to_string();
+            // By way of a string: `Atom::to_string` trusts that it is UTF-8 without NUL.
+            let name = key.to_js_string()?;
             let value: Value<'_> = fields.get(key)?;
-            let name = name.map_err(|_| Invalid::at(place, Why::NotAName))?;
+            let name = match name.to_string() {
+                Ok(name) => name,
+                Err(rquickjs::Error::Utf8(_)) => return Err(Invalid::at(place, Why::NotAName).into()),
+                Err(error) => return Err(error.into()),
+            };
             self.take(place, name.len())?;
             returned.push(self.field(place, name, &value)?);
         }

@@ -1,0 +1,100 @@
+//! What a store may grow to.
+
+use std::fmt;
+
+use crate::limits::Limits;
+
+/// The bounds of every store, read from a file or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// The import file.
+    pub store_bytes_max: usize,
+    pub key_bytes_max: usize,
+    pub value_bytes_max: usize,
+}
+
+impl StoreLimits {
+    pub fn of(limits: &Limits) -> Self {
+        Self {
+            store_bytes_max: limits.key_value_store_bytes_max,
+            key_bytes_max: limits.key_bytes_max,
+            value_bytes_max: limits.value_bytes_max,
+        }
+    }
+
+    /// Whether this can be an entry of a store.
+    pub(super) fn check(&self, key: &str, value: &str) -> Result<(), EntryError> {
+        match () {
+            () if key.is_empty() => Err(EntryError::EmptyKey),
+            () if key.len() > self.key_bytes_max => Err(EntryError::KeyTooLong {
+                key: shown(key),
+                bytes: key.len(),
+                bytes_max: self.key_bytes_max,
+            }),
+            () if value.len() > self.value_bytes_max => Err(EntryError::ValueTooLong {
+                key: shown(key),
+                bytes: value.len(),
+                bytes_max: self.value_bytes_max,
+            }),
+            () => Ok(()),
+        }
+    }
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self::of(&Limits::default())
+    }
+}
+
+/// Why a key and its value cannot be in a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryError {
+    EmptyKey,
+    KeyTooLong {
+        key: String,
+        bytes: usize,
+        bytes_max: usize,
+    },
+    ValueTooLong {
+        key: String,
+        bytes: usize,
+        bytes_max: usize,
+    },
+}
+
+impl fmt::Display for EntryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyKey => f.write_str("the key is empty"),
+            Self::KeyTooLong {
+                key,
+                bytes,
+                bytes_max,
+            } => write!(
+                f,
+                "the key {key} has {bytes} bytes, more than {bytes_max}; shorten it, or raise limits.key_bytes"
+            ),
+            Self::ValueTooLong {
+                key,
+                bytes,
+                bytes_max,
+            } => write!(
+                f,
+                "the value of {key} has {bytes} bytes, more than {bytes_max}; shorten it, or raise limits.value_bytes"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for EntryError {}
+
+/// A key as messages show it: quoted, escaped, not too long.
+pub(super) fn shown(key: &str) -> String {
+    match key.char_indices().nth(SHOWN_CHARS_MAX) {
+        None => format!("{key:?}"),
+        Some((end, _)) => format!("{:?}…", key.get(..end).unwrap_or_default()),
+    }
+}
+
+const SHOWN_CHARS_MAX: usize = 64;

@@ -1,0 +1,215 @@
+//! The functions of a snapshot: read, compiled, and where the live version of each stands.
+//!
+//! Each function of the configuration is loaded, used or not. One whose code, store and limits are those of the snapshot before keeps
+//! its place, and with it its version: tickets and engines survive a reload that is about something else.
+//!
+//! Publishing swaps one function's version within a snapshot that is in force. Its caller sees to it that no snapshot is being built
+//! meanwhile, which would have read the code before and would be put in force after.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::files;
+use crate::config::{Config, ConfigError, FunctionConfig};
+use crate::functions::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
+use crate::kvs::Store;
+use crate::limits::Limits;
+
+/// All of them, in the order of the configuration.
+#[derive(Debug, Default)]
+pub struct Functions {
+    connection: Vec<Loaded>,
+    viewer: Vec<Loaded>,
+}
+
+/// What became of an order to publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// The new version counts from the next call on.
+    Published,
+    /// The file has the code that is live already.
+    Unchanged,
+}
+
+struct Loaded {
+    recipe: Recipe,
+    live: Arc<LiveFunction>,
+}
+
+/// What a function is made from.
+struct Recipe {
+    name: Arc<str>,
+    kind: FunctionKind,
+    code: PathBuf,
+    store: Option<Arc<Store>>,
+    limits: FunctionLimits,
+}
+
+impl Functions {
+    /// Loads all that `config` names. `stores` in its order; `before`: the functions in force.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or code that is no function, with line and column.
+    pub(super) fn load(
+        config: &Config,
+        stores: &[Arc<Store>],
+        before: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
+        let load = |kind, functions: &[FunctionConfig]| {
+            let functions = functions.iter();
+            functions
+                .map(|function| load(config, kind, function, stores, before))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            connection: load(FunctionKind::Connection, &config.functions.connection)?,
+            viewer: load(FunctionKind::Viewer, &config.functions.viewer)?,
+        })
+    }
+
+    /// The connection function at an index of the configuration.
+    pub(super) fn connection(&self, index: usize) -> Option<&Arc<LiveFunction>> {
+        self.connection.get(index).map(|loaded| &loaded.live)
+    }
+
+    /// The viewer function at an index of the configuration.
+    pub(super) fn viewer(&self, index: usize) -> Option<&Arc<LiveFunction>> {
+        self.viewer.get(index).map(|loaded| &loaded.live)
+    }
+
+    /// The live versions.
+    pub fn live(&self) -> impl Iterator<Item = Arc<Function>> {
+        self.all().map(|loaded| loaded.live.current())
+    }
+
+    /// Reads the code of a function again and makes it the live version. Reads a file: not for cores.
+    ///
+    /// # Errors
+    /// There is no such function, or its file cannot be read or is no function; what was live stays so.
+    pub fn publish(&self, name: &str) -> Result<Publication, String> {
+        let Some(loaded) = self.all().find(|loaded| &*loaded.recipe.name == name) else {
+            let names: Vec<_> = self.all().map(|loaded| &*loaded.recipe.name).collect();
+            return Err(format!("no function is named {name:?}; there are {names:?}"));
+        };
+        let code = loaded.recipe.read()?;
+        if *loaded.live.current().digest() == digest_of(&code) {
+            return Ok(Publication::Unchanged);
+        }
+        loaded.live.publish(loaded.recipe.compile(&code)?);
+        Ok(Publication::Published)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Loaded> {
+        self.connection.iter().chain(&self.viewer)
+    }
+}
+
+fn load(
+    config: &Config,
+    kind: FunctionKind,
+    function: &FunctionConfig,
+    stores: &[Arc<Store>],
+    before: Option<&Functions>,
+) -> Result<Loaded, ConfigError> {
+    let refuse = |fault: String| {
+        let remedy = "mend the function, or take it out of the configuration";
+        config.source.error(&function.code.key, fault, remedy)
+    };
+    let recipe = Recipe {
+        name: function.name.as_str().into(),
+        kind,
+        code: function.code.path.clone(),
+        store: store(config, function, stores)?,
+        limits: limits(&config.limits),
+    };
+    let code = recipe.read().map_err(refuse)?;
+    let same = |known: &&Loaded| {
+        recipe.makes_the_same(&known.recipe) && *known.live.current().digest() == digest_of(&code)
+    };
+    let live = match before.and_then(|before| before.all().find(same)) {
+        Some(known) => known.live.clone(),
+        None => Arc::new(LiveFunction::new(recipe.compile(&code).map_err(refuse)?)),
+    };
+    Ok(Loaded { recipe, live })
+}
+
+fn store(
+    config: &Config,
+    function: &FunctionConfig,
+    stores: &[Arc<Store>],
+) -> Result<Option<Arc<Store>>, ConfigError> {
+    let Some(index) = function.key_value_store else {
+        return Ok(None);
+    };
+    stores.get(index).cloned().map(Some).ok_or_else(|| {
+        let key = function.key.child("key_value_store");
+        let remedy = "name one of [[key_value_stores]]";
+        config.source.error(&key, "the key-value store is gone", remedy)
+    })
+}
+
+fn limits(limits: &Limits) -> FunctionLimits {
+    FunctionLimits {
+        time: limits.function_time,
+        memory_bytes: limits.function_memory_bytes,
+        code_bytes: limits.function_code_bytes,
+    }
+}
+
+impl Recipe {
+    /// Whether from the same code comes the same function.
+    fn makes_the_same(&self, other: &Self) -> bool {
+        let same_store = match (&self.store, &other.store) {
+            (Some(store), Some(other)) => Arc::ptr_eq(store, other),
+            (None, None) => true,
+            _ => false,
+        };
+        same_store && (&self.name, self.kind, &self.limits) == (&other.name, other.kind, &other.limits)
+    }
+
+    fn read(&self) -> Result<Vec<u8>, String> {
+        let path = self.code.display();
+        let most = self.limits.code_bytes;
+        match files::read_bounded(&self.code, u64::try_from(most).unwrap_or(u64::MAX)) {
+            Ok(Some(code)) => Ok(code),
+            Ok(None) => Err(format!(
+                "{path} is longer than the {most} bytes that limits.function_code_bytes allows"
+            )),
+            Err(error) => Err(format!("cannot read {path}: {error}")),
+        }
+    }
+
+    /// The error begins with file, line and column, as far as they are known.
+    fn compile(&self, code: &[u8]) -> Result<Function, String> {
+        let source = FunctionSource {
+            name: &self.name,
+            kind: self.kind,
+            code,
+            key_value_store: self.store.clone(),
+            limits: self.limits.clone(),
+        };
+        Function::compile(source).map_err(|error| self.located(&error))
+    }
+
+    fn located(&self, error: &CompileError) -> String {
+        let space = if error.line.is_some() { "" } else { " " };
+        format!("{}:{space}{error}", self.code.display())
+    }
+}
+
+fn digest_of(code: &[u8]) -> [u8; 32] {
+    let mut octets = [0; 32];
+    octets.copy_from_slice(digest(&SHA256, code).as_ref());
+    octets
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("name", &self.recipe.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! A client's hearing before the connection function of its distribution: what the function is told, and what its answer means for the
+//! handshake, the record, the counters and the operator's log.
+//!
+//! The function is today's: that of the snapshot, and of its versions the one, that are in force when the client comes to the gate,
+//! whatever was in force at its ClientHello.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::attempt::{cipher_name, protocol_name};
+use super::connection::Chosen;
+use super::core::Core;
+use crate::config::HostName;
+use crate::functions::{
+    ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection,
+};
+use crate::logs::ConnectionId;
+use crate::metrics::{FailureCode, FunctionResult};
+use crate::snapshot::Distribution;
+use crate::tls::{Applicant, Barred, ClientAuth, Gate, Ruling};
+use crate::trust::CertificateFacts;
+
+/// Of one connection, until it is held.
+struct Hearing {
+    core: Rc<Core>,
+    id: ConnectionId,
+    client_ip: IpAddr,
+    name: Option<HostName>,
+    /// As the client sent it.
+    sni: Option<Box<str>>,
+    distribution: Arc<Distribution>,
+}
+
+/// The gate for the connection `id` that a ClientHello with this `sni` has led to `chosen`.
+pub fn gate(
+    core: &Rc<Core>,
+    id: ConnectionId,
+    client_ip: IpAddr,
+    chosen: &Chosen,
+    sni: Option<&str>,
+) -> Gate {
+    let hearing = Hearing {
+        core: core.clone(),
+        id,
+        client_ip,
+        name: chosen.name.clone(),
+        sni: sni.map(Box::from),
+        distribution: chosen.distribution.clone(),
+    };
+    Box::new(move |applicant| hearing.hold(applicant))
+}
+
+impl Hearing {
+    fn hold(self, applicant: &Applicant<'_>) -> Ruling {
+        let distribution = self.distribution_of_today();
+        let Some(function) = &distribution.connection_function else {
+            return Ruling::default();
+        };
+        let function = function.current();
+        let id = self.id.to_string();
+        let outcome = call_connection(&function, &self.event(&id, &distribution, applicant));
+        self.count(&outcome);
+        self.tell(&id, &function, &outcome);
+        Ruling {
+            barred: barred(&function, outcome.decision),
+            custom_data: outcome.custom_data,
+        }
+    }
+
+    /// Where the name leads to another distribution today, the connection is closed at the end of its handshake.
+    fn distribution_of_today(&self) -> Arc<Distribution> {
+        let snapshot = self.core.snapshot();
+        let today = snapshot.distribution_for(self.name.as_ref());
+        today
+            .filter(|today| today.id == self.distribution.id)
+            .unwrap_or(&self.distribution)
+            .clone()
+    }
+
+    fn event<'a>(
+        &'a self,
+        id: &'a str,
+        distribution: &'a Distribution,
+        applicant: &Applicant<'a>,
+    ) -> ConnectionEvent<'a> {
+        let client = applicant.client;
+        let negotiated = applicant.negotiated;
+        ConnectionEvent {
+            connection_id: id,
+            client_ip: self.client_ip,
+            endpoint: self.endpoint(distribution),
+            distribution_id: &distribution.id,
+            leaf: client.facts().map(|facts| &**facts),
+            intermediates: intermediates(client),
+            tls: TlsFacts {
+                protocol: negotiated.protocol.and_then(protocol_name),
+                cipher: negotiated.cipher.and_then(cipher_name),
+                sni: self.sni.as_deref(),
+                resumed: applicant.resumed,
+            },
+        }
+    }
+
+    /// The managed service's examples have the distribution's own domain name here, however the client came: our first name that is no
+    /// wildcard. A distribution that has none is called what the client called it, or else by its id.
+    fn endpoint<'a>(&'a self, distribution: &'a Distribution) -> &'a str {
+        let domain_name = distribution.domain_name.as_deref();
+        let called = || self.name.as_ref().map(HostName::as_str);
+        domain_name.or_else(called).unwrap_or(&distribution.id)
+    }
+
+    fn count(&self, outcome: &ConnectionOutcome) {
+        let result = match outcome.decision {
+            Decision::Allow => FunctionResult::Allow,
+            Decision::Deny(_) => FunctionResult::Deny,
+            Decision::Error(_) => FunctionResult::Error,
+        };
+        let counters = &self.core.counters;
+        counters.connection_functions.of(result).add(1);
+        counters.connection_function_duration.record(outcome.elapsed);
+    }
+
+    fn tell(&self, id: &str, function: &Function, outcome: &ConnectionOutcome) {
+        let mut console = self.core.edge.console.borrow_mut();
+        let now = Instant::now();
+        for line in &outcome.console {
+            console.line(id, function.name(), line, now);
+        }
+        if let Decision::Error(error) = &outcome.decision {
+            console.failed(id, function.name(), error, now);
+        }
+    }
+}
+
+fn intermediates(client: &ClientAuth) -> &[Arc<CertificateFacts>] {
+    match client {
+        ClientAuth::Verified(client) => client.intermediates(),
+        ClientAuth::Unchecked(client) => client.intermediates(),
+        ClientAuth::NotPresented => &[],
+    }
+}
+
+fn barred(function: &Function, decision: Decision) -> Option<Barred> {
+    let name = function.name();
+    let (code, reason) = match decision {
+        Decision::Allow => return None,
+        Decision::Deny(Denial::Called) => (
+            FailureCode::ConnectionFunctionDenied,
+            format!("connection function {name:?} denied the client"),
+        ),
+        Decision::Deny(Denial::NeitherCalled) => (
+            FailureCode::ConnectionFunctionDenied,
+            format!("connection function {name:?} called neither allow() nor deny()"),
+        ),
+        Decision::Error(error) => (
+            FailureCode::ConnectionFunctionError,
+            format!("connection function failed: {error}"),
+        ),
+    };
+    Some(Barred { code, reason })
+}
