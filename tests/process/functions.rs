@@ -381,3 +381,68 @@ fn what_a_function_says_on_its_console_is_in_the_operators_log_under_the_connect
         "on one line: {line}"
     );
 }
+
+#[test]
+fn what_a_candidate_trust_store_says_is_about_the_trust_store_whatever_the_function_says() {
+    let strangers = TrustStore::new("next", &Pki::shared().strangers.pem());
+    let config = Config::new()
+        .trust_store(TrustStore::partners())
+        .trust_store(strangers)
+        .connection_function("gate", DENY, None)
+        .distribution(
+            Distribution::edge("required")
+                .mtls_setting("connection_function = \"gate\"")
+                .mtls_setting("candidate_trust_store = \"next\""),
+        );
+    let server = Server::start(config);
+    let attempt = Client::with_identity(&alice()).get(server.address());
+    let record = assert_refused(&server, &attempt, &[49], DENIED);
+    let candidate = record.text("candidateDecision");
+    assert_eq!(candidate, Some("Failed:ClientCertUntrusted"), "{}", record.line);
+    let series = "bothways_candidate_decisions_total{decision=\"candidate_would_refuse\"}";
+    assert_eq!(server.metrics().get(series), 1);
+}
+
+#[test]
+fn a_distribution_without_a_name_of_its_own_is_called_what_the_client_calls_it_or_else_by_its_id() {
+    const CALLED: &str = "function connectionHandler(connection) {
+        connection.logCustomData(`${connection.endpoint} ${connection.tls.sni}`);
+        connection.allow();
+    }";
+    let distribution = |aliases: &[&'static str]| {
+        Distribution::new(EDGE, aliases, "optional")
+            .default(true)
+            .mtls_setting("connection_function = \"gate\"")
+    };
+    for (aliases, sni, expected) in [
+        (
+            &["*.example.net", "edge.example.com"][..],
+            Some("a.example.net"),
+            "edge.example.com a.example.net",
+        ),
+        (
+            &["*.example.net"],
+            Some("a.example.net"),
+            "a.example.net a.example.net",
+        ),
+        (&["*.example.net"], None, "E2DX1SLDPK0123 undefined"),
+    ] {
+        let config = Config::new()
+            .trust_store(TrustStore::partners())
+            .connection_function("gate", CALLED, None)
+            .distribution(distribution(aliases));
+        let server = Server::start(config);
+        let client = match sni {
+            Some(name) => Client::new().sni(name),
+            None => Client::new().without_sni(),
+        };
+        let attempt = client.get(server.address());
+        let record = server.record_of(attempt.port);
+        assert_eq!(
+            record.text("connectionLogCustomData"),
+            Some(expected),
+            "{}",
+            record.line
+        );
+    }
+}

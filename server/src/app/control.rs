@@ -1,5 +1,6 @@
 //! The control thread: signals in, messages to the cores out. It never touches a connection.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
@@ -8,12 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rustix::process::setpriority_process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::error::AppError;
 use super::listeners::Bound;
+use super::publish::{self, PublishOrder, Published};
 use super::{publish_counts, reload};
 use crate::admin::AdminServer;
 use crate::config::{Config, Driver as DriverConfig};
@@ -41,6 +42,14 @@ enum Event {
     Ended(usize, Result<(), String>),
     /// A snapshot was built, or not.
     Rebuilt(Box<Result<Built, String>>),
+    /// A function is to be published.
+    #[expect(
+        dead_code,
+        reason = "orders come by the control socket, which is not there yet"
+    )]
+    Publish(PublishOrder),
+    /// It was, or not.
+    Published(PublishOrder, Published),
 }
 
 /// The running server, as its control thread holds it.
@@ -58,16 +67,17 @@ pub struct Control {
     /// An operator's signal to end has come; one more ends at once. A core's failure drains too, but counts as none.
     told_to_end: bool,
     generation: u64,
-    reload: Reload,
+    jobs: Jobs,
     failure: Option<String>,
 }
 
-/// At most one snapshot is being built; a SIGHUP that comes meanwhile asks for one more.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reload {
-    Idle,
-    Building,
-    BuildingAndAskedAgain,
+/// What reads files, on a thread of its own, one at a time: a function published while a snapshot is being built would be undone by it.
+#[derive(Default)]
+struct Jobs {
+    under_way: bool,
+    /// A SIGHUP has come; however many have come since a snapshot was begun, they ask for one more.
+    rebuild: bool,
+    publish: VecDeque<PublishOrder>,
 }
 
 impl Control {
@@ -123,7 +133,7 @@ impl Control {
             draining: false,
             told_to_end: false,
             generation: 1,
-            reload: Reload::Idle,
+            jobs: Jobs::default(),
             failure: None,
         };
         control.await_start()?;
@@ -141,7 +151,7 @@ impl Control {
                 Event::Ended(core, Ok(())) => {
                     return Err(AppError::Setup(format!("core {core} ended at once")));
                 }
-                Event::Signal(_) | Event::Rebuilt(_) => {}
+                Event::Signal(_) | Event::Rebuilt(_) | Event::Publish(_) | Event::Published(..) => {}
             }
         }
         match worst {
@@ -217,7 +227,18 @@ impl Control {
                 self.told_to_end = true;
                 self.drain();
             }
-            Event::Rebuilt(result) => self.publish(*result),
+            Event::Rebuilt(result) => {
+                self.publish(*result);
+                self.job_done();
+            }
+            Event::Publish(order) => {
+                self.jobs.publish.push_back(order);
+                self.next_job();
+            }
+            Event::Published(order, published) => {
+                publish::tell(&order, published);
+                self.job_done();
+            }
             Event::Ended(core, result) => self.core_ended(core, result),
             Event::Started(_) => {}
         }
@@ -253,19 +274,50 @@ impl Control {
 
     fn hang_up(&mut self) {
         self.shipper.reopen();
-        match self.reload {
-            Reload::Idle => {
-                // "reload published" then also means that the log was reopened, as far as its sink lets it.
-                let _a_stuck_sink_waits_for_nobody = self.shipper.flush(REOPEN_TIME);
-                self.rebuild();
-            }
-            Reload::Building | Reload::BuildingAndAskedAgain => self.reload = Reload::BuildingAndAskedAgain,
+        if !self.jobs.under_way {
+            // "reload published" then also means that the log was reopened, as far as its sink lets it.
+            let _a_stuck_sink_waits_for_nobody = self.shipper.flush(REOPEN_TIME);
+        }
+        self.jobs.rebuild = true;
+        self.next_job();
+    }
+
+    fn next_job(&mut self) {
+        if self.jobs.under_way {
+            return;
+        }
+        if std::mem::take(&mut self.jobs.rebuild) {
+            self.rebuild();
+        } else if let Some(order) = self.jobs.publish.pop_front() {
+            self.publish_function(order);
+        }
+    }
+
+    fn job_done(&mut self) {
+        self.jobs.under_way = false;
+        self.next_job();
+    }
+
+    fn publish_function(&mut self, order: PublishOrder) {
+        self.jobs.under_way = true;
+        let (snapshot, events) = (self.shared.snapshot.load_full(), self.event_sender.clone());
+        let publishing = move || {
+            let published = publish::publish(&snapshot, &order.name);
+            let _control_may_have_ended = events.send(Event::Published(order, published));
+        };
+        if let Err(error) = thread::Builder::new()
+            .name("publish".to_owned())
+            .spawn(publishing)
+        {
+            // With the thread the order is gone, and so whoever waits for its answer hears that none comes.
+            tracing::error!(%error, "cannot start a thread to publish a function");
+            self.job_done();
         }
     }
 
     /// On a thread of its own, so that a large CRL does not keep SIGTERM waiting.
     fn rebuild(&mut self) {
-        self.reload = Reload::Building;
+        self.jobs.under_way = true;
         let (config, vault, events) = (
             self.config.clone(),
             self.shared.vault.clone(),
@@ -274,7 +326,6 @@ impl Control {
         let generation = self.generation + 1;
         let before = self.shared.snapshot.load_full();
         let building = move || {
-            yield_to_cores();
             let built = catch_unwind(AssertUnwindSafe(|| {
                 reload::rebuild(&config, generation, &vault, &before)
             }));
@@ -285,8 +336,8 @@ impl Control {
             let _control_may_have_ended = events.send(Event::Rebuilt(Box::new(built)));
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(building) {
-            self.reload = Reload::Idle;
             self.refuse(&format!("cannot start a thread: {error}"));
+            self.job_done();
         }
     }
 
@@ -302,9 +353,6 @@ impl Control {
                 tracing::info!(generation = self.generation, revocations, "reload published");
             }
             Err(error) => self.refuse(&error),
-        }
-        if std::mem::replace(&mut self.reload, Reload::Idle) == Reload::BuildingAndAskedAgain {
-            self.rebuild();
         }
     }
 
@@ -334,14 +382,6 @@ fn forward(mut signals: Signals, events: Sender<Event>) -> Result<(), AppError> 
         .map_err(|error| AppError::Setup(format!("cannot start the signal thread: {error}")))
 }
 
-/// Gives the thread that calls this a smaller share where it must share a CPU with a core. Not the smallest: a revocation is
-/// waiting for it.
-fn yield_to_cores() {
-    if let Err(error) = setpriority_process(None, RELOAD_NICENESS) {
-        tracing::debug!(%error, "the reload keeps the priority of the cores");
-    }
-}
-
 fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
     let index = setup.index;
     let life = move || {
@@ -360,8 +400,6 @@ fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
         .map_err(|error| AppError::Setup(format!("cannot start core {index}: {error}")))
 }
 
-/// About a ninth of what a core gets (sched(7)), and all of a CPU that is idle.
-const RELOAD_NICENESS: i32 = 10;
 /// For the shipper to take up the renamed file.
 const REOPEN_TIME: Duration = Duration::from_millis(500);
 /// For the shipper to write what is queued when everything else has ended.

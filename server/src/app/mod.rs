@@ -8,6 +8,7 @@ mod cpus;
 mod error;
 mod explain;
 mod listeners;
+mod publish;
 mod reload;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use arc_swap::ArcSwap;
 use self::control::Control;
 pub use self::error::AppError;
 pub use self::explain::{Explanation, Question, explain};
+pub use self::publish::{PublishOrder, Published};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::logs::{Shipper, Sink};

@@ -213,3 +213,7 @@ impl fmt::Debug for Loaded {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "functions_tests.rs"]
+mod tests;

@@ -38,6 +38,7 @@ fn map(headers: &[(&str, &str)]) -> HeaderMap {
 
 fn request_headers() -> HeaderMap {
     map(&[
+        ("host", "edge.example.com"),
         ("accept", "text/html"),
         ("accept", "*/*"),
         ("x-one", "1"),
@@ -68,7 +69,6 @@ fn with_request<T>(
     let request = ShownRequest::new(RequestFacts {
         method: &Method::GET,
         uri: &uri,
-        host: Some("edge.example.com"),
         headers,
         certificate: &[
             (CertificateHeader::Present, "1"),
@@ -193,6 +193,7 @@ fn path_query_headers_and_cookies_are_rewritten() {
     let expected = [
         "content-length: 0",
         "cookie: session=abc; theme=light",
+        "host: edge.example.com",
         "x-added: yes",
         "x-one: 2",
     ];

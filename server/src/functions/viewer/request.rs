@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
+use http::header::{COOKIE, HeaderMap, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 
 use super::fields::{Field, Item, Returned};
@@ -19,9 +19,8 @@ use crate::config::CertificateHeader;
 pub struct RequestFacts<'a> {
     pub method: &'a Method,
     pub uri: &'a Uri,
-    /// What `Host` is to be, whichever way the client named it.
-    pub host: Option<&'a str>,
-    /// Without those that end at a proxy, and without what the client says about its own certificate.
+    /// With `Host` as the origin is to get it, whichever way the client named it; without those that end at a proxy, and without what the
+    /// client says about its own certificate.
     pub headers: &'a HeaderMap,
     /// What we know about it: those that the service shows to functions.
     pub certificate: &'a [(CertificateHeader, &'a str)],
@@ -70,14 +69,13 @@ impl<'a> ShownRequest<'a> {
             ..
         } = facts;
         let cookies = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-        let mut fields = Vec::with_capacity(certificate.len() + headers.keys_len() + 1);
+        let mut fields = Vec::with_capacity(certificate.len() + headers.keys_len());
         fields.extend(certificate.iter().map(|(header, value)| Field {
             name: Cow::Borrowed(header.wire_name()),
             first: Item::plain(Cow::Borrowed(*value)),
             more: Vec::new(),
         }));
         headers::show(&mut fields, headers, Moment::ViewerRequest);
-        show_host(&mut fields, facts.host);
         Self {
             method: facts.method.as_str(),
             uri: uri.path(),
@@ -196,23 +194,6 @@ impl RequestEdits {
             }
         }
         Ok(self.withheld)
-    }
-}
-
-/// HTTP/2 has no `Host`, an absolute target outweighs it: functions see what the origin will get.
-fn show_host<'a>(fields: &mut Vec<Field<'a>>, host: Option<&'a str>) {
-    let Some(host) = host else { return };
-    let value = Item::plain(Cow::Borrowed(host));
-    match fields.iter_mut().find(|field| field.name == HOST.as_str()) {
-        Some(field) => {
-            field.first = value;
-            field.more.clear();
-        }
-        None => fields.push(Field {
-            name: Cow::Borrowed("host"),
-            first: value,
-            more: Vec::new(),
-        }),
     }
 }
 

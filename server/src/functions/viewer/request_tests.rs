@@ -36,7 +36,6 @@ impl Sent {
         ShownRequest::new(RequestFacts {
             method: &Method::GET,
             uri: &self.uri,
-            host: Some("edge.example.com"),
             headers: &self.headers,
             certificate: &CERTIFICATE,
         })
@@ -94,7 +93,7 @@ fn a_function_sees_certificate_host_and_headers_and_neither_cookies_nor_what_is_
     let sent = sent(
         "/a%20b?x=1",
         &[
-            ("host", "other"),
+            ("host", "edge.example.com"),
             ("accept", "a"),
             ("accept", "b"),
             ("cookie", "c=d"),
@@ -293,7 +292,10 @@ fn cookies_are_added_changed_and_removed() {
 
 #[test]
 fn what_a_function_may_not_touch_it_cannot() {
-    let sent = sent("/", &[("content-length", "3"), ("via", "1.1 a"), ("accept", "b")]);
+    let sent = sent(
+        "/",
+        &[("host", "edge.example.com"), ("content-length", "3"), ("via", "1.1 a"), ("accept", "b")],
+    );
     for (name, value, why) in [
         ("host", "b.example", Why::ReadOnly),
         ("Host", "b.example", Why::Twice),
@@ -412,7 +414,7 @@ proptest! {
         mut headers in fields(),
         keep in any::<bool>(),
     ) {
-        let sent = sent("/p?a=1&b=2", &[("content-length", "3"), ("a", "1"), ("cookie", "a=1")]);
+        let sent = sent("/p?a=1&b=2", &[("host", "edge.example.com"), ("content-length", "3"), ("a", "1"), ("cookie", "a=1")]);
         if keep {
             headers.retain(|field| !field.name.eq_ignore_ascii_case("host") && !field.name.eq_ignore_ascii_case("content-length"));
             headers.extend(sent.shown().untouched().headers);
@@ -427,7 +429,8 @@ proptest! {
             prop_assert!(target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic()), "{}", target);
             let count = |name: &str| lines.iter().filter(|line| line.starts_with(name)).count();
             prop_assert_eq!(count("content-length: 3"), 1);
-            prop_assert_eq!(count("content-length:") + count("host:") + count("transfer-encoding:"), 1);
+            prop_assert_eq!(count("host: edge.example.com"), 1);
+            prop_assert_eq!(count("content-length:") + count("host:") + count("transfer-encoding:"), 2);
             prop_assert!(count("cookie:") <= 1);
             prop_assert!(lines.iter().all(|line| !line.contains(['\r', '\n', '\0'])));
         }
