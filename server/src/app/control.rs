@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use rustix::process::setpriority_process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -326,6 +327,7 @@ impl Control {
         let generation = self.generation + 1;
         let before = self.shared.snapshot.load_full();
         let building = move || {
+            yield_to_cores();
             let built = catch_unwind(AssertUnwindSafe(|| {
                 reload::rebuild(&config, generation, &vault, &before)
             }));
@@ -382,6 +384,14 @@ fn forward(mut signals: Signals, events: Sender<Event>) -> Result<(), AppError> 
         .map_err(|error| AppError::Setup(format!("cannot start the signal thread: {error}")))
 }
 
+/// Gives the thread that calls this a smaller share where it must share a CPU with a core. Not the smallest: a revocation is
+/// waiting for it.
+fn yield_to_cores() {
+    if let Err(error) = setpriority_process(None, RELOAD_NICENESS) {
+        tracing::debug!(%error, "the reload keeps the priority of the cores");
+    }
+}
+
 fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
     let index = setup.index;
     let life = move || {
@@ -400,6 +410,8 @@ fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
         .map_err(|error| AppError::Setup(format!("cannot start core {index}: {error}")))
 }
 
+/// About a ninth of what a core gets (sched(7)), and all of a CPU that is idle.
+const RELOAD_NICENESS: i32 = 10;
 /// For the shipper to take up the renamed file.
 const REOPEN_TIME: Duration = Duration::from_millis(500);
 /// For the shipper to write what is queued when everything else has ended.

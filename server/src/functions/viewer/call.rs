@@ -47,6 +47,12 @@ pub struct EdgeLocation {
 #[derive(Debug)]
 pub struct ViewerOutcome<T> {
     pub result: Result<T, ViewerFault>,
+    pub remarks: ViewerRemarks,
+}
+
+/// What a function said on its way.
+#[derive(Debug)]
+pub struct ViewerRemarks {
     /// `cf.logCustomData`, URL-encoded, at most 800 octets.
     pub custom_data: Option<Box<str>>,
     /// `console.log`, bounded.
@@ -60,6 +66,16 @@ pub struct ViewerOutcome<T> {
 pub struct ViewerFault {
     pub kind: ViewerFaultKind,
     pub sentence: String,
+}
+
+impl ViewerFault {
+    /// Of what `function` returned.
+    pub fn invalid(function: &Function, invalid: &Invalid) -> Self {
+        Self {
+            kind: ViewerFaultKind::Invalid,
+            sentence: format!("{}: {invalid}", function.name()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,10 +137,9 @@ fn outcome<A, T>(
     check: impl FnOnce(A) -> Result<T, Invalid>,
 ) -> ViewerOutcome<T> {
     let result = match called.result {
-        Ok(answer) => answer.and_then(check).map_err(|invalid| ViewerFault {
-            kind: ViewerFaultKind::Invalid,
-            sentence: format!("{}: {invalid}", function.name()),
-        }),
+        Ok(answer) => answer
+            .and_then(check)
+            .map_err(|invalid| ViewerFault::invalid(function, &invalid)),
         Err(fault) => Err(ViewerFault {
             kind: match fault.kind {
                 FaultKind::OutOfTime | FaultKind::OutOfMemory => ViewerFaultKind::Limit,
@@ -135,9 +150,11 @@ fn outcome<A, T>(
     };
     ViewerOutcome {
         result,
-        custom_data: called.said.custom_data.as_deref().map(url_encoded),
-        console: called.said.console,
-        elapsed: called.elapsed,
+        remarks: ViewerRemarks {
+            custom_data: called.said.custom_data.as_deref().map(url_encoded),
+            console: called.said.console,
+            elapsed: called.elapsed,
+        },
     }
 }
 

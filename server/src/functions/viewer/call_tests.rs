@@ -133,7 +133,7 @@ fn handler(body: &str) -> String {
 #[test]
 fn a_function_sees_the_documented_event() {
     let code = "function handler(event) { console.log(JSON.stringify(event)); return event.request; }";
-    let shown: serde_json::Value = serde_json::from_str(&run(code).console[0]).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&run(code).remarks.console[0]).unwrap();
     let expected = serde_json::json!({
         "version": "1.0",
         "context": {
@@ -223,7 +223,7 @@ fn raw_query_string_is_what_the_client_sent() {
         "console.log(String(request.rawQueryString())); return request;",
     ));
     for (uri, expected) in [("/", "undefined"), ("/?", ""), ("/?a=%20&&b", "a=%20&&b")] {
-        assert_eq!(ask(&function, uri).console, [expected]);
+        assert_eq!(ask(&function, uri).remarks.console, [expected]);
     }
 }
 
@@ -282,7 +282,7 @@ fn custom_data_is_url_encoded_cut_and_said_once() {
             "import cf from 'cloudfront';
              function handler(event) {{ cf.logCustomData('first'); cf.logCustomData({text}); return event.request; }}"
         );
-        run(&code).custom_data.unwrap()
+        run(&code).remarks.custom_data.unwrap()
     };
     assert_eq!(&*said("'a b=\u{e9}-_.~'"), "a%20b%3D%C3%A9-_.~");
     assert_eq!(said("'x'.repeat(900)").len(), 800);
@@ -343,7 +343,7 @@ fn certificate_headers_are_renamed_without_being_seen() {
             "import cf from 'cloudfront'; function handler(event) {{
                  try {{ cf.mtls.{call}; }} catch (error) {{ console.log(error.name); }} return event.request; }}"
         );
-        assert_eq!(run(&code).console, ["TypeError"], "{call}");
+        assert_eq!(run(&code).remarks.console, ["TypeError"], "{call}");
     }
 }
 
@@ -603,7 +603,7 @@ fn a_viewer_response_function_sees_and_changes_the_response() {
          }",
         &headers,
     );
-    let shown: serde_json::Value = serde_json::from_str(&outcome.console[0]).unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&outcome.remarks.console[0]).unwrap();
     assert_eq!(
         shown,
         serde_json::json!([

@@ -24,7 +24,7 @@ mod request_tests;
 mod response_tests;
 
 pub use call::{
-    EdgeLocation, RequestVerdict, ViewerContext, ViewerFault, ViewerFaultKind, ViewerOutcome,
+    EdgeLocation, RequestVerdict, ViewerContext, ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks,
     call_viewer_request, call_viewer_response,
 };
 pub use certificate_renames::{CertificateRenames, PemFormat, RenameFault};

@@ -294,7 +294,12 @@ fn cookies_are_added_changed_and_removed() {
 fn what_a_function_may_not_touch_it_cannot() {
     let sent = sent(
         "/",
-        &[("host", "edge.example.com"), ("content-length", "3"), ("via", "1.1 a"), ("accept", "b")],
+        &[
+            ("host", "edge.example.com"),
+            ("content-length", "3"),
+            ("via", "1.1 a"),
+            ("accept", "b"),
+        ],
     );
     for (name, value, why) in [
         ("host", "b.example", Why::ReadOnly),
