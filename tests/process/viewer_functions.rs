@@ -3,7 +3,7 @@
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::{Curl, Output};
 use bothways_tests::origin::{Origin, REPLY, Received};
-use bothways_tests::{Client, Config, Distribution, Pki, Server, TrustStore};
+use bothways_tests::{Client, Config, Distribution, Identity, Pki, Server, TrustStore};
 
 /// An edge in this mode before `origin`, with these functions.
 fn edge(mode: &str, origin: &Origin, request: &str, response: &str) -> Server {
@@ -39,8 +39,11 @@ fn handler(body: &str) -> String {
 
 /// curl over each HTTP version, with a client certificate.
 fn curls(server: &Server) -> [Curl; 2] {
-    let identity = Pki::shared().client("alice");
-    let curl = || Curl::new(server.address(), EDGE_NAME).identity(&identity);
+    curls_of(server, &Pki::shared().client("alice"))
+}
+
+fn curls_of(server: &Server, identity: &Identity) -> [Curl; 2] {
+    let curl = || Curl::new(server.address(), EDGE_NAME).identity(identity);
     [curl(), curl().http2()]
 }
 
@@ -199,7 +202,7 @@ fn certificate_headers_are_renamed_reformatted_and_combined() {
         let distribution = Distribution::edge(mode).proxies_to(&origin.url());
         let distribution = distribution.request_headers(policy);
         let server = with_distribution(distribution, &code, "");
-        for curl in curls(&server) {
+        for curl in curls_of(&server, &alice) {
             let output = curl
                 .header("X-Serial: forged")
                 .header("X_Serial: forged")
