@@ -171,26 +171,28 @@ impl Engine {
         self.budget.start(allowance.time, allowance.memory_bytes);
         let mut elapsed = None;
         let result = self.context.with(|ctx| {
-            let result = run(&ctx);
+            let stop = match run(&ctx) {
+                Ok(value) if self.budget.exhausted().is_none() => return Ok(value),
+                Ok(_) => Stop::Exhausted,
+                Err(stop) => stop,
+            };
             let exhausted = self.budget.exhausted();
             if exhausted.is_some() {
                 elapsed = Some(self.budget.stop());
                 // To read where it was stopped.
                 self.budget.start(GRACE_TIME, GRACE_BYTES);
             }
-            let result = match (result, exhausted) {
-                (Ok(value), None) => Ok(value),
-                (Ok(_), Some(exhausted)) => Err(too_much(exhausted, &allowance)),
-                (Err(stop), None) => Err(stop.fault(&ctx, program)),
-                (Err(stop), Some(exhausted)) => Err(Fault {
-                    place: stop.fault(&ctx, program).place,
+            let fault = stop.fault(&ctx, program);
+            // Reading an error can be what takes too much.
+            let exhausted = exhausted.or(self.budget.exhausted());
+            self.budget.exhaust(exhausted);
+            Err(match exhausted {
+                Some(exhausted) => Fault {
+                    place: fault.place,
                     ..too_much(exhausted, &allowance)
-                }),
-            };
-            if exhausted.is_some() {
-                self.budget.exhaust(exhausted);
-            }
-            result
+                },
+                None => fault,
+            })
         });
         let rest = self.budget.stop();
         Called {
@@ -234,7 +236,7 @@ impl Engine {
         while ctx.execute_pending_job() {
             jobs = jobs.wrapping_add(1);
             if jobs.is_multiple_of(JOBS_BETWEEN_LOOKS) && self.budget.is_spent() {
-                return Err(Stop::OutOfTime);
+                return Err(Stop::Exhausted);
             }
         }
         Ok(())
@@ -247,8 +249,8 @@ enum Stop {
     NoHandler,
     NeverEnded,
     Unhandled,
-    /// The budget knows.
-    OutOfTime,
+    /// The budget knows of what.
+    Exhausted,
 }
 
 impl From<Error> for Stop {
@@ -264,7 +266,7 @@ impl Stop {
             Self::NoHandler => Fault::new(FaultKind::NoHandler, "no handler"),
             Self::NeverEnded => Fault::new(FaultKind::NeverEnded, "its promise was never resolved"),
             Self::Unhandled => Fault::new(FaultKind::Thrown, "a promise was rejected and nothing awaited it"),
-            Self::OutOfTime => Fault::new(FaultKind::OutOfTime, "out of time"),
+            Self::Exhausted => Fault::new(FaultKind::OutOfTime, "out of time"),
         }
     }
 }

@@ -101,7 +101,8 @@ fn describe(thrown: &Value<'_>) -> String {
         Some(boolean) => boolean.to_string(),
         None if thrown.is_undefined() => "undefined".to_owned(),
         None if thrown.is_null() => "null".to_owned(),
-        None => format!("a {}, not an Error", thrown.type_name()),
+        None if thrown.is_symbol() => "a symbol, not an Error".to_owned(),
+        None => "an object, not an Error".to_owned(),
     }
 }
 

@@ -25,4 +25,12 @@ pub use pool::retire;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
+mod isolation_tests;
+#[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
+mod modules_tests;
+#[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod testing;

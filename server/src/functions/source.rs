@@ -81,8 +81,8 @@ const HEAD_COLUMNS: u32 = HEAD.len() as u32;
 /// # Errors
 /// Why it cannot be.
 pub(super) fn without_import(code: &str, place: Place) -> Result<String, String> {
-    let start = offset(code, place).ok_or("no such place")?;
-    let (before, statement) = code.split_at_checked(start).ok_or("no such place")?;
+    let start = offset(code, place).ok_or(IMPORTS)?;
+    let (before, statement) = code.split_at_checked(start).ok_or(IMPORTS)?;
     let (name, module, length) = default_import(statement).ok_or(IMPORTS)?;
     if !MODULES.contains(&module) {
         return Err(format!("there is no module {module:?}; {IMPORTS}"));
@@ -139,5 +139,4 @@ fn offset(code: &str, place: Place) -> Option<usize> {
 }
 
 pub(super) const MODULES: &[&str] = &["cloudfront", "crypto", "querystring", "buffer"];
-pub(super) const IMPORTS: &str =
-    "only `import name from 'module'` is supported, of cloudfront, crypto, querystring and buffer";
+pub(super) const IMPORTS: &str = "only `import name from 'module'` is supported, of cloudfront, crypto, querystring and buffer, and no export";
