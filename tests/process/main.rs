@@ -26,4 +26,5 @@ mod reload;
 mod resumption;
 mod shutdown;
 mod sweep;
+mod viewer_functions;
 mod witnesses;

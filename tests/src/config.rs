@@ -233,6 +233,7 @@ pub struct Distribution {
     origin_settings: Vec<String>,
     request_headers: Vec<&'static str>,
     redirects: bool,
+    behavior_settings: Vec<String>,
     identity: Identity,
 }
 
@@ -255,6 +256,7 @@ impl Distribution {
             origin_settings: Vec::new(),
             request_headers: Vec::new(),
             redirects: false,
+            behavior_settings: Vec::new(),
             identity: Pki::shared().servers.issue(Leaf::server(aliases)),
         }
     }
@@ -325,6 +327,12 @@ impl Distribution {
         }
     }
 
+    /// A further line of the behavior's table.
+    pub fn behavior_setting(mut self, line: &str) -> Self {
+        self.behavior_settings.push(line.to_owned());
+        self
+    }
+
     /// The certificate that this distribution presents.
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -367,6 +375,9 @@ impl Distribution {
         if self.redirects {
             out.push_str("viewer_protocol_policy = \"redirect-to-https\"\n");
         }
+        self.behavior_settings
+            .iter()
+            .for_each(|line| out.push_str(&format!("{line}\n")));
         if !request_headers.is_empty() {
             let _ = writeln!(out, "origin_request_policy = {{ headers = {request_headers:?} }}");
         }

@@ -14,6 +14,7 @@
 //! | `/switch` | answers 101 Switching Protocols, which nobody asked for |
 //! | `/garbage` | sends what is no HTTP, closes |
 //! | `/close` | answers with Connection: close |
+//! | `/reply/N` | status N with `X-Origin`, two cookies and, where there may be one, the body `REPLY` |
 //! | else | the request head as JSON: method, target, version, headers as [name, value] pairs |
 
 use std::io::{self, BufReader, Write as _};
@@ -30,6 +31,9 @@ use crate::lines::Lines;
 
 /// Less than a second, the shortest time for which a server waits for an origin.
 pub const DRIP: Duration = Duration::from_millis(400);
+
+/// The body of `/reply/N`.
+pub const REPLY: &str = "the origin's reply\n";
 
 pub struct Origin {
     address: SocketAddr,
@@ -254,6 +258,27 @@ fn answer(out: &mut TcpStream, head: &Head, target: &str, sum: Sum, shared: &Sha
         ["garbage"] => {
             out.write_all(b"\x16\x03\x01 this is no HTTP\r\n\r\n")?;
             return Ok(false);
+        }
+        ["reply", status] => {
+            let body = if ["204", "304"].contains(&status) {
+                ""
+            } else {
+                REPLY
+            };
+            let length = if status == "204" {
+                String::new()
+            } else {
+                format!("Content-Length: {}\r\n", REPLY.len())
+            };
+            write!(
+                out,
+                "HTTP/1.1 {status} Origin Says\r\n{length}X-Origin: yes\r\nSet-Cookie: a=1; Secure; Path=/\r\nSet-Cookie: b=2\r\n\r\n{}",
+                if head.start_line.starts_with("HEAD ") {
+                    ""
+                } else {
+                    body
+                }
+            )?;
         }
         ["close"] => {
             out.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbye\n")?;

@@ -48,6 +48,21 @@ impl CertificateHeader {
         }
     }
 
+    /// The name as `http` has it, in lower case.
+    pub fn wire_name(self) -> &'static str {
+        match self {
+            Self::SerialNumber => "cloudfront-viewer-cert-serial-number",
+            Self::Issuer => "cloudfront-viewer-cert-issuer",
+            Self::Subject => "cloudfront-viewer-cert-subject",
+            Self::Present => "cloudfront-viewer-cert-present",
+            Self::Sha256 => "cloudfront-viewer-cert-sha256",
+            Self::Validity => "cloudfront-viewer-cert-validity",
+            Self::Pem => "cloudfront-viewer-cert-pem",
+            Self::ClientCert => "client-cert",
+            Self::ClientCertChain => "client-cert-chain",
+        }
+    }
+
     /// Header names have no case (RFC 9110 §5.1).
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL
@@ -69,6 +84,7 @@ mod tests {
     #[test]
     fn a_header_is_known_in_any_case_and_under_no_other_name() {
         for header in CertificateHeader::ALL {
+            assert_eq!(header.as_str().to_lowercase(), header.wire_name());
             assert_eq!(
                 CertificateHeader::parse(&header.as_str().to_uppercase()),
                 Some(header)

@@ -3,9 +3,11 @@
 //! Native functions write here and read from here; between calls it is empty.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::viewer::{CertificateRenames, EdgeLocation};
 use crate::kvs::KeyValues;
 
 #[derive(Default)]
@@ -16,6 +18,8 @@ pub(super) struct Call {
     denied: Cell<bool>,
     custom_data: RefCell<Option<Box<str>>>,
     console: RefCell<Console>,
+    edge_location: RefCell<Option<Rc<EdgeLocation>>>,
+    renames: RefCell<CertificateRenames>,
     /// Promises rejected so far that nobody has asked about.
     unhandled: Cell<usize>,
 }
@@ -33,6 +37,7 @@ pub(super) struct Said {
     pub(super) denied: bool,
     pub(super) custom_data: Option<Box<str>>,
     pub(super) console: Vec<String>,
+    pub(super) renames: CertificateRenames,
 }
 
 impl Call {
@@ -45,7 +50,9 @@ impl Call {
 
     pub(super) fn take(&self) -> Said {
         self.store.take();
+        self.edge_location.take();
         Said {
+            renames: self.renames.take(),
             allowed: self.allowed.take(),
             denied: self.denied.take(),
             custom_data: self.custom_data.take(),
@@ -83,6 +90,18 @@ impl Call {
         // An empty line is not free, or there could be any number of them.
         console.bytes += kept.len().max(1);
         console.lines.push(kept.to_owned());
+    }
+
+    pub(super) fn set_edge_location(&self, location: Option<Rc<EdgeLocation>>) {
+        self.edge_location.replace(location);
+    }
+
+    pub(super) fn edge_location(&self) -> Option<Rc<EdgeLocation>> {
+        self.edge_location.borrow().clone()
+    }
+
+    pub(super) fn rename<T>(&self, wish: impl FnOnce(&mut CertificateRenames) -> T) -> T {
+        wish(&mut self.renames.borrow_mut())
     }
 
     pub(super) fn with_store<T>(&self, read: impl FnOnce(&KeyValues) -> T) -> Option<T> {

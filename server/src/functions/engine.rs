@@ -24,6 +24,9 @@ use crate::kvs::KeyValues;
 pub(super) trait Event {
     type Answer;
 
+    /// Before anything of the call runs.
+    fn begin(&self, _call: &Call) {}
+
     /// The handler's argument, made by functions of the kind's prelude.
     fn build<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Value<'js>>;
 
@@ -200,6 +203,7 @@ impl Engine {
     }
 
     fn run<E: Event>(&self, ctx: &Ctx<'_>, event: &E) -> Result<E::Answer, Stop> {
+        event.begin(&self.call);
         let handler = self.handler(ctx)?;
         let makers = Makers(self.makers.clone().restore(ctx)?);
         let argument = event.build(&makers)?;
@@ -292,7 +296,8 @@ fn prepare<'js>(
     let cloudfront: Object<'js> = prelude("<cloudfront>", CLOUDFRONT)?.call((natives.clone(),))?;
     modules.set("cloudfront", cloudfront.get::<_, Value<'js>>("module")?)?;
     let require: Value<'js> = prelude("<require>", REQUIRE)?.call((modules.clone(),))?;
-    let makers: Object<'js> = prelude("<kind>", recipe.kind_prelude)?.call((natives,))?;
+    let module: Value<'js> = modules.get("cloudfront")?;
+    let makers: Object<'js> = prelude("<kind>", recipe.kind_prelude)?.call((natives, module))?;
     if recipe.is_hardened {
         let shared = [cloudfront.get("shared")?, makers.get("shared")?];
         harden(&prelude("<harden>", HARDEN)?, &modules, &require, shared)?;

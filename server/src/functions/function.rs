@@ -36,8 +36,7 @@ impl FunctionKind {
     fn prelude(self) -> &'static str {
         match self {
             Self::Connection => include_str!("prelude/connection.js"),
-            // Until there are viewer functions.
-            Self::Viewer => "() => ({ shared: [] })",
+            Self::Viewer => include_str!("prelude/viewer.js"),
         }
     }
 }

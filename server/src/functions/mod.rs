@@ -15,6 +15,7 @@ mod natives;
 mod pool;
 mod source;
 mod trial;
+pub mod viewer;
 
 pub use connection::{
     ConnectionEvent, ConnectionOutcome, Decision, Denial, TlsFacts, call_connection, call_connection_at,

@@ -11,6 +11,7 @@ use rquickjs::{ArrayBuffer, Ctx, Exception, Function, Object, Result, TypedArray
 
 use super::call::{Call, milliseconds};
 use super::codec::{self, Algorithm, Encoding};
+use super::viewer;
 
 /// The object `natives` of the prelude.
 pub(super) fn object<'js>(ctx: &Ctx<'js>, call: &Rc<Call>, store_name: Option<&str>) -> Result<Object<'js>> {
@@ -19,6 +20,7 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, call: &Rc<Call>, store_name: Option<&s
     add_answers(ctx, &natives, call)?;
     add_store(ctx, &natives, call)?;
     add_codecs(ctx, &natives)?;
+    viewer::natives::add(ctx, &natives, call)?;
     natives.set("storeName", store_name)?;
     Ok(natives)
 }

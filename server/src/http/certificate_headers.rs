@@ -7,6 +7,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::config::CertificateHeader;
+use crate::functions::viewer::CertificateRenames;
 use crate::tls::ClientAuth;
 use crate::trust::UncheckedClient;
 
@@ -42,43 +43,70 @@ pub(super) fn reads_like(name: &str, prefix: &str) -> bool {
             .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
 }
 
-/// Adds the headers named in `wanted`. Without a client only `CloudFront-Viewer-Cert-Present: 0` has anything to say.
-pub fn add_certificate_headers(headers: &mut HeaderMap, wanted: &[CertificateHeader], client: &ClientAuth) {
-    let unchecked = client.unchecked();
+/// What a viewer-request function has asked for.
+#[derive(Debug, Default)]
+pub struct CertificateEdits {
+    /// Not to be added, though the policy names them.
+    pub withheld: Vec<CertificateHeader>,
+    /// To be added under other names, whatever the policy names.
+    pub renames: CertificateRenames,
+}
+
+/// What the managed service shows of the client's certificate to viewer functions.
+pub fn shown_to_functions(client: &ClientAuth) -> Vec<(CertificateHeader, &str)> {
+    let shown = SHOWN_TO_FUNCTIONS.iter();
+    shown
+        .filter_map(|header| Some((*header, text(*header, client)?)))
+        .collect()
+}
+
+/// Adds the headers named in `wanted`, and what `edits` makes of them. Without a client only `CloudFront-Viewer-Cert-Present: 0` has
+/// anything to say.
+pub fn add_certificate_headers(
+    headers: &mut HeaderMap,
+    wanted: &[CertificateHeader],
+    client: &ClientAuth,
+    edits: &CertificateEdits,
+) {
     for header in wanted {
-        let value = match (header, client.facts()) {
-            (CertificateHeader::Present, facts) => Some(if facts.is_some() { "1" } else { "0" }),
-            (CertificateHeader::ClientCert, _) => unchecked.map(UncheckedClient::client_cert),
-            (CertificateHeader::ClientCertChain, _) => unchecked.and_then(UncheckedClient::client_cert_chain),
-            (_, None) => None,
-            (CertificateHeader::SerialNumber, Some(facts)) => Some(facts.serial_number.as_str()),
-            (CertificateHeader::Issuer, Some(facts)) => Some(facts.issuer_rfc2253.as_str()),
-            (CertificateHeader::Subject, Some(facts)) => Some(facts.subject_rfc2253.as_str()),
-            (CertificateHeader::Sha256, Some(facts)) => Some(facts.sha256.as_str()),
-            (CertificateHeader::Validity, Some(facts)) => Some(facts.validity.as_str()),
-            (CertificateHeader::Pem, Some(facts)) => Some(facts.pem_url_encoded()),
-        };
+        if edits.withheld.contains(header) || edits.renames.replaces(*header) {
+            continue;
+        }
         // Names may hold UTF-8, which is opaque octets to HTTP (RFC 9110 §5.5); control characters are escaped in
         // the facts already, so this cannot fail.
-        if let Some(Ok(value)) = value.map(|text| HeaderValue::from_bytes(text.as_bytes())) {
-            headers.insert(wire_name(*header), value);
+        let value = text(*header, client).map(|text| HeaderValue::from_bytes(text.as_bytes()));
+        if let Some(Ok(value)) = value {
+            headers.insert(HeaderName::from_static(header.wire_name()), value);
         }
+    }
+    edits.renames.apply(headers, |header| text(header, client));
+}
+
+/// What `header` has to say of `client`.
+fn text(header: CertificateHeader, client: &ClientAuth) -> Option<&str> {
+    let unchecked = client.unchecked();
+    match (header, client.facts()) {
+        (CertificateHeader::Present, facts) => Some(if facts.is_some() { "1" } else { "0" }),
+        (CertificateHeader::ClientCert, _) => unchecked.map(UncheckedClient::client_cert),
+        (CertificateHeader::ClientCertChain, _) => unchecked.and_then(UncheckedClient::client_cert_chain),
+        (_, None) => None,
+        (CertificateHeader::SerialNumber, Some(facts)) => Some(facts.serial_number.as_str()),
+        (CertificateHeader::Issuer, Some(facts)) => Some(facts.issuer_rfc2253.as_str()),
+        (CertificateHeader::Subject, Some(facts)) => Some(facts.subject_rfc2253.as_str()),
+        (CertificateHeader::Sha256, Some(facts)) => Some(facts.sha256.as_str()),
+        (CertificateHeader::Validity, Some(facts)) => Some(facts.validity.as_str()),
+        (CertificateHeader::Pem, Some(facts)) => Some(facts.pem_url_encoded()),
     }
 }
 
-fn wire_name(header: CertificateHeader) -> HeaderName {
-    HeaderName::from_static(match header {
-        CertificateHeader::SerialNumber => "cloudfront-viewer-cert-serial-number",
-        CertificateHeader::Issuer => "cloudfront-viewer-cert-issuer",
-        CertificateHeader::Subject => "cloudfront-viewer-cert-subject",
-        CertificateHeader::Present => "cloudfront-viewer-cert-present",
-        CertificateHeader::Sha256 => "cloudfront-viewer-cert-sha256",
-        CertificateHeader::Validity => "cloudfront-viewer-cert-validity",
-        CertificateHeader::Pem => "cloudfront-viewer-cert-pem",
-        CertificateHeader::ClientCert => "client-cert",
-        CertificateHeader::ClientCertChain => "client-cert-chain",
-    })
-}
+/// Reference §4: those that are "available to functions".
+const SHOWN_TO_FUNCTIONS: [CertificateHeader; 5] = [
+    CertificateHeader::SerialNumber,
+    CertificateHeader::Issuer,
+    CertificateHeader::Subject,
+    CertificateHeader::Present,
+    CertificateHeader::Sha256,
+];
 
 #[cfg(test)]
 mod tests {
@@ -131,6 +159,7 @@ mod tests {
                 CertificateHeader::ClientCertChain,
             ],
             &ClientAuth::NotPresented,
+            &CertificateEdits::default(),
         );
         assert_eq!(headers.len(), 1);
         assert_eq!(

@@ -10,11 +10,15 @@ use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
 use super::certificate_headers::{reads_like, remove_named};
 
-/// Makes the headers say how this request came: over https, from `client_ip`.
-pub fn set_forwarded_headers(headers: &mut HeaderMap, client_ip: &HeaderValue) {
+/// Removes what a client says about the way by which it came and nobody here continues.
+pub fn remove_forwarding_claims(headers: &mut HeaderMap) {
     remove_named(headers, is_lookalike);
     headers.remove(FORWARDED);
     headers.remove(X_FORWARDED_HOST);
+}
+
+/// Makes the headers say how this request came: over https, from `client_ip`. What a function has set beside these stays.
+pub fn set_forwarded_headers(headers: &mut HeaderMap, client_ip: &HeaderValue) {
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     let way = way(headers, client_ip);
     headers.insert(X_FORWARDED_FOR, way);

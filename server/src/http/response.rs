@@ -26,6 +26,14 @@ pub fn refusal(status: StatusCode) -> Response<&'static str> {
     response
 }
 
+/// What a client is told where a function of the behavior has failed.
+pub fn function_failure() -> Response<&'static str> {
+    text_response(
+        StatusCode::BAD_GATEWAY,
+        "502 Bad Gateway: a function gave no usable answer\n",
+    )
+}
+
 /// A response of this status and text.
 pub fn text_response(status: StatusCode, text: &'static str) -> Response<&'static str> {
     let mut response = Response::new(text);

@@ -10,18 +10,17 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, VIA};
-use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::activity::{Activity, InFlight};
-use super::authority::authority;
-use super::certificate_headers::{add_certificate_headers, remove_identity_headers};
-use super::forwarded_headers::set_forwarded_headers;
-use super::response::refusal;
-use crate::config::Authority;
+use super::certificate_headers::CertificateEdits;
+use super::request_head::{append_via, clean, dress};
+use super::response::{function_failure, refusal};
+use super::route::route;
+use super::viewer_functions::{Asked, Exchange, Failed, ViewerFacts, apply};
 use crate::logs::Console;
 use crate::metrics::CoreCounters;
 use crate::proxy::{
@@ -39,6 +38,8 @@ pub struct Edge {
     pub console: RefCell<Console>,
     pub pool: Rc<OriginPool>,
     pub counters: Arc<CoreCounters>,
+    /// What this machine is called.
+    pub host_name: String,
 }
 
 /// One connection's view: who the client is and what it is served.
@@ -49,6 +50,7 @@ pub struct Viewer {
     /// As text, for `X-Forwarded-For`.
     pub client_ip: HeaderValue,
     pub activity: Rc<Activity>,
+    pub facts: ViewerFacts,
     /// The last `Host` that was found to be this distribution's: the next request most often has the same.
     pub known_host: RefCell<Option<HeaderValue>>,
 }
@@ -75,7 +77,7 @@ impl Future for Responding {
 }
 
 /// Answers `request`.
-pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
+pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Responding {
     viewer.activity.expect_body(!request.body().is_end_stream());
     let pending = PendingRequest {
         head_only: request.method() == Method::HEAD,
@@ -88,18 +90,34 @@ pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
         Ok(behavior) => behavior,
         Err(status) => return now(viewer, pending.refuse(status)),
     };
+    if let (Origin::Fixed(fixed), false) = (&*behavior.origin, behavior.has_functions()) {
+        return now(viewer, pending.answer(fixed.response()));
+    }
+    if let Err(status) = clean(&mut request) {
+        return now(viewer, pending.refuse(status));
+    }
+    let (mut head, body) = request.into_parts();
+    let mut errand = Errand {
+        exchange: behavior.has_functions().then(|| Exchange::new(viewer)),
+        viewer: viewer.clone(),
+        behavior: behavior.clone(),
+        certificates: CertificateEdits::default(),
+        pending,
+    };
+    match errand.ask(&mut head) {
+        Ok(None) => {}
+        Ok(Some(response)) => return now(viewer, errand.pending.answer(response)),
+        Err(Failed) => return now(viewer, errand.pending.fail()),
+    }
     match &*behavior.origin {
-        Origin::Fixed(fixed) => {
-            let mut response = Response::new(fixed.body.clone());
-            *response.status_mut() = fixed.status;
-            response.headers_mut().clone_from(&fixed.headers);
-            now(viewer, pending.answer(response))
-        }
+        Origin::Fixed(fixed) => now(viewer, errand.finish(fixed.response())),
         Origin::Http(origin) => {
-            let (viewer, behavior, origin) = (viewer.clone(), behavior.clone(), origin.clone());
+            let origin = origin.clone();
+            let request = Request::from_parts(head, body);
+            let counters = viewer.edge.counters.clone();
             Responding::Later(Box::pin(async move {
-                let response = proxy(&viewer, &behavior, &origin, request, pending).await;
-                viewer.edge.counters.count_request(response.status());
+                let response = errand.proxy(&origin, request).await;
+                counters.count_request(response.status());
                 response
             }))
         }
@@ -134,78 +152,94 @@ impl PendingRequest {
     fn refuse(self, status: StatusCode) -> Response<Body> {
         self.answer(refusal(status).map(|text| Bytes::from_static(text.as_bytes())))
     }
-}
 
-/// The behaviour for `request`, or the status with which it is refused.
-fn route<'a>(viewer: &'a Viewer, request: &Request<Incoming>) -> Result<&'a Arc<Behavior>, StatusCode> {
-    // CONNECT asks for a tunnel, and any 2xx would grant it; TRACE would show a client what we add for the origin.
-    if [Method::CONNECT, Method::TRACE].contains(request.method()) {
-        return Err(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    check_host(viewer, request)?;
-    let path = path(request)?;
-    viewer.site.behavior_for(path).ok_or(StatusCode::NOT_FOUND)
-}
-
-/// The path by which a behaviour is chosen. `OPTIONS *` is about the whole server and goes where its root does.
-fn path(request: &Request<Incoming>) -> Result<&str, StatusCode> {
-    match request.uri().path() {
-        "*" if request.method() == Method::OPTIONS => Ok("/"),
-        path if path.starts_with('/') => Ok(path),
-        // The asterisk with another method, or an authority, which is for CONNECT alone (RFC 9112 §3.2).
-        _ => Err(StatusCode::BAD_REQUEST),
+    /// A function of the behavior has failed.
+    fn fail(self) -> Response<Body> {
+        self.answer(function_failure().map(|text| Bytes::from_static(text.as_bytes())))
     }
 }
 
-/// The request's host must be one that this connection's distribution serves: a client admitted to one must not reach
-/// another through it (RFC 9110 §15.5.20).
-fn check_host(viewer: &Viewer, request: &Request<Incoming>) -> Result<(), StatusCode> {
-    let Some(text) = authority(request).map_err(|_| StatusCode::BAD_REQUEST)? else {
-        return Ok(());
-    };
-    if viewer
-        .known_host
-        .borrow()
-        .as_ref()
-        .is_some_and(|known| known.as_bytes() == text.as_bytes())
-    {
-        return Ok(());
-    }
-    let host = Authority::parse(text).map_err(|_| StatusCode::BAD_REQUEST)?.host;
-    if !viewer.site.serves(&host) {
-        return Err(StatusCode::MISDIRECTED_REQUEST);
-    }
-    *viewer.known_host.borrow_mut() = HeaderValue::from_str(text).ok();
-    Ok(())
-}
-
-async fn proxy(
-    viewer: &Viewer,
-    behavior: &Behavior,
-    origin: &Arc<HttpOrigin>,
-    mut request: Request<Incoming>,
+/// A clean request on its way: through the functions of its behavior, to the origin, and back.
+struct Errand {
+    viewer: Rc<Viewer>,
+    behavior: Arc<Behavior>,
+    /// Where the behavior has functions.
+    exchange: Option<Exchange>,
+    certificates: CertificateEdits,
     pending: PendingRequest,
-) -> Response<Body> {
-    let version = request.version();
-    if let Err(status) = prepare(viewer, behavior, &mut request) {
-        return pending.refuse(status);
-    }
-    let exit = Exit {
-        pool: &viewer.edge.pool,
-        origin,
-        connections_max: viewer.site.origin_connections_max,
-    };
-    match forward(exit, request, viewer.activity.stats()).await {
-        Ok((response, lease)) => {
-            let (mut head, incoming) = response.into_parts();
-            remove_hop_by_hop(&mut head.headers);
-            append_via(&mut head.headers, Version::HTTP_11);
-            head.version = version;
-            Response::from_parts(head, Body::origin(incoming, lease, Some(pending.in_flight)))
+}
+
+impl Errand {
+    /// Asks the viewer-request function, if there is one; `Some`: it has made the response, which no further function sees.
+    fn ask(&mut self, head: &mut request::Parts) -> Result<Option<Response<Bytes>>, Failed> {
+        let Some(exchange) = &mut self.exchange else {
+            return Ok(None);
+        };
+        if let Some(function) = &self.behavior.viewer_request {
+            match exchange.ask(&self.viewer, function, head)? {
+                Asked::Continue(certificates) => self.certificates = certificates,
+                Asked::Respond(response) => return Ok(Some(response)),
+            }
         }
-        Err(error) => {
-            complain(viewer, origin, &error);
-            pending.refuse(status_of(&error))
+        if self.behavior.viewer_response.is_some() {
+            exchange.remember(head);
+        }
+        Ok(None)
+    }
+
+    /// The response to the viewer of one that is in memory.
+    fn finish(self, response: Response<Bytes>) -> Response<Body> {
+        let (mut head, body) = response.into_parts();
+        match self.review(&mut head) {
+            Ok(replaced) => {
+                let body = replaced.unwrap_or(body);
+                self.pending.answer(Response::from_parts(head, body))
+            }
+            Err(Failed) => self.pending.fail(),
+        }
+    }
+
+    /// Asks the viewer-response function, if there is one; `Some`: the body that it wants. The managed service does not ask about errors of
+    /// the origin.
+    fn review(&self, head: &mut http::response::Parts) -> Result<Option<Bytes>, Failed> {
+        match (&self.exchange, &self.behavior.viewer_response) {
+            (Some(exchange), Some(function)) if head.status < StatusCode::BAD_REQUEST => {
+                let edits = exchange.review(&self.viewer, function, head)?;
+                Ok(apply(head, edits))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn proxy(self, origin: &Arc<HttpOrigin>, request: Request<Incoming>) -> Response<Body> {
+        let viewer = &self.viewer;
+        let (mut head, body) = request.into_parts();
+        let version = head.version;
+        dress(&mut head, viewer, &self.behavior, &self.certificates);
+        let exit = Exit {
+            pool: &viewer.edge.pool,
+            origin,
+            connections_max: viewer.site.origin_connections_max,
+        };
+        match forward(exit, Request::from_parts(head, body), viewer.activity.stats()).await {
+            Ok((response, lease)) => {
+                let (mut head, incoming) = response.into_parts();
+                remove_hop_by_hop(&mut head.headers);
+                append_via(&mut head.headers, Version::HTTP_11);
+                head.version = version;
+                match self.review(&mut head) {
+                    Ok(None) => {
+                        let body = Body::origin(incoming, lease, Some(self.pending.in_flight));
+                        Response::from_parts(head, body)
+                    }
+                    Ok(Some(body)) => self.pending.answer(Response::from_parts(head, body)),
+                    Err(Failed) => self.pending.fail(),
+                }
+            }
+            Err(error) => {
+                complain(viewer, origin, &error);
+                self.pending.refuse(status_of(&error))
+            }
         }
     }
 }
@@ -216,47 +250,6 @@ fn complain(viewer: &Viewer, origin: &HttpOrigin, error: &ForwardError) {
     } else if let Some(untold) = viewer.edge.pool.complain(Instant::now()) {
         tracing::warn!(origin = &*origin.id, distribution = &*viewer.site.distribution_id, %error, untold, "no response from the origin");
     }
-}
-
-/// Makes the viewer's request the origin's.
-fn prepare(viewer: &Viewer, behavior: &Behavior, request: &mut Request<Incoming>) -> Result<(), StatusCode> {
-    let host = authority(request)
-        .map_err(|_| StatusCode::BAD_REQUEST)?
-        .map(HeaderValue::from_str);
-    let host = host.transpose().map_err(|_| StatusCode::BAD_REQUEST)?;
-    let version = request.version();
-    *request.uri_mut() = origin_form(request.uri());
-    *request.version_mut() = Version::HTTP_11;
-    let headers = request.headers_mut();
-    remove_hop_by_hop(headers);
-    remove_identity_headers(headers);
-    headers.remove(EXPECT);
-    if let Some(host) = host {
-        headers.insert(HOST, host);
-    } else {
-        headers.insert(HOST, HeaderValue::from_static(""));
-    }
-    set_forwarded_headers(headers, &viewer.client_ip);
-    append_via(headers, version);
-    add_certificate_headers(headers, &behavior.certificate_headers, &viewer.client);
-    Ok(())
-}
-
-fn origin_form(uri: &Uri) -> Uri {
-    let path = uri
-        .path_and_query()
-        .cloned()
-        .unwrap_or_else(|| PathAndQuery::from_static("/"));
-    Uri::from(path)
-}
-
-fn append_via(headers: &mut HeaderMap, version: Version) {
-    let via = if version == Version::HTTP_2 {
-        "2.0 bothways"
-    } else {
-        "1.1 bothways"
-    };
-    headers.append(VIA, HeaderValue::from_static(via));
 }
 
 fn status_of(error: &ForwardError) -> StatusCode {

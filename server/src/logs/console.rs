@@ -29,6 +29,27 @@ impl Console {
         }
     }
 
+    /// A line of a viewer function's `console.log`.
+    pub fn request_line(&mut self, request_id: &str, function: &str, line: &str, now: Instant) {
+        if self.has_room(now) {
+            tracing::info!(target: TARGET, request_id, function, line, "console.log");
+        }
+    }
+
+    /// `cf.logCustomData` of a viewer function, URL-encoded.
+    pub fn request_data(&mut self, request_id: &str, function: &str, data: &str, now: Instant) {
+        if self.has_room(now) {
+            tracing::info!(target: TARGET, request_id, function, data, "cf.logCustomData");
+        }
+    }
+
+    /// A viewer function's call that has failed.
+    pub fn request_failed(&mut self, request_id: &str, function: &str, error: &str, now: Instant) {
+        if self.has_room(now) {
+            tracing::warn!(target: TARGET, request_id, function, error, "a function failed");
+        }
+    }
+
     /// Says how many lines were left out, once it is time to: no later line may come that would.
     pub fn tell_untold(&mut self, now: Instant) {
         if self.untold > 0 && self.is_over(now) {

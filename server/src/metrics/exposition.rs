@@ -95,6 +95,23 @@ impl Page<'_> {
             "CPU time of a connection function's call.",
             |core| &core.connection_function_duration,
         );
+        self.counters(
+            "bothways_viewer_request_function_calls_total",
+            "Calls of viewer-request functions by what came of them.",
+            "result",
+            |core, result| core.viewer_request_functions.of(result).get(),
+        );
+        self.counters(
+            "bothways_viewer_response_function_calls_total",
+            "Calls of viewer-response functions by what came of them.",
+            "result",
+            |core, result| core.viewer_response_functions.of(result).get(),
+        );
+        self.histogram(
+            "bothways_viewer_function_seconds",
+            "CPU time of a viewer function's call.",
+            |core| &core.viewer_function_duration,
+        );
     }
 
     fn histogram<S: Scale>(&mut self, name: &str, help: &str, of: impl Fn(&CoreCounters) -> &Histogram<S>) {
@@ -318,6 +335,9 @@ mod tests {
                 "bothways_tickets_redeemed_total",
                 "bothways_verdicts_evicted_total",
                 "bothways_verdicts_total",
+                "bothways_viewer_function_seconds",
+                "bothways_viewer_request_function_calls_total",
+                "bothways_viewer_response_function_calls_total",
             ]
         );
         assert!(series.values().all(|value| *value == 0.0));

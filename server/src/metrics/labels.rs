@@ -156,6 +156,22 @@ label! {
 }
 
 label! {
+    /// What came of a viewer function's call.
+    ViewerFunctionResult {
+        /// The request or the response goes on.
+        Continue = "continue",
+        /// It made a response.
+        Respond = "respond",
+        /// It threw, or never ended.
+        Error = "error",
+        /// It ran out of time or memory.
+        Limit = "limit",
+        /// It returned what cannot or may not be sent.
+        Invalid = "invalid",
+    }
+}
+
+label! {
     /// Why an offered ticket led to a full handshake.
     TicketDecline {
         /// Never issued, already redeemed, or forgotten for lack of room.
@@ -243,6 +259,7 @@ mod tests {
         assert_consistent::<HandshakeKind>();
         assert_consistent::<StatusClass>();
         assert_consistent::<FunctionResult>();
+        assert_consistent::<ViewerFunctionResult>();
         assert_consistent::<TicketDecline>();
         assert_consistent::<ShedReason>();
         assert_consistent::<CloseReason>();

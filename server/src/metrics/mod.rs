@@ -18,7 +18,7 @@ pub use cells::{Counter, Family, FunctionScale, Gauge, Histogram, SharedCounter}
 pub use exposition::render;
 pub use labels::{
     Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, FunctionResult, HandshakeKind, Label,
-    MemoResult, ReloadResult, ShedReason, StatusClass, TicketDecline,
+    MemoResult, ReloadResult, ShedReason, StatusClass, TicketDecline, ViewerFunctionResult,
 };
 
 /// Everything that can be read about the running server.
@@ -57,6 +57,11 @@ pub struct CoreCounters {
     pub connection_functions: Family<FunctionResult, { FunctionResult::COUNT }>,
     /// CPU time of these calls.
     pub connection_function_duration: Histogram<FunctionScale>,
+    /// Calls of viewer functions, for requests and for responses.
+    pub viewer_request_functions: Family<ViewerFunctionResult, { ViewerFunctionResult::COUNT }>,
+    pub viewer_response_functions: Family<ViewerFunctionResult, { ViewerFunctionResult::COUNT }>,
+    /// CPU time of both.
+    pub viewer_function_duration: Histogram<FunctionScale>,
     /// Requests by the class of their response.
     pub requests: Family<StatusClass, { StatusClass::COUNT }>,
     /// Verdicts on client chains, by whether they were remembered.

@@ -64,6 +64,11 @@ struct Recipe {
 }
 
 impl Functions {
+    /// Whether requests may meet a function.
+    pub fn has_viewer_functions(&self) -> bool {
+        !self.viewer.is_empty()
+    }
+
     /// Loads all that `config` names. `stores` in its order; `before`: the functions in force.
     ///
     /// # Errors

@@ -70,6 +70,15 @@ pub struct Site {
     served: Arc<HostMap<Option<Arc<str>>>>,
 }
 
+impl Distribution {
+    /// What functions are told that it is called. The managed service's examples have the distribution's own domain name here, however the
+    /// client came: our first name that is no wildcard. One that has none is called what the client called it, or else by its id.
+    pub fn called<'a>(&'a self, name: Option<&'a HostName>) -> &'a str {
+        let called = || name.map(HostName::as_str);
+        self.domain_name.as_deref().or_else(called).unwrap_or(&self.id)
+    }
+}
+
 impl Site {
     /// Whether `host` belongs to this distribution.
     pub fn serves(&self, host: &HostName) -> bool {
@@ -95,4 +104,11 @@ pub struct Behavior {
     pub viewer_response: Option<Arc<LiveFunction>>,
     /// Certificate headers that the origin is to get.
     pub certificate_headers: Vec<CertificateHeader>,
+}
+
+impl Behavior {
+    /// Whether viewer functions see its requests or responses.
+    pub fn has_functions(&self) -> bool {
+        self.viewer_request.is_some() || self.viewer_response.is_some()
+    }
 }

@@ -1,7 +1,7 @@
 //! The life of one connection, top to bottom: handshake, requests, record.
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,12 +19,13 @@ use super::outcome::Outcome;
 use super::registry::{Open, Phase};
 use super::sweep;
 use crate::config::HostName;
-use crate::http::{Viewer, respond};
+use crate::http::{Viewer, ViewerFacts, respond};
 use crate::limits::Limits;
+use crate::logs::ConnectionId;
 use crate::metrics::{CoreCounters, MemoResult};
 use crate::runtime::{Duplex, SignalKind, Stream, spawn_guarded, timeout};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{self, Accepted, Entrance, HandshakeFacts, HandshakeNotes, Refusal};
+use crate::tls::{self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal};
 
 /// Serves one client from accept to close.
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
@@ -33,6 +34,12 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
     let mut notes = HandshakeNotes::default();
     let mut chosen: Option<Chosen> = None;
     let mut under_way: Option<Handshake> = None;
+    // A system call, made only where somebody may ask.
+    let is_asked_for = core.snapshot().functions.has_viewer_functions();
+    let server_ip = is_asked_for
+        .then(|| stream.local_addr().ok())
+        .flatten()
+        .map(|address| address.ip());
 
     // Boxed, as HTTP is below: a connection then takes the room of what it is doing, not of all that it ever does.
     let accepting = Box::pin(tls::accept(
@@ -72,7 +79,8 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
                 let _ended = timeout(sweep::CLOSE_GRACE, ending).await;
                 return;
             }
-            Box::pin(serve_http(&core, &open, chosen, accepted, peer)).await;
+            let facts = viewer_facts(id, &chosen, server_ip);
+            Box::pin(serve_http(&core, &open, chosen, accepted, peer, facts)).await;
         }
         (Some(Ok(Err(error))), _) => {
             let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
@@ -139,7 +147,29 @@ fn count_notes(core: &Core, notes: &HandshakeNotes) {
     }
 }
 
-async fn serve_http(core: &Rc<Core>, open: &Rc<Open>, chosen: Chosen, accepted: Accepted, peer: SocketAddr) {
+/// What viewer functions are told about a connection.
+fn viewer_facts(connection_id: ConnectionId, chosen: &Chosen, server_ip: Option<IpAddr>) -> ViewerFacts {
+    let distribution = &chosen.distribution;
+    ViewerFacts {
+        connection_id,
+        domain_name: match &distribution.domain_name {
+            Some(name) => name.clone(),
+            None => distribution.called(chosen.name.as_ref()).into(),
+        },
+        server_ip,
+        asks_for_certificate: !matches!(distribution.client_policy, ClientPolicy::Off(_)),
+        edge_location: Default::default(),
+    }
+}
+
+async fn serve_http(
+    core: &Rc<Core>,
+    open: &Rc<Open>,
+    chosen: Chosen,
+    accepted: Accepted,
+    peer: SocketAddr,
+    facts: ViewerFacts,
+) {
     let site = chosen.distribution.site.clone();
     let is_http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
     let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
@@ -155,6 +185,7 @@ async fn serve_http(core: &Rc<Core>, open: &Rc<Open>, chosen: Chosen, accepted: 
         client: accepted.client,
         client_ip,
         activity: open.activity.clone(),
+        facts,
         known_host: Default::default(),
     });
     let service = service_fn(move |request| respond(&viewer, request));

@@ -114,6 +114,7 @@ impl Core {
                 console: RefCell::default(),
                 pool: Rc::default(),
                 counters: counters.clone(),
+                host_name: host_name(),
             }),
             registry: Rc::default(),
             ids: RefCell::default(),
@@ -338,6 +339,11 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>, entrance: Entrance, _unt
     queued
         .by_ref()
         .for_each(|(stream, peer)| core.admit(stream, peer, entrance));
+}
+
+/// What `cf.edgeLocation` is called.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// After a failed accept (out of descriptors, most likely): long enough for a connection to end.

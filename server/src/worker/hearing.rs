@@ -90,7 +90,7 @@ impl Hearing {
         ConnectionEvent {
             connection_id: id,
             client_ip: self.client_ip,
-            endpoint: self.endpoint(distribution),
+            endpoint: distribution.called(self.name.as_ref()),
             distribution_id: &distribution.id,
             leaf: client.facts().map(|facts| &**facts),
             intermediates: intermediates(client),
@@ -101,14 +101,6 @@ impl Hearing {
                 resumed: applicant.resumed,
             },
         }
-    }
-
-    /// The managed service's examples have the distribution's own domain name here, however the client came: our first name that is no
-    /// wildcard. A distribution that has none is called what the client called it, or else by its id.
-    fn endpoint<'a>(&'a self, distribution: &'a Distribution) -> &'a str {
-        let domain_name = distribution.domain_name.as_deref();
-        let called = || self.name.as_ref().map(HostName::as_str);
-        domain_name.or_else(called).unwrap_or(&distribution.id)
     }
 
     fn count(&self, outcome: &ConnectionOutcome) {

@@ -1,0 +1,124 @@
+//! Which headers functions see and which they may set: the managed service's lists, and what must be on them here.
+
+/// The two moments at which viewer functions run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    ViewerRequest,
+    ViewerResponse,
+}
+
+impl Moment {
+    /// `context.eventType`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ViewerRequest => "viewer-request",
+            Self::ViewerResponse => "viewer-response",
+        }
+    }
+}
+
+/// Whether functions neither see nor set the header of this lower-case name.
+pub(super) fn is_hidden(name: &str, moment: Moment) -> bool {
+    is_disallowed(name)
+        || HIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || (moment == Moment::ViewerRequest && is_identity(name))
+}
+
+/// The service's list; `te` and `http2-settings` end at a proxy as its others do (RFC 9110 §7.6.1).
+pub(super) fn is_disallowed(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "expect"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "x-accel-buffering"
+            | "x-accel-charset"
+            | "x-accel-limit-rate"
+            | "x-accel-redirect"
+            | "x-amzn-auth"
+            | "x-amzn-cf-billing"
+            | "x-amzn-cf-id"
+            | "x-amzn-cf-xff"
+            | "x-amzn-errortype"
+            | "x-amzn-fle-profile"
+            | "x-amzn-header-count"
+            | "x-amzn-header-order"
+            | "x-amzn-lambda-integration-tag"
+            | "x-amzn-requestid"
+            | "x-cache"
+            | "x-forwarded-proto"
+            | "x-real-ip"
+    )
+}
+
+const HIDDEN_PREFIXES: [&str; 2] = ["x-amz-cf-", "x-edge-"];
+
+/// What an origin could take for a header that we write about the client; the five that functions are shown are no exception
+/// when it comes to setting.
+fn is_identity(name: &str) -> bool {
+    ["cloudfront-viewer-cert", "client-cert"]
+        .iter()
+        .any(|prefix| reads_like(name, prefix))
+}
+
+/// Whether `name` begins with `prefix` to those who take underscores for hyphens.
+pub(super) fn reads_like(name: &str, prefix: &str) -> bool {
+    name.len() >= prefix.len()
+        && name
+            .bytes()
+            .zip(prefix.bytes())
+            .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+}
+
+/// Whether functions see the header of this lower-case name and may not add, change or remove it. Framing is read-only in
+/// responses too: where a function replaces the body, the length follows it.
+pub(super) fn is_read_only(name: &str, moment: Moment) -> bool {
+    match moment {
+        Moment::ViewerRequest => matches!(name, "content-length" | "host" | "transfer-encoding" | "via"),
+        Moment::ViewerResponse => matches!(name, "content-length" | "transfer-encoding" | "via" | "warning"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_services_lists_are_kept() {
+        for name in [
+            "connection",
+            "te",
+            "x-amz-cf-pop",
+            "x-edge-location",
+            "x-real-ip",
+            "x-forwarded-proto",
+        ] {
+            assert!(is_hidden(name, Moment::ViewerRequest), "{name}");
+            assert!(is_hidden(name, Moment::ViewerResponse), "{name}");
+        }
+        for name in ["client-cert", "client_cert_chain", "cloudfront-viewer_cert-pem"] {
+            assert!(is_hidden(name, Moment::ViewerRequest), "{name}");
+        }
+        for name in [
+            "host",
+            "x-client-cert",
+            "x-forwarded-for",
+            "cloudfront-viewer-country",
+            "x-amzn-trace-id",
+        ] {
+            assert!(!is_hidden(name, Moment::ViewerRequest), "{name}");
+        }
+        assert!(is_read_only("host", Moment::ViewerRequest) && !is_read_only("host", Moment::ViewerResponse));
+        assert!(
+            is_read_only("warning", Moment::ViewerResponse)
+                && !is_read_only("warning", Moment::ViewerRequest)
+        );
+    }
+}

@@ -1,0 +1,36 @@
+//! Viewer functions: `handler(event)` for viewer requests and viewer responses.
+//!
+//! Owns what functions are shown of a request and a response, and what may become of these: everything that a function returns is
+//! checked here before it is a header, a path or a body. Does not own bodies, which functions cannot read, nor when a function is called.
+//! Pure but for [`call`]: no socket, no clock.
+
+mod call;
+mod certificate_renames;
+mod fields;
+mod header_rules;
+mod headers;
+mod invalid;
+pub(super) mod natives;
+mod pieces;
+mod reader;
+mod request;
+mod response;
+
+#[cfg(test)]
+mod call_tests;
+#[cfg(test)]
+mod request_tests;
+#[cfg(test)]
+mod response_tests;
+
+pub use call::{
+    EdgeLocation, RequestVerdict, ViewerContext, ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks,
+    call_viewer_request, call_viewer_response,
+};
+pub use certificate_renames::{CertificateRenames, PemFormat, RenameFault};
+pub use fields::{Field, Given, Item, Returned};
+pub use header_rules::Moment;
+pub use invalid::{Invalid, Why};
+pub use pieces::{Kind, Pieces};
+pub use request::{RequestEdits, RequestFacts, ReturnedRequest, ShownRequest};
+pub use response::{ResponseEdits, ReturnedBody, ReturnedResponse, ShownResponse};

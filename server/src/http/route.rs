@@ -1,0 +1,52 @@
+//! Whether a request may be served on its connection, and by which behaviour.
+
+use http::{HeaderValue, Method, Request, StatusCode};
+
+use super::authority::authority;
+use super::service::Viewer;
+use crate::config::Authority;
+use crate::snapshot::Behavior;
+use std::sync::Arc;
+
+/// The behaviour for `request`, or the status with which it is refused.
+pub fn route<'a, B>(viewer: &'a Viewer, request: &Request<B>) -> Result<&'a Arc<Behavior>, StatusCode> {
+    // CONNECT asks for a tunnel, and any 2xx would grant it; TRACE would show a client what we add for the origin.
+    if [Method::CONNECT, Method::TRACE].contains(request.method()) {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    check_host(viewer, request)?;
+    let path = path(request)?;
+    viewer.site.behavior_for(path).ok_or(StatusCode::NOT_FOUND)
+}
+
+/// The path by which a behaviour is chosen. `OPTIONS *` is about the whole server and goes where its root does.
+fn path<B>(request: &Request<B>) -> Result<&str, StatusCode> {
+    match request.uri().path() {
+        "*" if request.method() == Method::OPTIONS => Ok("/"),
+        path if path.starts_with('/') => Ok(path),
+        // The asterisk with another method, or an authority, which is for CONNECT alone (RFC 9112 §3.2).
+        _ => Err(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// The request's host must be one that this connection's distribution serves: a client admitted to one must not reach
+/// another through it (RFC 9110 §15.5.20).
+fn check_host<B>(viewer: &Viewer, request: &Request<B>) -> Result<(), StatusCode> {
+    let Some(text) = authority(request).map_err(|_| StatusCode::BAD_REQUEST)? else {
+        return Ok(());
+    };
+    if viewer
+        .known_host
+        .borrow()
+        .as_ref()
+        .is_some_and(|known| known.as_bytes() == text.as_bytes())
+    {
+        return Ok(());
+    }
+    let host = Authority::parse(text).map_err(|_| StatusCode::BAD_REQUEST)?.host;
+    if !viewer.site.serves(&host) {
+        return Err(StatusCode::MISDIRECTED_REQUEST);
+    }
+    *viewer.known_host.borrow_mut() = HeaderValue::from_str(text).ok();
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! The viewer functions of a behavior: called with a request, or with the response to it, and what their answers do to these.
+//!
+//! Runs on the core, in the middle of a request: a function is quick or is stopped. Whatever fails is a 502 and a line in the log.
+
+use std::cell::OnceCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::{Method, Response, StatusCode, Uri, request, response};
+use hyper::ext::ReasonPhrase;
+
+use super::certificate_headers::{CertificateEdits, shown_to_functions};
+use super::service::{Edge, Viewer};
+use crate::config::CertificateHeader;
+use crate::functions::viewer::{
+    EdgeLocation, RequestFacts, RequestVerdict, ResponseEdits, ShownRequest, ShownResponse, ViewerContext,
+    ViewerFault, ViewerFaultKind, ViewerRemarks, call_viewer_request, call_viewer_response,
+};
+use crate::functions::{Function, LiveFunction};
+use crate::logs::ConnectionId;
+use crate::metrics::ViewerFunctionResult;
+use crate::tls::ClientAuth;
+
+/// What functions are told about a connection.
+pub struct ViewerFacts {
+    pub connection_id: ConnectionId,
+    /// What the distribution is called.
+    pub domain_name: Arc<str>,
+    /// The address that the client has connected to.
+    pub server_ip: Option<IpAddr>,
+    /// Whether the distribution asks for certificates, so that there is something to tell of their absence.
+    pub asks_for_certificate: bool,
+    /// Made for the first call.
+    pub edge_location: OnceCell<Rc<EdgeLocation>>,
+}
+
+/// What a viewer-request function has made of a request.
+pub enum Asked {
+    /// It goes on, changed in place.
+    Continue(CertificateEdits),
+    /// This is the answer.
+    Respond(Response<Bytes>),
+}
+
+/// The function has failed; it is counted and told.
+#[derive(Debug)]
+pub struct Failed;
+
+/// One request and its response, as the functions of its behavior see them.
+pub struct Exchange {
+    /// Unlike that of any other request; begins with the connection's.
+    id: String,
+    /// As the viewer-request function has left it: what the viewer-response function is shown.
+    request: Option<RequestImage>,
+}
+
+struct RequestImage {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Exchange {
+    pub fn new(viewer: &Viewer) -> Self {
+        Self {
+            id: format!("{}-{}", viewer.facts.connection_id, viewer.activity.requests()),
+            request: None,
+        }
+    }
+
+    /// Keeps what a viewer-response function is to be shown of the request.
+    pub fn remember(&mut self, head: &request::Parts) {
+        self.request = Some(RequestImage {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            headers: head.headers.clone(),
+        });
+    }
+
+    /// Asks the viewer-request function about a request that is clean already ([`super::request_head::clean`]).
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn ask(
+        &self,
+        viewer: &Viewer,
+        function: &LiveFunction,
+        head: &mut request::Parts,
+    ) -> Result<Asked, Failed> {
+        let function = function.current();
+        let certificate = certificate(viewer);
+        let outcome = {
+            let shown = ShownRequest::new(RequestFacts {
+                method: &head.method,
+                uri: &head.uri,
+                headers: &head.headers,
+                certificate: &certificate,
+            });
+            call_viewer_request(&function, self.context(viewer), &shown)
+        };
+        let asked = outcome.result.and_then(|verdict| match verdict {
+            RequestVerdict::Continue(edits, renames) => match edits.apply(&mut head.uri, &mut head.headers) {
+                Ok(withheld) => Ok(Asked::Continue(CertificateEdits { withheld, renames })),
+                Err(invalid) => Err(ViewerFault::invalid(&function, &invalid)),
+            },
+            RequestVerdict::Respond(edits) => Ok(Asked::Respond(generated(edits))),
+        });
+        let result = match &asked {
+            Ok(Asked::Continue(_)) => ViewerFunctionResult::Continue,
+            Ok(Asked::Respond(_)) => ViewerFunctionResult::Respond,
+            Err(fault) => result_of(fault),
+        };
+        viewer.edge.counters.viewer_request_functions.of(result).add(1);
+        self.tell(&viewer.edge, &function, &outcome.remarks, asked.as_ref().err());
+        asked.map_err(|_told| Failed)
+    }
+
+    /// Asks the viewer-response function about a response.
+    ///
+    /// # Errors
+    /// It has failed.
+    pub fn review(
+        &self,
+        viewer: &Viewer,
+        function: &LiveFunction,
+        head: &response::Parts,
+    ) -> Result<ResponseEdits, Failed> {
+        let function = function.current();
+        let certificate = certificate(viewer);
+        // `remember` was called for every behavior with such a function.
+        let image = self.request.as_ref().ok_or(Failed)?;
+        let request = ShownRequest::new(RequestFacts {
+            method: &image.method,
+            uri: &image.uri,
+            headers: &image.headers,
+            certificate: &certificate,
+        });
+        let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+        let response = ShownResponse::new(head.status, reason, &head.headers);
+        let outcome = call_viewer_response(&function, self.context(viewer), &request, &response);
+        let result = match &outcome.result {
+            Ok(_) => ViewerFunctionResult::Continue,
+            Err(fault) => result_of(fault),
+        };
+        viewer.edge.counters.viewer_response_functions.of(result).add(1);
+        self.tell(
+            &viewer.edge,
+            &function,
+            &outcome.remarks,
+            outcome.result.as_ref().err(),
+        );
+        outcome.result.map_err(|_told| Failed)
+    }
+
+    fn context<'a>(&'a self, viewer: &'a Viewer) -> ViewerContext<'a> {
+        let ViewerFacts {
+            domain_name,
+            server_ip,
+            edge_location,
+            ..
+        } = &viewer.facts;
+        ViewerContext {
+            distribution_domain_name: domain_name,
+            distribution_id: &viewer.site.distribution_id,
+            endpoint: domain_name,
+            request_id: &self.id,
+            client_ip: viewer.client_ip.to_str().unwrap_or_default(),
+            edge: edge_location.get_or_init(|| {
+                Rc::new(EdgeLocation {
+                    name: viewer.edge.host_name.clone(),
+                    server_ip: server_ip
+                        .map(|ip| ip.to_canonical().to_string())
+                        .unwrap_or_default(),
+                    region: REGION.to_owned(),
+                })
+            }),
+        }
+    }
+
+    fn tell(&self, edge: &Edge, function: &Function, remarks: &ViewerRemarks, fault: Option<&ViewerFault>) {
+        edge.counters.viewer_function_duration.record(remarks.elapsed);
+        if remarks.console.is_empty() && remarks.custom_data.is_none() && fault.is_none() {
+            return;
+        }
+        let (mut console, now) = (edge.console.borrow_mut(), Instant::now());
+        for line in &remarks.console {
+            console.request_line(&self.id, function.name(), line, now);
+        }
+        if let Some(data) = &remarks.custom_data {
+            console.request_data(&self.id, function.name(), data, now);
+        }
+        if let Some(fault) = fault {
+            console.request_failed(&self.id, function.name(), &fault.sentence, now);
+        }
+    }
+}
+
+/// Changes a response, whose body is yet to come, as its function wants. `Some`: this is the body instead.
+pub fn apply(head: &mut response::Parts, mut edits: ResponseEdits) -> Option<Bytes> {
+    let (before, after) = (has_no_body(head.status), has_no_body(edits.status));
+    describe(head, &edits);
+    edits.apply_headers(&mut head.headers);
+    let body = match edits.body {
+        Some(body) => Some(body),
+        // A length without what has it: that of a body that is left out now, or of one that never was there.
+        None if before != after => Some(Bytes::new()),
+        None => None,
+    };
+    let body = body.map(|body| if after { Bytes::new() } else { body });
+    match &body {
+        Some(_) if after => drop(head.headers.remove(CONTENT_LENGTH)),
+        Some(body) => drop(head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()))),
+        None => {}
+    }
+    body
+}
+
+fn generated(edits: ResponseEdits) -> Response<Bytes> {
+    let (mut head, ()) = Response::new(()).into_parts();
+    let body = apply(&mut head, edits).unwrap_or_default();
+    Response::from_parts(head, body)
+}
+
+fn describe(head: &mut response::Parts, edits: &ResponseEdits) {
+    head.status = edits.status;
+    head.extensions.remove::<ReasonPhrase>();
+    // Checked already; HTTP/2 has none.
+    let reason = edits.description.as_deref().map(ReasonPhrase::try_from);
+    if let Some(Ok(reason)) = reason {
+        head.extensions.insert(reason);
+    }
+}
+
+/// RFC 9110 §15.3.5, §15.3.6, §15.4.5.
+fn has_no_body(status: StatusCode) -> bool {
+    [
+        StatusCode::NO_CONTENT,
+        StatusCode::RESET_CONTENT,
+        StatusCode::NOT_MODIFIED,
+    ]
+    .contains(&status)
+}
+
+fn certificate(viewer: &Viewer) -> Vec<(CertificateHeader, &str)> {
+    match (&viewer.client, viewer.facts.asks_for_certificate) {
+        (ClientAuth::NotPresented, false) => Vec::new(),
+        (client, _) => shown_to_functions(client),
+    }
+}
+
+fn result_of(fault: &ViewerFault) -> ViewerFunctionResult {
+    match fault.kind {
+        ViewerFaultKind::Error => ViewerFunctionResult::Error,
+        ViewerFaultKind::Limit => ViewerFunctionResult::Limit,
+        ViewerFaultKind::Invalid => ViewerFunctionResult::Invalid,
+    }
+}
+
+/// There is one.
+const REGION: &str = "local";
