@@ -26,5 +26,6 @@ mod reload;
 mod resumption;
 mod shutdown;
 mod sweep;
+mod viewer_function_faults;
 mod viewer_functions;
 mod witnesses;
