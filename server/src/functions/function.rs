@@ -36,7 +36,7 @@ impl FunctionKind {
         match self {
             Self::Connection => include_str!("prelude/connection.js"),
             // Until there are viewer functions.
-            Self::Viewer => "() => ({ shared: [] })",
+            Self::Viewer => "() => ({ makers: [], shared: [] })",
         }
     }
 }
