@@ -11,6 +11,8 @@ mod floods;
 mod headers;
 mod hostile;
 mod hosts;
+mod key_values;
+mod key_values_crash;
 mod limits;
 mod logs;
 mod memo;

@@ -153,8 +153,8 @@ impl Handler {
 
 /// Connections served at a time, so that one stuck client is in nobody's way.
 const HANDLERS: usize = 4;
-/// For a request's line to come in, for what follows it, and again for the answer to go out.
-const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// For a request's line to come in, for what follows it, and again for the answer to go out, when they are short.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
