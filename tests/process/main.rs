@@ -14,6 +14,8 @@ mod functions;
 mod headers;
 mod hostile;
 mod hosts;
+mod key_values;
+mod key_values_crash;
 mod limits;
 mod logs;
 mod memo;

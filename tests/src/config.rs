@@ -17,6 +17,8 @@ pub struct Config {
     listeners: Vec<&'static str>,
     without_admin: bool,
     file_sink: Option<&'static str>,
+    control_socket: Option<&'static str>,
+    key_value_stores: Vec<&'static str>,
     trust_stores: Vec<TrustStore>,
     /// Tables that distributions refer to, as they stand.
     tables: String,
@@ -72,6 +74,20 @@ impl Config {
             without_admin: true,
             ..self
         }
+    }
+
+    /// With a control socket of this name in the working folder.
+    pub fn control_socket(self, name: &'static str) -> Self {
+        Self {
+            control_socket: Some(name),
+            ..self
+        }
+    }
+
+    /// A key-value store, whose import file is `<name>.json`.
+    pub fn key_value_store(mut self, name: &'static str, import: impl Into<Vec<u8>>) -> Self {
+        self.key_value_stores.push(name);
+        self.file(&format!("{name}.json"), import)
     }
 
     /// Records go to this file in the working folder, not to stdout.
@@ -141,6 +157,15 @@ impl Config {
         }
         if !self.without_admin {
             out.push_str("\n[admin]\naddress = \"127.0.0.1:0\"\n");
+        }
+        if let Some(socket) = self.control_socket {
+            let _ = writeln!(out, "\n[control]\nsocket = \"{socket}\"");
+        }
+        for name in &self.key_value_stores {
+            let _ = writeln!(
+                out,
+                "\n[[key_value_stores]]\nname = \"{name}\"\nimport = \"{name}.json\""
+            );
         }
         for protocol in &self.listeners {
             let _ = writeln!(
