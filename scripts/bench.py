@@ -82,7 +82,7 @@ key_value_store = "revoked"
 VIEWER_FUNCTION = """
 [[functions]]
 name = "rewrite"
-code = "{repository}/config/functions/clean-paths.js"
+code = "{repository}/config/functions/rewrite.js"
 """
 FUNCTIONS = {
     "bothways-connection-function": (CONNECTION_FUNCTION, ', connection_function = "deny-revoked"', ""),

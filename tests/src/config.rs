@@ -18,7 +18,6 @@ pub struct Config {
     without_admin: bool,
     file_sink: Option<&'static str>,
     control_socket: Option<&'static str>,
-    key_value_stores: Vec<&'static str>,
     trust_stores: Vec<TrustStore>,
     /// Tables that distributions refer to, as they stand.
     tables: String,
@@ -84,12 +83,6 @@ impl Config {
         }
     }
 
-    /// A key-value store, whose import file is `<name>.json`.
-    pub fn key_value_store(mut self, name: &'static str, import: impl Into<Vec<u8>>) -> Self {
-        self.key_value_stores.push(name);
-        self.file(&format!("{name}.json"), import)
-    }
-
     /// Records go to this file in the working folder, not to stdout.
     pub fn records_to(self, file: &'static str) -> Self {
         Self {
@@ -104,7 +97,7 @@ impl Config {
     }
 
     /// A key-value store with this import file, `<name>.json`.
-    pub fn key_value_store(mut self, name: &str, import: &str) -> Self {
+    pub fn key_value_store(mut self, name: &str, import: impl Into<Vec<u8>>) -> Self {
         let _ = writeln!(
             self.tables,
             "\n[[key_value_stores]]\nname = \"{name}\"\nimport = \"{name}.json\""
@@ -160,12 +153,6 @@ impl Config {
         }
         if let Some(socket) = self.control_socket {
             let _ = writeln!(out, "\n[control]\nsocket = \"{socket}\"");
-        }
-        for name in &self.key_value_stores {
-            let _ = writeln!(
-                out,
-                "\n[[key_value_stores]]\nname = \"{name}\"\nimport = \"{name}.json\""
-            );
         }
         for protocol in &self.listeners {
             let _ = writeln!(
