@@ -10,6 +10,7 @@ mod candidate;
 mod crls;
 mod floods;
 mod function_changes;
+mod function_publish;
 mod functions;
 mod headers;
 mod hostile;
