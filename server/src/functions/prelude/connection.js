@@ -30,7 +30,7 @@
   };
 
   const connection = (
-    connectionId, clientIp, endpoint, distributionId, leaf, intermediates, protocol, cipher, sni, resumed,
+    connectionId, clientIp, endpoint, distributionId, leaf, intermediates = [], protocol, cipher, sni, resumed,
   ) => {
     const tls = { protocol, cipher, sni, resumed };
     const made = { connectionId, clientIp, endpoint, distributionId, tls, allow, deny, logCustomData };
@@ -40,5 +40,5 @@
     return made;
   };
 
-  return { certificate, connection, shared: [allow, deny, logCustomData] };
+  return { makers: [connection, certificate], shared: [allow, deny, logCustomData] };
 }
