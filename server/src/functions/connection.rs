@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rquickjs::function::Args;
-use rquickjs::{Array, Ctx, Value};
+use rquickjs::{Array, Value};
 
 use super::call::Said;
 use super::engine::{Called, Event, Makers};
@@ -104,8 +104,9 @@ fn decide(function: &Function, result: &Result<(), Fault>, said: &Said) -> Decis
 
 impl Event for ConnectionEvent<'_> {
     type Answer = ();
+    type Built<'js> = ();
 
-    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<(Value<'js>, ())> {
         let ctx = makers.ctx();
         let mut args = Args::new(ctx.clone(), 10);
         args.push_arg(self.connection_id)?;
@@ -118,11 +119,11 @@ impl Event for ConnectionEvent<'_> {
         args.push_arg(self.tls.cipher)?;
         args.push_arg(self.tls.sni)?;
         args.push_arg(self.tls.resumed)?;
-        args.apply(&makers.maker(CONNECTION)?)
+        Ok((args.apply(&makers.maker(CONNECTION)?)?, ()))
     }
 
     /// What the handler returns means nothing.
-    fn read<'js>(&self, _ctx: &Ctx<'js>, _returned: Value<'js>) -> rquickjs::Result<()> {
+    fn read<'js>(&self, (): &(), _returned: &Value<'js>) -> rquickjs::Result<()> {
         Ok(())
     }
 }

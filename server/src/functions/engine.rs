@@ -23,15 +23,17 @@ use crate::kvs::KeyValues;
 /// What a kind of function is called with, and what its answer means.
 pub(super) trait Event {
     type Answer;
+    /// What `read` wants to remember of what `build` made.
+    type Built<'js>;
 
     /// Before anything of the call runs.
     fn begin(&self, _call: &Call) {}
 
     /// The handler's argument, made by functions of the kind's prelude.
-    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>>;
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<(Value<'js>, Self::Built<'js>)>;
 
     /// Reads what the handler has returned or its promise has come to. May run customer's code.
-    fn read<'js>(&self, ctx: &Ctx<'js>, returned: Value<'js>) -> rquickjs::Result<Self::Answer>;
+    fn read<'js>(&self, built: &Self::Built<'js>, returned: &Value<'js>) -> rquickjs::Result<Self::Answer>;
 }
 
 /// What an engine is made for.
@@ -210,7 +212,7 @@ impl Engine {
     fn run<E: Event>(&self, ctx: &Ctx<'_>, event: &E) -> Result<E::Answer, Stop> {
         event.begin(&self.call);
         let handler = self.handler(ctx)?;
-        let argument = event.build(&Makers {
+        let (argument, built) = event.build(&Makers {
             ctx,
             functions: &self.makers,
         })?;
@@ -223,7 +225,7 @@ impl Engine {
             },
             None => returned,
         };
-        let answer = event.read(ctx, settled)?;
+        let answer = event.read(&built, &settled)?;
         self.drain(ctx)?;
         if self.call.has_unhandled_rejection() {
             return Err(Stop::Unhandled);

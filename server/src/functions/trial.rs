@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rquickjs::{Ctx, Value};
+use rquickjs::Value;
 
 use super::connection::{ConnectionOutcome, outcome};
 use super::engine::{Event, Makers};
@@ -21,13 +21,14 @@ struct Given<'a>(&'a str);
 
 impl Event for Given<'_> {
     type Answer = ();
+    type Built<'js> = ();
 
-    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<(Value<'js>, ())> {
         let event: Value<'js> = makers.ctx().json_parse(self.0)?;
-        makers.maker(GIVEN)?.call((event,))
+        Ok((makers.maker(GIVEN)?.call((event,))?, ()))
     }
 
-    fn read<'js>(&self, _ctx: &Ctx<'js>, _returned: Value<'js>) -> rquickjs::Result<()> {
+    fn read<'js>(&self, _built: &(), _returned: &Value<'js>) -> rquickjs::Result<()> {
         Ok(())
     }
 }

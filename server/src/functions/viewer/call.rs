@@ -5,13 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rquickjs::function::Args;
-use rquickjs::object::Property;
-use rquickjs::{Array, Ctx, Object, Value};
+use rquickjs::Value;
 
 use super::certificate_renames::CertificateRenames;
-use super::fields::{Field, Item};
-use super::header_rules::Moment;
+use super::event::{self, Built};
 use super::invalid::Invalid;
 use super::reader::{Answer, Reader, Unread};
 use super::request::{RequestEdits, ShownRequest};
@@ -171,36 +168,31 @@ struct ResponseEvent<'a> {
 
 impl Event for RequestEvent<'_> {
     type Answer = Result<Answer, Invalid>;
+    type Built<'js> = Built<'js>;
 
     fn begin(&self, call: &Call) {
         call.set_edge_location(Some(Rc::clone(self.context.edge)));
     }
 
-    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
-        event(makers, Moment::ViewerRequest, &self.context, self.request, None)
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<(Value<'js>, Built<'js>)> {
+        event::build(makers, &self.context, self.request, None)
     }
 
-    fn read<'js>(&self, _ctx: &Ctx<'js>, returned: Value<'js>) -> rquickjs::Result<Self::Answer> {
-        settle(Reader::default().answer(&returned))
+    fn read<'js>(&self, built: &Built<'js>, returned: &Value<'js>) -> rquickjs::Result<Self::Answer> {
+        settle(Reader::new(built).answer(returned))
     }
 }
 
 impl Event for ResponseEvent<'_> {
     type Answer = Result<ReturnedResponse, Invalid>;
+    type Built<'js> = Built<'js>;
 
-    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
-        let response = response(makers.ctx(), self.response)?;
-        event(
-            makers,
-            Moment::ViewerResponse,
-            &self.context,
-            self.request,
-            Some(response),
-        )
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<(Value<'js>, Built<'js>)> {
+        event::build(makers, &self.context, self.request, Some(self.response))
     }
 
-    fn read<'js>(&self, _ctx: &Ctx<'js>, returned: Value<'js>) -> rquickjs::Result<Self::Answer> {
-        settle(Reader::default().response(&returned))
+    fn read<'js>(&self, built: &Built<'js>, returned: &Value<'js>) -> rquickjs::Result<Self::Answer> {
+        settle(Reader::new(built).response(returned))
     }
 }
 
@@ -210,67 +202,6 @@ fn settle<T>(read: Result<T, Unread>) -> rquickjs::Result<Result<T, Invalid>> {
         Err(Unread::Invalid(invalid)) => Ok(Err(invalid)),
         Err(Unread::Engine(error)) => Err(error),
     }
-}
-
-fn event<'js>(
-    makers: &Makers<'_, 'js>,
-    moment: Moment,
-    context: &ViewerContext<'_>,
-    request: &ShownRequest<'_>,
-    response: Option<Object<'js>>,
-) -> rquickjs::Result<Value<'js>> {
-    let ctx = makers.ctx();
-    let mut args = Args::new(ctx.clone(), 13);
-    args.push_arg(context.distribution_domain_name)?;
-    args.push_arg(context.distribution_id)?;
-    args.push_arg(context.endpoint)?;
-    args.push_arg(moment.as_str())?;
-    args.push_arg(context.request_id)?;
-    args.push_arg(context.client_ip)?;
-    args.push_arg(request.method)?;
-    args.push_arg(request.uri)?;
-    args.push_arg(request.raw_query)?;
-    args.push_arg(fields(ctx, &request.querystring.fields)?)?;
-    args.push_arg(fields(ctx, &request.headers)?)?;
-    args.push_arg(fields(ctx, &request.cookies.fields)?)?;
-    args.push_arg(response)?;
-    args.apply(&makers.maker(EVENT)?)
-}
-
-fn response<'js>(ctx: &Ctx<'js>, response: &ShownResponse<'_>) -> rquickjs::Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("statusCode", response.status.as_u16())?;
-    object.set("statusDescription", &*response.description)?;
-    object.set("headers", fields(ctx, &response.headers)?)?;
-    object.set("cookies", fields(ctx, &response.cookies.fields)?)?;
-    Ok(object)
-}
-
-/// Names are the client's: they are defined, not assigned, or `__proto__` would be more than a name.
-fn fields<'js>(ctx: &Ctx<'js>, fields: &[Field<'_>]) -> rquickjs::Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    for field in fields {
-        let shown = item(ctx, &field.first)?;
-        if !field.more.is_empty() {
-            let values = Array::new(ctx.clone())?;
-            for (index, value) in field.values().enumerate() {
-                values.set(index, item(ctx, value)?)?;
-            }
-            shown.set("multiValue", values)?;
-        }
-        let property = Property::from(shown).writable().enumerable().configurable();
-        object.prop(&*field.name, property)?;
-    }
-    Ok(object)
-}
-
-fn item<'js>(ctx: &Ctx<'js>, item: &Item<'_>) -> rquickjs::Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set(rquickjs::atom::PredefinedAtom::Value, &*item.value)?;
-    if let Some(attributes) = &item.attributes {
-        object.set("attributes", &**attributes)?;
-    }
-    Ok(object)
 }
 
 /// As the service writes it, cut at a whole character.
@@ -294,5 +225,3 @@ const ENCODED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 const CUSTOM_DATA_BYTES_MAX: usize = 800;
-/// Among the makers of `prelude/viewer.js`.
-const EVENT: usize = 0;

@@ -26,6 +26,8 @@ pub struct Item<'a> {
 /// What came back under one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Returned {
+    /// The number of the shown field that this is, untouched; then there is no more to say of it.
+    pub untouched: Option<usize>,
     pub name: String,
     pub single: Option<Given>,
     pub multi: Option<Vec<Given>>,
@@ -66,6 +68,14 @@ impl<'a> Field<'a> {
 }
 
 impl Returned {
+    /// The shown field of this number, known to be the same.
+    pub fn same(number: usize) -> Self {
+        Self {
+            untouched: Some(number),
+            ..Self::default()
+        }
+    }
+
     /// What a function returns that leaves the field alone.
     pub fn untouched(field: &Field<'_>) -> Self {
         let given = |item: &Item<'_>| Given {
@@ -74,6 +84,7 @@ impl Returned {
         };
         let multi = (!field.more.is_empty()).then(|| field.values().map(given).collect());
         Self {
+            untouched: None,
             name: field.name.clone().into_owned(),
             single: Some(given(&field.first)),
             multi,
@@ -114,9 +125,14 @@ pub(super) fn changes<'r>(
     let mut seen = vec![false; shown.len()];
     let mut positions = Positions::new(shown);
     for field in returned {
-        let position = positions.find(&field.name);
-        let before = position.and_then(|at| shown.get(at));
-        let change = change(place, before, field)?;
+        if let Some(at) = field.untouched {
+            positions.next = at + 1;
+        }
+        let position = field.untouched.or_else(|| positions.find(&field.name));
+        let change = match field.untouched {
+            Some(_) => Change::Keep,
+            None => change(place, position.and_then(|at| shown.get(at)), field)?,
+        };
         match (position, change) {
             (Some(at), change) => {
                 if seen.get_mut(at).is_some_and(|seen| std::mem::replace(seen, true)) {
@@ -248,6 +264,7 @@ mod tests {
 
     fn returned(name: &str, single: Option<&str>, multi: Option<&[&str]>) -> Returned {
         Returned {
+            untouched: None,
             name: name.to_owned(),
             single: single.and_then(|value| given(&[value]).pop()),
             multi: multi.map(given),

@@ -60,7 +60,7 @@ pub(super) fn edits(
     returned: &[Returned],
 ) -> Result<Vec<HeaderEdit>, Invalid> {
     let place = place(moment);
-    let returned = lower(place, returned)?;
+    let returned = lower(place, shown, returned)?;
     let changes = changes(place, shown, &returned)?;
     let mut edits = Vec::new();
     for (field, change) in shown.iter().zip(changes.shown) {
@@ -84,7 +84,11 @@ const fn place(moment: Moment) -> &'static str {
 }
 
 /// Header names have no case: whatever the function wrote, it means the same header, and may mean it once.
-fn lower<'r>(place: &'static str, returned: &'r [Returned]) -> Result<Cow<'r, [Returned]>, Invalid> {
+fn lower<'r>(
+    place: &'static str,
+    shown: &[Field<'_>],
+    returned: &'r [Returned],
+) -> Result<Cow<'r, [Returned]>, Invalid> {
     let is_upper = |field: &Returned| field.name.bytes().any(|byte| byte.is_ascii_uppercase());
     if !returned.iter().any(is_upper) {
         return Ok(Cow::Borrowed(returned));
@@ -93,7 +97,8 @@ fn lower<'r>(place: &'static str, returned: &'r [Returned]) -> Result<Cow<'r, [R
     let mut names = std::collections::HashSet::new();
     for field in &mut lowered {
         field.name.make_ascii_lowercase();
-        if !names.insert(field.name.clone()) {
+        let same = field.untouched.and_then(|at| shown.get(at));
+        if !names.insert(same.map_or_else(|| field.name.clone(), |same| same.name.clone().into_owned())) {
             return Err(Invalid::named(place, &field.name, Why::Twice));
         }
     }

@@ -6,6 +6,7 @@
 
 mod call;
 mod certificate_renames;
+mod event;
 mod fields;
 mod header_rules;
 mod headers;

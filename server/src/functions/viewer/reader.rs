@@ -4,8 +4,9 @@
 //! string a million times.
 
 use rquickjs::object::Filter;
-use rquickjs::{Array, Object, Value};
+use rquickjs::{Array, Atom, Object, Value};
 
+use super::event::{Built, BuiltFields};
 use super::fields::{Given, Returned};
 use super::invalid::{Invalid, Why};
 use super::request::ReturnedRequest;
@@ -27,7 +28,8 @@ pub(super) enum Answer {
 }
 
 /// Reads one returned object.
-pub(super) struct Reader {
+pub(super) struct Reader<'b, 'js> {
+    built: &'b Built<'js>,
     /// Octets of text that may still be read.
     bytes_left: usize,
 }
@@ -46,42 +48,46 @@ impl From<Invalid> for Unread {
     }
 }
 
-impl Default for Reader {
-    fn default() -> Self {
+impl<'b, 'js> Reader<'b, 'js> {
+    pub(super) fn new(built: &'b Built<'js>) -> Self {
         Self {
+            built,
             bytes_left: READ_BYTES_MAX,
         }
     }
-}
 
-impl Reader {
     /// A request, or a response where there is a `statusCode`.
-    pub(super) fn answer(&mut self, returned: &Value<'_>) -> Read<Answer> {
+    pub(super) fn answer(&mut self, returned: &Value<'js>) -> Read<Answer> {
         let object = object("the returned value", returned)?;
-        let status: Value<'_> = object.get("statusCode")?;
+        let status: Value<'js> = object.get("statusCode")?;
         match status.is_undefined() {
             true => self.request(&object).map(Answer::Request),
             false => self.response_with(&object, &status).map(Answer::Response),
         }
     }
 
-    pub(super) fn response(&mut self, returned: &Value<'_>) -> Read<ReturnedResponse> {
+    pub(super) fn response(&mut self, returned: &Value<'js>) -> Read<ReturnedResponse> {
         let object = object("the returned value", returned)?;
-        let status: Value<'_> = object.get("statusCode")?;
+        let status: Value<'js> = object.get("statusCode")?;
         self.response_with(&object, &status)
     }
 
-    fn request(&mut self, object: &Object<'_>) -> Read<ReturnedRequest> {
+    fn request(&mut self, object: &Object<'js>) -> Read<ReturnedRequest> {
         Ok(ReturnedRequest {
             method: self.text_of(object, "method", "request.method")?,
             uri: self.text_of(object, "uri", "request.uri")?,
-            querystring: self.fields(object, "querystring", "request.querystring")?,
-            headers: self.fields(object, "headers", "request.headers")?,
-            cookies: self.fields(object, "cookies", "request.cookies")?,
+            querystring: self.fields(
+                object,
+                "querystring",
+                "request.querystring",
+                &self.built.querystring,
+            )?,
+            headers: self.fields(object, "headers", "request.headers", &self.built.headers)?,
+            cookies: self.fields(object, "cookies", "request.cookies", &self.built.cookies)?,
         })
     }
 
-    fn response_with(&mut self, object: &Object<'_>, status: &Value<'_>) -> Read<ReturnedResponse> {
+    fn response_with(&mut self, object: &Object<'js>, status: &Value<'js>) -> Read<ReturnedResponse> {
         let number = status.as_number();
         if number.is_none() && !status.is_undefined() {
             return Err(Invalid::at("response.statusCode", Why::Not("a number")).into());
@@ -89,14 +95,19 @@ impl Reader {
         Ok(ReturnedResponse {
             status_code: number,
             status_description: self.text_of(object, "statusDescription", "response.statusDescription")?,
-            headers: self.fields(object, "headers", "response.headers")?,
-            cookies: self.fields(object, "cookies", "response.cookies")?,
+            headers: self.fields(
+                object,
+                "headers",
+                "response.headers",
+                &self.built.response_headers,
+            )?,
+            cookies: self.fields(object, "cookies", "response.cookies", &BuiltFields::default())?,
             body: self.body(object)?,
         })
     }
 
-    fn body(&mut self, object: &Object<'_>) -> Read<Option<ReturnedBody>> {
-        let body: Value<'_> = object.get("body")?;
+    fn body(&mut self, object: &Object<'js>) -> Read<Option<ReturnedBody>> {
+        let body: Value<'js> = object.get("body")?;
         if body.is_undefined() {
             return Ok(None);
         }
@@ -122,20 +133,34 @@ impl Reader {
     }
 
     /// The headers, arguments or cookies of an object; nothing there is none of them.
-    fn fields(&mut self, object: &Object<'_>, key: &'static str, place: &'static str) -> Read<Vec<Returned>> {
-        let value: Value<'_> = object.get(key)?;
+    fn fields(
+        &mut self,
+        object: &Object<'js>,
+        key: &'static str,
+        place: &'static str,
+        built: &BuiltFields<'js>,
+    ) -> Read<Vec<Returned>> {
+        let value: Value<'js> = object.get(key)?;
         if value.is_undefined() {
             return Ok(Vec::new());
         }
         let fields = self::object(place, &value)?;
-        let keys = fields.own_keys::<rquickjs::Atom<'_>>(Filter::new().string().enum_only());
+        let keys = fields.own_keys::<Atom<'js>>(Filter::new().string().enum_only());
         let mut returned = Vec::with_capacity(keys.len().min(FIELDS_EXPECTED));
+        let mut next = 0;
         for key in keys {
             let key = key?;
+            let value: Value<'js> = fields.get(key.clone())?;
+            if let Some(number) = built.find(next, &key) {
+                next = number + 1;
+                if built.is_same(number, &value)? {
+                    self.take(place, 0)?;
+                    returned.push(Returned::same(number));
+                    continue;
+                }
+            }
             // By way of a string: `Atom::to_string` trusts that it is UTF-8 without NUL.
-            let name = key.to_js_string()?;
-            let value: Value<'_> = fields.get(key)?;
-            let name = match name.to_string() {
+            let name = match key.to_js_string()?.to_string() {
                 Ok(name) => name,
                 Err(rquickjs::Error::Utf8(_)) => return Err(Invalid::at(place, Why::NotAName).into()),
                 Err(error) => return Err(error.into()),
@@ -146,34 +171,39 @@ impl Reader {
         Ok(returned)
     }
 
-    fn field(&mut self, place: &'static str, name: String, value: &Value<'_>) -> Read<Returned> {
+    fn field(&mut self, place: &'static str, name: String, value: &Value<'js>) -> Read<Returned> {
         let not = |name: &str, wanted| Invalid::named(place, name, Why::Not(wanted));
         let Some(object) = value.as_object().filter(|_| !value.is_array()) else {
             return Err(not(&name, "an object with value or multiValue").into());
         };
-        let multi: Value<'_> = object.get("multiValue")?;
+        let multi: Value<'js> = object.get("multiValue")?;
         let multi = match multi.as_array() {
             Some(array) => Some(self.values(place, &name, array)?),
             None if multi.is_undefined() => None,
             None => return Err(not(&name, "an array in multiValue").into()),
         };
-        let single: Value<'_> = object.get(VALUE)?;
+        let single: Value<'js> = object.get(VALUE)?;
         let single = match single.is_undefined() {
             true => None,
             false => Some(self.given(place, &name, object, &single)?),
         };
-        Ok(Returned { name, single, multi })
+        Ok(Returned {
+            untouched: None,
+            name,
+            single,
+            multi,
+        })
     }
 
-    fn values(&mut self, place: &'static str, name: &str, array: &Array<'_>) -> Read<Vec<Given>> {
+    fn values(&mut self, place: &'static str, name: &str, array: &Array<'js>) -> Read<Vec<Given>> {
         let mut values = Vec::new();
         // Not `Array::len`, which panics beyond 2³¹.
         let length: f64 = array.as_object().get(rquickjs::atom::PredefinedAtom::Length)?;
         for index in (0..).take_while(|index| f64::from(*index) < length) {
-            let item: Value<'_> = array.as_object().get::<u32, _>(index)?;
+            let item: Value<'js> = array.as_object().get::<u32, _>(index)?;
             let not = || Invalid::named(place, name, Why::Not("an object with value in each multiValue"));
             let object = item.as_object().ok_or_else(not)?;
-            let value: Value<'_> = object.get(VALUE)?;
+            let value: Value<'js> = object.get(VALUE)?;
             if value.is_undefined() {
                 return Err(not().into());
             }
@@ -186,11 +216,11 @@ impl Reader {
         &mut self,
         place: &'static str,
         name: &str,
-        object: &Object<'_>,
-        value: &Value<'_>,
+        object: &Object<'js>,
+        value: &Value<'js>,
     ) -> Read<Given> {
         let value = self.text(place, Some(name), value)?;
-        let attributes: Value<'_> = match place {
+        let attributes: Value<'js> = match place {
             COOKIES_WITH_ATTRIBUTES => object.get("attributes")?,
             _ => Value::new_undefined(object.ctx().clone()),
         };
@@ -203,18 +233,18 @@ impl Reader {
 
     fn text_of(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'js>,
         key: &'static str,
         place: &'static str,
     ) -> Read<Option<String>> {
-        let value: Value<'_> = object.get(key)?;
+        let value: Value<'js> = object.get(key)?;
         match value.is_undefined() {
             true => Ok(None),
             false => self.text(place, None, &value).map(Some),
         }
     }
 
-    fn text(&mut self, place: &'static str, name: Option<&str>, value: &Value<'_>) -> Read<String> {
+    fn text(&mut self, place: &'static str, name: Option<&str>, value: &Value<'js>) -> Read<String> {
         let invalid = |why| match name {
             Some(name) => Invalid::named(place, name, why),
             None => Invalid::at(place, why),

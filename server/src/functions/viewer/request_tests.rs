@@ -73,6 +73,7 @@ fn field(name: &str, values: &[&str]) -> Returned {
         attributes: None,
     };
     Returned {
+        untouched: None,
         name: name.to_owned(),
         single: values.first().map(given),
         multi: (values.len() != 1).then(|| values.iter().map(given).collect()),
@@ -390,7 +391,12 @@ fn fields() -> impl Strategy<Value = Vec<Returned>> {
         prop::option::of(given()),
         prop::option::of(prop::collection::vec(given(), 0..3)),
     );
-    let field = field.prop_map(|(name, single, multi)| Returned { name, single, multi });
+    let field = field.prop_map(|(name, single, multi)| Returned {
+        untouched: None,
+        name,
+        single,
+        multi,
+    });
     prop::collection::vec(field, 0..5)
 }
 

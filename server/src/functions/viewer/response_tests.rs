@@ -46,6 +46,7 @@ fn given(value: &str, attributes: &str) -> Given {
 
 fn one(name: &str, value: &str, attributes: &str) -> Returned {
     Returned {
+        untouched: None,
         name: name.to_owned(),
         single: Some(given(value, attributes)),
         multi: None,
