@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
@@ -81,7 +81,7 @@ fn with_request<T>(
 fn ask(function: &Arc<Function>, uri: &str) -> ViewerOutcome<RequestVerdict> {
     let headers = request_headers();
     with_request(uri, &headers, |context, request| {
-        call_viewer_request(function, context, request)
+        call_viewer_request(function, context, request, SystemTime::now())
     })
 }
 
@@ -579,7 +579,7 @@ fn respond(code: &str, headers: &HeaderMap) -> ViewerOutcome<ResponseEdits> {
     let shown = ShownResponse::new(StatusCode::OK, None, headers);
     let request_headers = request_headers();
     with_request("/path", &request_headers, |context, request| {
-        call_viewer_response(&function, context, request, &shown)
+        call_viewer_response(&function, context, request, &shown, SystemTime::now())
     })
 }
 
