@@ -82,7 +82,7 @@ key_value_store = "revoked"
 VIEWER_FUNCTION = """
 [[functions]]
 name = "rewrite"
-code = "{repository}/config/functions/clean-paths.js"
+code = "{repository}/config/functions/rewrite.js"
 """
 FUNCTIONS = {
     "bothways-connection-function": (CONNECTION_FUNCTION, ', connection_function = "deny-revoked"', ""),
@@ -243,7 +243,7 @@ def serial_list(count):
 
 def import_file():
     """A key-value store just below its limit of 5 MB, with serial numbers that nobody has."""
-    entries = [f'{{"key":"{number * 0x9E3779B97F4A7C15 % 2**120:030x}","value":""}}' for number in range(99_000)]
+    entries = [f'{{"key":"{number * 0x9E3779B97F4A7C15 % 2**120:030x}","value":""}}' for number in range(98_500)]
     Path("revoked.json").write_text('{"data":[\n' + ",\n".join(entries) + "\n]}\n")
 
 

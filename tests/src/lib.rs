@@ -10,6 +10,7 @@
 
 pub mod article;
 pub mod config;
+pub mod control_socket;
 pub mod curl;
 mod der;
 pub mod http1;

@@ -245,6 +245,7 @@ impl Control {
                 self.next_job();
             }
             Event::Published(order, published) => {
+                self.tell_cores(CoreMessage::PrepareFunctions);
                 publish::tell(&order, published);
                 self.job_done();
             }

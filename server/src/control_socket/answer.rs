@@ -149,14 +149,19 @@ fn write(store: &Store, change: Change, if_match: Option<String>, now: SystemTim
     }
 }
 
-/// As the log shows it: a key is somebody's text.
+/// As the log shows it.
 fn told(change: &Change) -> (&'static str, Option<String>) {
     match change {
-        Change::Put { key, .. } => ("put", Some(key.escape_debug().to_string())),
-        Change::Delete { key } => ("delete", Some(key.escape_debug().to_string())),
+        Change::Put { key, .. } => ("put", Some(shown(key))),
+        Change::Delete { key } => ("delete", Some(shown(key))),
         Change::Replace { .. } => ("import", None),
         Change::Merge { .. } => ("import and merge", None),
     }
+}
+
+/// The log escapes it.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
 }
 
 fn code_of(error: &WriteError) -> RefusalCode {
@@ -174,7 +179,7 @@ fn code_of(error: &WriteError) -> RefusalCode {
 fn publish(backend: &dyn Backend, name: &str) -> Result<Reply, Refusal> {
     match backend.publish_function(name) {
         Ok(message) => {
-            tracing::info!(function = name.escape_debug().to_string(), "function published");
+            tracing::info!(function = shown(name), "function published");
             Ok(Reply {
                 ok: true,
                 message: Some(message),
@@ -182,9 +187,12 @@ fn publish(backend: &dyn Backend, name: &str) -> Result<Reply, Refusal> {
             })
         }
         Err(refusal) => {
-            let (function, reason) = (name.escape_debug().to_string(), &refusal.message);
+            let (function, reason) = (shown(name), &refusal.message);
             tracing::warn!(function, reason, "function not published");
             Err(refusal)
         }
     }
 }
+
+/// A key of the managed service in full.
+const SHOWN_CHARS_MAX: usize = 512;

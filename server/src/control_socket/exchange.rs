@@ -62,7 +62,7 @@ impl Exchange<'_> {
     }
 
     fn line(&mut self, bytes_max: usize) -> Result<Vec<u8>, Fault> {
-        let deadline = Instant::now() + self.limit;
+        let deadline = self.deadline(0);
         let mut searched = 0;
         loop {
             let fresh = self.received.get(searched..).unwrap_or_default();
@@ -82,7 +82,7 @@ impl Exchange<'_> {
     }
 
     fn payload(&mut self, bytes: usize) -> Result<Vec<u8>, Fault> {
-        let deadline = Instant::now() + self.limit;
+        let deadline = self.deadline(bytes);
         while self.received.len() < bytes {
             self.receive(deadline)?;
         }
@@ -126,9 +126,9 @@ impl Exchange<'_> {
 
     fn reply(&self, reply: &Reply) -> io::Result<()> {
         let mut stream = self.stream;
-        let deadline = Instant::now() + self.limit;
         let mut text = serde_json::to_vec(reply)?;
         text.push(b'\n');
+        let deadline = self.deadline(text.len());
         let mut rest = text.as_slice();
         while !rest.is_empty() {
             let Some(wait) = self.wait_until(deadline)? else {
@@ -143,6 +143,12 @@ impl Exchange<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A large store takes longer than a line.
+    fn deadline(&self, bytes: usize) -> Instant {
+        let for_bytes = Duration::from_millis(u64::try_from(bytes / BYTES_PER_MS).unwrap_or(u64::MAX));
+        Instant::now() + self.limit + for_bytes
     }
 
     /// How long to wait for the socket before looking again; none past the deadline. Short, so that a stop is noticed.
@@ -167,6 +173,8 @@ fn is_timeout(error: &io::Error) -> bool {
 
 /// Command, names, ETag.
 const REQUEST_OVERHEAD_BYTES: usize = 4_096;
+/// A slow machine moves as much through a socket.
+const BYTES_PER_MS: usize = 16_384;
 const PIECE_BYTES: usize = 65_536;
 /// The kernel takes a wait of less than a microsecond for one without end.
 const SOCKET_WAIT_MIN: Duration = Duration::from_millis(1);

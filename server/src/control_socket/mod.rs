@@ -21,7 +21,8 @@ mod message;
 
 use std::io;
 use std::net::Shutdown;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -142,19 +143,25 @@ impl Handler {
         let listener: &UnixListener = self.claimed.listener();
         while !self.stopping.load(Relaxed) {
             match listener.accept() {
-                Ok((stream, _)) => exchange::serve(&stream, &*self.backend, self.limit, &self.stopping),
+                Ok((stream, _)) => self.serve(&stream),
                 // Out of descriptors, most likely: others have to close some first.
                 Err(_) if !self.stopping.load(Relaxed) => thread::sleep(ACCEPT_RETRY),
                 Err(_) => {}
             }
         }
     }
+
+    /// A panic costs one connection, and not the thread.
+    fn serve(&self, stream: &UnixStream) {
+        let serve = || exchange::serve(stream, &*self.backend, self.limit, &self.stopping);
+        let _its_message_is_in_the_log = catch_unwind(AssertUnwindSafe(serve));
+    }
 }
 
 /// Connections served at a time, so that one stuck client is in nobody's way.
 const HANDLERS: usize = 4;
-/// For a request's line to come in, for what follows it, and again for the answer to go out.
-const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// For a request's line to come in, for what follows it, and again for the answer to go out, when they are short.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

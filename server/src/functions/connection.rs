@@ -105,7 +105,7 @@ fn decide(function: &Function, result: &Result<(), Fault>, said: &Said) -> Decis
 impl Event for ConnectionEvent<'_> {
     type Answer = ();
 
-    fn build<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Value<'js>> {
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
         let ctx = makers.ctx();
         let mut args = Args::new(ctx.clone(), 10);
         args.push_arg(self.connection_id)?;
@@ -118,7 +118,7 @@ impl Event for ConnectionEvent<'_> {
         args.push_arg(self.tls.cipher)?;
         args.push_arg(self.tls.sni)?;
         args.push_arg(self.tls.resumed)?;
-        args.apply(&makers.maker("connection")?)
+        args.apply(&makers.maker(CONNECTION)?)
     }
 
     /// What the handler returns means nothing.
@@ -128,16 +128,19 @@ impl Event for ConnectionEvent<'_> {
 }
 
 impl ConnectionEvent<'_> {
-    fn intermediates<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Array<'js>> {
+    fn intermediates<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Option<Array<'js>>> {
+        if self.intermediates.is_empty() {
+            return Ok(None);
+        }
         let array = Array::new(makers.ctx().clone())?;
         for (index, facts) in self.intermediates.iter().enumerate() {
             array.set(index, certificate(makers, facts)?)?;
         }
-        Ok(array)
+        Ok(Some(array))
     }
 }
 
-fn certificate<'js>(makers: &Makers<'js>, facts: &CertificateFacts) -> rquickjs::Result<Value<'js>> {
+fn certificate<'js>(makers: &Makers<'_, 'js>, facts: &CertificateFacts) -> rquickjs::Result<Value<'js>> {
     let details = facts.details();
     let mut args = Args::new(makers.ctx().clone(), 10);
     args.push_arg(&facts.serial_number)?;
@@ -150,5 +153,9 @@ fn certificate<'js>(makers: &Makers<'js>, facts: &CertificateFacts) -> rquickjs:
     args.push_arg(details.san.as_deref())?;
     args.push_arg(&details.spki_hex)?;
     args.push_arg(details.san_hex.as_deref())?;
-    args.apply(&makers.maker("certificate")?)
+    args.apply(&makers.maker(CERTIFICATE)?)
 }
+
+/// Places in `makers` of `prelude/connection.js`.
+const CONNECTION: usize = 0;
+const CERTIFICATE: usize = 1;

@@ -28,7 +28,7 @@ pub(super) trait Event {
     fn begin(&self, _call: &Call) {}
 
     /// The handler's argument, made by functions of the kind's prelude.
-    fn build<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Value<'js>>;
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>>;
 
     /// Reads what the handler has returned or its promise has come to. May run customer's code.
     fn read<'js>(&self, ctx: &Ctx<'js>, returned: Value<'js>) -> rquickjs::Result<Self::Answer>;
@@ -38,7 +38,7 @@ pub(super) trait Event {
 #[derive(Clone, Copy)]
 pub(super) struct Recipe<'a> {
     pub(super) program: &'a Program,
-    /// The prelude of the function's kind: JavaScript that gives an object of makers.
+    /// The prelude of the function's kind: JavaScript that gives its makers, and what of theirs all calls share.
     pub(super) kind_prelude: &'a str,
     pub(super) store_name: Option<&'a str>,
     pub(super) is_hardened: bool,
@@ -76,7 +76,7 @@ impl<T> Called<T> {
 pub(super) struct Engine {
     // Values first: they must go before their context, and it before its runtime.
     factory: Persistent<Function<'static>>,
-    makers: Persistent<Object<'static>>,
+    makers: Vec<Persistent<Function<'static>>>,
     context: Context,
     runtime: Runtime,
     call: Rc<Call>,
@@ -85,15 +85,20 @@ pub(super) struct Engine {
 }
 
 /// The functions that a kind's prelude offers to Rust.
-pub(super) struct Makers<'js>(Object<'js>);
+pub(super) struct Makers<'a, 'js> {
+    ctx: &'a Ctx<'js>,
+    functions: &'a [Persistent<Function<'static>>],
+}
 
-impl<'js> Makers<'js> {
+impl<'js> Makers<'_, 'js> {
     pub(super) fn ctx(&self) -> &Ctx<'js> {
-        self.0.ctx()
+        self.ctx
     }
 
-    pub(super) fn maker(&self, name: &str) -> rquickjs::Result<Function<'js>> {
-        self.0.get(name)
+    /// By its place in the prelude's `makers`.
+    pub(super) fn maker(&self, index: usize) -> rquickjs::Result<Function<'js>> {
+        let function = self.functions.get(index).ok_or(Error::Unknown)?;
+        function.clone().restore(self.ctx)
     }
 }
 
@@ -205,8 +210,10 @@ impl Engine {
     fn run<E: Event>(&self, ctx: &Ctx<'_>, event: &E) -> Result<E::Answer, Stop> {
         event.begin(&self.call);
         let handler = self.handler(ctx)?;
-        let makers = Makers(self.makers.clone().restore(ctx)?);
-        let argument = event.build(&makers)?;
+        let argument = event.build(&Makers {
+            ctx,
+            functions: &self.makers,
+        })?;
         let returned: Value<'_> = handler.call((argument,))?;
         self.drain(ctx)?;
         let settled = match returned.as_promise() {
@@ -285,7 +292,7 @@ fn prepare<'js>(
     ctx: &Ctx<'js>,
     call: &Rc<Call>,
     recipe: Recipe<'_>,
-) -> rquickjs::Result<(Persistent<Function<'static>>, Persistent<Object<'static>>)> {
+) -> rquickjs::Result<(Persistent<Function<'static>>, Vec<Persistent<Function<'static>>>)> {
     let natives = natives::object(ctx, call, recipe.store_name)?;
     let prelude = |name: &str, text: &str| prelude(ctx, name, text);
     prelude("<runtime>", RUNTIME)?.call::<_, ()>((natives.clone(),))?;
@@ -297,9 +304,9 @@ fn prepare<'js>(
     modules.set("cloudfront", cloudfront.get::<_, Value<'js>>("module")?)?;
     let require: Value<'js> = prelude("<require>", REQUIRE)?.call((modules.clone(),))?;
     let module: Value<'js> = modules.get("cloudfront")?;
-    let makers: Object<'js> = prelude("<kind>", recipe.kind_prelude)?.call((natives, module))?;
+    let kind: Object<'js> = prelude("<kind>", recipe.kind_prelude)?.call((natives, module))?;
     if recipe.is_hardened {
-        let shared = [cloudfront.get("shared")?, makers.get("shared")?];
+        let shared = [cloudfront.get("shared")?, kind.get("shared")?];
         harden(&prelude("<harden>", HARDEN)?, &modules, &require, shared)?;
     }
     let (module, evaluated) =
@@ -307,7 +314,9 @@ fn prepare<'js>(
     evaluated.finish::<()>()?;
     let program: Function<'js> = module.get("default")?;
     let factory: Function<'js> = program.call((modules, require))?;
-    Ok((Persistent::save(ctx, factory), Persistent::save(ctx, makers)))
+    let makers: Vec<Function<'js>> = kind.get("makers")?;
+    let makers = makers.into_iter().map(|maker| Persistent::save(ctx, maker));
+    Ok((Persistent::save(ctx, factory), makers.collect()))
 }
 
 fn harden<'js>(

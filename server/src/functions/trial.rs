@@ -22,12 +22,15 @@ struct Given<'a>(&'a str);
 impl Event for Given<'_> {
     type Answer = ();
 
-    fn build<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Value<'js>> {
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
         let event: Value<'js> = makers.ctx().json_parse(self.0)?;
-        makers.maker("given")?.call((event,))
+        makers.maker(GIVEN)?.call((event,))
     }
 
     fn read<'js>(&self, _ctx: &Ctx<'js>, _returned: Value<'js>) -> rquickjs::Result<()> {
         Ok(())
     }
 }
+
+/// Among the makers of `prelude/connection.js`.
+const GIVEN: usize = 2;

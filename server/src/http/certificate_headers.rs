@@ -97,6 +97,8 @@ fn text(header: CertificateHeader, client: &ClientAuth) -> Option<&str> {
         (CertificateHeader::ClientCert, _) => unchecked.map(UncheckedClient::client_cert),
         (CertificateHeader::ClientCertChain, _) => unchecked.and_then(UncheckedClient::client_cert_chain),
         (_, None) => None,
+        // Not sent in mode passthrough, under whatever name: `Client-Cert` carries them.
+        (CertificateHeader::Validity | CertificateHeader::Pem, _) if unchecked.is_some() => None,
         (CertificateHeader::SerialNumber, Some(facts)) => Some(facts.serial_number.as_str()),
         (CertificateHeader::Issuer, Some(facts)) => Some(facts.issuer_rfc2253.as_str()),
         (CertificateHeader::Subject, Some(facts)) => Some(facts.subject_rfc2253.as_str()),

@@ -10,7 +10,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         key_bytes_max: 32,
         value_bytes_max: 64,
     };
-    let read = |bytes: &[u8], limits| KeyValues::from_import(bytes, limits, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH);
+    let read = |bytes: &[u8], limits| {
+        KeyValues::from_import(bytes, limits, SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
+    };
     if let Ok(items) = read(bytes, &limits) {
         for (key, value) in items.sorted() {
             assert!((1..=32).contains(&key.len()) && value.len() <= 64);

@@ -38,7 +38,7 @@
   Object.defineProperty(base, "clientCertInfo", { enumerable: false });
 
   const connection = (
-    connectionId, clientIp, endpoint, distributionId, leaf, intermediates, protocol, cipher, sni, resumed,
+    connectionId, clientIp, endpoint, distributionId, leaf, intermediates = [], protocol, cipher, sni, resumed,
   ) => {
     const tls = { protocol, cipher, sni, resumed };
     const made = { __proto__: base, connectionId, clientIp, endpoint, distributionId, tls, allow, deny, logCustomData };
@@ -51,5 +51,5 @@
   // For trial calls: an event as somebody wrote it down.
   const given = (event) => Object.assign({ __proto__: base }, event, { allow, deny, logCustomData });
 
-  return { certificate, connection, given, shared: [allow, deny, logCustomData, base] };
+  return { makers: [connection, certificate, given], shared: [allow, deny, logCustomData, base] };
 }

@@ -33,7 +33,12 @@
 
   for (const object of reachable) {
     visit(getPrototypeOf(object));
-    for (const key of ownKeys(object)) {
+    const keys = ownKeys(object);
+    // Nearly all are functions with a length and a name, which lead nowhere.
+    if (keys.length === 2 && keys[0] === "length" && keys[1] === "name") {
+      continue;
+    }
+    for (const key of keys) {
       const property = getOwnPropertyDescriptor(object, key);
       visit(property.value);
       visit(property.get);

@@ -80,5 +80,5 @@
     return made;
   };
 
-  return { event, shared: [mtls] };
+  return { makers: [event], shared: [mtls] };
 }

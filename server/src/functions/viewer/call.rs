@@ -178,7 +178,7 @@ impl Event for RequestEvent<'_> {
         call.set_edge_location(Some(Rc::clone(self.context.edge)));
     }
 
-    fn build<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Value<'js>> {
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
         event(makers, Moment::ViewerRequest, &self.context, self.request, None)
     }
 
@@ -190,7 +190,7 @@ impl Event for RequestEvent<'_> {
 impl Event for ResponseEvent<'_> {
     type Answer = Result<ReturnedResponse, Invalid>;
 
-    fn build<'js>(&self, makers: &Makers<'js>) -> rquickjs::Result<Value<'js>> {
+    fn build<'js>(&self, makers: &Makers<'_, 'js>) -> rquickjs::Result<Value<'js>> {
         let response = response(makers.ctx(), self.response)?;
         event(
             makers,
@@ -215,7 +215,7 @@ fn settle<T>(read: Result<T, Unread>) -> rquickjs::Result<Result<T, Invalid>> {
 }
 
 fn event<'js>(
-    makers: &Makers<'js>,
+    makers: &Makers<'_, 'js>,
     moment: Moment,
     context: &ViewerContext<'_>,
     request: &ShownRequest<'_>,
@@ -236,7 +236,7 @@ fn event<'js>(
     args.push_arg(fields(ctx, &request.headers)?)?;
     args.push_arg(fields(ctx, &request.cookies.fields)?)?;
     args.push_arg(response)?;
-    args.apply(&makers.maker("event")?)
+    args.apply(&makers.maker(EVENT)?)
 }
 
 fn response<'js>(ctx: &Ctx<'js>, response: &ShownResponse<'_>) -> rquickjs::Result<Object<'js>> {
@@ -296,3 +296,5 @@ const ENCODED: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 const CUSTOM_DATA_BYTES_MAX: usize = 800;
+/// Among the makers of `prelude/viewer.js`.
+const EVENT: usize = 0;

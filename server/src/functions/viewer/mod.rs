@@ -19,9 +19,13 @@ mod response;
 #[cfg(test)]
 mod call_tests;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod request_tests;
 #[cfg(test)]
 mod response_tests;
+#[cfg(test)]
+mod testing;
 
 pub use call::{
     EdgeLocation, RequestVerdict, ViewerContext, ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks,
