@@ -45,14 +45,15 @@ address = "127.0.0.1:{port}"
 name = "partners"
 ca_bundle = "pki/root.pem"
 revocations = [{revocations}]
+{functions}
 [[distributions]]
 id = "EBENCH"
 aliases = ["{name}"]
 certificate = "pki/server.pem"
 private_key = "pki/server.key"
-viewer_mtls = {{ mode = "required", trust_store = "partners" }}
+viewer_mtls = {{ mode = "required", trust_store = "partners"{connection_function} }}
 origins = [{{ id = "fixed", fixed_response = {{ status = 200, body = "{body}" }} }}]
-behaviors = [{{ path_pattern = "*", origin = "fixed" }}]
+behaviors = [{{ path_pattern = "*", origin = "fixed"{viewer_function} }}]
 [logs.connection]
 format = "json"
 sink = {{ file = "connection.log" }}
@@ -66,6 +67,26 @@ VARIANTS = {
     "bothways-1M-no-memo": (0, 1_000_000),
     "bothways-10M": (8192, 10_000_000),
     "bothways-10M-no-memo": (0, 10_000_000),
+}
+
+# ... and with functions: a connection function that looks the serial number up in a store of 5 MB, a viewer-request function.
+CONNECTION_FUNCTION = """
+[[key_value_stores]]
+name = "revoked"
+import = "revoked.json"
+[[connection_functions]]
+name = "deny-revoked"
+code = "{repository}/config/functions/deny-revoked.js"
+key_value_store = "revoked"
+"""
+VIEWER_FUNCTION = """
+[[functions]]
+name = "rewrite"
+code = "{repository}/config/functions/rewrite.js"
+"""
+FUNCTIONS = {
+    "bothways-connection-function": (CONNECTION_FUNCTION, ', connection_function = "deny-revoked"', ""),
+    "bothways-viewer-function": (VIEWER_FUNCTION, "", ', function_associations = { viewer_request = "rewrite" }'),
 }
 
 NGINX = """
@@ -145,10 +166,14 @@ class Server:
     def __init__(self, name, options):
         self.name = name
         self.port = free_port()
-        verdicts, revoked = VARIANTS.get(name, (0, 0))
+        verdicts, revoked = VARIANTS.get(name, VARIANTS["bothways"])
+        functions, connection_function, viewer_function = FUNCTIONS.get(name, ("", "", ""))
+        functions = functions.format(repository=Path(__file__).resolve().parent.parent)
+        if connection_function:
+            import_file()
         template = {"nginx": NGINX, "haproxy": HAPROXY}.get(name, BOTHWAYS)
         revocations = f'"{serial_list(revoked)}"' if revoked else ""
-        self.configuration = template.format(port=self.port, name=NAME, body=BODY, core=SERVER_CORE, verdicts=verdicts, revocations=revocations)
+        self.configuration = template.format(port=self.port, name=NAME, body=BODY, core=SERVER_CORE, verdicts=verdicts, revocations=revocations, functions=functions, connection_function=connection_function, viewer_function=viewer_function)
         self.file = f"{name}.conf"
         bothways = str(options.binaries / "bothways")
         self.command = {
@@ -214,6 +239,12 @@ def serial_list(count):
         with open(path, "w") as file:
             file.writelines(f"{0x40 + number % 0x40:02x}{number * 0x9E3779B97F4A7C15 % 2**120:030x}\n" for number in range(count))
     return path
+
+
+def import_file():
+    """A key-value store just below its limit of 5 MB, with serial numbers that nobody has."""
+    entries = [f'{{"key":"{number * 0x9E3779B97F4A7C15 % 2**120:030x}","value":""}}' for number in range(98_500)]
+    Path("revoked.json").write_text('{"data":[\n' + ",\n".join(entries) + "\n]}\n")
 
 
 def check_refusals(server):

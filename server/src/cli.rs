@@ -1,10 +1,13 @@
 //! The command line: what is asked for, and which exit code answers.
 //!
-//! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused. 2: the configuration or the
-//! command line is wrong.
+//! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused, or the running server said no.
+//! 2: the configuration or the command line is wrong, or no server runs.
+
+mod function;
+mod kvs;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -12,6 +15,8 @@ use rustls_pki_types::UnixTime;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, AppError};
+use crate::config::{Config, KeyPath};
+use crate::control_socket::{ClientError, Reply};
 use crate::trust::parse_rfc3339;
 
 /// An edge server that authenticates every client by certificate.
@@ -54,6 +59,12 @@ enum Command {
         #[arg(value_name = "CERT.pem")]
         chain: PathBuf,
     },
+    /// Read and write the key-value stores of a running server. Exit code 0: done, 1: the server said no, 2: there is none.
+    #[command(subcommand)]
+    Kvs(kvs::KvsCommand),
+    /// Try functions out, and publish them on a running server.
+    #[command(subcommand)]
+    Function(function::FunctionCommand),
 }
 
 /// Runs the command line of this process.
@@ -81,6 +92,8 @@ pub fn main() -> ExitCode {
             };
             app::explain(&question).map(|explanation| print(&explanation, json))
         }
+        Command::Kvs(command) => kvs::run(command),
+        Command::Function(command) => function::run(command),
     };
     match result {
         Ok(code) => code,
@@ -100,6 +113,46 @@ fn print(explanation: &app::Explanation, json: bool) -> ExitCode {
         false => print!("{explanation}"),
     }
     ExitCode::from(u8::from(!explanation.is_admitted()))
+}
+
+/// The socket of the server that runs with `config`.
+fn control_socket(config: &Config) -> Result<PathBuf, AppError> {
+    let control = config.control.as_ref().map(|control| control.socket.path.clone());
+    control.ok_or_else(|| {
+        let fault = "there is no control socket to reach the server through";
+        let remedy = "add [control] with socket = \"bothways.sock\" and restart the server";
+        AppError::from(
+            config
+                .source
+                .error(&KeyPath::root().child("control"), fault, remedy),
+        )
+    })
+}
+
+/// Exit code 2: as with a configuration that cannot be used, nothing has been asked of anybody.
+fn unreachable(error: ClientError) -> AppError {
+    match error {
+        ClientError::NoServer { .. } => AppError::Config(error.to_string()),
+        ClientError::NoReply(_) => AppError::Setup(error.to_string()),
+    }
+}
+
+/// Of a command whose only answer is that it was done, or of one that was refused. `file` is what it was about.
+fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> ExitCode {
+    if json {
+        println!("{}", serde_json::to_string(reply).unwrap_or_default());
+    }
+    match reply.ok {
+        true if json => ExitCode::SUCCESS,
+        true => {
+            println!("{}", reply.message.as_deref().unwrap_or("done"));
+            ExitCode::SUCCESS
+        }
+        false => {
+            eprintln!("error: {}", kvs::named(reply, file));
+            ExitCode::from(1)
+        }
+    }
 }
 
 fn moment(text: &str) -> Result<UnixTime, String> {

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod app;
 
 pub mod admin;
+pub mod control_socket;
 pub mod worker;
 
 pub mod http;

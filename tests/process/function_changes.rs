@@ -251,7 +251,7 @@ fn a_serial_number_in_the_key_value_store_is_denied_from_the_next_connection_on_
     let distribution = Distribution::edge("required").mtls_setting("connection_function = \"revoked\"");
     let config = Config::new()
         .trust_store(TrustStore::partners())
-        .key_value_store("serials", &import(&["00ff"]))
+        .key_value_store("serials", import(&["00ff"]))
         .connection_function("revoked", REVOCATION, Some("serials"))
         .distribution(distribution);
     for version in [Tls12, Tls13] {

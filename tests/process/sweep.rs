@@ -1,6 +1,8 @@
-//! What a reload does to open connections: those whose client it no longer admits end at once, no other does.
+//! What a reload does to open connections: those whose client it no longer admits end at once, no other does. And what time does: those
+//! whose client expires end without one.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use bothways_tests::origin::Origin;
 use bothways_tests::pki::{Leaf, Pki};
@@ -9,7 +11,7 @@ use bothways_tests::{Client, Config, Distribution, Identity, Record, Server, Tru
 
 use crate::witnesses::assert_refused;
 
-const CLOSED: &str = "bothways_connections_closed_by_reload_total";
+const CLOSED: &str = "bothways_connections_no_longer_admitted_total";
 
 fn closed(reason: &str) -> String {
     format!("{CLOSED}{{reason=\"{reason}\"}}")
@@ -49,13 +51,18 @@ fn reload_and_sweep(server: &Server, cores: u64) {
 
 /// The server has ended the connection, and its record says what did.
 fn assert_closed_by(server: &Server, connection: &mut Connection, reason: &str) -> Record {
+    let record = assert_closed(server, connection, reason);
+    let why = record.text("reason").unwrap_or_default();
+    assert!(why.starts_with("closed after a reload: "), "{}", record.line);
+    record
+}
+
+fn assert_closed(server: &Server, connection: &mut Connection, reason: &str) -> Record {
     assert_eq!(connection.wait_for_close(), Ending::Eof);
     connection.close();
     let record = server.record_of(connection.port);
     assert_eq!(record.status(), "Success", "{}", record.line);
     assert_eq!(record.text("closedBy"), Some(reason), "{}", record.line);
-    let why = record.text("reason").unwrap_or_default();
-    assert!(why.starts_with("closed after a reload: "), "{}", record.line);
     record
 }
 
@@ -237,4 +244,35 @@ fn where_on_revocation_is_keep_open_connections_stay_and_new_ones_are_refused() 
     let attempt = Client::with_identity(&mallory).get(server.address());
     assert_refused(&server, &attempt, &[44], "ClientCertRejected");
     assert_eq!(server.metrics().sum(CLOSED), 0);
+}
+
+#[test]
+fn a_client_that_expires_while_it_is_connected_is_closed_without_a_reload() {
+    let other = Distribution::new("E2OTHER", &["other.example.com"], "required");
+    let ignoring = other.mtls_setting("ignore_certificate_expiry = true");
+    // A tenth of it is the tick's period, and thus the whole of it the time between two looks.
+    let server = Server::start(required().distribution(ignoring).limit("header_timeout_ms", 300));
+    let mut alice = open(&server, &Client::with_identity(&Pki::shared().client("alice")));
+    let brief = Leaf::client("brief").ends_in(Duration::from_secs(4));
+    let brief = Client::with_identity(&Pki::shared().issuing.issue(brief));
+    let mut ignored = open(&server, &brief.clone().sni("other.example.com"));
+    let mut connection = open(&server, &brief);
+
+    let record = assert_closed(&server, &mut connection, "expiry");
+    let why = record.text("reason").unwrap_or_default();
+    assert!(
+        why.starts_with("closed: the client certificate expired "),
+        "{}",
+        record.line
+    );
+    assert_alive(&mut alice);
+    let request = brief.sni("other.example.com").request("GET", "/", "");
+    assert!(
+        ignored.exchange(&request).is_ok(),
+        "it was looked at before the one that was closed"
+    );
+    let metrics = server.metrics();
+    assert_eq!(metrics.get(&closed("expiry")), 1, "{metrics:#?}");
+    assert_eq!(metrics.sum(CLOSED), 1, "{metrics:#?}");
+    assert_eq!(metrics.get("bothways_sweeps_total"), 0, "{metrics:#?}");
 }

@@ -17,6 +17,7 @@ pub struct Config {
     listeners: Vec<&'static str>,
     without_admin: bool,
     file_sink: Option<&'static str>,
+    control_socket: Option<&'static str>,
     trust_stores: Vec<TrustStore>,
     /// Tables that distributions refer to, as they stand.
     tables: String,
@@ -74,6 +75,14 @@ impl Config {
         }
     }
 
+    /// With a control socket of this name in the working folder.
+    pub fn control_socket(self, name: &'static str) -> Self {
+        Self {
+            control_socket: Some(name),
+            ..self
+        }
+    }
+
     /// Records go to this file in the working folder, not to stdout.
     pub fn records_to(self, file: &'static str) -> Self {
         Self {
@@ -88,7 +97,7 @@ impl Config {
     }
 
     /// A key-value store with this import file, `<name>.json`.
-    pub fn key_value_store(mut self, name: &str, import: &str) -> Self {
+    pub fn key_value_store(mut self, name: &str, import: impl Into<Vec<u8>>) -> Self {
         let _ = writeln!(
             self.tables,
             "\n[[key_value_stores]]\nname = \"{name}\"\nimport = \"{name}.json\""
@@ -141,6 +150,9 @@ impl Config {
         }
         if !self.without_admin {
             out.push_str("\n[admin]\naddress = \"127.0.0.1:0\"\n");
+        }
+        if let Some(socket) = self.control_socket {
+            let _ = writeln!(out, "\n[control]\nsocket = \"{socket}\"");
         }
         for protocol in &self.listeners {
             let _ = writeln!(

@@ -10,12 +10,15 @@
 
 pub mod article;
 pub mod config;
+pub mod control_socket;
 pub mod curl;
 mod der;
 pub mod http1;
 mod lines;
 pub mod metrics;
+pub mod odd_keys;
 pub mod origin;
+mod pem;
 pub mod pki;
 pub mod raw_client;
 pub mod record;

@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 use rcgen::{
@@ -14,6 +15,7 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::der;
+pub use crate::pem::{crl_pem, pem};
 
 /// The name that every server certificate carries beside its own: clients verify the chain against this one and
 /// can then look at which certificate it was (`Connection::server_certificate`).
@@ -32,6 +34,8 @@ macro_rules! midnight {
 const VALID: (Day, Day) = ((2024, 1, 1), (2045, 1, 1));
 const OVER: (Day, Day) = ((2020, 1, 1), (2021, 1, 1));
 const NOT_YET: (Day, Day) = ((2044, 1, 1), (2045, 1, 1));
+/// Where subjectPublicKeyInfo stands in the TBSCertificate of a version 3 certificate.
+const PUBLIC_KEY: usize = 6;
 
 /// The world that most tests live in.
 pub struct Pki {
@@ -124,18 +128,41 @@ impl Authority {
     pub fn issue_v1(&self, leaf: Leaf) -> Identity {
         let key = new_key();
         let v3 = CertificateDer::from(leaf.params().signed_by(&key, &self.issuer).unwrap());
-        let v1 = self.sign_again(&v3, |tag| !matches!(tag, 0xa0 | 0xa3));
+        let v1 = self.sign_again(&v3, |_, field| match field.tag {
+            0xa0 | 0xa3 => &[],
+            _ => field.whole,
+        });
         self.identity(leaf, v1, &key)
+    }
+
+    /// Issues a certificate for this SubjectPublicKeyInfo, whatever it is; the identity's own key is another.
+    pub fn issue_for_key(&self, leaf: Leaf, public_key: &[u8]) -> Identity {
+        let mut identity = self.issue(leaf);
+        identity.chain[0] = self.certify_key(&identity.chain[0], public_key);
+        identity
+    }
+
+    /// An intermediate whose certificate names this key; what it issues is signed with another.
+    pub fn intermediate_for_key(&self, name: &str, public_key: &[u8]) -> Self {
+        let mut authority = self.intermediate(name);
+        authority.certificate = self.certify_key(&authority.certificate, public_key);
+        authority.path[0] = authority.certificate.clone();
+        authority
     }
 
     /// A CRL of this authority, valid today, that lists these serial numbers (DER).
     pub fn crl(&self, serials: &[&[u8]]) -> Vec<u8> {
-        self.crl_until(serials, VALID.1)
+        self.crl_for(serials, VALID)
     }
 
     /// A CRL whose next update should have come long ago (DER).
     pub fn out_of_date_crl(&self, serials: &[&[u8]]) -> Vec<u8> {
-        self.crl_until(serials, (2025, 1, 1))
+        self.crl_for(serials, (VALID.0, (2025, 1, 1)))
+    }
+
+    /// A CRL that is not valid for years yet (DER).
+    pub fn future_crl(&self, serials: &[&[u8]]) -> Vec<u8> {
+        self.crl_for(serials, NOT_YET)
     }
 
     pub fn pem(&self) -> String {
@@ -161,17 +188,25 @@ impl Authority {
         }
     }
 
-    /// The certificate with only those fields of its TBSCertificate whose tag passes `keep`, signed anew.
-    fn sign_again(&self, certificate: &[u8], keep: impl Fn(u8) -> bool) -> CertificateDer<'static> {
+    fn certify_key(&self, certificate: &[u8], public_key: &[u8]) -> CertificateDer<'static> {
+        self.sign_again(certificate, |position, field| match position {
+            PUBLIC_KEY => public_key,
+            _ => field.whole,
+        })
+    }
+
+    /// The certificate with each field of its TBSCertificate replaced by what `change` makes of its position and itself, signed anew.
+    fn sign_again<'a>(
+        &self,
+        certificate: &'a [u8],
+        change: impl Fn(usize, &der::Element<'a>) -> &'a [u8],
+    ) -> CertificateDer<'static> {
         let outer = der::elements(certificate);
         let parts = der::elements(outer[0].content);
         let fields = der::elements(parts[0].content);
-        let kept: Vec<u8> = fields
-            .iter()
-            .filter(|field| keep(field.tag))
-            .flat_map(|field| field.whole.to_vec())
-            .collect();
-        let tbs = der::element(der::SEQUENCE, &kept);
+        let fields = fields.iter().enumerate();
+        let changed: Vec<&[u8]> = fields.map(|(position, field)| change(position, field)).collect();
+        let tbs = der::element(der::SEQUENCE, &changed.concat());
         let signature = [vec![0], self.issuer.key().sign(&tbs).unwrap()].concat();
         let content = [
             tbs,
@@ -182,7 +217,7 @@ impl Authority {
         der::element(der::SEQUENCE, &content).into()
     }
 
-    fn crl_until(&self, serials: &[&[u8]], next_update: Day) -> Vec<u8> {
+    fn crl_for(&self, serials: &[&[u8]], (this_update, next_update): (Day, Day)) -> Vec<u8> {
         let revoked = |serial: &&[u8]| RevokedCertParams {
             serial_number: SerialNumber::from_slice(serial),
             revocation_time: midnight!((2024, 6, 1)),
@@ -190,7 +225,7 @@ impl Authority {
             invalidity_date: None,
         };
         let params = CertificateRevocationListParams {
-            this_update: midnight!(VALID.0),
+            this_update: midnight!(this_update),
             next_update: midnight!(next_update),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
@@ -208,6 +243,8 @@ pub struct Leaf {
     subject: Vec<(&'static str, String)>,
     serial: Vec<u8>,
     validity: (Day, Day),
+    /// Since 1970, instead of the second day.
+    end: Option<Duration>,
     purposes: Vec<ExtendedKeyUsagePurpose>,
     names: Vec<String>,
     padding: usize,
@@ -220,6 +257,7 @@ impl Leaf {
             subject: vec![("O", "Partner".to_owned()), ("CN", common_name.to_owned())],
             serial: next_serial(),
             validity: VALID,
+            end: None,
             purposes: vec![ExtendedKeyUsagePurpose::ClientAuth],
             names: Vec::new(),
             padding: 0,
@@ -266,6 +304,13 @@ impl Leaf {
         }
     }
 
+    /// Valid for so long from now, to the second.
+    pub fn ends_in(self, left: Duration) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let end = Some(now.expect("it is after 1970") + left);
+        Self { end, ..self }
+    }
+
     pub fn not_yet_valid(self) -> Self {
         Self {
             validity: NOT_YET,
@@ -299,6 +344,9 @@ impl Leaf {
         }
         params.serial_number = Some(SerialNumber::from_slice(&self.serial));
         (params.not_before, params.not_after) = (midnight!(self.validity.0), midnight!(self.validity.1));
+        if let Some(end) = self.end {
+            params.not_after = midnight!((1970, 1, 1)) + Duration::from_secs(end.as_secs());
+        }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = self.purposes.clone();
         if self.padding > 0 {
@@ -408,21 +456,6 @@ impl Identity {
     }
 }
 
-/// PEM with 64 columns and newlines, as openssl writes it.
-pub fn pem(label: &str, der: &[u8]) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for line in base64(der).as_bytes().chunks(64) {
-        text.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-        text.push('\n');
-    }
-    text + &format!("-----END {label}-----\n")
-}
-
-/// The CRL as PEM.
-pub fn crl_pem(crl: &[u8]) -> String {
-    pem("X509 CRL", crl)
-}
-
 /// The CRL with one bit of its signature turned.
 pub fn corrupted(mut crl: Vec<u8>) -> Vec<u8> {
     *crl.last_mut().expect("a CRL has octets") ^= 1;
@@ -464,19 +497,4 @@ fn next_serial() -> Vec<u8> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     [[0x4a, 0x3f, 0x5c, 0x92], number.to_be_bytes()].concat()
-}
-
-fn base64(octets: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in octets.chunks(3) {
-        let bits = (0..3).fold(0u32, |bits, i| {
-            bits << 8 | u32::from(group.get(i).copied().unwrap_or(0))
-        });
-        for i in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * i) & 63) as usize];
-            text.push(if i <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }

@@ -50,6 +50,19 @@ impl Server {
     pub fn start(config: Config) -> Self {
         let workdir = Workdir::new();
         write_files(&workdir, &config, &config.render());
+        Self::started(workdir)
+    }
+
+    /// kill -9, then the same again in the same folder, whose files are as the first has left them.
+    pub fn restart_after_kill(self) -> Self {
+        self.kill();
+        self.wait();
+        let Self { workdir, process, .. } = self;
+        drop(process);
+        Self::started(workdir)
+    }
+
+    fn started(workdir: Workdir) -> Self {
         let process = Process::spawn(&workdir, "serve");
         let ready = process
             .stderr
@@ -195,6 +208,28 @@ impl Server {
     /// Sends SIGTERM and does not wait.
     pub fn terminate(&self) {
         self.signal(SIGTERM);
+    }
+
+    /// Sends SIGKILL and does not wait.
+    pub fn kill(&self) {
+        self.signal(SIGKILL);
+    }
+
+    /// Runs `bothways` with these arguments, which should make it end by itself, in the folder of the configuration.
+    pub fn command(&self, arguments: &[&str]) -> Ended {
+        let output = Command::new(binary())
+            .args(arguments)
+            .current_dir(self.path())
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|e| panic!("{}: {e}", binary().display()));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ended {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     /// Waits for the end of the process.

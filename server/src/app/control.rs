@@ -13,12 +13,14 @@ use rustix::process::setpriority_process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::commands::Commands;
 use super::error::AppError;
 use super::listeners::Bound;
 use super::publish::{self, PublishOrder, Published};
 use super::{publish_counts, reload};
 use crate::admin::AdminServer;
 use crate::config::{Config, Driver as DriverConfig};
+use crate::control_socket::ControlServer;
 use crate::logs::Shipper;
 use crate::metrics::{Registry, ReloadResult};
 use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
@@ -35,7 +37,7 @@ pub fn signals() -> Result<Signals, AppError> {
 }
 
 /// Everything that wakes the control thread.
-enum Event {
+pub(super) enum Event {
     Signal(i32),
     /// A core runs, on this driver.
     Started(Driver),
@@ -44,10 +46,6 @@ enum Event {
     /// A snapshot was built, or not.
     Rebuilt(Box<Result<Built, String>>),
     /// A function is to be published.
-    #[expect(
-        dead_code,
-        reason = "orders come by the control socket, which is not there yet"
-    )]
     Publish(PublishOrder),
     /// It was, or not.
     Published(PublishOrder, Published),
@@ -182,13 +180,23 @@ impl Control {
         event
     }
 
+    /// What the control socket acts on.
+    pub fn commands(&self) -> Commands {
+        Commands {
+            snapshot: self.shared.snapshot.clone(),
+            events: self.event_sender.clone(),
+        }
+    }
+
     /// Says that the server is ready, and where.
-    pub fn announce(&self, admin: Option<&AdminServer>) {
+    pub fn announce(&self, admin: Option<&AdminServer>, commands: Option<&ControlServer>) {
         let listeners: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
         let admin = admin.map_or_else(|| "none".to_owned(), |admin| admin.local_addr().to_string());
+        let control = commands.map_or_else(|| "none".to_owned(), |it| it.path().display().to_string());
         tracing::info!(
             ?listeners,
             admin,
+            control,
             cores = self.mailboxes.len(),
             generation = self.generation,
             "ready"
@@ -237,6 +245,7 @@ impl Control {
                 self.next_job();
             }
             Event::Published(order, published) => {
+                self.tell_cores(CoreMessage::PrepareFunctions);
                 publish::tell(&order, published);
                 self.job_done();
             }

@@ -244,7 +244,7 @@ fn name_of(alert: AlertDescription) -> String {
 }
 
 /// Text around the blocks is fine, keys are not looked at: people paste what they have.
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = read_bounded(path).map_err(|error| format!("cannot be read: {error}"))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     chain.map_err(|error| format!("is not well-formed PEM: {error}"))

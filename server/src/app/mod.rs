@@ -3,10 +3,12 @@
 //! Owns the order of things at start (check, load, open the log, bind, start cores, say ready), while running (signals,
 //! on the control thread) and at the end (drain, join, flush). Does not touch a connection.
 
+mod commands;
 mod control;
 mod cpus;
 mod error;
 mod explain;
+mod function_test;
 mod listeners;
 mod publish;
 mod reload;
@@ -19,9 +21,11 @@ use arc_swap::ArcSwap;
 use self::control::Control;
 pub use self::error::AppError;
 pub use self::explain::{Explanation, Question, explain};
+pub use self::function_test::{Trial, TrialEvent, TrialResult, function_test};
 pub use self::publish::{PublishOrder, Published};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
+use crate::control_socket::{ControlServer, ControlSocket};
 use crate::logs::{Shipper, Sink};
 use crate::metrics::{Registry, ReloadResult};
 use crate::snapshot::{self, Built};
@@ -62,14 +66,17 @@ pub fn serve(path: &Path) -> Result<(), AppError> {
     let (records, shipper) = start_log(&config, &registry)?;
     let bound = listeners::bind(&config, cpus.len())?;
     let admin = start_admin(&config, &registry)?;
+    let control_socket = commands::bind(&config)?;
     let shared = Shared {
         snapshot: Arc::new(ArcSwap::from_pointee(built.snapshot)),
         vault,
         records,
     };
     let control = Control::start(config, cpus, bound, shared, registry, shipper, signals)?;
-    control.announce(admin.as_ref());
+    let commands = start_commands(control_socket, &control)?;
+    control.announce(admin.as_ref(), commands.as_ref());
     let ended = control.run();
+    drop(commands);
     if let Some(admin) = admin {
         admin.stop();
     }
@@ -102,6 +109,17 @@ fn start_admin(config: &Config, registry: &Arc<Registry>) -> Result<Option<Admin
     serving
         .map(Some)
         .map_err(|error| AppError::Setup(format!("cannot start the admin endpoint: {error}")))
+}
+
+fn start_commands(
+    socket: Option<ControlSocket>,
+    control: &Control,
+) -> Result<Option<ControlServer>, AppError> {
+    let Some(socket) = socket else { return Ok(None) };
+    socket
+        .serve(Arc::new(control.commands()))
+        .map(Some)
+        .map_err(|error| AppError::Setup(format!("cannot start the threads of the control socket: {error}")))
 }
 
 /// Shows a snapshot that is about to be published in the counters.

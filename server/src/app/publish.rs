@@ -7,10 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::Sender;
 
-use crate::snapshot::{Publication, Snapshot};
+use crate::snapshot::{Publication, Snapshot, Unpublished};
 
-/// What an order has come to: a sentence why not.
-pub type Published = Result<Publication, String>;
+/// What an order has come to.
+pub type Published = Result<Publication, Unpublished>;
 
 /// A function that is to be published.
 pub struct PublishOrder {
@@ -22,7 +22,8 @@ pub struct PublishOrder {
 /// Publishes a function of the snapshot in force. Reads a file.
 pub(super) fn publish(snapshot: &Snapshot, name: &str) -> Published {
     let published = catch_unwind(AssertUnwindSafe(|| snapshot.functions.publish(name)));
-    published.unwrap_or_else(|_| Err("publishing panicked; please report this".to_owned()))
+    let panicked = || Unpublished::Unusable("publishing panicked; please report this".to_owned());
+    published.unwrap_or_else(|_| Err(panicked()))
 }
 
 /// Tells the operator, and whoever gave the order.
@@ -37,7 +38,7 @@ pub(super) fn tell(order: &PublishOrder, published: Published) {
             );
         }
         Err(error) => {
-            tracing::error!(function, error, "function not published; what was live stays");
+            tracing::error!(function, %error, "function not published; what was live stays");
         }
     }
     let _whoever_asked_may_have_gone = order.answer.send(published);

@@ -12,7 +12,7 @@ use rquickjs::function::Args;
 use rquickjs::{Array, Value};
 
 use super::call::Said;
-use super::engine::{Event, Makers};
+use super::engine::{Called, Event, Makers};
 use super::fault::Fault;
 use super::function::Function;
 use crate::trust::CertificateFacts;
@@ -81,7 +81,10 @@ pub fn call_connection_at(
     event: &ConnectionEvent<'_>,
     now: SystemTime,
 ) -> ConnectionOutcome {
-    let called = function.call(event, now);
+    outcome(function, function.call(event, now))
+}
+
+pub(super) fn outcome(function: &Function, called: Called<()>) -> ConnectionOutcome {
     ConnectionOutcome {
         decision: decide(function, &called.result, &called.said),
         custom_data: called.said.custom_data,

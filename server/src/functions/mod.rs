@@ -27,6 +27,7 @@ mod function;
 mod natives;
 mod pool;
 mod source;
+mod trial;
 pub mod viewer;
 
 pub use connection::{
@@ -34,6 +35,7 @@ pub use connection::{
 };
 pub use function::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
 pub use pool::retire;
+pub use trial::try_connection;
 
 #[cfg(test)]
 mod connection_tests;

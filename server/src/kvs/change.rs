@@ -43,7 +43,7 @@ impl Change {
                 let removed = items.remove(&key);
                 removed
                     .map(|_| items)
-                    .ok_or_else(|| WriteError::NoSuchKey(shown(&key)))
+                    .ok_or_else(|| WriteError::no_such_key(&key))
             }
             Self::Replace { import } => parse(&import, limits).map_err(WriteError::Import),
             Self::Merge { import } => {
@@ -62,6 +62,7 @@ pub enum WriteError {
     Conflict {
         current: ETag,
     },
+    /// As messages show it.
     NoSuchKey(String),
     Entry(EntryError),
     Import(ImportError),
@@ -74,6 +75,12 @@ pub enum WriteError {
     /// And what went wrong.
     Disk(PathBuf, String),
     InMemory,
+}
+
+impl WriteError {
+    pub fn no_such_key(key: &str) -> Self {
+        Self::NoSuchKey(shown(key))
+    }
 }
 
 impl fmt::Display for WriteError {

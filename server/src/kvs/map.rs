@@ -94,6 +94,11 @@ impl KeyValues {
         sorted(&self.items)
     }
 
+    /// The text of an import file that holds these, with one entry on each line.
+    pub fn import_file(&self) -> String {
+        render(&self.items)
+    }
+
     pub(super) fn items(&self) -> &Items {
         &self.items
     }

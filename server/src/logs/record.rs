@@ -30,9 +30,9 @@ pub struct ConnectionRecord {
     pub tls_sni: Option<Box<str>>,
     pub leaf: Option<Arc<CertificateFacts>>,
     pub custom_data: Option<Box<str>>,
-    /// Finer than the status. Of a successful one: why it was closed by a reload, or what it was admitted in spite of.
+    /// Finer than the status. Of a successful one: why it was closed while it was open, or what it was admitted in spite of.
     pub reason: Option<Cow<'static, str>>,
-    /// What a reload changed so that the connection was closed.
+    /// Why its client was no longer admitted, so that the connection was closed.
     pub closed_by: Option<&'static str>,
     /// What a candidate trust store would have decided.
     pub candidate_decision: Option<ConnectionStatus>,

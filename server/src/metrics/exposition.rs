@@ -46,10 +46,10 @@ impl Page<'_> {
             |core, reason| core.shed.of(reason).get(),
         );
         self.counters(
-            "bothways_connections_closed_by_reload_total",
-            "Open connections closed because a reload no longer admits their client, counted with their record.",
+            "bothways_connections_no_longer_admitted_total",
+            "Open connections closed because a reload no longer admits their client or it has expired, counted with their record.",
             "reason",
-            |core, reason| core.closed_by_reload.of(reason).get(),
+            |core, reason| core.no_longer_admitted.of(reason).get(),
         );
         self.counter(
             "bothways_sweeps_total",
@@ -315,7 +315,7 @@ mod tests {
                 "bothways_connection_function_calls_total",
                 "bothways_connection_function_seconds",
                 "bothways_connections_accepted_total",
-                "bothways_connections_closed_by_reload_total",
+                "bothways_connections_no_longer_admitted_total",
                 "bothways_connections_open",
                 "bothways_connections_total",
                 "bothways_handshake_seconds",

@@ -190,9 +190,10 @@ label! {
 }
 
 label! {
-    /// What a reload changed so that an open connection had to be closed.
+    /// Why the client of an open connection is no longer admitted.
     CloseReason {
         Revocation = "revocation",
+        /// The only one that needs no reload.
         Expiry = "expiry",
         /// Nothing leads from the client's chain to the trust store any more.
         TrustStore = "trust_store",

@@ -70,8 +70,8 @@ pub struct CoreCounters {
     pub tickets_issued: Counter,
     pub tickets_redeemed: Counter,
     pub tickets_declined: Family<TicketDecline, { TicketDecline::COUNT }>,
-    /// Open connections closed because a reload no longer admits their client.
-    pub closed_by_reload: Family<CloseReason, { CloseReason::COUNT }>,
+    /// Open connections closed because their client would not be admitted any more.
+    pub no_longer_admitted: Family<CloseReason, { CloseReason::COUNT }>,
     /// Walks over the open connections after a reload.
     pub sweeps: Counter,
     /// Connections closed at a limit, before any work was done for them.

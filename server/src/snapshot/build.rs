@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use rustls_pki_types::UnixTime;
 
 use super::client_policy::client_policy;
 use super::files;
@@ -133,10 +134,14 @@ impl Store {
         let mut revocations = RevocationSetBuilder::new(&trust);
         for file in &store.revocations {
             let bytes = files::read(source, file, REVOCATION_BYTES_MAX)?;
-            revocations.add_file(&bytes).map_err(|error| {
+            let loaded = revocations.add_file(&bytes).map_err(|error| {
                 let fault = format!("{}: {error}", file.path.display());
                 source.error(&file.key, fault, "mend the file, or take it out of the list")
             })?;
+            if let Some(this_update) = loaded.begins_after(UnixTime::now()) {
+                let (file, trust_store) = (file.path.display(), store.name.as_str());
+                tracing::warn!(%file, trust_store, this_update, "a CRL is not valid yet; out_of_date_crl decides about its issuer's clients until then, unless an older one is current");
+            }
         }
         let revocations = Arc::new(revocations.build());
         Ok(Self {

@@ -16,13 +16,28 @@ use super::files;
 use crate::config::{Config, ConfigError, FunctionConfig};
 use crate::functions::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
 use crate::kvs::Store;
-use crate::limits::Limits;
 
 /// All of them, in the order of the configuration.
 #[derive(Debug, Default)]
 pub struct Functions {
     connection: Vec<Loaded>,
     viewer: Vec<Loaded>,
+}
+
+/// Why a function is not published: a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unpublished {
+    NoSuchFunction(String),
+    /// The file cannot be read, or its code is no function.
+    Unusable(String),
+}
+
+impl fmt::Display for Unpublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchFunction(sentence) | Self::Unusable(sentence) => f.write_str(sentence),
+        }
+    }
 }
 
 /// What became of an order to publish.
@@ -94,16 +109,18 @@ impl Functions {
     ///
     /// # Errors
     /// There is no such function, or its file cannot be read or is no function; what was live stays so.
-    pub fn publish(&self, name: &str) -> Result<Publication, String> {
+    pub fn publish(&self, name: &str) -> Result<Publication, Unpublished> {
         let Some(loaded) = self.all().find(|loaded| &*loaded.recipe.name == name) else {
             let names: Vec<_> = self.all().map(|loaded| &*loaded.recipe.name).collect();
-            return Err(format!("no function is named {name:?}; there are {names:?}"));
+            let fault = format!("no function is named {name:?}; there are {names:?}");
+            return Err(Unpublished::NoSuchFunction(fault));
         };
-        let code = loaded.recipe.read()?;
+        let code = loaded.recipe.read().map_err(Unpublished::Unusable)?;
         if *loaded.live.current().digest() == digest_of(&code) {
             return Ok(Publication::Unchanged);
         }
-        loaded.live.publish(loaded.recipe.compile(&code)?);
+        let function = loaded.recipe.compile(&code).map_err(Unpublished::Unusable)?;
+        loaded.live.publish(function);
         Ok(Publication::Published)
     }
 
@@ -128,7 +145,7 @@ fn load(
         kind,
         code: function.code.path.clone(),
         store: store(config, function, stores)?,
-        limits: limits(&config.limits),
+        limits: FunctionLimits::of(&config.limits),
     };
     let code = recipe.read().map_err(refuse)?;
     let same = |known: &&Loaded| {
@@ -154,14 +171,6 @@ fn store(
         let remedy = "name one of [[key_value_stores]]";
         config.source.error(&key, "the key-value store is gone", remedy)
     })
-}
-
-fn limits(limits: &Limits) -> FunctionLimits {
-    FunctionLimits {
-        time: limits.function_time,
-        memory_bytes: limits.function_memory_bytes,
-        code_bytes: limits.function_code_bytes,
-    }
 }
 
 impl Recipe {

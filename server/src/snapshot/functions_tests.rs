@@ -132,7 +132,7 @@ fn what_cannot_be_published_leaves_the_live_version_and_says_why() {
     let folder = Folder::new();
     let functions = folder.load(EDGE, None).unwrap();
     let before = versions(&functions);
-    let unknown = functions.publish("gat").unwrap_err();
+    let unknown = functions.publish("gat").unwrap_err().to_string();
     assert_eq!(
         unknown,
         "no function is named \"gat\"; there are [\"gate\", \"spare\"]"
@@ -141,13 +141,13 @@ fn what_cannot_be_published_leaves_the_live_version_and_says_why() {
         "gate.js",
         "function connectionHandler(connection) {\n    connection.allow(;\n}",
     );
-    let broken = functions.publish("gate").unwrap_err();
+    let broken = functions.publish("gate").unwrap_err().to_string();
     assert!(broken.contains("gate.js:2:"), "{broken}");
     folder.write("gate.js", &" ".repeat(10_241));
-    let long = functions.publish("gate").unwrap_err();
+    let long = functions.publish("gate").unwrap_err().to_string();
     assert!(long.contains("function_code_bytes"), "{long}");
     fs::remove_file(folder.0.path().join("gate.js")).unwrap();
-    let gone = functions.publish("gate").unwrap_err();
+    let gone = functions.publish("gate").unwrap_err().to_string();
     assert!(gone.starts_with("cannot read "), "{gone}");
     assert_eq!(versions(&functions), before);
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
-pub use self::functions::{Functions, Publication};
+pub use self::functions::{Functions, Publication, Unpublished};
 use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
 use crate::functions::LiveFunction;
 use crate::kvs::Store;

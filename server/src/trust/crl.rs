@@ -2,7 +2,7 @@
 //!
 //! Owns which CRLs are used at all: version 2, complete, direct, with nextUpdate, without a critical extension that we do not know
 //! (webpki's parser is the judge), and signed by a CA certificate of the store whose subject is the CRL's issuer and whose keyUsage
-//! allows it. After that nothing of the CRL is checked again but its age.
+//! allows it. After that nothing of the CRL is checked again but its dates.
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use webpki::{BorrowedCertRevocationList, BorrowedRevokedCert, CertRevocationList
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
+use super::crl_extensions;
 use super::der::{self, Reader};
 use super::names;
 use super::signature::{BadSignature, Signed};
@@ -19,9 +20,11 @@ use super::time::Seconds;
 /// A CRL whose signature was verified.
 pub(super) struct Crl<'a> {
     list: CertRevocationList<'a>,
+    /// The TBSCertList.
+    message: &'a [u8],
     /// Raw content octets.
     pub(super) issuer: &'a [u8],
-    pub(super) next_update: Seconds,
+    pub(super) period: Period,
     /// How many entries there are, if each can be read.
     pub(super) entries: usize,
 }
@@ -29,8 +32,15 @@ pub(super) struct Crl<'a> {
 /// What stands before the extensions.
 struct Head<'a> {
     issuer: &'a [u8],
-    next_update: Seconds,
+    period: Period,
     entries: usize,
+}
+
+/// When a CRL is the one to ask: from thisUpdate to nextUpdate, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Period {
+    pub(super) this_update: Seconds,
+    pub(super) next_update: Seconds,
 }
 
 /// Why a CRL is refused.
@@ -44,7 +54,8 @@ pub enum CrlFault {
     Indirect,
     /// Partitioned by reason, or with a distribution point that cannot be understood.
     Partitioned,
-    CriticalExtension,
+    /// Its OID, if it can be found.
+    CriticalExtension(Option<String>),
     UnknownIssuer(String),
     IssuerMayNotSignCrls(String),
     SignatureAlgorithm,
@@ -56,12 +67,13 @@ impl<'a> Crl<'a> {
     pub(super) fn read(der: &'a [u8], store: &TrustStore) -> Result<Self, CrlFault> {
         let signed = Signed::parse(der).ok_or_else(malformed)?;
         let head = read_head(signed.message)?;
-        let list = BorrowedCertRevocationList::from_der(der).map_err(fault)?;
+        let list = BorrowedCertRevocationList::from_der(der).map_err(|error| fault(error, signed.message))?;
         verify(&signed, head.issuer, store)?;
         Ok(Self {
             list: CertRevocationList::Borrowed(list),
+            message: signed.message,
             issuer: head.issuer,
-            next_update: head.next_update,
+            period: head.period,
             entries: head.entries,
         })
     }
@@ -80,7 +92,8 @@ impl<'a> Crl<'a> {
             return Ok(());
         };
         for entry in list {
-            take(serial(&entry.map_err(fault)?)?)?;
+            let entry = entry.map_err(|error| fault(error, self.message))?;
+            take(serial(&entry)?)?;
         }
         Ok(())
     }
@@ -101,9 +114,11 @@ impl fmt::Display for CrlFault {
             Self::Partitioned => f.write_str(
                 "covers only some revocation reasons, or has an issuing distribution point without a full name; use a complete CRL",
             ),
-            Self::CriticalExtension => {
-                f.write_str("has a critical extension that is not supported")
-            }
+            Self::CriticalExtension(oid) => write!(
+                f,
+                "has a critical extension that is not supported ({}), so that nobody here can tell what it revokes; have the CA issue it without that extension, or write the serial numbers into a list",
+                oid.as_deref().unwrap_or("which cannot be read")
+            ),
             Self::UnknownIssuer(issuer) => write!(
                 f,
                 "was issued by {issuer}, which is not in the trust store; add that CA to the bundle or remove the CRL"
@@ -132,18 +147,26 @@ fn read_head(message: &[u8]) -> Result<Head<'_>, CrlFault> {
     let _version = fields.expect(der::INTEGER).ok_or_else(malformed)?;
     let _algorithm = fields.expect(der::SEQUENCE).ok_or_else(malformed)?;
     let issuer = fields.expect(der::SEQUENCE).ok_or_else(malformed)?.value;
-    let _this_update = fields.next().ok_or_else(malformed)?;
+    let this_update = time(&mut fields)?;
     match fields.peek_tag() {
         Some(der::UTC_TIME | der::GENERALIZED_TIME) => {}
         _ => return Err(CrlFault::NoNextUpdate),
     }
-    let next_update = fields.next().ok_or_else(malformed)?.encoded;
-    let (_, next_update) = ASN1Time::from_der(next_update).map_err(|_| malformed())?;
+    let next_update = time(&mut fields)?;
     Ok(Head {
         issuer,
-        next_update: next_update.timestamp(),
+        period: Period {
+            this_update,
+            next_update,
+        },
         entries: fields.expect(der::SEQUENCE).map_or(0, |list| count(list.value)),
     })
+}
+
+fn time(fields: &mut Reader<'_>) -> Result<Seconds, CrlFault> {
+    let time = fields.next().ok_or_else(malformed)?.encoded;
+    let (_, time) = ASN1Time::from_der(time).map_err(|_| malformed())?;
+    Ok(time.timestamp())
 }
 
 /// Only counts: the entries are read when they are taken.
@@ -174,7 +197,7 @@ fn serial<'a>(entry: &BorrowedRevokedCert<'a>) -> Result<&'a [u8], CrlFault> {
     Ok(entry.serial_number)
 }
 
-fn fault(error: webpki::Error) -> CrlFault {
+fn fault(error: webpki::Error, message: &[u8]) -> CrlFault {
     use webpki::Error as E;
     match error {
         E::UnsupportedCrlVersion => CrlFault::Version1,
@@ -183,7 +206,9 @@ fn fault(error: webpki::Error) -> CrlFault {
         E::UnsupportedRevocationReasonsPartitioning | E::UnsupportedCrlIssuingDistributionPoint => {
             CrlFault::Partitioned
         }
-        E::UnsupportedCriticalExtension => CrlFault::CriticalExtension,
+        E::UnsupportedCriticalExtension => {
+            CrlFault::CriticalExtension(crl_extensions::unsupported_critical(message))
+        }
         other => CrlFault::Malformed(other.to_string()),
     }
 }

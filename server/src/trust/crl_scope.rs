@@ -5,17 +5,20 @@
 //! certificates that name another distribution point. Only URIs are compared. webpki has refused by then what cannot be understood:
 //! indirect CRLs, those for some reasons only or for attribute certificates, those whose distribution point has no full name.
 
+use super::crl::Period;
 use super::der::{self, Reader};
+use super::revocation::Coverage;
 use super::time::Seconds;
 
-/// The scope of one CRL, and until when the newest of that scope is current.
+/// The scope of one CRL, and when there is a current one of that scope.
 pub(super) struct Scope {
     /// The DER of the issuing distribution point; `None`: every certificate of the issuer.
     point: Option<Box<[u8]>>,
     users: bool,
     cas: bool,
     uris: Vec<Box<[u8]>>,
-    pub(super) next_update: Seconds,
+    /// One for each CRL; never empty.
+    periods: Vec<Period>,
 }
 
 /// A certificate that a CRL may answer for.
@@ -28,13 +31,13 @@ pub(super) struct Covered<'a> {
 
 impl Scope {
     /// `None`: not an issuing distribution point.
-    pub(super) fn read(point: Option<&[u8]>, next_update: Seconds) -> Option<Self> {
+    pub(super) fn read(point: Option<&[u8]>, period: Period) -> Option<Self> {
         let mut scope = Self {
             point: point.map(Into::into),
             users: true,
             cas: true,
             uris: Vec::new(),
-            next_update,
+            periods: vec![period],
         };
         let Some(point) = point else {
             return Some(scope);
@@ -51,6 +54,35 @@ impl Scope {
             }
         }
         Some(scope)
+    }
+
+    /// Notes another CRL of this scope.
+    pub(super) fn add(&mut self, period: Period) {
+        if !self.periods.contains(&period) {
+            self.periods.push(period);
+        }
+    }
+
+    /// When the newest CRL of this scope is to be replaced.
+    pub(super) fn next_update(&self) -> Seconds {
+        let due = self.periods.iter().map(|period| period.next_update);
+        due.max().unwrap_or(Seconds::MIN)
+    }
+
+    /// Of the CRLs that have begun the newest counts: that its successor lies there already takes nothing from it.
+    pub(super) fn coverage(&self, now: Seconds) -> Coverage {
+        let has_begun = |period: &&Period| period.this_update <= now;
+        let begun = self.periods.iter().filter(has_begun);
+        match begun.map(|period| period.next_update).max() {
+            Some(next_update) if now > next_update => Coverage::OutOfDate { next_update },
+            Some(_) => Coverage::Current,
+            None => {
+                let begin = self.periods.iter().map(|period| period.this_update);
+                Coverage::NotYetValid {
+                    this_update: begin.min().unwrap_or(Seconds::MAX),
+                }
+            }
+        }
     }
 
     pub(super) fn is_of(&self, point: Option<&[u8]>) -> bool {

@@ -25,6 +25,7 @@
 
 mod certificate;
 mod crl;
+mod crl_extensions;
 mod crl_scope;
 mod der;
 mod details;
@@ -61,10 +62,10 @@ pub use facts::CertificateFacts;
 pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;
 pub use policy::Policy;
-pub use revocation::{Listed, RevocationError, RevocationSet, RevocationSetBuilder, Source};
+pub use revocation::{Listed, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, Source};
 pub use rules::{Mode, OutOfDate, Rules, WithoutCrl};
 pub use store::{AnchorFault, StoreError, TrustStore};
-pub use time::parse_rfc3339;
+pub use time::{format_rfc3339, parse_rfc3339};
 pub use trace::{Check, Step};
 pub use unchecked::UncheckedClient;
 pub use verdict::{Rejected, RejectedKind, VerifiedClient};

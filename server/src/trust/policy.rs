@@ -260,17 +260,18 @@ impl Policy {
     fn check_source(&self, link: &Link, now: UnixTime) -> Result<Option<String>, Refusal> {
         let refuse = |reason| Err(Refusal::new(RejectedKind::RevocationUnknown, reason));
         let rules = &self.rules;
+        let not_current = |reason| match rules.out_of_date_crl {
+            OutOfDate::Reject => refuse(reason),
+            OutOfDate::AcceptAndLog => Ok(Some(reason)),
+        };
         match self
             .revocations
             .coverage(&link.issuer, &link.subject_of_crl(), now)
         {
             Coverage::Current => Ok(None),
-            Coverage::OutOfDate { next_update } => {
-                let reason = out_of_date(link, next_update, seconds(now));
-                match rules.out_of_date_crl {
-                    OutOfDate::Reject => refuse(reason),
-                    OutOfDate::AcceptAndLog => Ok(Some(reason)),
-                }
+            Coverage::OutOfDate { next_update } => not_current(out_of_date(link, next_update, seconds(now))),
+            Coverage::NotYetValid { this_update } => {
+                not_current(not_yet_valid(link, this_update, seconds(now)))
             }
             Coverage::None => match rules.ca_without_crl {
                 WithoutCrl::Accept => Ok(None),
@@ -299,6 +300,15 @@ fn out_of_date(link: &Link, next_update: Seconds, now: Seconds) -> String {
         names::display(&link.issuer),
         format_span(now.saturating_sub(next_update)),
         format_utc(next_update)
+    )
+}
+
+fn not_yet_valid(link: &Link, this_update: Seconds, now: Seconds) -> String {
+    format!(
+        "the CRL of {} becomes valid in {} (thisUpdate {})",
+        names::display(&link.issuer),
+        format_span(this_update.saturating_sub(now)),
+        format_utc(this_update)
     )
 }
 

@@ -3,7 +3,7 @@
 //! Owns the merge. A serial of a **list** is revoked whichever CA issued it, since a list names no issuer: a list that names a serial
 //! which an intermediate of the chain or a CA of the bundle has too revokes that as well. A serial of a **CRL** is revoked for the
 //! CRL's issuer, by name. Several CRLs of one issuer add up: what any of them lists is revoked, and while an older file lies beside
-//! its successor the newest nextUpdate of each scope counts.
+//! its successor the newest nextUpdate of each scope counts, of those whose thisUpdate has come.
 //!
 //! A lookup costs the same however long the lists are, and allocates nothing.
 
@@ -11,13 +11,13 @@ use std::fmt;
 
 use rustls_pki_types::UnixTime;
 
-use super::crl::{Crl, CrlFault};
+use super::crl::{Crl, CrlFault, Period};
 use super::crl_scope::{Covered, Scope};
 use super::pem::{self, PemError};
 use super::serial_list::{self, BadLine};
 use super::serials::{SerialSet, SerialSetBuilder, TooManySerials};
 use super::store::TrustStore;
-use super::time::{Seconds, seconds};
+use super::time::{Seconds, format_utc, seconds};
 
 /// Immutable; shared by all cores.
 #[derive(Default)]
@@ -53,15 +53,37 @@ pub enum Source {
     Crl,
 }
 
-/// Whether CRLs answer for a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether CRLs answer for a certificate; the worse comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Coverage {
-    /// There is none of its issuer, or none that is for such certificates.
-    None,
-    Current,
     OutOfDate {
         next_update: Seconds,
     },
+    /// OpenSSL's X509_V_ERR_CRL_NOT_YET_VALID: a clock is wrong, or the list of today was overwritten too early.
+    NotYetValid {
+        this_update: Seconds,
+    },
+    Current,
+    /// There is none of its issuer, or none that is for such certificates.
+    None,
+}
+
+/// What one revocation file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadedFile {
+    pub entries: usize,
+    /// The latest thisUpdate of its CRLs, if it has any.
+    this_update: Option<Seconds>,
+}
+
+impl LoadedFile {
+    /// When all of its CRLs will be valid, if they are not yet.
+    pub fn begins_after(&self, now: UnixTime) -> Option<String> {
+        let this_update = self
+            .this_update
+            .filter(|this_update| *this_update > seconds(now))?;
+        Some(format_utc(this_update))
+    }
 }
 
 /// Why a revocation file is not loaded.
@@ -111,7 +133,7 @@ impl RevocationSet {
 
     /// When the next CRL of this issuer is due, if there is a CRL of it.
     pub fn next_update(&self, issuer: &[u8]) -> Option<UnixTime> {
-        let due = self.issuer(issuer)?.scopes.iter().map(|scope| scope.next_update);
+        let due = self.issuer(issuer)?.scopes.iter().map(Scope::next_update);
         let since_1970 = u64::try_from(due.min()?).unwrap_or(0);
         Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
             since_1970,
@@ -133,11 +155,8 @@ impl RevocationSet {
     pub(super) fn coverage(&self, issuer: &[u8], certificate: &Covered<'_>, now: UnixTime) -> Coverage {
         let scopes = self.issuer(issuer).map_or(&[][..], |set| &set.scopes);
         let covering = scopes.iter().filter(|scope| scope.covers(certificate));
-        match covering.map(|scope| scope.next_update).min() {
-            None => Coverage::None,
-            Some(next_update) if seconds(now) > next_update => Coverage::OutOfDate { next_update },
-            Some(_) => Coverage::Current,
-        }
+        let worst = covering.map(|scope| scope.coverage(seconds(now))).min();
+        worst.unwrap_or(Coverage::None)
     }
 
     /// How many serials the CRLs of `issuer` list, if there is one.
@@ -167,9 +186,9 @@ impl<'s> RevocationSetBuilder<'s> {
         }
     }
 
-    /// Adds one file, whatever it is: PEM CRLs (several allowed), a DER CRL, or a serial list. Returns how many entries it has.
+    /// Adds one file, whatever it is: PEM CRLs (several allowed), a DER CRL, or a serial list.
     /// After an error the builder is of no use.
-    pub fn add_file(&mut self, bytes: &[u8]) -> Result<usize, RevocationError> {
+    pub fn add_file(&mut self, bytes: &[u8]) -> Result<LoadedFile, RevocationError> {
         if looks_like_crl(bytes) {
             self.add_crl(bytes)
         } else {
@@ -177,35 +196,41 @@ impl<'s> RevocationSetBuilder<'s> {
         }
     }
 
-    pub fn add_serial_list(&mut self, text: &[u8]) -> Result<usize, RevocationError> {
+    pub fn add_serial_list(&mut self, text: &[u8]) -> Result<LoadedFile, RevocationError> {
         let mut entries = 0;
         for serial in serial_list::parse(text) {
             self.any_issuer.insert(&serial?)?;
             entries += 1;
         }
-        Ok(entries)
+        Ok(LoadedFile {
+            entries,
+            this_update: None,
+        })
     }
 
     /// One CRL in DER or any number in PEM; each must be signed by a CA of the store.
-    pub fn add_crl(&mut self, pem_or_der: &[u8]) -> Result<usize, RevocationError> {
+    pub fn add_crl(&mut self, pem_or_der: &[u8]) -> Result<LoadedFile, RevocationError> {
         if looks_like_der(pem_or_der) {
             return self.add_der_crl(pem_or_der);
         }
-        let mut crls = 0;
-        let mut entries = 0;
+        let mut file = LoadedFile {
+            entries: 0,
+            this_update: None,
+        };
         pem::for_each_block(pem_or_der, |block| {
             if block.label != "X509 CRL" {
                 let label = block.label;
                 return Err(RevocationError::Label { label });
             }
-            crls += 1;
-            entries += self.add_der_crl(&block.der)?;
+            let crl = self.add_der_crl(&block.der)?;
+            file.entries += crl.entries;
+            file.this_update = file.this_update.max(crl.this_update);
             Ok(())
         })?;
-        if crls == 0 {
-            return Err(RevocationError::NoCrl);
+        match file.this_update {
+            Some(_) => Ok(file),
+            None => Err(RevocationError::NoCrl),
         }
-        Ok(entries)
     }
 
     pub fn build(self) -> RevocationSet {
@@ -215,17 +240,20 @@ impl<'s> RevocationSetBuilder<'s> {
         }
     }
 
-    fn add_der_crl(&mut self, der: &[u8]) -> Result<usize, RevocationError> {
+    fn add_der_crl(&mut self, der: &[u8]) -> Result<LoadedFile, RevocationError> {
         let crl = Crl::read(der, self.store)?;
         let issuer = self.issuer_mut(crl.issuer);
-        issuer.note_scope(crl.scope(), crl.next_update)?;
+        issuer.note_scope(crl.scope(), crl.period)?;
         issuer.serials.reserve(crl.entries);
         let mut entries = 0;
         crl.for_each_serial(|serial| {
             entries += 1;
             Ok::<(), RevocationError>(issuer.serials.insert(serial)?)
         })?;
-        Ok(entries)
+        Ok(LoadedFile {
+            entries,
+            this_update: Some(crl.period.this_update),
+        })
     }
 
     #[expect(
@@ -302,17 +330,17 @@ struct IssuerSet {
 struct IssuerSetBuilder {
     issuer: Box<[u8]>,
     serials: SerialSetBuilder,
-    /// One for each issuing distribution point, with the newest nextUpdate.
+    /// One for each issuing distribution point.
     scopes: Vec<Scope>,
 }
 
 impl IssuerSetBuilder {
-    fn note_scope(&mut self, point: Option<&[u8]>, next_update: Seconds) -> Result<(), CrlFault> {
+    fn note_scope(&mut self, point: Option<&[u8]>, period: Period) -> Result<(), CrlFault> {
         match self.scopes.iter_mut().find(|known| known.is_of(point)) {
-            Some(known) => known.next_update = next_update.max(known.next_update),
+            Some(known) => known.add(period),
             None => self
                 .scopes
-                .push(Scope::read(point, next_update).ok_or(CrlFault::Partitioned)?),
+                .push(Scope::read(point, period).ok_or(CrlFault::Partitioned)?),
         }
         Ok(())
     }

@@ -31,6 +31,14 @@ fn name(ca: &Ca) -> Vec<u8> {
     der::only(&ca.subject(), der::SEQUENCE).unwrap().to_vec()
 }
 
+fn day(year: i32, month: u8) -> Seconds {
+    date_time_ymd(year, month, 1).unix_timestamp()
+}
+
+fn unsigned(seconds: Seconds) -> u64 {
+    seconds.try_into().unwrap()
+}
+
 /// A CRL written by hand: `after_this_update` is everything from nextUpdate on.
 fn hand_made(ca: &Ca, algorithm: &[u8], after_this_update: &[Vec<u8>]) -> Vec<u8> {
     let message = sequence(&[
@@ -121,7 +129,7 @@ fn several_crls_in_one_pem_file_add_up() {
     let store = store(&[&a, &b]);
     let file = pem("X509 CRL", &a.crl(&[&[1]])) + "# and\n" + &pem("X509 CRL", &b.crl(&[&[2], &[3]]));
     let mut builder = RevocationSetBuilder::new(&store);
-    assert_eq!(builder.add_file(file.as_bytes()), Ok(3));
+    assert_eq!(builder.add_file(file.as_bytes()).unwrap().entries, 3);
     assert_eq!(builder.build().len(), 3);
 }
 
@@ -131,7 +139,7 @@ fn a_crl_of_openssl_is_read() {
     let store = TrustStore::from_pem("article", bundle).unwrap();
     let mut builder = RevocationSetBuilder::new(&store);
     let crl = include_bytes!("testdata/article_intermediate.crl.pem");
-    assert_eq!(builder.add_file(crl), Ok(1));
+    assert_eq!(builder.add_file(crl).unwrap().entries, 1);
 }
 
 #[test]
@@ -157,6 +165,63 @@ fn the_newest_next_update_counts_when_an_old_crl_lies_beside_it() {
     assert_eq!(coverage(1_798_761_601), Coverage::OutOfDate { next_update });
     assert_eq!(set.lookup(&name(&root), &[1]), Listed::Yes(Source::Crl));
     assert_eq!(set.lookup(&name(&root), &[2]), Listed::Yes(Source::Crl));
+}
+
+#[test]
+fn a_crl_of_the_future_answers_for_nobody_before_its_time() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let next = root.crl_with(&[&[1]], |crl| {
+        crl.this_update = date_time_ymd(2026, 12, 1);
+        crl.next_update = date_time_ymd(2027, 2, 1);
+    });
+    let coverage = |set: &RevocationSet, seconds| set.coverage(&name(&root), &USER, at(unsigned(seconds)));
+    let alone = load(&store, &[&next]).unwrap();
+    let this_update = day(2026, 12);
+    assert_eq!(
+        coverage(&alone, this_update - 1),
+        Coverage::NotYetValid { this_update }
+    );
+    assert_eq!(coverage(&alone, this_update), Coverage::Current);
+    assert_eq!(
+        alone.lookup(&name(&root), &[1]),
+        Listed::Yes(Source::Crl),
+        "what it lists is revoked all the same"
+    );
+
+    let both = load(&store, &[&next, &root.crl(&[])]).unwrap();
+    assert_eq!(
+        coverage(&both, this_update - 1),
+        Coverage::Current,
+        "the list of today counts, though tomorrow's lies beside it"
+    );
+    assert_eq!(coverage(&both, day(2027, 2)), Coverage::Current);
+    let old = root.crl_with(&[], |crl| crl.next_update = date_time_ymd(2026, 7, 1));
+    let gap = load(&store, &[&next, &old]).unwrap();
+    let next_update = day(2026, 7);
+    assert_eq!(
+        coverage(&gap, this_update - 1),
+        Coverage::OutOfDate { next_update }
+    );
+    assert_eq!(coverage(&gap, this_update), Coverage::Current);
+}
+
+#[test]
+fn a_file_says_when_its_crls_begin() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let next = root.crl_with(&[&[1]], |crl| crl.this_update = date_time_ymd(2026, 12, 1));
+    let begins = |file: &[u8]| {
+        let file = RevocationSetBuilder::new(&store).add_file(file).unwrap();
+        let begins = |seconds| file.begins_after(at(unsigned(seconds)));
+        (begins(day(2026, 12) - 1), begins(day(2026, 12)))
+    };
+    let date = Some("2026-12-01T00:00:00Z".to_owned());
+    assert_eq!(begins(&next), (date.clone(), None));
+    let several = pem("X509 CRL", &next) + &pem("X509 CRL", &root.crl(&[]));
+    assert_eq!(begins(several.as_bytes()), (date, None));
+    assert_eq!(begins(&root.crl(&[])), (None, None));
+    assert_eq!(begins(b"01"), (None, None));
 }
 
 #[test]
@@ -224,14 +289,43 @@ fn crls_that_cannot_be_relied_on_are_refused() {
     assert!(refused(&[]).contains("no nextUpdate"));
     let delta = extensions(&[0x55, 0x1d, 27], true, &[2, 1, 1]);
     assert!(refused(&[next_update(), delta]).contains("delta CRL"));
-    let unknown = extensions(&[0x55, 0x1d, 99], true, &[5, 0]);
-    assert!(refused(&[next_update(), unknown]).contains("critical extension"));
     let indirect = extensions(&[0x55, 0x1d, 28], true, &[0x30, 3, 0x84, 1, 0xff]);
     assert!(refused(&[next_update(), indirect]).contains("indirect"));
     let no_extensions = refused(&[next_update()]);
     assert!(no_extensions.contains("not a well-formed"), "{no_extensions}");
     let sha1 = hand_made(&root, ECDSA_WITH_SHA1, &[next_update(), harmless()]);
     assert!(refusal(&store, &sha1).contains("SHA-1"));
+}
+
+#[test]
+fn a_critical_extension_that_nobody_knows_is_named_with_the_remedy() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let refused = |parts: &[Vec<u8>]| refusal(&store, &hand_made(&root, ECDSA_WITH_SHA256, parts));
+    let entries = |extension: &[u8]| {
+        let date = element(der::UTC_TIME, b"260601000000Z");
+        let plain = sequence(&[element(der::INTEGER, &[6]), date.clone()]);
+        let entry = sequence(&[element(der::INTEGER, &[7]), date, sequence(&[extension.to_vec()])]);
+        sequence(&[plain, entry])
+    };
+    let extension = |oid: &[u8], critical: &[u8]| {
+        let oid = element(der::OBJECT_IDENTIFIER, oid);
+        sequence(&[oid, critical.to_vec(), element(der::OCTET_STRING, &[5, 0])])
+    };
+    let critical = &[1, 1, 0xff];
+    let private = &[0x2b, 6, 1, 4, 1, 0x83, 0xb2, 3, 1];
+    let of_list = refused(&[next_update(), extensions(&[0x55, 0x1d, 99], true, &[5, 0])]);
+    for part in [
+        "a critical extension that is not supported (2.5.29.99)",
+        "have the CA issue it without",
+    ] {
+        assert!(of_list.contains(part), "{of_list}");
+    }
+    let of_entry = refused(&[next_update(), entries(&extension(private, critical)), harmless()]);
+    assert!(of_entry.contains("(1.3.6.1.4.1.55555.1)"), "{of_entry}");
+    let uncritical = [next_update(), entries(&extension(private, &[])), harmless()];
+    let crl = hand_made(&root, ECDSA_WITH_SHA256, &uncritical);
+    assert_eq!(load(&store, &[&crl]).unwrap().len(), 2);
 }
 
 #[test]

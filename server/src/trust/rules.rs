@@ -11,7 +11,7 @@ pub enum Mode {
     Optional,
 }
 
-/// What a CRL whose nextUpdate has passed means for the clients of its issuer.
+/// What a CRL whose nextUpdate has passed, or whose thisUpdate has not come, means for the clients of its issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutOfDate {
     Reject,

@@ -107,6 +107,28 @@ fn an_out_of_date_crl_is_rejected_or_told() {
 }
 
 #[test]
+fn a_crl_of_the_future_is_rejected_or_told_as_one_that_is_out_of_date_is() {
+    let root = Ca::root("Root");
+    let store = store(&[&root]);
+    let der = root.issue(leaf("client"));
+    let crl = root.crl(&[SERIAL]);
+    let begins = 1_780_272_000;
+    let with = |out_of_date, now| {
+        let set = revocations(&store, &[&crl]);
+        policy_with(&store, set, true, out_of_date).verify(&der, &[], at(now))
+    };
+    let reason = "the CRL of O=Example, CN=Root becomes valid in 2 hours (thisUpdate 2026-06-01T00:00:00Z)";
+    let rejected = with(OutOfDate::Reject, begins - 7_200).unwrap_err();
+    assert_eq!(
+        (rejected.kind, rejected.reason.as_str()),
+        (RejectedKind::RevocationUnknown, reason)
+    );
+    let accepted = with(OutOfDate::AcceptAndLog, begins - 7_200).unwrap();
+    assert_eq!(accepted.caveat(), Some(reason));
+    assert_eq!(with(OutOfDate::Reject, begins).unwrap().caveat(), None);
+}
+
+#[test]
 fn an_out_of_date_crl_still_revokes() {
     let root = Ca::root("Root");
     let store = store(&[&root]);

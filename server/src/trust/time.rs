@@ -26,6 +26,11 @@ pub(super) fn format_utc(seconds: Seconds) -> String {
     )
 }
 
+/// What [`parse_rfc3339`] reads.
+pub fn format_rfc3339(time: UnixTime) -> String {
+    format_utc(seconds(time))
+}
+
 /// RFC 3339 §5.6 to the second: `2026-11-20T00:00:00Z`, `2026-11-20T01:00:00+01:00`; fractions are dropped. `None`: not that,
 /// or before 1970.
 pub fn parse_rfc3339(text: &str) -> Option<UnixTime> {

@@ -13,7 +13,7 @@ use super::crl_scope::Covered;
 use super::facts::{CertificateFacts, colon_hex};
 use super::names;
 use super::store::Anchor;
-use super::time::{Seconds, format_span, format_utc};
+use super::time::{Seconds, format_span, format_utc, seconds};
 
 /// A client whose chain [`super::Policy::verify`] accepted. Cheap to clone.
 #[derive(Clone)]
@@ -83,9 +83,18 @@ impl VerifiedClient {
         if !self.0.ends {
             return UnixTime::since_unix_epoch(Duration::from_secs(END_OF_TIME));
         }
+        let end = u64::try_from(self.end()).unwrap_or(0);
+        UnixTime::since_unix_epoch(Duration::from_secs(end))
+    }
+
+    /// Whether a certificate of the chain has expired, whatever the policy makes of it.
+    pub fn is_over(&self, now: UnixTime) -> bool {
+        seconds(now) > self.end()
+    }
+
+    fn end(&self) -> Seconds {
         let ends = self.0.links.iter().map(|link| link.validity.not_after);
-        let earliest = ends.min().unwrap_or(Seconds::MIN);
-        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(earliest).unwrap_or(0)))
+        ends.min().unwrap_or(Seconds::MIN)
     }
 
     /// The policy that accepted it.

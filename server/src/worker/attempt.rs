@@ -138,7 +138,7 @@ impl Drop for Attempt {
             record.bytes_out = open.stats.bytes_out.get();
             record.requests = open.activity.requests();
             if let Some(closing) = open.closing.get() {
-                self.core.counters.closed_by_reload.of(closing.reason).add(1);
+                self.core.counters.no_longer_admitted.of(closing.reason).add(1);
                 record.closed_by = Some(closing.reason.as_str());
                 record.reason = Some(closing.text.clone().into());
             }

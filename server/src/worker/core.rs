@@ -34,6 +34,8 @@ use crate::tls::SessionVault;
 pub enum CoreMessage {
     /// A new snapshot was published: close the connections whose clients it does not admit.
     Sweep,
+    /// A new version of a function was published: have its engine ready.
+    PrepareFunctions,
     /// Stop accepting, finish what is open, end.
     Drain,
 }
@@ -99,6 +101,7 @@ pub fn run(setup: CoreSetup, started: impl FnOnce(Driver)) -> io::Result<()> {
     runtime.block_on(async move {
         let core = Rc::new(Core::new(shared, counters));
         let listeners = core.listen(listeners)?;
+        core.prepare_functions();
         started(driver);
         let ended = core.live(listeners, mailbox).await;
         tracing::debug!(core = index, "drained");
@@ -165,6 +168,7 @@ impl Core {
         mut mailbox: Mailbox<CoreMessage>,
     ) -> io::Result<()> {
         self.spawn_vital("the tick", tick::tick(self.clone()));
+        self.spawn_vital("the watch over expiry", sweep::expire(self.clone()));
         let broken = self.told_or_broken(&mut mailbox).await;
         listeners.iter().for_each(|listener| listener.stop());
         // With its accept loop, each socket closes: from then on the kernel sends new clients to others.
@@ -188,24 +192,22 @@ impl Core {
         loop {
             match self.message_or_broken(mailbox).await {
                 Some(Some(CoreMessage::Sweep)) => {
-                    self.retire_functions();
+                    self.prepare_functions();
                     sweep::begin(self);
                 }
+                Some(Some(CoreMessage::PrepareFunctions)) => self.prepare_functions(),
                 Some(Some(CoreMessage::Drain) | None) => return false,
                 None => return true,
             }
         }
     }
 
-    /// Engines of functions that the reload has changed or taken away are only memory now.
-    fn retire_functions(&self) {
-        let live: Vec<u64> = self
-            .snapshot()
-            .functions
-            .live()
-            .map(|function| function.version())
-            .collect();
-        functions::retire(|version| live.contains(&version));
+    /// Makes the engines that are missing, a millisecond or two each, so that no client has to wait for one. Those of versions that
+    /// have been changed or taken away are only memory now.
+    fn prepare_functions(&self) {
+        let live: Vec<_> = self.snapshot().functions.live().collect();
+        functions::retire(|version| live.iter().any(|function| function.version() == version));
+        live.iter().for_each(|function| function.warm());
     }
 
     async fn message_or_broken(&self, mailbox: &mut Mailbox<CoreMessage>) -> Option<Option<CoreMessage>> {

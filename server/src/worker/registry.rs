@@ -30,7 +30,7 @@ pub struct Open {
     pub watch: Cell<Watch>,
     /// Set when the handshake has succeeded.
     pub admitted: OnceCell<Admitted>,
-    /// Set when a reload no longer admits the client.
+    /// Set when the client is no longer admitted.
     pub closing: OnceCell<Closing>,
 }
 

@@ -1,4 +1,5 @@
-//! After a reload: which of the open connections would not be admitted any more, and their end.
+//! Which of the open connections would not be admitted any more, and their end: after a reload for whatever reason, and at any time
+//! because a certificate of the client's chain has expired.
 //!
 //! Every core walks its own connections in slices that are bounded in number and in time, and rests between them, so
 //! that a walk never starves the core. What is judged is what a handshake would be judged by now: the distribution that
@@ -19,6 +20,7 @@ use rustls_pki_types::UnixTime;
 use super::connection::Chosen;
 use super::core::Core;
 use super::registry::Open;
+use super::tick;
 use crate::config::{HostName, OnRevocation};
 use crate::metrics::CloseReason;
 use crate::runtime::{SignalKind, sleep};
@@ -35,7 +37,7 @@ pub struct Admitted {
     client: ClientAuth,
 }
 
-/// Why a connection is closed by a reload.
+/// Why a connection is closed.
 pub struct Closing {
     pub reason: CloseReason,
     /// A sentence for the record.
@@ -76,42 +78,55 @@ pub fn begin(core: &Rc<Core>) {
 
 async fn walks(core: Rc<Core>) {
     while core.sweeps.wanted.replace(false) {
-        let told = walk(&core).await;
+        let told = walk(&core, Admitted::reassess).await;
         core.counters.sweeps.add(1);
-        if !told.is_empty() {
-            tracing::info!(
-                closing = told.len(),
-                open = core.registry.len(),
-                "closing connections that the reload does not admit"
-            );
-            core.spawn_vital("the end of a sweep", cut(told));
-        }
+        finish(&core, told, "closing connections that the reload does not admit");
     }
     core.sweeps.walking.set(false);
 }
 
+/// Ends connections whose client's chain expires while they are open, for as long as `core` runs. Late by up to ten periods of the
+/// tick, which are ten seconds at most.
+pub async fn expire(core: Rc<Core>) {
+    loop {
+        let period = tick::period(&core.snapshot().limits) * EXPIRY_TICKS;
+        sleep(period).await;
+        let told = walk(&core, Admitted::expired).await;
+        finish(&core, told, "closing connections whose client has expired");
+    }
+}
+
+/// What one walk asks of each connection.
+type Judge = fn(&Admitted, &Snapshot, UnixTime) -> Option<Closing>;
+
 /// Looks at every connection once; returns those that were told to end. One that enters behind the walk's back was judged by its own
 /// handshake, under this snapshot or a later one.
-async fn walk(core: &Core) -> Vec<Rc<Open>> {
+async fn walk(core: &Core, ask: Judge) -> Vec<Rc<Open>> {
     let snapshot = core.snapshot();
     let mut told = Vec::new();
     let mut position = 0;
     while position < core.registry.positions() {
-        position = slice(core, &snapshot, position, &mut told);
+        position = slice(core, &snapshot, ask, position, &mut told);
         sleep(REST).await;
     }
     told
 }
 
 /// Judges connections from `position` on, until one of the slice's bounds is met. Returns where to go on.
-fn slice(core: &Core, snapshot: &Snapshot, mut position: usize, told: &mut Vec<Rc<Open>>) -> usize {
+fn slice(
+    core: &Core,
+    snapshot: &Snapshot,
+    ask: Judge,
+    mut position: usize,
+    told: &mut Vec<Rc<Open>>,
+) -> usize {
     let (started, now) = (Instant::now(), UnixTime::now());
     let (end, told_max) = (position + SLICE, told.len() + SLICE_CLOSED);
     while position < end && told.len() < told_max && started.elapsed() < SLICE_TIME {
         if let Some(open) = core
             .registry
             .at(position)
-            .filter(|open| judge(open, snapshot, now))
+            .filter(|open| judge(open, ask, snapshot, now))
         {
             told.push(open);
         }
@@ -120,16 +135,23 @@ fn slice(core: &Core, snapshot: &Snapshot, mut position: usize, told: &mut Vec<R
     position
 }
 
-/// Tells a connection to end if `snapshot` does not admit it. Whether it was told.
-fn judge(open: &Open, snapshot: &Snapshot, now: UnixTime) -> bool {
+/// Tells a connection to end if `ask` finds a reason. Whether it was told.
+fn judge(open: &Open, ask: Judge, snapshot: &Snapshot, now: UnixTime) -> bool {
     let admitted = open.admitted.get().filter(|_| open.closing.get().is_none());
-    let Some(closing) = admitted.and_then(|admitted| admitted.reassess(snapshot, now)) else {
+    let Some(closing) = admitted.and_then(|admitted| ask(admitted, snapshot, now)) else {
         return false;
     };
     let _first_time = open.closing.set(closing);
     open.activity.refuse();
     open.signal.raise(SignalKind::Finish);
     true
+}
+
+fn finish(core: &Rc<Core>, told: Vec<Rc<Open>>, why: &str) {
+    if !told.is_empty() {
+        tracing::info!(closing = told.len(), open = core.registry.len(), "{why}");
+        core.spawn_vital("the end of a sweep", cut(told));
+    }
 }
 
 /// Ends what has not ended by itself.
@@ -142,10 +164,22 @@ async fn cut(told: Vec<Rc<Open>>) {
 }
 
 impl Admitted {
+    /// Whether a reload has made a difference.
     fn reassess(&self, snapshot: &Snapshot, now: UnixTime) -> Option<Closing> {
-        if self.generation == snapshot.generation {
-            return None;
-        }
+        let reloaded = self.generation != snapshot.generation;
+        let closing = reloaded.then(|| self.inadmissible(snapshot, now)).flatten();
+        closing.map(|closing| closing.after("closed after a reload"))
+    }
+
+    /// Whether time has. Only of a chain that is over by its dates is asked what today's policy makes of that: it may ignore expiry.
+    fn expired(&self, snapshot: &Snapshot, now: UnixTime) -> Option<Closing> {
+        let is_over = matches!(&self.client, ClientAuth::Verified(client) if client.is_over(now));
+        let closing = is_over.then(|| self.inadmissible(snapshot, now)).flatten();
+        let expired = closing.filter(|closing| closing.reason == CloseReason::Expiry);
+        expired.map(|closing| closing.after("closed"))
+    }
+
+    fn inadmissible(&self, snapshot: &Snapshot, now: UnixTime) -> Option<Closing> {
         let Some(distribution) = snapshot.distribution_for(self.name.as_ref()) else {
             return Some(self.elsewhere("no distribution"));
         };
@@ -160,21 +194,25 @@ impl Admitted {
         let name = self.name.as_ref().map_or("clients without SNI", HostName::as_str);
         Closing {
             reason: CloseReason::Distribution,
-            text: format!("closed after a reload: {name} is now served by {now}"),
+            text: format!("{name} is now served by {now}"),
         }
     }
 }
 
+impl Closing {
+    fn after(self, occasion: &str) -> Self {
+        let text = format!("{occasion}: {}", self.text);
+        Self { text, ..self }
+    }
+}
+
 fn closing(refused: Inadmissible, distribution: &Distribution) -> Option<Closing> {
-    let (reason, why) = match refused {
+    let (reason, text) = match refused {
         Inadmissible::Rejected(rejected) => (reason_of(rejected.kind), rejected.reason),
         Inadmissible::Changed(what) => (CloseReason::Policy, what.to_owned()),
     };
     let kept = reason == CloseReason::Revocation && distribution.on_revocation == OnRevocation::Keep;
-    (!kept).then(|| Closing {
-        reason,
-        text: format!("closed after a reload: {why}"),
-    })
+    (!kept).then_some(Closing { reason, text })
 }
 
 fn reason_of(kind: RejectedKind) -> CloseReason {
@@ -198,5 +236,7 @@ const SLICE: usize = 256;
 const SLICE_CLOSED: usize = 64;
 /// ... and time, where chains have to be verified anew.
 const SLICE_TIME: Duration = Duration::from_millis(1);
+/// Between two looks for what has expired, in periods of the tick.
+const EXPIRY_TICKS: u32 = 10;
 /// Between two slices.
 const REST: Duration = Duration::from_millis(1);

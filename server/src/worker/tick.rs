@@ -39,7 +39,8 @@ pub async fn tick(core: Rc<Core>) {
     }
 }
 
-fn period(limits: &Limits) -> Duration {
+/// Of the tick.
+pub fn period(limits: &Limits) -> Duration {
     let shortest = limits.header_timeout.min(limits.idle_timeout);
     (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
 }

@@ -123,6 +123,9 @@ fn every_limit_says_its_range() {
         ("header_bytes_max", "8192 to 1048576"),
         ("streams_per_connection_max", "1 to 10000"),
         ("origin_connections_per_core", "1 to 1000000"),
+        ("key_value_store_bytes", "1024 to 1073741824"),
+        ("key_bytes", "1 to 65536"),
+        ("value_bytes", "1 to 16777216"),
         ("tickets_per_core", "1 to 16777216"),
         ("ticket_lifetime_s", "1 to 604800"),
         ("record_queue", "1 to 16777216"),
@@ -220,6 +223,79 @@ fn trust_stores_are_named_once_and_well() {
     ];
     let message = message(&good_with("[[trust_stores]]", again));
     assert!(message.contains("trust_stores[1].name: \"partners\" is the name of trust_stores[0] too"));
+}
+
+#[test]
+fn key_value_stores_have_each_a_name_and_a_file() {
+    let stores = |text: &str| good_with("[[listeners]]", &format!("{text}\n[[listeners]]"));
+    let one = "[[key_value_stores]]\nname = \"a\"\nimport = \"a.json\"\n";
+    let config = parse_text(&stores(one)).unwrap();
+    assert_eq!(&*config.key_value_stores[0].name, "a");
+    assert_eq!(
+        config.key_value_stores[0].import.path,
+        PathBuf::from("config/a.json")
+    );
+    for (text, key, part) in [
+        (
+            one.replace("\"a\"", "\"a b\""),
+            "key_value_stores[0].name",
+            "letters, digits",
+        ),
+        (
+            one.replace("a.json", ""),
+            "key_value_stores[0].import",
+            "no file name",
+        ),
+        (
+            one.replace("import", "imports"),
+            "key_value_stores[0].imports",
+            "unknown key",
+        ),
+        (
+            one.replace("import = \"a.json\"\n", ""),
+            "key_value_stores[0].import",
+            "missing",
+        ),
+        (one.repeat(2), "key_value_stores[1].name", "key_value_stores[0]"),
+        (
+            format!("{one}{}", one.replace("\"a\"", "\"b\"")),
+            "key_value_stores[1].import",
+            "config/a.json is the import file of key_value_stores[0] too",
+        ),
+    ] {
+        let message = message(&stores(&text));
+        assert!(
+            message.starts_with(&format!("config/edge.toml: {key}: ")),
+            "{message}"
+        );
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_control_socket_has_a_path_that_the_kernel_takes() {
+    let control = |path: &str| {
+        good_with(
+            "[[listeners]]",
+            &format!("[control]\nsocket = {path:?}\n[[listeners]]"),
+        )
+    };
+    let socket = |path: &str| parse_text(&control(path)).unwrap().control.unwrap().socket.path;
+    assert_eq!(socket("run/b.sock"), PathBuf::from("config/run/b.sock"));
+    assert_eq!(socket("/run/b.sock"), PathBuf::from("/run/b.sock"));
+    assert_eq!(parse_text(GOOD).unwrap().control, None);
+    for (path, part) in [
+        ("", "no file name"),
+        ("run/..", "names no file"),
+        (&*"x".repeat(100), "107 bytes"),
+    ] {
+        let message = message(&control(path));
+        assert!(
+            message.starts_with("config/edge.toml: control.socket: "),
+            "{message}"
+        );
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]

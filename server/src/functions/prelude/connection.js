@@ -29,16 +29,27 @@
     return made;
   };
 
+  // Tutorials of the service read the leaf from `clientCertInfo`, an older shape.
+  const base = {
+    get clientCertInfo() {
+      return this.clientCertificate?.certificates?.leaf;
+    },
+  };
+  Object.defineProperty(base, "clientCertInfo", { enumerable: false });
+
   const connection = (
     connectionId, clientIp, endpoint, distributionId, leaf, intermediates = [], protocol, cipher, sni, resumed,
   ) => {
     const tls = { protocol, cipher, sni, resumed };
-    const made = { connectionId, clientIp, endpoint, distributionId, tls, allow, deny, logCustomData };
+    const made = { __proto__: base, connectionId, clientIp, endpoint, distributionId, tls, allow, deny, logCustomData };
     if (leaf !== undefined) {
       made.clientCertificate = { certificates: { leaf, intermediates } };
     }
     return made;
   };
 
-  return { makers: [connection, certificate], shared: [allow, deny, logCustomData] };
+  // For trial calls: an event as somebody wrote it down.
+  const given = (event) => Object.assign({ __proto__: base }, event, { allow, deny, logCustomData });
+
+  return { makers: [connection, certificate, given], shared: [allow, deny, logCustomData, base] };
 }

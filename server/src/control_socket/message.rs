@@ -1,0 +1,140 @@
+//! What is said over the control socket: one JSON object each way.
+
+use serde::{Deserialize, Serialize};
+
+/// A command. ETags are hexadecimal; a write without `if_match` is made to whatever the store holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", deny_unknown_fields)]
+pub enum Request {
+    #[serde(rename = "kvs get")]
+    Get { store: String, key: String },
+    #[serde(rename = "kvs put")]
+    Put {
+        store: String,
+        key: String,
+        value: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        if_match: Option<String>,
+    },
+    #[serde(rename = "kvs delete")]
+    Delete {
+        store: String,
+        key: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        if_match: Option<String>,
+    },
+    #[serde(rename = "kvs list")]
+    List { store: String },
+    #[serde(rename = "kvs describe")]
+    Describe { store: String },
+    /// So many octets of an import file follow. Its entries take the place of all that there are, or are merged into them.
+    #[serde(rename = "kvs import")]
+    Import {
+        store: String,
+        bytes: usize,
+        #[serde(default)]
+        merge: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        if_match: Option<String>,
+    },
+    #[serde(rename = "function publish")]
+    PublishFunction { name: String },
+}
+
+impl Request {
+    /// The octets that follow the line.
+    pub fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Import { bytes, .. } => *bytes,
+            _ => 0,
+        }
+    }
+}
+
+/// The answer: `ok` and what was asked for, or `error` and `message`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    pub ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<RefusalCode>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Of the store as it is now: after the write, or what refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// By key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<Item>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The import file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_size_in_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub key: String,
+    pub value: String,
+}
+
+/// For programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// Not a request, or one that is too long or too slow.
+    BadRequest,
+    NoSuchStore,
+    NoSuchKey,
+    /// `etag` is the current one.
+    EtagMismatch,
+    /// What was to be written breaks a limit or is no import file.
+    InvalidData,
+    /// The import file was edited and not yet reloaded.
+    ChangedOnDisk,
+    /// The disk refused; nothing is acknowledged.
+    Disk,
+    NoSuchFunction,
+    /// Its code cannot be used; the live version stays.
+    InvalidFunction,
+    /// The server is about to end.
+    Ending,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_the_documented_form() {
+        let put = Request::Put {
+            store: "s".to_owned(),
+            key: "k".to_owned(),
+            value: "v".to_owned(),
+            if_match: None,
+        };
+        let text = r#"{"command":"kvs put","store":"s","key":"k","value":"v"}"#;
+        assert_eq!(serde_json::to_string(&put).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Request>(text).unwrap(), put);
+        for bad in [
+            r#"{"command":"kvs put","store":"s","key":"k"}"#,
+            r#"{"command":"kvs put","store":"s","key":"k","value":"v","if_mach":""}"#,
+            r#"{"command":"kvs drop","store":"s"}"#,
+            r#"{"store":"s"}"#,
+            "[]",
+        ] {
+            assert!(serde_json::from_str::<Request>(bad).is_err(), "{bad}");
+        }
+    }
+}

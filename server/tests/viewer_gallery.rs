@@ -1,0 +1,143 @@
+//! The viewer functions of `config/functions/`.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bothways::config::CertificateHeader;
+use bothways::functions::viewer::{
+    EdgeLocation, RequestFacts, RequestVerdict, ShownRequest, ShownResponse, ViewerContext,
+    call_viewer_request, call_viewer_response,
+};
+use bothways::functions::{Function, FunctionKind, FunctionLimits, FunctionSource};
+use http::header::HeaderMap;
+use http::{HeaderValue, Method, StatusCode, Uri};
+
+#[test]
+fn every_viewer_function_of_the_gallery_is_tested() {
+    let mut found: Vec<_> = std::fs::read_dir(gallery())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| {
+            std::fs::read_to_string(gallery().join(name))
+                .unwrap()
+                .contains("function handler(")
+        })
+        .collect();
+    found.sort();
+    assert_eq!(found, ["client-name.js", "rewrite.js", "security-headers.js"]);
+}
+
+#[test]
+fn rewrite_gives_each_page_one_spelling() {
+    for (before, after) in [
+        ("/a//b/index.html?utm_source=x&q=1", "/a/b/?q=1"),
+        ("/a/b/?q=1", "/a/b/?q=1"),
+        ("/index.htmls?utm_campaign=1", "/index.htmls"),
+    ] {
+        let (uri, _) = continued(request("rewrite.js", before, &[]));
+        assert_eq!(uri, after);
+    }
+}
+
+#[test]
+fn client_name_tells_the_subject_and_refuses_who_has_none() {
+    let certificate = [
+        (CertificateHeader::Present, "1"),
+        (CertificateHeader::Subject, "CN=alice,O=Example"),
+    ];
+    let (_, headers) = continued(request("client-name.js", "/", &certificate));
+    assert_eq!(headers.get("x-client-name").unwrap(), "CN=alice,O=Example");
+    match request("client-name.js", "/", &[(CertificateHeader::Present, "0")]).0 {
+        RequestVerdict::Respond(response) => {
+            assert_eq!(response.status, StatusCode::FORBIDDEN);
+            assert_eq!(response.body.unwrap(), "this path needs a client certificate\n");
+        }
+        RequestVerdict::Continue(..) => panic!("it went on"),
+    }
+}
+
+#[test]
+fn security_headers_are_on_every_response() {
+    let function = load("security-headers.js");
+    let mut headers = HeaderMap::from_iter([(
+        "content-type".parse().unwrap(),
+        HeaderValue::from_static("text/html"),
+    )]);
+    let (method, uri, sent) = (Method::GET, Uri::from_static("/"), HeaderMap::new());
+    let shown = ShownRequest::new(facts(&method, &uri, &sent, &[]));
+    let response = ShownResponse::new(StatusCode::OK, None, &headers);
+    let called = call_viewer_response(&function, context(&Rc::default()), &shown, &response);
+    let mut edits = called.result.unwrap();
+    edits.apply_headers(&mut headers);
+    assert_eq!(headers.get("x-frame-options").unwrap(), "DENY");
+    assert_eq!(headers.get("content-type").unwrap(), "text/html");
+    assert_eq!(headers.len(), 5);
+}
+
+type Certificate = [(CertificateHeader, &'static str)];
+
+/// The verdict on a GET request, and the request's own URI.
+fn request(file: &str, uri: &'static str, certificate: &Certificate) -> (RequestVerdict, Uri) {
+    let (method, uri, headers) = (Method::GET, Uri::from_static(uri), HeaderMap::new());
+    let shown = ShownRequest::new(facts(&method, &uri, &headers, certificate));
+    let verdict = call_viewer_request(&load(file), context(&Rc::default()), &shown).result;
+    (verdict.unwrap(), uri)
+}
+
+fn continued((verdict, mut uri): (RequestVerdict, Uri)) -> (String, HeaderMap) {
+    let mut headers = HeaderMap::new();
+    match verdict {
+        RequestVerdict::Continue(edits, _) => edits.apply(&mut uri, &mut headers).unwrap(),
+        RequestVerdict::Respond(_) => panic!("it answered by itself"),
+    };
+    (uri.to_string(), headers)
+}
+
+fn facts<'a>(
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    certificate: &'a Certificate,
+) -> RequestFacts<'a> {
+    RequestFacts {
+        method,
+        uri,
+        headers,
+        certificate,
+    }
+}
+
+fn context(edge: &Rc<EdgeLocation>) -> ViewerContext<'_> {
+    ViewerContext {
+        distribution_domain_name: "edge.example.com",
+        distribution_id: "E1NXS4MQZH501R",
+        endpoint: "edge.example.com",
+        request_id: "id-1",
+        client_ip: "198.51.100.11",
+        edge,
+    }
+}
+
+fn load(file: &str) -> Arc<Function> {
+    let code = std::fs::read(gallery().join(file)).unwrap();
+    let function = Function::compile(FunctionSource {
+        name: file,
+        kind: FunctionKind::Viewer,
+        code: &code,
+        key_value_store: None,
+        limits: FunctionLimits {
+            // Tests share their cores and are not optimized.
+            time: Duration::from_secs(2),
+            memory_bytes: 2 * 1024 * 1024,
+            code_bytes: 10 * 1024,
+        },
+    });
+    Arc::new(function.unwrap())
+}
+
+fn gallery() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/functions"))
+}
