@@ -153,5 +153,5 @@ fn item<'js>(ctx: &Ctx<'js>, item: &Item<'_>) -> rquickjs::Result<(Object<'js>, 
 
 /// So many fields may have been removed before one.
 const NEAR: usize = 8;
-/// Its place in `makers` of `prelude/viewer.js`.
+/// Among the makers of `prelude/viewer.js`.
 const EVENT: usize = 0;

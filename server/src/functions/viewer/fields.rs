@@ -239,6 +239,14 @@ impl<'a> Grouping<'a> {
     }
 }
 
+/// Octets as text; almost always they are.
+pub(super) fn text(octets: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(octets) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(octets),
+    }
+}
+
 /// So many are looked through faster than hashed.
 const FEW: usize = 16;
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
-use super::fields::{Change, Field, Given, Item, Returned, changes};
+use super::fields::{Change, Field, Given, Item, Returned, changes, text};
 use super::header_rules::{Moment, is_hidden, is_read_only};
 use super::invalid::{Invalid, Why};
 
@@ -47,7 +47,7 @@ pub(super) fn show<'a>(fields: &mut Vec<Field<'a>>, headers: &'a HeaderMap, mome
 }
 
 fn item(value: &HeaderValue) -> Item<'_> {
-    Item::plain(String::from_utf8_lossy(value.as_bytes()))
+    Item::plain(text(value.as_bytes()))
 }
 
 /// What a function has done to the headers `shown`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Change, Changes, Field, Given, Grouping, Item, Returned, changes};
+use super::fields::{Change, Changes, Field, Given, Grouping, Item, Returned, changes, text};
 use super::invalid::{Invalid, Why};
 
 /// The pieces of one query string, of all `Cookie` headers, or of all `Set-Cookie` headers.
@@ -165,10 +165,6 @@ impl Kind {
 fn split_at(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     let mut halves = bytes.splitn(2, |byte| *byte == separator);
     (halves.next().unwrap_or_default(), halves.next())
-}
-
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
 }
 
 /// Writes `text` with everything but `is_plain` as `%XX`. `None`: it has control characters, which nobody means.
