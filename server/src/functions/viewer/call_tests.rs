@@ -275,3 +275,56 @@ fn a_viewer_response_function_sees_and_changes_the_response() {
         ]
     );
 }
+
+#[test]
+fn a_response_keeps_its_other_headers_where_a_function_gives_it_a_body() {
+    let headers = map(&[("server", "x"), ("content-length", "3"), ("etag", "y")]);
+    for change in [
+        "",
+        "delete event.response.headers['content-length'];",
+        "event.response.headers['content-length'].value = '9';",
+    ] {
+        let code = format!(
+            "function handler(event) {{ {change} event.response.body = 'own'; return event.response; }}"
+        );
+        let mut edits = respond(&code, &headers).result.unwrap();
+        let mut left = headers.clone();
+        edits.apply_headers(&mut left);
+        assert_eq!(
+            (edits.body.as_deref(), lines(&left)),
+            (Some(&b"own"[..]), lines(&headers)),
+            "{change}"
+        );
+    }
+}
+
+#[test]
+fn headers_that_a_function_moves_swaps_or_copies_are_what_it_made_of_them() {
+    let (_, headers) = rewritten(&handler(
+        "const { headers } = request;
+         const one = headers['x-one'];
+         delete headers['x-one'];
+         headers['x-two'] = one;
+         headers['x-three'] = headers.accept;
+         headers.accept = { value: 'text/html' };
+         return request;",
+    ));
+    let expected = [
+        "accept: text/html",
+        "content-length: 0",
+        "cookie: session=abc; theme=dark",
+        "host: edge.example.com",
+        "x-three: */*",
+        "x-three: text/html",
+        "x-two: 1",
+    ];
+    assert_eq!(headers, expected);
+    let (target, _) = rewritten(&handler(
+        "const { a, b } = request.querystring; request.querystring = { b: a, a: b }; return request;",
+    ));
+    assert_eq!(target, "/old?a=2&b=1&b=3");
+    let (_, headers) = rewritten(&handler(
+        "request.headers['x-one'].multiValue = [{ value: '7' }]; return request;",
+    ));
+    assert!(headers.contains(&"x-one: 7".to_owned()));
+}

@@ -158,7 +158,9 @@ fn change<'r>(
     match (&field.multi, &field.single) {
         (Some(multi), _) if !is_shown(multi) => Ok(Change::Replace(multi)),
         (Some(_), None) => Ok(Change::Keep),
-        (_, Some(single)) if before.is_some_and(|before| before.first.is(single)) => Ok(Change::Keep),
+        (Some(_), Some(single)) if before.is_some_and(|before| before.first.is(single)) => Ok(Change::Keep),
+        // Without `multiValue` the value is all that there is to be.
+        (None, Some(single)) if is_shown(std::slice::from_ref(single)) => Ok(Change::Keep),
         (_, Some(single)) => Ok(Change::Replace(std::slice::from_ref(single))),
         (None, None) => Err(Invalid::named(place, &field.name, Why::Missing)),
     }
@@ -287,7 +289,7 @@ mod tests {
             Option<&'static [&'static str]>,
             Option<&'static [&'static str]>,
         );
-        let cases: [Case; 10] = [
+        let cases: [Case; 11] = [
             (&["a"], Some("a"), None, None),
             (&["a"], Some("b"), None, Some(&["b"])),
             (&["a", "b"], Some("a"), Some(&["a", "b"]), None),
@@ -298,6 +300,7 @@ mod tests {
             (&["a"], Some("a"), Some(&["a", "b"]), Some(&["a", "b"])),
             (&["a"], Some("a"), Some(&[]), Some(&[])),
             (&["a", "b"], Some("b"), None, Some(&["b"])),
+            (&["a", "b"], Some("a"), None, Some(&["a"])),
         ];
         for (shown, single, multi, expected) in cases {
             let (shown, returned) = ([field("n", shown)], [returned("n", single, multi)]);

@@ -74,16 +74,8 @@ impl<'a> ShownResponse<'a> {
     pub fn edits(&self, mut returned: ReturnedResponse) -> Result<ResponseEdits, Invalid> {
         let status = status(returned.status_code)?;
         let body = returned.body.take().map(decode).transpose()?;
-        // The length follows the body that the function gave, whatever it says.
         if body.is_some() {
-            returned
-                .headers
-                .retain(|field| !field.name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str()));
-            let length = self
-                .headers
-                .iter()
-                .filter(|field| field.name == CONTENT_LENGTH.as_str());
-            returned.headers.extend(length.map(Returned::untouched));
+            self.leave_length(&mut returned.headers);
         }
         let mut edits = headers::edits(Moment::ViewerResponse, &self.headers, &returned.headers)?;
         if let Some(cookies) = self.cookies.rewrite(&returned.cookies)? {
@@ -109,6 +101,17 @@ impl<'a> ShownResponse<'a> {
             cookies: self.cookies.fields.iter().map(Returned::untouched).collect(),
             body: None,
         }
+    }
+
+    /// The length follows the body that the function gave, whatever it says.
+    fn leave_length(&self, returned: &mut Vec<Returned>) {
+        let is_length = |field: &Field<'_>| field.name == CONTENT_LENGTH.as_str();
+        let shown = self.headers.iter().position(is_length);
+        returned.retain(|field| {
+            let is_named = field.name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str());
+            !is_named && (field.untouched.is_none() || field.untouched != shown)
+        });
+        returned.extend(shown.map(Returned::same));
     }
 
     /// A description that was left as it was while the status changed describes nothing any more.
