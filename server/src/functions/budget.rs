@@ -81,18 +81,29 @@ impl Budget {
         self.bytes_in_use.get()
     }
 
-    /// Whether `bytes` more may be allocated. Once anything is exhausted nothing may: code that catches the error gets no further.
+    /// Whether `bytes` more may be allocated.
+    ///
+    /// Small blocks are not refused, up to a reserve: QuickJS does not survive that everywhere (an object is half made, its finalizer runs),
+    /// and an engine without room for an error object could not be interrupted. They only exhaust the budget, and the next interrupt,
+    /// which code cannot catch, ends the call. What one operation takes at once is refused.
     fn admits(&self, bytes: usize) -> bool {
         let Some(bytes_max) = self.bytes_max.get() else {
             return true;
         };
-        if self.exhausted.get().is_none() && self.bytes_in_use.get().saturating_add(bytes) > bytes_max {
+        let wanted = self.bytes_in_use.get().saturating_add(bytes);
+        if self.exhausted.get().is_none() && wanted > bytes_max {
             self.exhausted.set(Some(Exhausted::Memory));
         }
         let unchecked = self.bytes_unchecked.get().saturating_add(bytes);
         let is_due = unchecked >= BYTES_BETWEEN_LOOKS;
         self.bytes_unchecked.set(if is_due { 0 } else { unchecked });
-        self.exhausted.get().is_none() && !(is_due && self.is_spent())
+        if is_due {
+            self.is_spent();
+        }
+        match bytes <= SMALL_BYTES {
+            true => wanted <= bytes_max.saturating_add(RESERVE_BYTES),
+            false => self.exhausted.get().is_none(),
+        }
     }
 
     fn add(&self, bytes: usize) {
@@ -176,3 +187,7 @@ fn thread_time() -> Duration {
 }
 
 const BYTES_BETWEEN_LOOKS: usize = 64 * 1024;
+/// Larger than any object of the engine itself.
+const SMALL_BYTES: usize = 4 * 1024;
+/// More small blocks than can be asked for between two interrupts, ten thousand steps.
+const RESERVE_BYTES: usize = 64 * 1024 * 1024;

@@ -110,6 +110,9 @@ impl Engine {
         let call = Rc::new(Call::default());
         let runtime = Runtime::new_with_alloc(Meter(Rc::clone(&budget))).map_err(no_engine)?;
         runtime.set_max_stack_size(STACK_BYTES);
+        // Garbage is collected between calls alone ([`Engine::tidy`]). Within one QuickJS would also collect while it throws for want of
+        // memory, when what it was changing is not whole.
+        runtime.set_gc_threshold(usize::MAX);
         watch(&runtime, &budget, &call);
         let context = Context::custom::<Intrinsics>(&runtime).map_err(no_engine)?;
         let (factory, makers) = context.with(|ctx| {
@@ -164,8 +167,6 @@ impl Engine {
     fn collect(&mut self) {
         self.runtime.run_gc();
         self.bytes_at_rest = self.bytes();
-        self.runtime
-            .set_gc_threshold(self.bytes_at_rest.saturating_add(GARBAGE_BYTES_MAX));
     }
 
     fn limited<T>(
@@ -179,7 +180,8 @@ impl Engine {
         let mut elapsed = None;
         let result = self.context.with(|ctx| {
             let stop = match run(&ctx) {
-                Ok(value) if self.budget.exhausted().is_none() => return Ok(value),
+                // What nothing could interrupt is late all the same.
+                Ok(value) if !self.budget.is_spent() => return Ok(value),
                 Ok(_) => Stop::Exhausted,
                 Err(stop) => stop,
             };

@@ -99,6 +99,48 @@ fn a_memory_bomb_is_stopped_and_cannot_catch_it() {
     }
 }
 
+/// Wherever in an operation of the engine the memory ends: each body meets the limit with another amount taken before.
+#[test]
+fn no_place_to_run_out_of_memory_harms_the_process() {
+    for body in [
+        "const o = {}; for (let i = 0; ; i++) o[i] = 1;",
+        "const o = {}; for (let i = 0; ; i++) o['k' + i] = 1;",
+        "const f = () => 1, o = []; for (;;) o.push(f.bind(1, 2));",
+        "const o = []; for (let i = 0; ; i++) o.push({ get a() { return i; } });",
+        "Array.prototype.fill.call({ length: 2 ** 53 - 1 }, 1)",
+        "const m = new Map(); for (let i = 0; ; i++) m.set(i, {});",
+    ] {
+        for step in 0..12 {
+            let ballast = 2_090_000 - step * 1_637;
+            let sentence = ends(&format!("const z = 'x'.repeat({ballast}); {body}"));
+            assert!(
+                sentence.contains("took more than") || sentence.contains("ran longer than"),
+                "{sentence} of {body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn code_that_has_taken_all_memory_cannot_go_on_by_catching() {
+    for body in [
+        "let l = null; try { for (;;) l = { l }; } catch (e) {} for (;;) { try { for (;;); } catch (e) {} }",
+        "function g() { try { const o = []; for (let i = 0; ; i++) o.push({ ['k' + i]: [i] }); } catch (e) { g(); } } g();",
+    ] {
+        let sentence = ends(body);
+        assert!(
+            sentence.contains("took more than") || sentence.contains("ran longer than"),
+            "{sentence} of {body}"
+        );
+    }
+}
+
+#[test]
+fn what_nothing_could_interrupt_is_refused_when_it_ends() {
+    let sentence = ends("c.allow(); let b = (1n << 400000n) - 1n; b = (b * b) / 3n;");
+    assert!(sentence.ends_with("ran longer than 20 ms"), "{sentence}");
+}
+
 #[test]
 fn what_is_thrown_is_told_with_its_place() {
     assert_eq!(

@@ -5,7 +5,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::header_rules::{Moment, is_read_only, reads_like};
+use super::header_rules::{Moment, is_identity, is_read_only, reads_like};
 use crate::config::CertificateHeader;
 
 /// The wishes of one call.
@@ -238,7 +238,9 @@ fn dress_octets(octets: &str, format: &PemFormat) -> String {
 fn target(name: &str) -> Result<HeaderName, RenameFault> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RenameFault::Name)?;
     let text = name.as_str();
-    let is_framing = is_read_only(text, Moment::ViewerRequest)
+    // One fact of a certificate must not go by the name of another.
+    let is_framing = is_identity(text)
+        || is_read_only(text, Moment::ViewerRequest)
         || super::header_rules::is_disallowed(text)
         || reads_like(text, "x-forwarded-")
         || ["cookie", "set-cookie"].contains(&text);

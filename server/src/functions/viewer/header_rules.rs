@@ -63,7 +63,7 @@ const DISALLOWED_PREFIXES: [&str; 2] = ["x-amz-cf-", "x-edge-"];
 
 /// What an origin could take for a header that we write about the client; the five that functions are shown are no exception
 /// when it comes to setting.
-fn is_identity(name: &str) -> bool {
+pub(super) fn is_identity(name: &str) -> bool {
     ["cloudfront-viewer-cert", "client-cert"]
         .iter()
         .any(|prefix| reads_like(name, prefix))
