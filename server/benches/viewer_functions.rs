@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bothways::config::CertificateHeader;
 use bothways::functions::viewer::{
@@ -107,7 +107,7 @@ fn main() {
         let context = context(edge);
         let shown = ShownRequest::new(request);
         let response = ShownResponse::new(StatusCode::OK, None, &headers);
-        let mut edits = call_viewer_response(&secure, context, &shown, &response)
+        let mut edits = call_viewer_response(&secure, context, &shown, &response, SystemTime::now())
             .result
             .unwrap();
         edits.apply_headers(&mut HeaderMap::new());
@@ -120,7 +120,12 @@ fn convert(request: RequestFacts<'_>, _edge: &Rc<EdgeLocation>) {
 }
 
 fn ask(function: &Arc<Function>, request: RequestFacts<'_>, edge: &Rc<EdgeLocation>) {
-    let outcome = call_viewer_request(function, context(edge), &ShownRequest::new(request));
+    let outcome = call_viewer_request(
+        function,
+        context(edge),
+        &ShownRequest::new(request),
+        SystemTime::now(),
+    );
     match outcome.result.unwrap() {
         RequestVerdict::Continue(edits, _) => {
             edits

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bothways::config::CertificateHeader;
 use bothways::functions::viewer::{
@@ -69,7 +69,13 @@ fn security_headers_are_on_every_response() {
     let (method, uri, sent) = (Method::GET, Uri::from_static("/"), HeaderMap::new());
     let shown = ShownRequest::new(facts(&method, &uri, &sent, &[]));
     let response = ShownResponse::new(StatusCode::OK, None, &headers);
-    let called = call_viewer_response(&function, context(&Rc::default()), &shown, &response);
+    let called = call_viewer_response(
+        &function,
+        context(&Rc::default()),
+        &shown,
+        &response,
+        SystemTime::now(),
+    );
     let mut edits = called.result.unwrap();
     edits.apply_headers(&mut headers);
     assert_eq!(headers.get("x-frame-options").unwrap(), "DENY");
@@ -83,7 +89,7 @@ type Certificate = [(CertificateHeader, &'static str)];
 fn request(file: &str, uri: &'static str, certificate: &Certificate) -> (RequestVerdict, Uri) {
     let (method, uri, headers) = (Method::GET, Uri::from_static(uri), HeaderMap::new());
     let shown = ShownRequest::new(facts(&method, &uri, &headers, certificate));
-    let verdict = call_viewer_request(&load(file), context(&Rc::default()), &shown).result;
+    let verdict = call_viewer_request(&load(file), context(&Rc::default()), &shown, SystemTime::now()).result;
     (verdict.unwrap(), uri)
 }
 

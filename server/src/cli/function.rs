@@ -15,7 +15,7 @@ use crate::control_socket::{self, Request};
 
 #[derive(Subcommand)]
 pub(super) enum FunctionCommand {
-    /// Call a function once, from its file. Exit code 0: it allows, 1: it denies or fails.
+    /// Call a function once, from its file. Exit code 0: it allows, or returned what can be sent, 1: it denies or fails.
     Test(TestArguments),
     /// Make the code that a function's file holds now its live version, without a reload and without touching a connection.
     Publish {
@@ -39,7 +39,7 @@ pub(super) struct TestArguments {
     /// The key-value store that the function sees: an import file.
     #[arg(long, value_name = "FILE")]
     kvs: Option<PathBuf>,
-    /// The object that the function is called with: a JSON file.
+    /// The object that the function is called with: a JSON file. One with `request` is for viewer functions.
     #[arg(long, value_name = "EVENT.json")]
     event: Option<PathBuf>,
     /// Instead: a client that presents this PEM file, its own certificate first.
@@ -61,7 +61,7 @@ pub(super) struct TestArguments {
     json: bool,
 }
 
-/// Exit code 0: done, or it allows, 1: the server said no, or it denies.
+/// Exit code 0: done, or the trial was good, 1: the server said no, or the trial was not.
 pub(super) fn run(command: FunctionCommand) -> Result<ExitCode, AppError> {
     match command {
         FunctionCommand::Test(arguments) => test(arguments),
@@ -99,5 +99,5 @@ fn test(arguments: TestArguments) -> Result<ExitCode, AppError> {
         true => println!("{}", result.json()),
         false => print!("{result}"),
     }
-    Ok(ExitCode::from(u8::from(!result.is_allowed())))
+    Ok(ExitCode::from(u8::from(!result.is_good())))
 }

@@ -28,7 +28,7 @@ impl Event for Given<'_> {
         Ok((makers.maker(GIVEN)?.call((event,))?, ()))
     }
 
-    fn read<'js>(&self, (): &(), _returned: &Value<'js>) -> rquickjs::Result<()> {
+    fn read<'js>(&self, _built: &(), _returned: &Value<'js>) -> rquickjs::Result<()> {
         Ok(())
     }
 }

@@ -52,6 +52,13 @@ pub struct CertificateEdits {
     pub renames: CertificateRenames,
 }
 
+impl CertificateEdits {
+    /// Whether `header` does not go on under its own name, whatever the policy says.
+    pub fn leave_out(&self, header: CertificateHeader) -> bool {
+        self.withheld.contains(&header) || self.renames.replaces(header)
+    }
+}
+
 /// What the managed service shows of the client's certificate to viewer functions.
 pub fn shown_to_functions(client: &ClientAuth) -> Vec<(CertificateHeader, &str)> {
     let shown = SHOWN_TO_FUNCTIONS.iter();
@@ -69,7 +76,7 @@ pub fn add_certificate_headers(
     edits: &CertificateEdits,
 ) {
     for header in wanted {
-        if edits.withheld.contains(header) || edits.renames.replaces(*header) {
+        if edits.leave_out(*header) {
             continue;
         }
         // Names may hold UTF-8, which is opaque octets to HTTP (RFC 9110 §5.5); control characters are escaped in
@@ -102,7 +109,7 @@ fn text(header: CertificateHeader, client: &ClientAuth) -> Option<&str> {
 }
 
 /// Reference §4: those that are "available to functions".
-const SHOWN_TO_FUNCTIONS: [CertificateHeader; 5] = [
+pub const SHOWN_TO_FUNCTIONS: [CertificateHeader; 5] = [
     CertificateHeader::SerialNumber,
     CertificateHeader::Issuer,
     CertificateHeader::Subject,

@@ -16,9 +16,12 @@ mod viewer_functions;
 
 pub use self::activity::{Activity, InFlight};
 pub use self::authority::{AuthorityError, authority};
-pub use self::certificate_headers::{CertificateEdits, add_certificate_headers, remove_identity_headers};
+pub use self::certificate_headers::{
+    CertificateEdits, SHOWN_TO_FUNCTIONS, add_certificate_headers, remove_identity_headers,
+};
 pub use self::forwarded_headers::{remove_forwarding_claims, set_forwarded_headers};
 pub use self::redirect::redirect;
+pub use self::request_head::clean_headers;
 pub use self::response::{refusal, text_response};
 pub use self::service::{Body, Edge, Viewer, respond};
-pub use self::viewer_functions::ViewerFacts;
+pub use self::viewer_functions::{Asked, ViewerFacts, apply, ask_viewer_request, ask_viewer_response};

@@ -21,12 +21,17 @@ pub fn clean<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
     let host = HeaderValue::from_str(host.unwrap_or_default()).map_err(|_| StatusCode::BAD_REQUEST)?;
     *request.uri_mut() = origin_form(request.uri());
     let headers = request.headers_mut();
+    clean_headers(headers);
+    headers.insert(HOST, host);
+    Ok(())
+}
+
+/// What goes whatever the request is for.
+pub fn clean_headers(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     remove_identity_headers(headers);
     remove_forwarding_claims(headers);
     headers.remove(EXPECT);
-    headers.insert(HOST, host);
-    Ok(())
 }
 
 /// Adds to a clean request what the origin is to know of the way here and of the client.

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
@@ -18,7 +18,7 @@ use super::service::{Edge, Viewer};
 use crate::config::CertificateHeader;
 use crate::functions::viewer::{
     EdgeLocation, RequestFacts, RequestVerdict, ResponseEdits, ShownRequest, ShownResponse, ViewerContext,
-    ViewerFault, ViewerFaultKind, ViewerRemarks, call_viewer_request, call_viewer_response,
+    ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks, call_viewer_request, call_viewer_response,
 };
 use crate::functions::{Function, LiveFunction};
 use crate::logs::ConnectionId;
@@ -41,6 +41,7 @@ pub struct ViewerFacts {
 }
 
 /// What a viewer-request function has made of a request.
+#[derive(Debug)]
 pub enum Asked {
     /// It goes on, changed in place.
     Continue(CertificateEdits),
@@ -94,30 +95,26 @@ impl Exchange {
     ) -> Result<Asked, Failed> {
         let function = function.current();
         let certificate = certificate(viewer);
-        let outcome = {
-            let shown = ShownRequest::new(RequestFacts {
-                method: &head.method,
-                uri: &head.uri,
-                headers: &head.headers,
-                certificate: &certificate,
-            });
-            call_viewer_request(&function, self.context(viewer), &shown)
-        };
-        let asked = outcome.result.and_then(|verdict| match verdict {
-            RequestVerdict::Continue(edits, renames) => match edits.apply(&mut head.uri, &mut head.headers) {
-                Ok(withheld) => Ok(Asked::Continue(CertificateEdits { withheld, renames })),
-                Err(invalid) => Err(ViewerFault::invalid(&function, &invalid)),
-            },
-            RequestVerdict::Respond(edits) => Ok(Asked::Respond(generated(edits))),
-        });
-        let result = match &asked {
+        let outcome = ask_viewer_request(
+            &function,
+            self.context(viewer),
+            &certificate,
+            head,
+            SystemTime::now(),
+        );
+        let result = match &outcome.result {
             Ok(Asked::Continue(_)) => ViewerFunctionResult::Continue,
             Ok(Asked::Respond(_)) => ViewerFunctionResult::Respond,
             Err(fault) => result_of(fault),
         };
         viewer.edge.counters.viewer_request_functions.of(result).add(1);
-        self.tell(&viewer.edge, &function, &outcome.remarks, asked.as_ref().err());
-        asked.map_err(|_told| Failed)
+        self.tell(
+            &viewer.edge,
+            &function,
+            &outcome.remarks,
+            outcome.result.as_ref().err(),
+        );
+        outcome.result.map_err(|_told| Failed)
     }
 
     /// Asks the viewer-response function about a response.
@@ -134,15 +131,13 @@ impl Exchange {
         let certificate = certificate(viewer);
         // `remember` was called for every behavior with such a function.
         let image = self.request.as_ref().ok_or(Failed)?;
-        let request = ShownRequest::new(RequestFacts {
+        let request = RequestFacts {
             method: &image.method,
             uri: &image.uri,
             headers: &image.headers,
             certificate: &certificate,
-        });
-        let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-        let response = ShownResponse::new(head.status, reason, &head.headers);
-        let outcome = call_viewer_response(&function, self.context(viewer), &request, &response);
+        };
+        let outcome = ask_viewer_response(&function, self.context(viewer), request, head, SystemTime::now());
         let result = match &outcome.result {
             Ok(_) => ViewerFunctionResult::Continue,
             Err(fault) => result_of(fault),
@@ -209,6 +204,47 @@ fn request_id(viewer: &Viewer) -> String {
     } = &viewer.facts;
     let id = id_text.get_or_init(|| connection_id.to_string());
     format!("{id}-{}", viewer.activity.requests())
+}
+
+/// Asks a viewer-request function about a clean request, and changes that as the function wants. Where it fails, the head is not to be
+/// sent. Depends on no connection: trial calls come here too.
+pub fn ask_viewer_request(
+    function: &Arc<Function>,
+    context: ViewerContext<'_>,
+    certificate: &[(CertificateHeader, &str)],
+    head: &mut request::Parts,
+    now: SystemTime,
+) -> ViewerOutcome<Asked> {
+    let ViewerOutcome { result, remarks } = {
+        let shown = ShownRequest::new(RequestFacts {
+            method: &head.method,
+            uri: &head.uri,
+            headers: &head.headers,
+            certificate,
+        });
+        call_viewer_request(function, context, &shown, now)
+    };
+    let result = result.and_then(|verdict| match verdict {
+        RequestVerdict::Continue(edits, renames) => match edits.apply(&mut head.uri, &mut head.headers) {
+            Ok(withheld) => Ok(Asked::Continue(CertificateEdits { withheld, renames })),
+            Err(invalid) => Err(ViewerFault::invalid(function, &invalid)),
+        },
+        RequestVerdict::Respond(edits) => Ok(Asked::Respond(generated(edits))),
+    });
+    ViewerOutcome { result, remarks }
+}
+
+/// Asks a viewer-response function about the response to `request`. [`apply`] does what it wants.
+pub fn ask_viewer_response(
+    function: &Arc<Function>,
+    context: ViewerContext<'_>,
+    request: RequestFacts<'_>,
+    head: &response::Parts,
+    now: SystemTime,
+) -> ViewerOutcome<ResponseEdits> {
+    let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let response = ShownResponse::new(head.status, reason, &head.headers);
+    call_viewer_response(function, context, &ShownRequest::new(request), &response, now)
 }
 
 /// Changes a response, whose body is yet to come, as its function wants. `Some`: this is the body instead.

@@ -201,6 +201,15 @@ fn fields(text: &str) -> impl Iterator<Item = (char, Returned, &str)> {
         let single = parts.next().filter(|part| *part != "-").map(given);
         let multi: Vec<_> = parts.map(given).collect();
         let multi = (!multi.is_empty() || single.is_none()).then_some(multi);
-        Some((kind, Returned { untouched: None, name, single, multi }, rest))
+        Some((
+            kind,
+            Returned {
+                untouched: None,
+                name,
+                single,
+                multi,
+            },
+            rest,
+        ))
     })
 }

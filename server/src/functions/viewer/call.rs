@@ -99,9 +99,10 @@ pub fn call_viewer_request(
     function: &Arc<Function>,
     context: ViewerContext<'_>,
     request: &ShownRequest<'_>,
+    now: SystemTime,
 ) -> ViewerOutcome<RequestVerdict> {
     let event = RequestEvent { context, request };
-    let mut called = function.call(&event, SystemTime::now());
+    let mut called = function.call(&event, now);
     let renames = std::mem::take(&mut called.said.renames);
     outcome(function, called, |answer| match answer {
         Answer::Request(returned) => {
@@ -118,13 +119,14 @@ pub fn call_viewer_response(
     context: ViewerContext<'_>,
     request: &ShownRequest<'_>,
     response: &ShownResponse<'_>,
+    now: SystemTime,
 ) -> ViewerOutcome<ResponseEdits> {
     let event = ResponseEvent {
         context,
         request,
         response,
     };
-    let called = function.call(&event, SystemTime::now());
+    let called = function.call(&event, now);
     outcome(function, called, |returned| response.edits(returned))
 }
 

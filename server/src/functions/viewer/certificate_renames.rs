@@ -34,6 +34,15 @@ pub struct PemFormat {
     pub keep_newlines: Option<bool>,
 }
 
+/// One wish, as it is told to people.
+#[derive(Clone, Copy, Debug)]
+pub struct CertificateWish<'a> {
+    /// More than one are combined.
+    pub sources: &'a [CertificateHeader],
+    pub name: &'a HeaderName,
+    pub format: Option<&'a PemFormat>,
+}
+
 /// Why a wish cannot be granted; the function gets it as a `TypeError`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameFault {
@@ -109,6 +118,20 @@ impl CertificateRenames {
 
     pub fn is_empty(&self) -> bool {
         self.renames.is_empty() && self.combined.is_none()
+    }
+
+    /// In the order in which they are granted.
+    pub fn wishes(&self) -> impl Iterator<Item = CertificateWish<'_>> {
+        let renames = self.renames.iter().map(|rename| CertificateWish {
+            sources: std::slice::from_ref(&rename.source),
+            name: &rename.name,
+            format: rename.format.as_ref(),
+        });
+        renames.chain(self.combined.iter().map(|(name, format)| CertificateWish {
+            sources: &COMBINED,
+            name,
+            format: Some(format),
+        }))
     }
 
     /// Whether `header` goes to the origin under another name, and so not under its own.

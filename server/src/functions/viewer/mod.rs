@@ -32,7 +32,7 @@ pub use call::{
     EdgeLocation, RequestVerdict, ViewerContext, ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks,
     call_viewer_request, call_viewer_response,
 };
-pub use certificate_renames::{CertificateRenames, PemFormat, RenameFault};
+pub use certificate_renames::{CertificateRenames, CertificateWish, PemFormat, RenameFault};
 pub use fields::{Field, Given, Item, Returned};
 pub use header_rules::Moment;
 pub use invalid::{Invalid, Why};

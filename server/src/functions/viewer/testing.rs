@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
@@ -80,7 +81,7 @@ pub(super) fn with_request<T>(
 pub(super) fn ask(function: &Arc<Function>, uri: &str) -> ViewerOutcome<RequestVerdict> {
     let headers = request_headers();
     with_request(uri, &headers, |context, request| {
-        call_viewer_request(function, context, request)
+        call_viewer_request(function, context, request, SystemTime::now())
     })
 }
 
@@ -134,6 +135,6 @@ pub(super) fn respond(code: &str, headers: &HeaderMap) -> ViewerOutcome<Response
     let shown = ShownResponse::new(StatusCode::OK, None, headers);
     let request_headers = request_headers();
     with_request("/path", &request_headers, |context, request| {
-        call_viewer_response(&function, context, request, &shown)
+        call_viewer_response(&function, context, request, &shown, SystemTime::now())
     })
 }

@@ -1,6 +1,8 @@
 //! `bothways function test`, as a shell sees it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod viewer;
+
 use std::fs;
 use std::process::{Command, Output};
 
@@ -134,7 +136,12 @@ impl Bench {
     }
 
     fn event(&self, event: Value) {
-        fs::write(self.0.path().join("event.json"), event.to_string()).unwrap();
+        self.event_text(&event.to_string());
+    }
+
+    /// As it is written, since the order of keys can count.
+    fn event_text(&self, event: &str) {
+        fs::write(self.0.path().join("event.json"), event).unwrap();
     }
 
     fn run(&self, arguments: &[&str]) -> Output {

@@ -1,0 +1,197 @@
+//! `bothways function test`: one call of a function from its file, outside of any server.
+//!
+//! Owns where the event comes from (JSON, or a certificate) and how the answer is told. The call itself is the one that decides online,
+//! under the default limits. The JSON has the names of the managed service's test results.
+
+mod connection;
+mod event_field;
+mod json;
+mod renamed;
+mod viewer;
+mod viewer_event;
+mod viewer_output;
+
+use std::fmt;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+use self::connection::ConnectionTrial;
+use self::json::Json;
+use self::viewer::ViewerTrial;
+use self::viewer_event::ViewerEvent;
+use super::AppError;
+use crate::functions::{Function, FunctionKind, FunctionLimits, FunctionSource};
+use crate::kvs::{LoadError, Store, StoreLimits};
+use crate::limits::Limits;
+
+/// What is to be tried.
+pub struct Trial {
+    pub code: PathBuf,
+    /// An import file.
+    pub key_value_store: Option<PathBuf>,
+    pub event: TrialEvent,
+    /// The time that the function is told.
+    pub at: SystemTime,
+}
+
+/// What the function is called with.
+pub enum TrialEvent {
+    /// A JSON file: the object that the function gets. One with a `request` is for a viewer function.
+    Json(PathBuf),
+    /// The connection of a client that presents this chain (PEM, leaf first).
+    Certificate { chain: PathBuf, client_ip: IpAddr },
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum TrialResult {
+    Connection(ConnectionTrial),
+    Viewer(ViewerTrial),
+}
+
+/// Makes the call.
+///
+/// # Errors
+/// A file cannot be used: what it names, and where.
+pub fn function_test(trial: &Trial) -> Result<TrialResult, AppError> {
+    let (file, text) = match &trial.event {
+        TrialEvent::Certificate { chain, client_ip } => {
+            let function = load(trial, FunctionKind::Connection)?;
+            let tried = ConnectionTrial::of_certificate(&function, chain, *client_ip, trial.at)?;
+            return Ok(TrialResult::Connection(tried));
+        }
+        TrialEvent::Json(file) => (file, read_event(file)?),
+    };
+    let json = Json::parse(&text).map_err(|error| unusable(file, &error))?;
+    if !json.has("request") {
+        let function = load(trial, FunctionKind::Connection)?;
+        let tried = ConnectionTrial::of_event(&function, &text, trial.at);
+        return Ok(TrialResult::Connection(tried));
+    }
+    let event = ViewerEvent::read(&json).map_err(|error| unusable(file, &error))?;
+    let function = load(trial, FunctionKind::Viewer)?;
+    Ok(TrialResult::Viewer(ViewerTrial::of(&function, event, trial.at)))
+}
+
+impl TrialResult {
+    /// Whether a client would get what it came for: it is allowed in, or there is something that can be sent.
+    pub fn is_good(&self) -> bool {
+        match self {
+            Self::Connection(tried) => tried.is_allowed(),
+            Self::Viewer(tried) => tried.is_sendable(),
+        }
+    }
+
+    /// One JSON object.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    }
+}
+
+impl fmt::Display for TrialResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(tried) => tried.fmt(f),
+            Self::Viewer(tried) => tried.fmt(f),
+        }
+    }
+}
+
+/// What a call took of the time that it may take.
+#[derive(Clone, Copy, Debug)]
+struct Compute {
+    elapsed: Duration,
+    limit: Duration,
+}
+
+impl Compute {
+    fn of(function: &Function, elapsed: Duration) -> Self {
+        Self {
+            elapsed,
+            limit: function.limits().time,
+        }
+    }
+
+    /// Of 0 to 100, as the managed service tells it.
+    fn percent(self) -> String {
+        let percent = self.elapsed.as_secs_f64() / self.limit.as_secs_f64() * 100.0;
+        format!("{:.0}", percent.clamp(0.0, 100.0).ceil())
+    }
+}
+
+impl Serialize for Compute {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.percent())
+    }
+}
+
+impl fmt::Display for Compute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} % of {} ms ({:.3} ms)",
+            self.percent(),
+            self.limit.as_millis(),
+            self.elapsed.as_secs_f64() * 1e3,
+        )
+    }
+}
+
+fn load(trial: &Trial, kind: FunctionKind) -> Result<Arc<Function>, AppError> {
+    let limits = Limits::default();
+    let code = fs::read(&trial.code).map_err(|error| unusable(&trial.code, &error))?;
+    let key_value_store = match &trial.key_value_store {
+        None => None,
+        Some(file) => {
+            let store = Store::load(&stem(file), file, &StoreLimits::of(&limits), trial.at);
+            Some(Arc::new(store.map_err(|error| match error {
+                LoadError::Unreadable(error) => unusable(file, &error),
+                LoadError::Import(error) => unusable(file, &error),
+            })?))
+        }
+    };
+    let function = Function::compile(FunctionSource {
+        name: &stem(&trial.code),
+        kind,
+        code: &code,
+        key_value_store,
+        limits: FunctionLimits::of(&limits),
+    });
+    // `functions/deny-revoked.js:12:7: …` takes an editor there.
+    let function = function.map_err(|error| AppError::Config(format!("{}:{error}", trial.code.display())))?;
+    function.warm();
+    Ok(Arc::new(function))
+}
+
+/// A file is called what it is called without folder and extension.
+fn stem(file: &Path) -> String {
+    file.file_stem()
+        .unwrap_or(file.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn read_event(file: &Path) -> Result<String, AppError> {
+    let event = fs::read_to_string(file).map_err(|error| unusable(file, &error))?;
+    match event.len() > EVENT_BYTES_MAX {
+        false => Ok(event),
+        true => {
+            let bytes = event.len();
+            let fault = format!("has {bytes} bytes; an event has {EVENT_BYTES_MAX} at most");
+            Err(unusable(file, &fault))
+        }
+    }
+}
+
+fn unusable(file: &Path, fault: &dyn fmt::Display) -> AppError {
+    AppError::Config(format!("{}: {fault}", file.display()))
+}
+
+/// The service's bound on a test object (reference §2.4).
+const EVENT_BYTES_MAX: usize = 40_960;
