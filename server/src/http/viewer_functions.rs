@@ -36,6 +36,8 @@ pub struct ViewerFacts {
     pub asks_for_certificate: bool,
     /// Made for the first call.
     pub edge_location: OnceCell<Rc<EdgeLocation>>,
+    /// The connection's, made for the first call.
+    pub id_text: OnceCell<String>,
 }
 
 /// What a viewer-request function has made of a request.
@@ -53,7 +55,6 @@ pub struct Failed;
 
 /// One request and its response, as the functions of its behavior see them.
 pub struct Exchange {
-    /// Unlike that of any other request; begins with the connection's.
     id: String,
     /// As the viewer-request function has left it: what the viewer-response function is shown.
     request: Option<RequestImage>,
@@ -68,7 +69,7 @@ struct RequestImage {
 impl Exchange {
     pub fn new(viewer: &Viewer) -> Self {
         Self {
-            id: format!("{}-{}", viewer.facts.connection_id, viewer.activity.requests()),
+            id: request_id(viewer),
             request: None,
         }
     }
@@ -192,6 +193,17 @@ impl Exchange {
             console.request_failed(&self.id, function.name(), &fault.sentence, now);
         }
     }
+}
+
+/// Unlike that of any other request; begins with the connection's.
+fn request_id(viewer: &Viewer) -> String {
+    let ViewerFacts {
+        connection_id,
+        id_text,
+        ..
+    } = &viewer.facts;
+    let id = id_text.get_or_init(|| connection_id.to_string());
+    format!("{id}-{}", viewer.activity.requests())
 }
 
 /// Asks a viewer-request function about a clean request, and changes that as the function wants. Where it fails, the head is not to be

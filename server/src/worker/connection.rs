@@ -159,6 +159,7 @@ fn viewer_facts(connection_id: ConnectionId, chosen: &Chosen, server_ip: Option<
         server_ip,
         asks_for_certificate: !matches!(distribution.client_policy, ClientPolicy::Off(_)),
         edge_location: Default::default(),
+        id_text: Default::default(),
     }
 }
 

@@ -41,7 +41,12 @@ impl<'js> BuiltFields<'js> {
     }
 
     /// Whether `value`, returned under the key of the field of this number, is that field and says what it said.
-    pub(super) fn is_same(&self, number: usize, value: &Value<'js>) -> rquickjs::Result<bool> {
+    pub(super) fn is_same(
+        &self,
+        number: usize,
+        value: &Value<'js>,
+        multi_value: &Atom<'js>,
+    ) -> rquickjs::Result<bool> {
         let Some(BuiltField {
             object,
             value: Some(text),
@@ -57,7 +62,7 @@ impl<'js> BuiltFields<'js> {
         if now != *text {
             return Ok(false);
         }
-        Ok(object.get::<_, Value<'js>>("multiValue")?.is_undefined())
+        Ok(object.get::<_, Value<'js>>(multi_value.clone())?.is_undefined())
     }
 }
 

@@ -147,13 +147,14 @@ impl<'b, 'js> Reader<'b, 'js> {
         let fields = self::object(place, &value)?;
         let keys = fields.own_keys::<Atom<'js>>(Filter::new().string().enum_only());
         let mut returned = Vec::with_capacity(keys.len().min(FIELDS_EXPECTED));
+        let multi_value = Atom::from_str(fields.ctx().clone(), "multiValue")?;
         let mut next = 0;
         for key in keys {
             let key = key?;
             let value: Value<'js> = fields.get(key.clone())?;
             if let Some(number) = built.find(next, &key) {
                 next = number + 1;
-                if built.is_same(number, &value)? {
+                if built.is_same(number, &value, &multi_value)? {
                     self.take(place, 0)?;
                     returned.push(Returned::same(number));
                     continue;
