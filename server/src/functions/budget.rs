@@ -2,13 +2,11 @@
 //!
 //! QuickJS asks every ten thousand steps whether it may go on ([`Budget::is_spent`]). A step can be one long native operation, so
 //! the allocator asks too, once for every 64 KiB: such operations are long because they make something large. Time is CPU time: a
-//! core that has to wait for its turn does not make a customer's code slower than it is. The thread's clock is a system call of half a
-//! microsecond, and most calls end before QuickJS first asks: so it is read from then on, and before by the wall clock, which is cheap and
-//! never shows less.
+//! core that has to wait for its turn does not make a customer's code slower than it is.
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rquickjs::allocator::{Allocator, RustAllocator};
 use rustix::time::{ClockId, clock_gettime};
@@ -16,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Shared by an engine, its allocator and its interrupt handler.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    /// `None`: nothing is being judged.
+    /// When the call began and when it must end, on the thread's clock. `None`: nothing is being judged.
     running: Cell<Option<Span>>,
     bytes_in_use: Cell<usize>,
     bytes_max: Cell<Option<usize>>,
@@ -27,43 +25,8 @@ pub(super) struct Budget {
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    from: Instant,
-    /// What may be taken.
-    time: Duration,
-    seen: Option<Seen>,
-}
-
-/// When the thread's clock was first read.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    at: Duration,
-    /// Taken until then, at most.
-    before: Duration,
-}
-
-impl Span {
-    fn taken(&self) -> Duration {
-        match self.seen {
-            Some(seen) => seen.before + thread_time().saturating_sub(seen.at),
-            None => self.unseen(),
-        }
-    }
-
-    /// A core that had to wait meanwhile is charged a part of it.
-    fn unseen(&self) -> Duration {
-        self.from.elapsed().min(self.time / UNSEEN_PART)
-    }
-
-    /// Reads the clocks. CPU time is never more than the time that has passed.
-    fn is_over(&mut self) -> bool {
-        if self.seen.is_none() {
-            self.seen = Some(Seen {
-                before: self.unseen(),
-                at: thread_time(),
-            });
-        }
-        self.from.elapsed() > self.time && self.taken() > self.time
-    }
+    from: Duration,
+    to: Duration,
 }
 
 /// What there was too little of.
@@ -76,10 +39,10 @@ pub(super) enum Exhausted {
 impl Budget {
     /// From now on `time` and `bytes` more are allowed.
     pub(super) fn start(&self, time: Duration, bytes: usize) {
+        let from = thread_time();
         self.running.set(Some(Span {
-            from: Instant::now(),
-            time,
-            seen: None,
+            from,
+            to: from.saturating_add(time),
         }));
         self.bytes_max
             .set(Some(self.bytes_in_use.get().saturating_add(bytes)));
@@ -91,7 +54,7 @@ impl Budget {
     pub(super) fn stop(&self) -> Duration {
         self.bytes_max.set(None);
         let span = self.running.take();
-        span.map_or(Duration::ZERO, |span| span.taken())
+        span.map_or(Duration::ZERO, |span| thread_time().saturating_sub(span.from))
     }
 
     /// Puts back what [`Self::start`] has forgotten.
@@ -106,12 +69,10 @@ impl Budget {
     /// Looks at the clock.
     pub(super) fn is_spent(&self) -> bool {
         if self.exhausted.get().is_none()
-            && let Some(mut span) = self.running.get()
+            && let Some(span) = self.running.get()
+            && span.to < thread_time()
         {
-            if span.is_over() {
-                self.exhausted.set(Some(Exhausted::Time));
-            }
-            self.running.set(Some(span));
+            self.exhausted.set(Some(Exhausted::Time));
         }
         self.exhausted.get().is_some()
     }
@@ -225,8 +186,6 @@ fn thread_time() -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// Of the time that a call may take: more is not charged for what came before the first look.
-const UNSEEN_PART: u32 = 5;
 const BYTES_BETWEEN_LOOKS: usize = 64 * 1024;
 /// Larger than any object of the engine itself.
 const SMALL_BYTES: usize = 4 * 1024;
