@@ -1,6 +1,7 @@
 //! A function that was checked and compiled, and the place where its live version stands.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -89,6 +90,14 @@ impl fmt::Display for CompileError {
 }
 
 impl std::error::Error for CompileError {}
+
+impl CompileError {
+    /// `functions/gate.js:12:7: …`, which takes an editor there, or `functions/gate.js: …`.
+    pub fn in_file(&self, file: &Path) -> String {
+        let space = if self.line.is_some() { "" } else { " " };
+        format!("{}:{space}{self}", file.display())
+    }
+}
 
 /// One version of a function, checked. Cores make their engines from it.
 #[derive(Debug)]

@@ -209,8 +209,7 @@ impl Recipe {
     }
 
     fn located(&self, error: &CompileError) -> String {
-        let space = if error.line.is_some() { "" } else { " " };
-        format!("{}:{space}{error}", self.code.display())
+        error.in_file(&self.code)
     }
 }
 

@@ -164,7 +164,7 @@ fn load(trial: &Trial, kind: FunctionKind) -> Result<Arc<Function>, AppError> {
         limits: FunctionLimits::of(&limits),
     });
     // `functions/deny-revoked.js:12:7: …` takes an editor there.
-    let function = function.map_err(|error| AppError::Config(format!("{}:{error}", trial.code.display())))?;
+    let function = function.map_err(|error| AppError::Config(error.in_file(&trial.code)))?;
     function.warm();
     Ok(Arc::new(function))
 }
