@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import signal
 import ssl
 import socket
@@ -21,6 +22,7 @@ from pathlib import Path
 
 SERVER_CORE, LOAD_CORE = 0, 1
 NAME = "edge.example.com"
+GALLERY = Path(__file__).resolve().parent.parent / "config" / "functions"
 BODY = "Hello, World!"
 WORKS = {  # name: loadgen's mode, connections, what it is
     "handshake": ("handshake", 16, "full mTLS handshake and one request"),
@@ -76,13 +78,13 @@ name = "revoked"
 import = "revoked.json"
 [[connection_functions]]
 name = "deny-revoked"
-code = "{repository}/config/functions/deny-revoked.js"
+code = "deny-revoked.js"
 key_value_store = "revoked"
 """
 VIEWER_FUNCTION = """
 [[functions]]
 name = "rewrite"
-code = "{repository}/config/functions/rewrite.js"
+code = "rewrite.js"
 """
 FUNCTIONS = {
     "bothways-connection-function": (CONNECTION_FUNCTION, ', connection_function = "deny-revoked"', ""),
@@ -168,9 +170,11 @@ class Server:
         self.port = free_port()
         verdicts, revoked = VARIANTS.get(name, VARIANTS["bothways"])
         functions, connection_function, viewer_function = FUNCTIONS.get(name, ("", "", ""))
-        functions = functions.format(repository=Path(__file__).resolve().parent.parent)
         if connection_function:
             import_file()
+        if functions:
+            for example in ("deny-revoked.js", "rewrite.js"):
+                shutil.copy(GALLERY / example, example)
         template = {"nginx": NGINX, "haproxy": HAPROXY}.get(name, BOTHWAYS)
         revocations = f'"{serial_list(revoked)}"' if revoked else ""
         self.configuration = template.format(port=self.port, name=NAME, body=BODY, core=SERVER_CORE, verdicts=verdicts, revocations=revocations, functions=functions, connection_function=connection_function, viewer_function=viewer_function)

@@ -1,8 +1,6 @@
-//! The functions of `config/functions/`, each run with the events that its first lines speak of.
-#![allow(clippy::unwrap_used)]
+//! Its connection functions.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,12 +8,14 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use bothways::functions::{
-    ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, FunctionKind, FunctionLimits,
-    FunctionSource, TlsFacts, call_connection_at,
+    ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, FunctionKind, TlsFacts,
+    call_connection_at,
 };
 use bothways::kvs::{KeyValues, Store};
 use bothways::trust::CertificateFacts;
 use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
+
+use super::{files_with, load};
 
 /// What each test runs; every file of the gallery is here.
 const TESTED: [&str; 7] = [
@@ -30,17 +30,7 @@ const TESTED: [&str; 7] = [
 
 #[test]
 fn every_connection_function_of_the_gallery_is_tested() {
-    let mut found: Vec<_> = std::fs::read_dir(gallery())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| {
-            std::fs::read_to_string(gallery().join(name))
-                .unwrap()
-                .contains("connectionHandler")
-        })
-        .collect();
-    found.sort();
-    assert_eq!(found, TESTED);
+    assert_eq!(files_with("connectionHandler"), TESTED);
 }
 
 #[test]
@@ -158,25 +148,12 @@ struct Gallery(Arc<Function>);
 
 impl Gallery {
     fn load(file: &str, items: &[(&str, &str)]) -> Self {
-        let code = std::fs::read(gallery().join(file)).unwrap();
         let now = SystemTime::now();
         let items = items
             .iter()
             .map(|(key, value)| (Box::from(*key), Box::from(*value)));
         let store = Store::new("store", KeyValues::new(items, now, now));
-        let source = FunctionSource {
-            name: file,
-            kind: FunctionKind::Connection,
-            code: &code,
-            key_value_store: Some(Arc::new(store)),
-            limits: FunctionLimits {
-                // Tests share their cores and are not optimized.
-                time: Duration::from_secs(2),
-                memory_bytes: 2 * 1024 * 1024,
-                code_bytes: 10 * 1024,
-            },
-        };
-        Self(Arc::new(Function::compile(source).unwrap()))
+        Self(load(file, FunctionKind::Connection, Some(store)))
     }
 
     fn call(&self, client: &Client) -> ConnectionOutcome {
@@ -235,8 +212,4 @@ impl Client {
             leaf: None,
         }
     }
-}
-
-fn gallery() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/functions"))
 }

@@ -1,33 +1,25 @@
-//! The viewer functions of `config/functions/`.
-#![allow(clippy::unwrap_used)]
+//! Its viewer functions.
 
-use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bothways::config::CertificateHeader;
+use bothways::functions::FunctionKind;
 use bothways::functions::viewer::{
     EdgeLocation, RequestFacts, RequestVerdict, ShownRequest, ShownResponse, ViewerContext,
     call_viewer_request, call_viewer_response,
 };
-use bothways::functions::{Function, FunctionKind, FunctionLimits, FunctionSource};
 use http::header::HeaderMap;
 use http::{HeaderValue, Method, StatusCode, Uri};
 
+use super::{files_with, load};
+
 #[test]
 fn every_viewer_function_of_the_gallery_is_tested() {
-    let mut found: Vec<_> = std::fs::read_dir(gallery())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| {
-            std::fs::read_to_string(gallery().join(name))
-                .unwrap()
-                .contains("function handler(")
-        })
-        .collect();
-    found.sort();
-    assert_eq!(found, ["client-name.js", "rewrite.js", "security-headers.js"]);
+    assert_eq!(
+        files_with("handler"),
+        ["client-name.js", "rewrite.js", "security-headers.js"]
+    );
 }
 
 #[test]
@@ -61,7 +53,7 @@ fn client_name_tells_the_subject_and_refuses_who_has_none() {
 
 #[test]
 fn security_headers_are_on_every_response() {
-    let function = load("security-headers.js");
+    let function = load("security-headers.js", FunctionKind::Viewer, None);
     let mut headers = HeaderMap::from_iter([(
         "content-type".parse().unwrap(),
         HeaderValue::from_static("text/html"),
@@ -89,7 +81,13 @@ type Certificate = [(CertificateHeader, &'static str)];
 fn request(file: &str, uri: &'static str, certificate: &Certificate) -> (RequestVerdict, Uri) {
     let (method, uri, headers) = (Method::GET, Uri::from_static(uri), HeaderMap::new());
     let shown = ShownRequest::new(facts(&method, &uri, &headers, certificate));
-    let verdict = call_viewer_request(&load(file), context(&Rc::default()), &shown, SystemTime::now()).result;
+    let verdict = call_viewer_request(
+        &load(file, FunctionKind::Viewer, None),
+        context(&Rc::default()),
+        &shown,
+        SystemTime::now(),
+    )
+    .result;
     (verdict.unwrap(), uri)
 }
 
@@ -125,25 +123,4 @@ fn context(edge: &Rc<EdgeLocation>) -> ViewerContext<'_> {
         client_ip: "198.51.100.11",
         edge,
     }
-}
-
-fn load(file: &str) -> Arc<Function> {
-    let code = std::fs::read(gallery().join(file)).unwrap();
-    let function = Function::compile(FunctionSource {
-        name: file,
-        kind: FunctionKind::Viewer,
-        code: &code,
-        key_value_store: None,
-        limits: FunctionLimits {
-            // Tests share their cores and are not optimized.
-            time: Duration::from_secs(2),
-            memory_bytes: 2 * 1024 * 1024,
-            code_bytes: 10 * 1024,
-        },
-    });
-    Arc::new(function.unwrap())
-}
-
-fn gallery() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/functions"))
 }
