@@ -8,6 +8,7 @@
 mod cpu;
 mod failure;
 mod identity;
+mod kernel;
 mod load;
 mod options;
 mod plan;

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::cpu::{Server, ServerSample};
+use crate::cpu::{Glances, Server, ServerGlance, ServerSample};
 use crate::identity::{self, Identities};
+use crate::kernel;
 use crate::load::gate::{Clock, Gate};
 use crate::load::recorder::{Interval, Recorder, Recording};
+use crate::load::timeline;
 use crate::load::{self, Core};
 use crate::plan::Plan;
 use crate::report::live::Live;
@@ -27,7 +29,12 @@ use crate::wire::Traffic;
 pub struct Outcome {
     pub recordings: Vec<Recording>,
     pub drivers: Vec<&'static str>,
-    pub seconds: Vec<Interval>,
+    pub started_at: SystemTime,
+    /// The start of the run, from which the clock counts.
+    pub epoch: Instant,
+    pub glances: Vec<ServerGlance>,
+    /// In the window, of all listening sockets of this machine; unknown where the kernel does not say.
+    pub listen_overflows: Option<u64>,
     pub server: Option<(ServerSample, ServerSample)>,
     /// Why there is no figure for the server although one was asked for.
     pub server_lost: Option<String>,
@@ -52,12 +59,15 @@ pub fn run(
     drop(interval_tx);
     let drivers = threads.iter().map(|thread| thread.driver).collect();
 
+    let started_at = SystemTime::now();
     let clock = Arc::new(Clock::new(Instant::now(), plan.warm_up, plan.duration));
     for thread in &threads {
         let _ = thread.clock.send(clock.clone()); // a thread that has died is reported by its join
     }
     let mut watch = Watch {
-        clock,
+        glances: Glances::new(timeline::width_for(clock.planned_end())),
+        overflows: None,
+        clock: clock.clone(),
         server,
         first: None,
         last: None,
@@ -65,6 +75,7 @@ pub fn run(
         interrupted,
     };
     watch.until_done(&interval_rx, &mut live);
+    live.finish();
 
     let mut recordings = Vec::new();
     for thread in threads {
@@ -78,7 +89,10 @@ pub fn run(
     Ok(Outcome {
         recordings,
         drivers,
-        seconds: live.finish(),
+        started_at,
+        epoch: clock.epoch,
+        listen_overflows: watch.overflows_since_start(),
+        glances: watch.glances.taken(),
         server: watch.first.zip(watch.last),
         server_lost: watch.lost,
         interrupted: watch.interrupted.load(Ordering::Relaxed),
@@ -89,6 +103,9 @@ pub fn run(
 struct Watch {
     clock: Arc<Clock>,
     server: Option<Server>,
+    glances: Glances,
+    /// The kernel's counter at the start of the window.
+    overflows: Option<u64>,
     first: Option<ServerSample>,
     last: Option<ServerSample>,
     lost: Option<String>,
@@ -103,6 +120,9 @@ impl Watch {
                 self.clock.stop(now);
             }
             self.sample_at_boundaries(now);
+            if let Some(server) = &self.server {
+                self.glances.take(now, server);
+            }
             match intervals.recv_timeout(self.until_next_boundary(now).min(GLANCE)) {
                 Ok(interval) => live.take(interval),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -115,6 +135,9 @@ impl Watch {
     }
 
     fn sample_at_boundaries(&mut self, now: Duration) {
+        if self.overflows.is_none() && now >= self.clock.window_start {
+            self.overflows = kernel::listen_overflows();
+        }
         if self.first.is_none() && now >= self.clock.window_start {
             self.first = self.sample();
         }
@@ -129,9 +152,19 @@ impl Watch {
         } else {
             self.clock.window_end()
         };
+        let next = if self.server.is_some() {
+            next.min(self.glances.next())
+        } else {
+            next
+        };
         next.checked_sub(now)
             .filter(|left| !left.is_zero())
             .unwrap_or(GLANCE)
+    }
+
+    fn overflows_since_start(&self) -> Option<u64> {
+        let now = kernel::listen_overflows()?;
+        Some(now.saturating_sub(self.overflows?))
     }
 
     fn sample(&mut self) -> Option<ServerSample> {

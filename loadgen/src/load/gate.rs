@@ -47,6 +47,12 @@ impl Clock {
         Duration::from_nanos(self.window_end.load(Ordering::Relaxed))
     }
 
+    /// When the run is to end, where a time was set for it.
+    pub fn planned_end(&self) -> Option<Duration> {
+        let end = self.window_end.load(Ordering::Relaxed);
+        (end < u64::MAX).then(|| Duration::from_nanos(end))
+    }
+
     /// Ends the run at `now` unless it ends earlier.
     pub fn stop(&self, now: Duration) {
         self.window_end.fetch_min(nanos(now), Ordering::Relaxed);
@@ -60,6 +66,8 @@ pub struct Start {
     pub due: Instant,
     /// When a connection took it.
     pub began: Instant,
+    /// Whether a connection was free when it was due: then the time from `due` to `began` is our own doing.
+    pub connection_was_free: bool,
 }
 
 pub struct Gate {
@@ -98,7 +106,11 @@ impl Gate {
             return None;
         }
         let Some(arrivals) = &self.arrivals else {
-            return self.spend().then_some(Start { due: now, began: now });
+            return self.spend().then_some(Start {
+                due: now,
+                began: now,
+                connection_was_free: true,
+            });
         };
         let nobody_waits = self.waiting.borrow().is_empty();
         let due = if nobody_waits {
@@ -107,7 +119,7 @@ impl Gate {
             None
         };
         match due {
-            Some(due) => self.spend().then_some(self.start(due, now)),
+            Some(due) => self.spend().then_some(self.start(due, now, false)),
             None => self.wait().await,
         }
     }
@@ -168,10 +180,11 @@ impl Gate {
         left > 0
     }
 
-    fn start(&self, due: Duration, now: Instant) -> Start {
+    fn start(&self, due: Duration, now: Instant, connection_was_free: bool) -> Start {
         Start {
             due: self.clock.epoch + due,
             began: now,
+            connection_was_free,
         }
     }
 
@@ -215,7 +228,7 @@ impl Gate {
             let Some(seat) = self.waiting.borrow_mut().pop_front() else {
                 return;
             };
-            seat.start.set(Some(self.start(due, Instant::now())));
+            seat.start.set(Some(self.start(due, Instant::now(), true)));
             seat.wake();
             self.spend();
         }

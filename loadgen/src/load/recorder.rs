@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use super::gate::{Clock, Start};
+use super::timeline::{Ended, Gauges, Timeline};
 use crate::cpu::ThreadTime;
 use crate::failure::Failure;
 use crate::wire::{Records, Traffic};
@@ -91,6 +92,9 @@ pub struct Recording {
     pub latency: Histogram<u64>,
     /// From the time a connection took it.
     pub service: Histogram<u64>,
+    /// Open loop: from the time an operation was due to its start, where a connection was free, and where none was.
+    pub late_by_generator: Histogram<u64>,
+    pub late_for_connection: Histogram<u64>,
     pub not_resumed: Histogram<u64>,
     pub connect: Histogram<u64>,
     pub handshake: Histogram<u64>,
@@ -103,6 +107,7 @@ pub struct Recording {
     pub in_flight: u64,
     pub last_end: Duration,
     pub connections_not_open: u64,
+    pub timeline: Timeline,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,6 +156,11 @@ impl Recorder {
             backlog: (0, Duration::ZERO),
         };
         recorder.recording.start = recorder.mark(Duration::ZERO);
+        recorder.recording.timeline = Timeline::new(
+            recorder.clock.window_start,
+            recorder.clock.planned_end(),
+            recorder.gauges(),
+        );
         recorder
     }
 
@@ -162,6 +172,10 @@ impl Recorder {
             let mut done = std::mem::replace(&mut self.interval, next);
             done.backlog = self.backlog.0;
             let _ = self.intervals.send(done); // nobody listens any more: nobody wants to know
+        }
+        if self.part != Part::After && self.recording.timeline.is_due(now) && now < self.clock.window_end() {
+            let gauges = self.gauges();
+            self.recording.timeline.advance(now, gauges);
         }
         if self.part == Part::WarmUp && now >= self.clock.window_start {
             self.part = Part::Window;
@@ -179,7 +193,11 @@ impl Recorder {
         let latency = now.saturating_duration_since(start.due);
         let expected = matches!(outcome, Outcome::Ok | Outcome::Refused(_));
         self.interval.count(expected, latency);
+        if self.part != Part::After {
+            self.recording.timeline.count(Ended::of(&outcome), latency);
+        }
         if self.part == Part::Window {
+            self.lateness(&start);
             match outcome {
                 Outcome::Ok | Outcome::Refused(_) => {
                     record(&mut self.recording.latency, latency);
@@ -194,6 +212,15 @@ impl Recorder {
         }
         if let Some(tally) = self.tally() {
             tally.count(outcome);
+        }
+    }
+
+    fn lateness(&mut self, start: &Start) {
+        let late = start.began.saturating_duration_since(start.due);
+        if start.connection_was_free && !late.is_zero() {
+            record(&mut self.recording.late_by_generator, late);
+        } else if !late.is_zero() {
+            record(&mut self.recording.late_for_connection, late);
         }
     }
 
@@ -268,6 +295,18 @@ impl Recorder {
         self.recording.end = self.mark(now);
         self.recording.backlog = self.backlog;
         self.recording.in_flight = self.in_flight;
+        let (end, gauges) = (now.min(self.clock.window_end()), self.gauges());
+        self.recording.timeline.end(end, gauges);
+    }
+
+    fn gauges(&self) -> Gauges {
+        Gauges {
+            received: self.traffic.received.get(),
+            sent: self.traffic.sent.get(),
+            cpu: ThreadTime::now(),
+            open: self.traffic.open.get(),
+            backlog: self.backlog.0,
+        }
     }
 
     fn tally(&mut self) -> Option<&mut Tally> {
@@ -285,6 +324,16 @@ impl Recorder {
             sent: self.traffic.sent.get(),
             cpu: ThreadTime::now(),
             opened: self.opened,
+        }
+    }
+}
+
+impl Ended {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Ok | Outcome::Refused(_) => Ended::AsExpected,
+            Outcome::NotResumed => Ended::NotResumed,
+            Outcome::Failed(_) => Ended::Failed,
         }
     }
 }
@@ -362,6 +411,8 @@ impl Recording {
             window: Tally::default(),
             latency: histogram(),
             service: histogram(),
+            late_by_generator: histogram(),
+            late_for_connection: histogram(),
             not_resumed: histogram(),
             connect: histogram(),
             handshake: histogram(),
@@ -373,6 +424,7 @@ impl Recording {
             in_flight: 0,
             last_end: Duration::ZERO,
             connections_not_open: 0,
+            timeline: Timeline::empty(),
         }
     }
 }

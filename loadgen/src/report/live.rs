@@ -17,7 +17,6 @@ pub struct Live {
     /// Seconds that begin later are not shown: only the last operations end in them.
     end: Duration,
     open: BTreeMap<u64, (usize, Interval)>,
-    done: Vec<Interval>,
     output: Output,
 }
 
@@ -40,7 +39,6 @@ impl Live {
             warm_up,
             end,
             open: BTreeMap::new(),
-            done: Vec::new(),
             output,
         }
     }
@@ -56,21 +54,14 @@ impl Live {
             && let Some((_, all)) = self.open.remove(&second)
         {
             self.show(&all);
-            self.done.push(all);
         }
     }
 
-    /// All seconds in order, the last and perhaps incomplete one included.
-    pub fn finish(mut self) -> Vec<Interval> {
+    /// Takes the progress bar away.
+    pub fn finish(self) {
         if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
-        self.done
-            .extend(std::mem::take(&mut self.open).into_values().map(|(_, all)| all));
-        self.done
-            .retain(|interval| Duration::from_secs(interval.second) < self.end);
-        self.done.sort_by_key(|interval| interval.second);
-        self.done
     }
 
     fn show(&self, second: &Interval) {

@@ -27,6 +27,24 @@ use crate::identity;
 pub struct Traffic {
     pub received: Cell<u64>,
     pub sent: Cell<u64>,
+    /// TCP connections that are open now.
+    pub open: Cell<u64>,
+}
+
+/// Counts a connection as open until it is dropped.
+struct OpenConnection(Rc<Traffic>);
+
+impl OpenConnection {
+    fn new(traffic: Rc<Traffic>) -> Self {
+        traffic.open.set(traffic.open.get() + 1);
+        OpenConnection(traffic)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+    }
 }
 
 /// How far a connection has come: readable from outside, also after the operation on it was abandoned.
@@ -42,7 +60,7 @@ pub struct Progress {
 pub struct Records {
     pub tls: ClientConnection,
     pub progress: Rc<Progress>,
-    traffic: Rc<Traffic>,
+    open: OpenConnection,
     /// Received records; those before `fed` have been given to rustls.
     inbound: Vec<u8>,
     fed: usize,
@@ -64,7 +82,7 @@ impl Records {
         Records {
             tls,
             progress,
-            traffic,
+            open: OpenConnection::new(traffic),
             inbound: Vec::with_capacity(READ_BYTES),
             fed: 0,
             ended: false,
@@ -127,9 +145,8 @@ impl Records {
     pub fn arrived(&mut self, buffer: Vec<u8>, bytes: usize) {
         self.inbound = buffer;
         self.ended |= bytes == 0;
-        self.traffic
-            .received
-            .set(self.traffic.received.get() + bytes as u64);
+        let traffic = &self.open.0;
+        traffic.received.set(traffic.received.get() + bytes as u64);
     }
 
     /// Moves everything that waits to be sent into `outbound`.
@@ -139,9 +156,8 @@ impl Records {
                 return; // writing to a Vec cannot fail
             }
         }
-        self.traffic
-            .sent
-            .set(self.traffic.sent.get() + outbound.len() as u64);
+        let traffic = &self.open.0;
+        traffic.sent.set(traffic.sent.get() + outbound.len() as u64);
     }
 }
 

@@ -3,4 +3,5 @@
 
 mod modes;
 mod outcomes;
+mod reports;
 mod support;
