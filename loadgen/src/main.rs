@@ -22,7 +22,8 @@ mod verdict;
 mod wire;
 
 use std::fs;
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,9 +31,11 @@ use clap::Parser;
 
 use crate::cpu::Server;
 use crate::identity::Identities;
-use crate::options::Options;
+use crate::options::{Command, Options};
 use crate::plan::{Plan, UsageError};
 use crate::report::Summary;
+use crate::report::document::Document;
+use crate::report::html;
 use crate::report::live::Live;
 use crate::report::table;
 
@@ -41,9 +44,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(Command::Report { reports, html }) = &options.command {
+        return exit(write_page(reports, html));
+    }
     sys::raise_descriptor_limit();
     match prepare(&options) {
         Ok(prepared) => load(&options, prepared),
+        Err(mistake) => exit(Err(mistake)),
+    }
+}
+
+fn exit(result: Result<(), UsageError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
         Err(UsageError(message)) => {
             eprintln!("error: {message}");
             ExitCode::from(EXIT_USAGE)
@@ -51,11 +64,30 @@ fn main() -> ExitCode {
     }
 }
 
+/// `loadgen report`: the page of earlier runs.
+fn write_page(reports: &[PathBuf], html: &Path) -> Result<(), UsageError> {
+    let read = |path: &PathBuf| Ok((path.display().to_string(), Document::read(path)?));
+    let mut documents = reports
+        .iter()
+        .map(read)
+        .collect::<Result<Vec<_>, String>>()
+        .map_err(UsageError)?;
+    let page = match documents.pop() {
+        Some((_, only)) if documents.is_empty() => html::page(only),
+        last => {
+            documents.extend(last);
+            html::comparison(documents)
+        }
+    };
+    fs::write(html, page).map_err(|error| UsageError(format!("--html {}: {error}", html.display())))
+}
+
 struct Prepared {
     plan: Arc<Plan>,
     identities: Identities,
     server: Option<Server>,
     json: Option<fs::File>,
+    html: Option<fs::File>,
 }
 
 /// Everything that can be wrong with the options and files is found here, before the first connection.
@@ -66,12 +98,14 @@ fn prepare(options: &Options) -> Result<Prepared, UsageError> {
         [] => None,
         pids => Some(Server::find(pids).map_err(UsageError)?),
     };
-    let json = options.json.as_deref().map(create).transpose()?;
+    let json = options.json.as_deref().map(|path| create("--json", path));
+    let html = options.html.as_deref().map(|path| create("--html", path));
     Ok(Prepared {
         plan,
         identities,
         server,
-        json,
+        json: json.transpose()?,
+        html: html.transpose()?,
     })
 }
 
@@ -81,6 +115,7 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
         identities,
         server,
         json,
+        html,
     } = prepared;
     let live = Live::new(plan.cores.len(), plan.warm_up, plan.duration, options.quiet);
     let pids = server
@@ -96,10 +131,8 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
     };
     let summary = Summary::new(options, &plan, options.cert.len(), &pids, outcome);
     print!("{}", table::render(&summary));
-    if let Some(file) = json
-        && let Err(error) = serde_json::to_writer_pretty(file, &summary)
-    {
-        eprintln!("error: --json: {error}");
+    if let Err(message) = write_files(&summary, json, html) {
+        eprintln!("error: {message}");
         return ExitCode::FAILURE;
     }
     if summary.as_expected {
@@ -109,8 +142,25 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
     }
 }
 
-fn create(path: &Path) -> Result<fs::File, UsageError> {
-    fs::File::create(path).map_err(|error| UsageError(format!("--json {}: {error}", path.display())))
+fn write_files(summary: &Summary, json: Option<fs::File>, html: Option<fs::File>) -> Result<(), String> {
+    if let Some(file) = json {
+        let mut file = BufWriter::new(file);
+        let written = serde_json::to_writer_pretty(&mut file, summary).map_err(io::Error::from);
+        written
+            .and_then(|()| file.flush())
+            .map_err(|error| format!("--json: {error}"))?;
+    }
+    if let Some(mut file) = html {
+        let page = html::page(Document::of(summary)?);
+        file.write_all(page.as_bytes())
+            .map_err(|error| format!("--html: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Before the run, so that a path that cannot be written does not cost one.
+fn create(option: &str, path: &Path) -> Result<fs::File, UsageError> {
+    fs::File::create(path).map_err(|error| UsageError(format!("{option} {}: {error}", path.display())))
 }
 
 /// The cores that this process may use (`taskset`, cgroups).

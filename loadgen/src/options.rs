@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 /// A load generator for servers that authenticate clients by certificate.
@@ -11,8 +11,16 @@ use serde::Serialize;
 /// Exit code: 0 when every operation ended as expected, 1 when some did not or none completed, 2 for mistakes in the
 /// options or files. SIGINT ends the run early; the report is still made.
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 110)]
+#[command(
+    version,
+    max_term_width = 110,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
 pub struct Options {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// What to load: https://NAME[:PORT][/PATH]. --address, --sni, --host and --path override its parts
     pub url: Option<String>,
 
@@ -128,9 +136,28 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Write the report as one HTML page that needs nothing else to this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
     /// No line each second, only the report
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// What else than a run can be asked for.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Makes a page from JSON reports of earlier runs: one run in full, several beside each other
+    Report {
+        /// JSON reports, in the order of their columns; the others are compared with the first
+        #[arg(required = true, num_args = 1..=12, value_name = "REPORT.json")]
+        reports: Vec<PathBuf>,
+
+        /// Where to write the page
+        #[arg(long, value_name = "FILE")]
+        html: PathBuf,
+    },
 }
 
 /// What one operation is.

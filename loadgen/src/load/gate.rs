@@ -81,8 +81,9 @@ pub struct Gate {
 }
 
 /// A free connection's place in the queue.
-#[derive(Default)]
 struct Seat {
+    /// When the connection became free.
+    since: Instant,
     start: Cell<Option<Start>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -120,7 +121,7 @@ impl Gate {
         };
         match due {
             Some(due) => self.spend().then_some(self.start(due, now, false)),
-            None => self.wait().await,
+            None => self.wait(now).await,
         }
     }
 
@@ -188,8 +189,12 @@ impl Gate {
         }
     }
 
-    async fn wait(&self) -> Option<Start> {
-        let seat = Rc::new(Seat::default());
+    async fn wait(&self, since: Instant) -> Option<Start> {
+        let seat = Rc::new(Seat {
+            since,
+            start: Cell::default(),
+            waker: RefCell::default(),
+        });
         self.waiting.borrow_mut().push_back(seat.clone());
         if let Some(dispatcher) = self.dispatcher.borrow_mut().take() {
             dispatcher.wake();
@@ -228,7 +233,8 @@ impl Gate {
             let Some(seat) = self.waiting.borrow_mut().pop_front() else {
                 return;
             };
-            seat.start.set(Some(self.start(due, Instant::now(), true)));
+            let was_free = self.clock.at(seat.since) <= due;
+            seat.start.set(Some(self.start(due, Instant::now(), was_free)));
             seat.wake();
             self.spend();
         }

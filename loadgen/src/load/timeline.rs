@@ -341,7 +341,7 @@ fn intervals_in(time: Duration, width: Duration) -> usize {
 /// About 14 kB each: eight megabytes for each thread at most.
 const INTERVALS_MAX: usize = 600;
 /// So many operations say something about a 99th percentile.
-const OPERATIONS_WANTED: u64 = 100;
+const OPERATIONS_WANTED: u64 = 300;
 const INTERVALS_WANTED: u128 = 20;
 const SHORTEST: Duration = Duration::from_millis(100);
 const SHORT_RUN: Duration = Duration::from_secs(30);

@@ -1,12 +1,12 @@
 //! A histogram as a curve: what share of the operations took no longer than which time.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::merged::Merged;
 
 /// One point of the curve. They lie closer together towards the end, as in HdrHistogram's own output.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub percentile: f64,
     pub us: f64,

@@ -2,18 +2,23 @@
 //!
 //! A pure decision over what was measured. Each limit says what was seen and what to do about it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::merged::Merged;
+use super::table::{count, time};
 use super::{GeneratorUse, Operations, ThreadUse};
 use crate::failure::{ConnectError, Failure};
 use crate::plan::Plan;
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 
 /// What the decision rests on.
 #[derive(Debug, Default, Clone)]
 pub struct Facts {
     pub threads: Vec<ThreadUse>,
+    /// Over which the threads' time was measured.
+    pub window_s: f64,
     /// Operations that ended in the window.
     pub operations: u64,
     /// Of those of an open loop: started over a millisecond late although a connection was free, and how late most were.
@@ -34,6 +39,7 @@ impl Facts {
         plan: &Plan,
         operations: &Operations,
         generator: &GeneratorUse,
+        window: Duration,
         merged: &Merged,
         listen_overflows: u64,
     ) -> Self {
@@ -44,6 +50,7 @@ impl Facts {
         };
         Facts {
             threads: generator.threads.clone(),
+            window_s: window.as_secs_f64(),
             operations: operations.total,
             late_by_generator: Late::of(&merged.late_by_generator),
             late_for_connection: Late::of(&merged.late_for_connection),
@@ -80,7 +87,7 @@ impl Late {
 }
 
 /// Something other than the server's own speed that bounded what was measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     pub kind: Kind,
     /// Whether it lies with the generator, its settings or its machine: then the server could have done more.
@@ -89,7 +96,7 @@ pub struct Limit {
     pub remedy: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A thread had no time left.
@@ -106,7 +113,9 @@ pub enum Kind {
 
 /// Every limit that the facts show, those of the generator first.
 pub fn limits(facts: &Facts) -> Vec<Limit> {
-    let mut limits: Vec<Limit> = facts.threads.iter().filter_map(cpu).collect();
+    let long_enough = facts.window_s >= WINDOW_MIN_S;
+    let threads = facts.threads.iter().filter(|_| long_enough);
+    let mut limits: Vec<Limit> = threads.filter_map(cpu).collect();
     limits.extend(schedule(facts));
     limits.extend(ports(facts));
     limits.extend(descriptors(facts));
@@ -144,10 +153,10 @@ fn schedule(facts: &Facts) -> Option<Limit> {
         kind: Kind::Schedule,
         by_generator: true,
         what: format!(
-            "{} of {} operations started over 1 ms late although a connection was free (at worst {:.1} ms)",
-            late.over_1ms,
-            facts.operations,
-            late.max_us / 1e3
+            "{} of {} operations started over 1 ms late although a connection was free (at worst {})",
+            count(late.over_1ms),
+            count(facts.operations),
+            time(Some(late.max_us))
         ),
         remedy: "give it more --cores, or cores that nothing else uses".to_owned(),
     })
@@ -164,11 +173,11 @@ fn connections(facts: &Facts) -> Option<Limit> {
         kind: Kind::Connections,
         by_generator: false,
         what: format!(
-            "{} of {} operations waited over 1 ms because all {} connections{streams} were busy (at worst {:.1} ms)",
-            late.over_1ms,
-            facts.operations,
+            "{} of {} operations waited over 1 ms because all {} connections{streams} were busy (at worst {})",
+            count(late.over_1ms),
+            count(facts.operations),
             facts.connections,
-            late.max_us / 1e3
+            time(Some(late.max_us))
         ),
         remedy: "this wait is part of the latency; if the server had time to spare, use more --connections".to_owned(),
     })
@@ -178,7 +187,7 @@ fn ports(facts: &Facts) -> Option<Limit> {
     (facts.no_port > 0).then(|| Limit {
         kind: Kind::LocalPorts,
         by_generator: true,
-        what: format!("{} connections found no local port free", facts.no_port),
+        what: format!("{} connections found no local port free", count(facts.no_port)),
         remedy: "connections that this side closed first hold theirs for a minute: wait, or widen \
                  net.ipv4.ip_local_port_range"
             .to_owned(),
@@ -191,7 +200,7 @@ fn descriptors(facts: &Facts) -> Option<Limit> {
         by_generator: true,
         what: format!(
             "{} connections found no file descriptor free",
-            facts.no_descriptor
+            count(facts.no_descriptor)
         ),
         remedy: "raise the hard limit (ulimit -Hn), or use fewer --connections".to_owned(),
     })
@@ -203,7 +212,7 @@ fn listen_queue(facts: &Facts) -> Option<Limit> {
         by_generator: false,
         what: format!(
             "the kernel dropped {} connection attempts because a listen queue of this machine was full",
-            facts.listen_overflows
+            count(facts.listen_overflows)
         ),
         remedy: "each is repeated after a second, which the latencies show; raise the server's backlog and \
                  net.core.somaxconn, or open fewer connections at once"
@@ -216,6 +225,8 @@ fn often(count: u64, of: u64) -> bool {
     count > 0 && count.saturating_mul(100) > of
 }
 
+/// In less, a thread that has just started looks busy.
+const WINDOW_MIN_S: f64 = 0.2;
 const BUSY_PERCENT: f64 = 90.0;
 pub const WAITING_PERCENT: f64 = 5.0;
 
@@ -230,6 +241,7 @@ mod tests {
                 busy_percent,
                 waiting_for_core_percent,
             }],
+            window_s: 1.0,
             ..Facts::default()
         }
     }
@@ -255,6 +267,15 @@ mod tests {
         assert_eq!(limits(&Facts::default()), []);
         assert_eq!(limits(&thread(60.0, 2.0)), []);
         assert_eq!(limits(&thread(89.0, 0.5)), []);
+    }
+
+    #[test]
+    fn a_window_of_milliseconds_says_nothing_about_a_thread() {
+        let facts = Facts {
+            window_s: 0.006,
+            ..thread(99.0, 0.0)
+        };
+        assert_eq!(limits(&facts), []);
     }
 
     #[test]
@@ -284,7 +305,7 @@ mod tests {
         let limit = only(&facts(101));
         assert_eq!((limit.kind, limit.by_generator), (Kind::Schedule, true));
         assert!(
-            limit.what.contains("101 of 10000") && limit.what.contains("5.2 ms"),
+            limit.what.contains("101 of 10,000") && limit.what.contains("5.20ms"),
             "{limit:?}"
         );
     }

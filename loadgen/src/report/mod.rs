@@ -1,6 +1,9 @@
 //! What a run has shown, as one value: the table and the JSON file are two views of it.
 
+mod command_line;
 mod curve;
+pub mod document;
+pub mod html;
 mod latency;
 mod limits;
 pub mod live;
@@ -14,7 +17,7 @@ mod warnings;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cpu::ServerSample;
 use crate::failure::Failure;
@@ -71,7 +74,8 @@ pub struct Window {
     pub in_flight_at_end: u64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Operations {
     pub total: u64,
     pub ok: u64,
@@ -80,10 +84,10 @@ pub struct Operations {
     pub retried: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Kind {
     pub kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<u8>,
     pub count: u64,
 }
@@ -187,7 +191,7 @@ impl Summary {
         } else {
             0 // another machine's server fills no queue of ours
         };
-        let facts = Facts::of(plan, &operations, &generator, &merged, overflows_here);
+        let facts = Facts::of(plan, &operations, &generator, length, &merged, overflows_here);
         let limits = limits::limits(&facts);
         generator.was_the_limit = limits.iter().any(|limit| limit.by_generator);
         let mut summary = Summary {

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use super::command_line::{command_line, without_secret};
 use crate::options::{Cipher, Expect, Group, Mode, Options, Tls};
 use crate::plan::Plan;
 
 #[derive(Debug, Serialize)]
 pub struct Settings {
+    pub command_line: String,
     pub mode: Mode,
     pub loop_kind: &'static str,
     pub rate: Option<f64>,
@@ -45,9 +47,10 @@ impl Settings {
         let paths =
             |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
         let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
-            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+            without_secret(&format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
         };
         Settings {
+            command_line: command_line(std::env::args_os().map(|word| word.to_string_lossy().into_owned())),
             mode: plan.mode,
             loop_kind: if plan.rate.is_some() { "open" } else { "closed" },
             rate: plan.rate,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::latency::Latency;
 use crate::cpu::ServerGlance;
@@ -16,7 +16,7 @@ pub struct Timeline {
     pub intervals: Vec<Interval>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Interval {
     /// From the start of the window; below zero in the warm-up.
     pub start_s: f64,
@@ -40,7 +40,7 @@ pub struct Interval {
 }
 
 /// Microseconds, to one part in a hundred.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Percentiles {
     pub p50: Option<f64>,
     pub p90: Option<f64>,
