@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::html::markup::is_hidden;
 use super::latency::{Latency, PERCENTILES};
 use super::{Kind, Summary};
 use crate::options::{Expect, Mode};
@@ -15,7 +16,40 @@ pub fn render(summary: &Summary) -> String {
         .and_then(|()| resources(&mut out, summary))
         .and_then(|()| latencies(&mut out, summary))
         .and_then(|()| verdict(&mut out, summary));
+    out.lines().map(|line| fold(&shown(line), WIDTH)).collect()
+}
+
+/// A line in as many as it needs, broken between words; what follows is indented. A word that is too long stays whole.
+fn fold(line: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in line.split_inclusive(' ') {
+        let wide = word.trim_end().chars().count();
+        if column + wide > width && column > INDENT.len() {
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+            out.push_str(INDENT);
+            column = INDENT.len();
+        }
+        out.push_str(word);
+        column += word.chars().count();
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
     out
+}
+
+/// Texts that a server can choose must not steer the terminal.
+fn shown(line: &str) -> String {
+    line.chars()
+        .map(|character| {
+            if is_hidden(character) {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 fn head(out: &mut String, summary: &Summary) -> fmt::Result {
@@ -147,7 +181,7 @@ fn resources(out: &mut String, summary: &Summary) -> fmt::Result {
 }
 
 fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
-    write!(out, "{:<22}", "latency")?;
+    write!(out, "{:<20}", "latency")?;
     for (name, _) in PERCENTILES {
         write!(out, "{name:>10}")?;
     }
@@ -180,7 +214,7 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
 }
 
 fn row(out: &mut String, name: &str, latency: &Latency) -> fmt::Result {
-    write!(out, "{name:<22}")?;
+    write!(out, "{name:<20}")?;
     for value in latency.percentiles() {
         write!(out, "{:>10}", time(value))?;
     }
@@ -205,9 +239,10 @@ fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
 }
 
 fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
-    kinds
-        .iter()
-        .try_for_each(|kind| writeln!(out, "{label} {:>11}  {}", count(kind.count), kind.kind))
+    kinds.iter().try_for_each(|kind| {
+        let one_line = kind.kind.replace('\n', " ");
+        writeln!(out, "{label} {:>11}  {one_line}", count(kind.count))
+    })
 }
 
 fn list(cores: &[usize]) -> String {
@@ -249,9 +284,34 @@ fn bytes(number: f64) -> String {
     out
 }
 
+/// Of a terminal beside something else, and of what can be pasted into a report.
+const WIDTH: usize = 100;
+const INDENT: &str = "               ";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_are_folded_between_words_and_lose_nothing() {
+        let line = "warning: ".to_owned() + &"word ".repeat(60);
+        let folded = fold(&line, WIDTH);
+        assert!(folded.lines().count() > 3 && folded.lines().all(|line| line.chars().count() <= WIDTH));
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&folded), words(&line));
+        assert_eq!(fold("short  and aligned   ", WIDTH), "short  and aligned\n");
+        assert_eq!(fold("", WIDTH), "\n");
+        let long = "x".repeat(300);
+        assert_eq!(fold(&long, WIDTH).trim_end(), long);
+    }
+
+    #[test]
+    fn a_servers_text_cannot_steer_the_terminal() {
+        assert_eq!(
+            shown("tls: \u{1b}[2Jgone\u{7}\u{202e}"),
+            "tls: \u{fffd}[2Jgone\u{fffd}\u{fffd}"
+        );
+    }
 
     #[test]
     fn numbers_are_readable() {

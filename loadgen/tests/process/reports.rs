@@ -1,5 +1,8 @@
 //! The reports of a run agree with each other and with what the server has seen.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::support::pki::Pki;
@@ -60,6 +63,119 @@ fn failures_are_in_the_timeline_too() {
     assert_eq!(sum(rows, "failed", |_| true), 5.0);
     assert!(rows.iter().all(|row| row["latency_us"].is_null()));
     drop(pki);
+}
+
+#[test]
+fn the_page_is_well_formed_self_contained_and_shows_what_the_json_says() {
+    let pki = Pki::new();
+    let server = Server::start(&pki, Behaviour::default());
+    let page = pki.path("report.html");
+    let run = Loadgen::new(&pki, server.port)
+        .identity(&pki, "good-1")
+        .with("--requests 200 --connections 2 --header X-Test:<script>alert(1)</script> --header Authorization:s3cr3t")
+        .file("--html", &page)
+        .run()
+        .expect_code(0);
+    let text = text_of(&page);
+    for expected in [
+        "handshake localhost",
+        "Every operation ended as expected",
+        "200 operations",
+        "<script>alert(1)</script>",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    let command_line = run.json["settings"]["command_line"].as_str().unwrap();
+    assert!(text.contains(command_line) && command_line.contains("--requests 200"));
+    let both = run.json.to_string() + &std::fs::read_to_string(&page).unwrap();
+    assert!(
+        !both.contains("s3cr3t"),
+        "a value that lets others in is in no report"
+    );
+}
+
+#[test]
+fn reports_of_earlier_runs_are_drawn_from_their_files() {
+    let pki = Pki::new();
+    let server = Server::start(&pki, Behaviour::default());
+    let mut files = Vec::new();
+    for name in ["first.json", "second.json"] {
+        let run = Loadgen::new(&pki, server.port)
+            .identity(&pki, "good-1")
+            .with("--requests 20")
+            .run()
+            .expect_code(0);
+        std::fs::write(pki.path(name), run.json.to_string()).unwrap();
+        files.push(pki.path(name));
+    }
+    let page = pki.path("page.html");
+    report(&files[..1], &page, 0);
+    assert!(text_of(&page).contains("handshake localhost"));
+    report(&files, &page, 0);
+    let text = text_of(&page);
+    assert!(
+        text.contains("2 runs beside each other") && text.contains("second.json"),
+        "{text}"
+    );
+
+    std::fs::write(pki.path("other.json"), "{}").unwrap();
+    let complaint = report(&[files[0].clone(), pki.path("other.json")], &page, 2);
+    assert!(
+        complaint.contains("other.json") && complaint.contains("--json FILE"),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn a_report_is_at_most_100_columns_wide_and_plain_text() {
+    let (_pki, run) = refused();
+    assert!(
+        run.stdout.lines().all(|line| line.chars().count() <= 100),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        !run.stdout.contains('\u{1b}') && run.stderr.is_empty(),
+        "{}",
+        run.stderr
+    );
+}
+
+/// Runs `loadgen report`; gives back what it complains about.
+#[track_caller]
+fn report(files: &[PathBuf], page: &Path, code: i32) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    let output = command
+        .arg("report")
+        .args(files)
+        .arg("--html")
+        .arg(page)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    stderr
+}
+
+/// The text of a page, which must be well-formed and ask for nothing from anywhere.
+#[track_caller]
+fn text_of(page: &Path) -> String {
+    let page = std::fs::read_to_string(page).unwrap();
+    let options = roxmltree::ParsingOptions {
+        allow_dtd: true,
+        ..Default::default()
+    };
+    let tree = roxmltree::Document::parse_with_options(&page, options).unwrap();
+    for node in tree.descendants() {
+        assert!(
+            node.tag_name().name() != "script" && !node.has_attribute("src") && !node.has_attribute("href")
+        );
+    }
+    let text = tree
+        .descendants()
+        .filter(|node| node.is_text())
+        .filter_map(|node| node.text());
+    text.collect::<Vec<_>>().join("\n")
 }
 
 /// A run against a port that nobody listens on.
