@@ -15,7 +15,8 @@ use crate::cpu::{Glances, Server, ServerGlance, ServerSample};
 use crate::identity::{self, Identities};
 use crate::kernel;
 use crate::load::gate::{Clock, Gate};
-use crate::load::recorder::{Interval, Recorder, Recording};
+use crate::load::recorder::{Recorder, Recording};
+use crate::load::second::Second;
 use crate::load::timeline;
 use crate::load::{self, Core};
 use crate::plan::Plan;
@@ -113,7 +114,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn until_done(&mut self, intervals: &Receiver<Interval>, live: &mut Live) {
+    fn until_done(&mut self, intervals: &Receiver<Second>, live: &mut Live) {
         loop {
             let now = self.clock.at(Instant::now());
             if self.interrupted.load(Ordering::Relaxed) {
@@ -187,7 +188,7 @@ impl LoadThread {
         plan: &Arc<Plan>,
         identities: &Identities,
         index: usize,
-        intervals: Sender<Interval>,
+        intervals: Sender<Second>,
     ) -> Result<Self, String> {
         let (clock_tx, clock_rx) = channel::<Arc<Clock>>();
         let (ready_tx, ready_rx) = channel();
@@ -226,7 +227,7 @@ fn run_thread(
     identities: Arc<Identities>,
     index: usize,
     clock: Arc<Clock>,
-    intervals: Sender<Interval>,
+    intervals: Sender<Second>,
 ) -> Recording {
     let threads = plan.cores.len();
     let slots: Vec<usize> = (index..plan.connections).step_by(threads).collect();

@@ -7,6 +7,7 @@ pub mod gate;
 mod h2;
 mod keepalive;
 pub mod recorder;
+pub mod second;
 pub mod timeline;
 
 use std::cell::{Cell, RefCell};

@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use super::gate::{Clock, Start};
+use super::second::Second;
 use super::timeline::{Ended, Gauges, Timeline};
 use crate::cpu::ThreadTime;
 use crate::failure::Failure;
@@ -59,17 +60,6 @@ pub struct Negotiated {
     version: u16,
     suite: u16,
     group: u16,
-}
-
-/// One second of one thread.
-#[derive(Debug)]
-pub struct Interval {
-    /// Whole seconds since the start of the run.
-    pub second: u64,
-    pub ok: u64,
-    pub failed: u64,
-    pub backlog: u64,
-    pub latency: Histogram<u32>,
 }
 
 /// Values at a boundary of the window.
@@ -123,8 +113,8 @@ pub struct Recorder {
     /// Connection set-up belongs to the operation: count it with the window only.
     connection_per_operation: bool,
     part: Part,
-    interval: Interval,
-    intervals: Sender<Interval>,
+    interval: Second,
+    intervals: Sender<Second>,
     recording: Recording,
     opened: u64,
     pub in_flight: u64,
@@ -135,7 +125,7 @@ impl Recorder {
     pub fn new(
         clock: Arc<Clock>,
         traffic: Rc<Traffic>,
-        intervals: Sender<Interval>,
+        intervals: Sender<Second>,
         connection_per_operation: bool,
     ) -> Self {
         let part = if clock.window_start.is_zero() {
@@ -148,7 +138,7 @@ impl Recorder {
             traffic,
             connection_per_operation,
             part,
-            interval: Interval::new(0),
+            interval: Second::new(0),
             intervals,
             recording: Recording::empty(),
             opened: 0,
@@ -168,7 +158,7 @@ impl Recorder {
     pub fn advance(&mut self, now: Instant) {
         let now = self.clock.at(now);
         while self.interval.second < now.as_secs() {
-            let next = Interval::new(self.interval.second + 1);
+            let next = Second::new(self.interval.second + 1);
             let mut done = std::mem::replace(&mut self.interval, next);
             done.backlog = self.backlog.0;
             let _ = self.intervals.send(done); // nobody listens any more: nobody wants to know
@@ -283,7 +273,7 @@ impl Recorder {
             };
             self.end_window(last.max(self.clock.window_start));
         }
-        let mut last = std::mem::replace(&mut self.interval, Interval::new(u64::MAX));
+        let mut last = std::mem::replace(&mut self.interval, Second::new(u64::MAX));
         last.backlog = self.backlog.0;
         let _ = self.intervals.send(last);
         self.recording.connections_not_open = connections.saturating_sub(self.recording.start.opened);
@@ -372,38 +362,6 @@ impl Tally {
     }
 }
 
-impl Interval {
-    fn new(second: u64) -> Self {
-        let latency = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 2).expect("the bounds are valid");
-        Interval {
-            second,
-            ok: 0,
-            failed: 0,
-            backlog: 0,
-            latency,
-        }
-    }
-
-    /// Adds the same second of another thread.
-    pub fn add(&mut self, other: &Interval) {
-        self.ok += other.ok;
-        self.failed += other.failed;
-        self.backlog += other.backlog;
-        self.latency
-            .add(&other.latency)
-            .expect("all histograms have the same bounds");
-    }
-
-    fn count(&mut self, expected: bool, latency: Duration) {
-        if expected {
-            self.ok += 1;
-            record(&mut self.latency, latency);
-        } else {
-            self.failed += 1;
-        }
-    }
-}
-
 impl Recording {
     pub fn empty() -> Self {
         Recording {
@@ -465,7 +423,7 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("the bounds are valid")
 }
 
-fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
+pub fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
     histogram.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
 }
 
@@ -479,5 +437,5 @@ fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
     *kinds.entry(kind).or_default() += 1;
 }
 
-const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
+pub const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
 const KINDS_MAX: usize = 64;

@@ -147,7 +147,7 @@ impl Timeline {
         for index in 1..self.intervals.len().min(self.current + 1) {
             let target = (index + shift) / factor;
             if let Ok([into, from]) = self.intervals.get_disjoint_mut([target, index]) {
-                if (index + shift) % factor == 0 {
+                if (index + shift).is_multiple_of(factor) {
                     std::mem::swap(into, from);
                 } else {
                     into.append(from);

@@ -37,9 +37,8 @@ pub struct Document {
     pub server: Option<Server>,
     pub generator: Generator,
     pub timeline: Timeline,
-    /// Named stretches of the run, in seconds from the start of the window.
+    /// Absent in runs without them.
     pub phases: Vec<Phase>,
-    /// The parts of a mix.
     pub entries: Vec<Entry>,
     pub limits: Vec<Limit>,
     pub warnings: Vec<String>,
@@ -126,19 +125,68 @@ pub struct Timeline {
     pub intervals: Vec<Interval>,
 }
 
+/// One part of a run, in seconds from the run's start (not the window's).
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Phase {
     pub name: String,
     pub start_s: f64,
     pub end_s: f64,
+    /// Whether it belongs to the window; else it is warm-up.
+    pub measured: bool,
+    pub clients: Option<Course>,
+    pub rate: Option<Course>,
+    pub ok: u64,
+    pub failed: u64,
+    pub operations_per_s: f64,
+    pub latency_us: Option<Latency>,
+    pub idle: Option<Idle>,
+    pub storm: Option<Storm>,
+}
+
+/// A number that changes evenly while a phase lasts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Course {
+    pub from: f64,
+    pub to: f64,
+}
+
+/// Connections that a phase was to keep open.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Idle {
+    pub connections: u64,
+    pub alive: u64,
+    pub server_memory: Option<IdleMemory>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct IdleMemory {
+    pub bytes_per_connection: f64,
+}
+
+/// All idle connections dropped and opened again at once.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Storm {
+    pub dropped: u64,
+    pub reopened: u64,
+    pub all_after_ms: Option<f64>,
+    pub reopened_per_s: Option<f64>,
+}
+
+/// One entry of a mix.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Entry {
     pub name: String,
+    pub work: String,
+    pub weight: u64,
     pub ok: u64,
     pub failed: u64,
-    #[serde(default)]
+    pub not_resumed: u64,
     pub latency_us: Option<Latency>,
 }
 
@@ -168,6 +216,13 @@ impl Document {
             None => return Err(format!("{not_ours} (it has no \"format\")")),
         }
         serde_json::from_value(value).map_err(|error| format!("{not_ours} ({error})"))
+    }
+
+    pub fn warm_up_s(&self) -> f64 {
+        self.settings
+            .get("warm_up_s")
+            .and_then(Value::as_f64)
+            .unwrap_or(0.0)
     }
 
     /// A setting as text; empty where there is none.

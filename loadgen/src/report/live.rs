@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::latency::Latency;
 use super::table::{count, time};
-use crate::load::recorder::Interval;
+use crate::load::second::Second;
 
 /// Collects each thread's seconds and shows a second when all threads have given theirs.
 pub struct Live {
@@ -16,7 +16,7 @@ pub struct Live {
     warm_up: Duration,
     /// Seconds that begin later are not shown: only the last operations end in them.
     end: Duration,
-    open: BTreeMap<u64, (usize, Interval)>,
+    open: BTreeMap<u64, (usize, Second)>,
     output: Output,
 }
 
@@ -43,7 +43,7 @@ impl Live {
         }
     }
 
-    pub fn take(&mut self, interval: Interval) {
+    pub fn take(&mut self, interval: Second) {
         let second = interval.second;
         let entry = self.open.entry(second).and_modify(|(threads, all)| {
             *threads += 1;
@@ -64,7 +64,7 @@ impl Live {
         }
     }
 
-    fn show(&self, second: &Interval) {
+    fn show(&self, second: &Second) {
         if Duration::from_secs(second.second) >= self.end {
             return;
         }
@@ -80,7 +80,7 @@ impl Live {
     }
 }
 
-fn line(second: &Interval, warming_up: bool) -> String {
+fn line(second: &Second, warming_up: bool) -> String {
     let latency = Latency::of(&second.latency);
     let (p50, p99) = latency.map_or((None, None), |latency| {
         (latency.p50, Some(latency.p99.unwrap_or(latency.max)))

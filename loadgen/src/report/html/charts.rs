@@ -5,6 +5,7 @@ use super::format::{bytes, count, or_unknown, percent, rate, round_number, round
 use super::plot::{Axis, Band, Chart, Series, Spot};
 use super::scale::Scale;
 use crate::report::curve::Point;
+use crate::report::document::Phase;
 use crate::report::timeline::{Interval, Percentiles};
 
 /// All charts of a page in their order.
@@ -134,22 +135,24 @@ fn server_load(runs: &[Run]) -> Option<Chart> {
 /// Where operations can queue, or phases change the load.
 fn connections(run: &Run) -> Option<Chart> {
     let document = &run.document;
-    (document.open_loop.is_some() || !document.phases.is_empty()).then(|| {
-        let open = steps(run, |interval| Some(interval.connections_open as f64));
-        let backlog = steps(run, |interval| Some(interval.backlog as f64));
-        let series = vec![
-            named("open", "server", false, open),
-            named("waiting", "bad", false, backlog),
-        ];
-        Chart {
-            title: "Connections",
-            subtitle: "open connections, and operations that were due and waited for one".to_owned(),
-            description: "Open connections and waiting operations over time.".to_owned(),
-            y: axis(Scale::from_zero(values(&series), 4.0), "", round_number),
-            height: LOW,
-            ..over_time(std::slice::from_ref(run), series)
-        }
-    })
+    (document.open_loop.is_some() || document.phases.iter().filter(|phase| phase.measured).count() > 1).then(
+        || {
+            let open = steps(run, |interval| Some(interval.connections_open as f64));
+            let backlog = steps(run, |interval| Some(interval.backlog as f64));
+            let series = vec![
+                named("open", "server", false, open),
+                named("waiting", "bad", false, backlog),
+            ];
+            Chart {
+                title: "Connections",
+                subtitle: "open connections, and operations that were due and waited for one".to_owned(),
+                description: "Open connections and waiting operations over time.".to_owned(),
+                y: axis(Scale::from_zero(values(&series), 4.0), "", round_number),
+                height: LOW,
+                ..over_time(std::slice::from_ref(run), series)
+            }
+        },
+    )
 }
 
 /// Latency by percentile, as HdrHistogram's plots have it: each step to the right has a tenth of the operations.
@@ -264,25 +267,33 @@ fn over_time(runs: &[Run], series: Vec<Series>) -> Chart {
     }
 }
 
+/// The warm-up, or the phases where a run says what they were.
 fn bands(runs: &[Run]) -> Vec<Band> {
+    if let [run] = runs
+        && !run.document.phases.is_empty()
+    {
+        let (phases, warm_up) = (&run.document.phases, run.document.warm_up_s());
+        let band = |phase: &Phase| Band {
+            name: phase.name.clone(),
+            start: phase.start_s - warm_up,
+            end: phase.end_s - warm_up,
+            shaded: !phase.measured,
+        };
+        return phases
+            .iter()
+            .filter(|phase| phase.end_s > phase.start_s)
+            .map(band)
+            .collect();
+    }
     let starts = runs.iter().flat_map(intervals).map(|interval| interval.start_s);
     let first = starts.fold(0.0, f64::min);
-    let mut bands = Vec::new();
-    if first < 0.0 {
-        bands.push(Band {
-            name: "warm-up".to_owned(),
-            start: first,
-            end: 0.0,
-        });
-    }
-    if let [run] = runs {
-        bands.extend(run.document.phases.iter().map(|phase| Band {
-            name: phase.name.clone(),
-            start: phase.start_s,
-            end: phase.end_s,
-        }));
-    }
-    bands
+    let warm_up = Band {
+        name: "warm-up".to_owned(),
+        start: first,
+        end: 0.0,
+        shaded: true,
+    };
+    (first < 0.0).then_some(warm_up).into_iter().collect()
 }
 
 fn spot(interval: &Interval) -> Spot {
@@ -381,7 +392,7 @@ const HIGH: f64 = 270.0;
 const LOW: f64 = 180.0;
 const NINES: [(f64, &str); 9] = [
     (0.0, "0 %"),
-    (0.301_03, "50 %"),
+    (std::f64::consts::LOG10_2, "50 %"),
     (1.0, "90 %"),
     (2.0, "99 %"),
     (3.0, "99.9 %"),

@@ -16,18 +16,27 @@ pub fn head(out: &mut Markup, runs: &[Run]) {
             }
         });
     });
-    for run in runs.iter().filter(|run| run.document.generator.was_the_limit) {
-        out.element("aside", &[("class", "remark ill")], |out| {
-            out.leaf(
-                "strong",
-                &[],
-                &format!("Run {}: the generator was the limit", run.letter),
-            );
-            let what = run.document.limits.iter().filter(|limit| limit.by_generator);
-            let what: Vec<&str> = what.map(|limit| limit.what.as_str()).collect();
-            out.text(&format!(": {}.", what.join("; ")));
-        });
+    for run in runs {
+        remarks(out, run);
     }
+}
+
+/// What changes how a run's figures must be read.
+fn remarks(out: &mut Markup, run: &Run) {
+    let warnings = &run.document.warnings;
+    let (class, what) = match (run.document.generator.was_the_limit, warnings.is_empty()) {
+        (true, _) => ("remark ill", "the generator was the limit"),
+        (false, false) => ("remark", "read its figures with care"),
+        (false, true) => return,
+    };
+    out.element("aside", &[("class", class)], |out| {
+        out.leaf("strong", &[], &format!("Run {}: {what}", run.letter));
+        out.element("ul", &[], |out| {
+            for warning in warnings {
+                out.leaf("li", &[], warning);
+            }
+        });
+    });
 }
 
 fn legend(out: &mut Markup, index: usize, run: &Run) {

@@ -9,6 +9,7 @@ mod format;
 pub mod markup;
 mod plot;
 mod scale;
+mod scenario;
 mod sections;
 #[cfg(test)]
 mod tests;

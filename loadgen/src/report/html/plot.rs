@@ -33,6 +33,8 @@ pub struct Band {
     pub name: String,
     pub start: f64,
     pub end: f64,
+    /// Set apart from the others: what happens there does not count.
+    pub shaded: bool,
 }
 
 pub struct Series {
@@ -132,12 +134,13 @@ impl<'a> Canvas<'a> {
     }
 
     fn bands(&self, out: &mut Markup) {
-        for (index, band) in self.chart.bands.iter().enumerate() {
+        for band in &self.chart.bands {
             let (Some(start), Some(end)) = (self.x(band.start), self.x(band.end)) else {
                 continue;
             };
-            let class = if index % 2 == 0 { "band" } else { "band other" };
+            let class = if band.shaded { "band shaded" } else { "band" };
             rectangle(out, class, (start, ABOVE), (end - start, self.bottom() - ABOVE));
+            line(out, "border", (start, ABOVE), (start, self.bottom()));
             if band.name.chars().count() as f64 * LETTER < end - start {
                 text(out, "band-name", "start", (start + 4.0, ABOVE + 12.0), &band.name);
             }
@@ -389,6 +392,7 @@ mod tests {
                 name: "b".to_owned(),
                 start: f64::NAN,
                 end: 1.0,
+                shaded: true,
             }],
             series: vec![Series {
                 name: "s".to_owned(),

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::format::{UNKNOWN, bytes, count, or_unknown, percent, rate, seconds, time};
 use super::markup::Markup;
+use super::scenario;
 use crate::report::Kind;
 use crate::report::document::{Document, plain};
 use crate::report::latency::{Latency, PERCENTILES};
@@ -44,12 +45,7 @@ pub fn about(run: &Document) -> String {
         run.setting("path"),
         run.setting("connections"),
         seconds(run.window.seconds),
-        seconds(
-            run.settings
-                .get("warm_up_s")
-                .and_then(Value::as_f64)
-                .unwrap_or(0.0)
-        ),
+        seconds(run.warm_up_s()),
         run.started_at
     )
 }
@@ -161,9 +157,7 @@ pub fn remarks(out: &mut Markup, run: &Document) {
 
 pub fn tables(out: &mut Markup, run: &Document) {
     section(out, "Latency", |out| latencies(out, run));
-    if !run.entries.is_empty() {
-        section(out, "Parts of the mix", |out| entries(out, run));
-    }
+    scenario::tables(out, run);
     if !run.failures.is_empty() || !run.refusals.is_empty() {
         section(out, "Failures and refusals", |out| reasons(out, run));
     }
@@ -215,21 +209,7 @@ fn latencies(out: &mut Markup, run: &Document) {
     }
 }
 
-fn entries(out: &mut Markup, run: &Document) {
-    table(out, &percentile_heads("", &["max", "ok", "failed"]), |out| {
-        for entry in &run.entries {
-            let latency = entry.latency_us.as_ref();
-            let percentiles = latency.map_or([None; 6], Latency::percentiles);
-            let mut cells = vec![entry.name.clone()];
-            cells.extend(percentiles.map(|value| or_unknown(value, time)));
-            cells.push(or_unknown(latency.map(|latency| latency.max), time));
-            cells.extend([count(entry.ok), count(entry.failed)]);
-            row(out, &cells);
-        }
-    });
-}
-
-fn percentile_heads(first: &'static str, last: &[&'static str]) -> Vec<&'static str> {
+pub fn percentile_heads(first: &'static str, last: &[&'static str]) -> Vec<&'static str> {
     let names = PERCENTILES.iter().map(|(name, _)| *name);
     std::iter::once(first)
         .chain(names)

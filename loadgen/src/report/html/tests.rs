@@ -18,15 +18,21 @@ fn report(changes: impl FnOnce(&mut Value)) -> Document {
         "p99.9": 800.0, "p99.99": null, "max": 900.0});
     let mut value = json!({
         "format": "bothways-loadgen/1", "started_at": "2026-11-20T08:30:00Z", "loadgen": "0.1.0",
-        "settings": {"mode": "handshake", "server_name": "a.example", "command_line": "loadgen x", "rate": null, "files": {"ca": ["a"]}},
+        "settings": {"mode": "handshake", "server_name": "a.example", "command_line": "loadgen x", "rate": null, "warm_up_s": 1.0, "files": {"ca": ["a"]}},
         "window": {"seconds": 2.0}, "operations": {"total": 2006, "ok": 2000, "failed": 6},
         "failures": [{"kind": "connect: refused", "count": 6}], "latency_us": {"operation": latency},
         "latency_curves": {"operation": [{"percentile": 0.0, "us": 50.0, "count": 1}, {"percentile": 100.0, "us": 900.0, "count": 2000}]},
         "server": {"cpu_us_per_operation": 80.0, "busy_percent": 90.0, "resident_bytes": 1000},
         "generator": {"was_the_limit": true, "threads": [{"core": 1, "busy_percent": 99.0}]},
         "timeline": {"interval_s": 1.0, "intervals": [interval(-1.0), interval(0.0), interval(1.0)]},
-        "phases": [{"name": "ramp", "start_s": 0.0, "end_s": 1.0}, {"name": "hold", "start_s": 1.0, "end_s": 2.0}],
-        "entries": [{"name": "one", "ok": 5, "failed": 0, "latency_us": null}],
+        "phases": [
+            {"name": "before", "start_s": 0.0, "end_s": 1.0, "measured": false},
+            {"name": "ramp", "start_s": 1.0, "end_s": 2.0, "measured": true, "rate": {"from": 10.0, "to": 500.0}, "ok": 7},
+            {"name": "hold", "start_s": 2.0, "end_s": 3.0, "measured": true, "clients": {"from": 4.0, "to": 4.0},
+                "idle": {"connections": 50, "alive": 49, "server_memory": {"bytes_per_connection": 23456.0}},
+                "storm": {"dropped": 50, "reopened": 50, "all_after_ms": 120.0, "reopened_per_s": 416.0}}
+        ],
+        "entries": [{"name": "one", "work": "h2", "weight": 3, "ok": 5, "failed": 0, "latency_us": null}, {"name": "two"}],
         "limits": [{"kind": "cpu", "by_generator": true, "what": "its core was busy", "remedy": "more cores"}],
         "warnings": ["the generator was the limit: its core was busy; more cores", "stopped early"],
         "as_expected": false
@@ -81,8 +87,11 @@ fn a_page_shows_tiles_charts_limits_phases_and_reasons() {
         "more cores",
         "stopped early",
         "connect: refused",
+        "before",
         "ramp",
-        "warm-up",
+        "10.0 to 500",
+        "49 of 50 idle connections alive at the end; 23.5 kB",
+        "all after 120 ms (416 per second)",
     ] {
         assert!(text.contains(expected), "{expected}");
     }
