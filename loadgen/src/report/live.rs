@@ -107,9 +107,9 @@ fn bar(warm_up: Duration, duration: Option<Duration>) -> ProgressBar {
     let (bar, template) = match duration {
         Some(duration) => (
             ProgressBar::new((warm_up + duration).as_secs()),
-            "{bar:20} {pos:>3}/{len} s  {msg}",
+            "{bar:20} {pos:>3}/{len} s  {wide_msg}",
         ),
-        None => (ProgressBar::new_spinner(), "{spinner} {pos:>3} s  {msg}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {pos:>3} s  {wide_msg}"),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

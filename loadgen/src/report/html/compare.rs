@@ -98,10 +98,12 @@ impl Figure {
     }
 }
 
-/// As a percentage of the first; nothing where that says nothing.
+/// As a percentage of the first, or a multiple of it; nothing where that says nothing.
 fn difference(first: f64, value: f64) -> String {
     let change = 100.0 * (value - first) / first;
-    if first > 0.0 && change.is_finite() {
+    if first > 0.0 && change.is_finite() && change >= MUCH {
+        format!(" × {}", rate(value / first))
+    } else if first > 0.0 && change.is_finite() {
         format!(" {change:+.1} %")
     } else {
         String::new()
@@ -160,6 +162,8 @@ fn facts(run: &Document) -> Vec<(String, String)> {
     facts
 }
 
+/// From here on a factor is easier to read than a percentage.
+const MUCH: f64 = 900.0;
 const FIGURES: [Figure; 12] = [
     Figure {
         name: "throughput, op/s",
@@ -231,6 +235,7 @@ mod tests {
     fn a_difference_is_told_where_it_means_something() {
         assert_eq!(difference(100.0, 112.34), " +12.3 %");
         assert_eq!(difference(100.0, 50.0), " -50.0 %");
+        assert_eq!(difference(100.0, 6_009.0), " × 60.1");
         assert_eq!(difference(0.0, 50.0), "");
         assert_eq!(difference(1.0, f64::INFINITY), "");
     }

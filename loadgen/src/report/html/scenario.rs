@@ -1,6 +1,6 @@
 //! The parts of a run that had more than one: the entries of its mix, its phases with idle connections and storms.
 
-use super::format::{bytes, count, or_unknown, rate, seconds, time};
+use super::format::{bytes, count, or_unknown, rate, round_number, seconds, time};
 use super::markup::Markup;
 use super::sections::{percentile_heads, row, section, table};
 use crate::report::document::{Course, Document, Entry, Phase};
@@ -81,8 +81,8 @@ fn phases(out: &mut Markup, run: &Document) {
 fn course(course: Option<&Course>) -> String {
     match course {
         None => String::new(),
-        Some(Course { from, to }) if from == to => rate(*from),
-        Some(Course { from, to }) => format!("{} to {}", rate(*from), rate(*to)),
+        Some(Course { from, to }) if from == to => round_number(*from),
+        Some(Course { from, to }) => format!("{} to {}", round_number(*from), round_number(*to)),
     }
 }
 

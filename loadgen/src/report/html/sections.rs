@@ -46,7 +46,7 @@ pub fn about(run: &Document) -> String {
         run.setting("connections"),
         seconds(run.window.seconds),
         seconds(run.warm_up_s()),
-        run.started_at
+        run.started_at.replace('T', " ").replace('Z', " UTC")
     )
 }
 

@@ -89,7 +89,7 @@ fn a_page_shows_tiles_charts_limits_phases_and_reasons() {
         "connect: refused",
         "before",
         "ramp",
-        "10.0 to 500",
+        "10 to 500",
         "49 of 50 idle connections alive at the end; 23.5 kB",
         "all after 120 ms (416 per second)",
     ] {
