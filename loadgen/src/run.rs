@@ -17,7 +17,7 @@ use crate::kernel;
 use crate::load::gate::{Clock, Gate};
 use crate::load::recorder::{Recorder, Recording};
 use crate::load::second::Second;
-use crate::load::timeline;
+use crate::load::timeline::{self, Timeline};
 use crate::load::{self, Core};
 use crate::plan::Plan;
 use crate::report::live::Live;
@@ -205,9 +205,13 @@ impl LoadThread {
                     }
                 };
                 identity::seed_random_generator();
+                let end = plan.duration.map(|duration| plan.warm_up + duration);
+                let timeline = Timeline::new(plan.warm_up, end);
                 let _ = ready_tx.send(Ok(runtime.driver));
                 match clock_rx.recv() {
-                    Ok(clock) => run_thread(&mut runtime, plan, identities, index, clock, intervals),
+                    Ok(clock) => {
+                        run_thread(&mut runtime, plan, identities, index, clock, intervals, timeline)
+                    }
                     Err(_) => Recording::empty(),
                 }
             })
@@ -228,6 +232,7 @@ fn run_thread(
     index: usize,
     clock: Arc<Clock>,
     intervals: Sender<Second>,
+    timeline: Timeline,
 ) -> Recording {
     let threads = plan.cores.len();
     let slots: Vec<usize> = (index..plan.connections).step_by(threads).collect();
@@ -243,12 +248,13 @@ fn run_thread(
         .rate
         .map(|rate| Arrivals::new(Schedule::new(rate, index, threads)));
     let traffic = Rc::new(Traffic::default());
-    let recorder = Recorder::new(
+    let mut recorder = Recorder::new(
         clock.clone(),
         traffic.clone(),
         intervals,
         plan.mode.opens_a_connection_per_operation(),
     );
+    recorder.write_to(timeline);
     let core = Rc::new(Core {
         plan,
         clock: clock.clone(),

@@ -146,12 +146,13 @@ impl Recorder {
             backlog: (0, Duration::ZERO),
         };
         recorder.recording.start = recorder.mark(Duration::ZERO);
-        recorder.recording.timeline = Timeline::new(
-            recorder.clock.window_start,
-            recorder.clock.planned_end(),
-            recorder.gauges(),
-        );
         recorder
+    }
+
+    /// Where the course of the run is written down: made beforehand, so that the run does not begin with waiting for memory.
+    pub fn write_to(&mut self, mut timeline: Timeline) {
+        timeline.begin(self.gauges());
+        self.recording.timeline = timeline;
     }
 
     /// Moves on to `now`: to the next second and across the boundaries of the window.
