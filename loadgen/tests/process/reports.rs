@@ -57,6 +57,31 @@ fn a_run_by_number_of_operations_has_a_timeline_that_sums_too() {
 }
 
 #[test]
+fn every_field_of_the_json_file_is_described() {
+    let pki = Pki::new();
+    let server = Server::start(&pki, Behaviour::default());
+    let run = Loadgen::new(&pki, server.port)
+        .identity(&pki, "good-1")
+        .with("--requests 20 --rate 1000")
+        .run()
+        .expect_code(0);
+    let described = include_str!("../../README.md");
+    let interval = &run.json["timeline"]["intervals"][0];
+    for part in [
+        &run.json,
+        &run.json["timeline"],
+        interval,
+        &run.json["latency_curves"]["operation"][0],
+    ] {
+        for field in part.as_object().unwrap().keys() {
+            let named =
+                described.contains(&format!("`{field}`")) || described.contains(&format!("\"{field}\""));
+            assert!(named, "loadgen/README.md does not describe {field}");
+        }
+    }
+}
+
+#[test]
 fn failures_are_in_the_timeline_too() {
     let (pki, run) = refused();
     let rows = run.json["timeline"]["intervals"].as_array().unwrap();
@@ -80,7 +105,7 @@ fn the_page_is_well_formed_self_contained_and_shows_what_the_json_says() {
     for expected in [
         "handshake localhost",
         "Every operation ended as expected",
-        "200 operations",
+        "200 ok",
         "<script>alert(1)</script>",
     ] {
         assert!(text.contains(expected), "{expected}: {text}");

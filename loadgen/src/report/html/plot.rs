@@ -346,7 +346,7 @@ const NARROW: Size = Size {
     width: 420.0,
     left: 56.0,
     right: 70.0,
-    ticks_x: 4.0,
+    ticks_x: 6.0,
 };
 /// Above the drawing, and below it for the axis' text.
 const ABOVE: f64 = 8.0;

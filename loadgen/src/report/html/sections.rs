@@ -65,7 +65,7 @@ pub fn tiles(out: &mut Markup, run: &Document) {
                 "tile",
                 "Throughput",
                 &format!("{throughput} op/s"),
-                &format!("{} operations", count(run.operations.ok)),
+                &format!("{} ok", count(run.operations.ok)),
             );
             let of = format!("{} of {}", count(failed), count(run.operations.total));
             tile(
