@@ -157,7 +157,8 @@ impl Gate {
     pub fn backlog(&self, now: Instant) -> (u64, Duration) {
         let now = self.clock.at(now);
         let arrivals = self.arrivals.borrow();
-        match (self.is_open(now), arrivals.backlog(now)) {
+        let wanted = self.is_open(now) && self.budget.get() > 0; // else nobody will start what is due
+        match (wanted, arrivals.backlog(now)) {
             (false, _) | (_, 0) => (0, Duration::ZERO),
             (true, backlog) => (backlog, arrivals.oldest_wait(now)),
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, Error,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, Error,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
     RevokedCertParams, RsaKeySize, SerialNumber,
 };
@@ -156,6 +156,7 @@ impl Authority {
 
 fn authority_params(name: &str, validity: Validity) -> CertificateParams {
     let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new(); // the default has a name in it
     params
         .distinguished_name
         .push(DnType::OrganizationName, "loadgen");

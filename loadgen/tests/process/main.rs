@@ -3,4 +3,5 @@
 
 mod modes;
 mod outcomes;
+mod scenarios;
 mod support;
