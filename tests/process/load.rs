@@ -152,7 +152,7 @@ reconnect = true
         (&200.into(), &200.into())
     );
     assert!(
-        open["idle"]["server_memory"]["bytes_per_connection"].is_f64(),
+        open["idle"]["server_memory"]["bytes_per_connection"].is_u64(),
         "{}",
         run.report
     );

@@ -27,7 +27,7 @@ impl Deck {
 
     /// The entry of the next operation.
     pub fn draw(&mut self) -> usize {
-        if self.next == 0 {
+        if self.next == 0 && self.cards.len() > 1 {
             self.random.shuffle(&mut self.cards);
         }
         let card = self.cards.get(self.next).copied().unwrap_or(0);

@@ -191,6 +191,11 @@ impl Gate {
         }
     }
 
+    /// Whether those who wait have been told that the run is over: cheaper than [`Gate::is_over`], and a little later.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// Whether no operation will start any more.
     pub fn is_over(&self) -> bool {
         self.over(Instant::now())

@@ -2,7 +2,6 @@
 //! judged.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::h2::Template;
 use super::links::Links;
@@ -69,13 +68,5 @@ impl Job {
             Some(range) if !range.contains(&answer.body_bytes) => Err(Failure::Size(answer.body_bytes)),
             _ => Ok(()),
         }
-    }
-
-    /// How long a client thinks after an operation; `random` is evenly distributed from 0 to 1.
-    pub fn think_time(&self, random: f64) -> Duration {
-        let Some(think) = self.entry.think else {
-            return Duration::ZERO;
-        };
-        (think.mean + think.spread.mul_f64(2.0 * random)).saturating_sub(think.spread)
     }
 }

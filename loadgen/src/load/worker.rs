@@ -19,26 +19,25 @@ pub async fn run(core: Rc<Core>, client: usize) {
         .filter(|job| job.entry.weight > 0)
         .map(|job| Hand::new(&core, job, client))
         .collect();
-    while !core.gate.is_over() {
-        if !core.gate.is_turn(client) {
-            for hand in &mut hands {
-                hand.let_go().await;
-            }
-            if !core.gate.wait_for_turn(client).await {
-                break;
-            }
-        }
+    while core.gate.wait_for_turn(client).await {
+        work(&core, &mut hands, client).await;
         for hand in &mut hands {
+            hand.let_go().await;
+        }
+    }
+}
+
+/// Works until the phase has nothing more for this client to do.
+async fn work(core: &Core, hands: &mut [Hand], client: usize) {
+    while !core.gate.is_closed() {
+        for hand in &mut *hands {
             hand.prepare().await;
         }
         match core.gate.next(client).await {
-            Next::Start(start) => operate(&core, &mut hands, client, start).await,
-            Next::Again => {}
-            Next::Over => break,
+            Next::Start(start) => operate(core, hands, client, start).await,
+            Next::Again if core.gate.is_turn(client) => {}
+            Next::Again | Next::Over => return,
         }
-    }
-    for hand in &mut hands {
-        hand.let_go().await;
     }
 }
 
@@ -50,9 +49,9 @@ async fn operate(core: &Core, hands: &mut [Hand], client: usize, start: Start) {
     let outcome = hand.operate().await;
     core.finish(start, entry, outcome);
     hand.settle().await;
-    let think = hand.job().think_time(core.random.borrow_mut().f64());
-    if !think.is_zero() {
-        core.gate.rest(client, think).await;
+    if let Some(think) = hand.job().entry.think {
+        let time = think.time(core.random.borrow_mut().f64());
+        core.gate.rest(client, time).await;
     }
 }
 

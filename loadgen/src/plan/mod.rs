@@ -114,6 +114,13 @@ pub struct Think {
     pub spread: Duration,
 }
 
+impl Think {
+    /// `random` is evenly distributed from 0 to 1.
+    pub fn time(&self, random: f64) -> Duration {
+        (self.mean + self.spread.mul_f64(2.0 * random)).saturating_sub(self.spread)
+    }
+}
+
 /// What is offered to the server, where it is not everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TlsChoice {

@@ -83,7 +83,8 @@ pub struct MemoryReport {
     /// Before the first idle connection was opened.
     pub before_bytes: u64,
     pub after_bytes: u64,
-    pub bytes_per_connection: f64,
+    /// Absent when the server gave back more than the connections took: start it anew before the run.
+    pub bytes_per_connection: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -216,7 +217,9 @@ impl IdleReport {
                 .map(|(before, after)| MemoryReport {
                     before_bytes: before,
                     after_bytes: after,
-                    bytes_per_connection: (after as f64 - before as f64) / sheet.alive as f64,
+                    bytes_per_connection: after
+                        .checked_sub(before)
+                        .and_then(|growth| growth.checked_div(sheet.alive)),
                 }),
         }
     }
@@ -310,14 +313,14 @@ impl IdleReport {
             count(self.alive),
             count(self.connections as u64)
         )?;
-        if let Some(memory) = &self.server_memory {
-            let each = memory.bytes_per_connection;
-            write!(
-                out,
-                "; {}{} of the server's memory each",
-                if each < 0.0 { "-" } else { "" },
-                bytes(each.abs())
-            )?;
+        match self
+            .server_memory
+            .as_ref()
+            .map(|memory| memory.bytes_per_connection)
+        {
+            Some(Some(each)) => write!(out, "; {} of the server's memory each", bytes(each as f64))?,
+            Some(None) => write!(out, "; the server's memory shrank meanwhile")?,
+            None => {}
         }
         writeln!(out)?;
         render_kinds(out, "  not opened", &self.not_opened)?;

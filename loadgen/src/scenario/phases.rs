@@ -132,6 +132,9 @@ fn reconnect(key: &Key, given: &raw::Phase, index: usize) -> Result<Option<Durat
         (true, _) if index == 0 => Err(key
             .child("reconnect")
             .problem("nothing is open yet in the first phase; put a phase with load or hold before it")),
+        (true, Some(Time(within))) if within >= given.duration.0 => Err(key
+            .child("reconnect_within")
+            .problem("must be shorter than the phase, or not all are back when it ends")),
         (true, within) => Ok(Some(within.map_or(Duration::ZERO, |Time(time)| time))),
         (false, None) => Ok(None),
     }

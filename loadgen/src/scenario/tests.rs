@@ -215,6 +215,11 @@ fn mistakes_are_told_with_file_line_key_and_remedy() {
         ),
         (
             "clients = 4",
+            "clients = 1\n[[phases]]\nname = \"b\"\nduration = \"2s\"\nreconnect = true\nreconnect_within = \"2s\"",
+            "phases[1].reconnect_within: must be shorter than the phase",
+        ),
+        (
+            "clients = 4",
             "clients = 1\nmeasured = false",
             "phases: none of them is measured",
         ),

@@ -270,13 +270,10 @@ fn the_scenarios_that_loadgen_comes_with_are_loaded() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let text = std::fs::read_to_string(folder.join(&name)).unwrap();
-        let shorter = text.lines().map(|line| {
-            let is_time = line.starts_with("duration = ");
-            if is_time {
-                "duration = \"50ms\"".to_owned()
-            } else {
-                line.to_owned()
-            }
+        let shorter = text.lines().map(|line| match line.split_once(" = ") {
+            Some(("duration", _)) => "duration = \"50ms\"".to_owned(),
+            Some(("reconnect_within", _)) => "reconnect_within = \"20ms\"".to_owned(),
+            _ => line.to_owned(),
         });
         std::fs::write(pki.path(&name), shorter.collect::<Vec<_>>().join("\n")).unwrap();
         let run = Loadgen::new(&pki, port)
