@@ -1,6 +1,8 @@
 //! Scenarios against a small server: phases, mixes, idle connections, storms; and the scenarios that loadgen comes with.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::support::pki::Pki;
 use crate::support::server::{Behaviour, Server};
@@ -123,6 +125,30 @@ fn idle_connections_are_held_tried_at_the_end_and_missed_when_the_server_dropped
             .map(|kind| kind["count"].as_u64().unwrap())
             .sum::<u64>(),
         20
+    );
+}
+
+#[test]
+fn sigint_ends_a_scenario_early_and_idle_connections_are_still_tried() {
+    let (pki, server) = ordinary();
+    let phases = phase("hold", "10m", "hold = 6") + &phase("never", "1m", "clients = 4");
+    let path = scenario(&pki, &format!("{KEEPALIVE}{phases}"));
+    let (child, json) = Loadgen::new(&pki, server.port).file("--scenario", &path).spawn();
+    let began = Instant::now();
+    while server.count(|s| &s.requests) < 6 && began.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    let run = Run::of(child.wait_with_output().unwrap(), &json).expect_code(0);
+    assert_eq!(run.json["window"]["interrupted"], true);
+    assert_eq!(run.number("/phases/0/idle/alive"), 6.0);
+    assert_eq!(
+        run.json["phases"].as_array().unwrap().len(),
+        1,
+        "the second phase never began"
     );
 }
 
@@ -261,7 +287,7 @@ fn the_scenarios_that_loadgen_comes_with_are_loaded() {
     let port = server.port;
     drop(server);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let made = std::process::Command::new(env!("CARGO_BIN_EXE_loadgen"))
+    let made = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["pki", "--quiet", "--identities", "5", "--bad", "2", "--out"])
         .arg(pki.path("pki"))
         .status();
