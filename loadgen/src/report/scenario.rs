@@ -293,7 +293,7 @@ impl PhaseReport {
         let name = if self.measured {
             self.name.clone()
         } else {
-            format!("{} (warm-up)", self.name)
+            format!("{} (unmeasured)", self.name)
         };
         let (ok, failed) = (count(self.ok), count(self.failed));
         let per_s = format!("{:.1}", self.operations_per_s);
