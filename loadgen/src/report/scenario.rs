@@ -75,6 +75,8 @@ pub struct IdleReport {
     pub alive: u64,
     pub lost: Vec<Kind>,
     pub server_memory: Option<MemoryReport>,
+    /// Why there are no figures of it: the server gave back more than the connections took. Start it anew before the run.
+    pub server_memory_shrank: bool,
 }
 
 /// Proportional set size (PSS) of the server's processes. What else the server did meanwhile is in it, too.
@@ -83,8 +85,7 @@ pub struct MemoryReport {
     /// Before the first idle connection was opened.
     pub before_bytes: u64,
     pub after_bytes: u64,
-    /// Absent when the server gave back more than the connections took: start it anew before the run.
-    pub bytes_per_connection: Option<u64>,
+    pub bytes_per_connection: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -212,16 +213,20 @@ impl IdleReport {
             not_opened: kinds(&sheet.not_opened, &HashMap::new()),
             alive: sheet.alive,
             lost: kinds(&sheet.lost, &HashMap::new()),
-            server_memory: memory
-                .filter(|_| sheet.alive > 0)
-                .map(|(before, after)| MemoryReport {
-                    before_bytes: before,
-                    after_bytes: after,
-                    bytes_per_connection: after
-                        .checked_sub(before)
-                        .and_then(|growth| growth.checked_div(sheet.alive)),
-                }),
+            server_memory: memory.and_then(|(before, after)| MemoryReport::of(before, after, sheet.alive)),
+            server_memory_shrank: memory.is_some_and(|(before, after)| after < before),
         }
+    }
+}
+
+impl MemoryReport {
+    fn of(before_bytes: u64, after_bytes: u64, connections: u64) -> Option<Self> {
+        let growth = after_bytes.checked_sub(before_bytes)?;
+        Some(MemoryReport {
+            before_bytes,
+            after_bytes,
+            bytes_per_connection: growth.checked_div(connections)?,
+        })
     }
 }
 
@@ -313,14 +318,12 @@ impl IdleReport {
             count(self.alive),
             count(self.connections as u64)
         )?;
-        match self
-            .server_memory
-            .as_ref()
-            .map(|memory| memory.bytes_per_connection)
-        {
-            Some(Some(each)) => write!(out, "; {} of the server's memory each", bytes(each as f64))?,
-            Some(None) => write!(out, "; the server's memory shrank meanwhile")?,
-            None => {}
+        if let Some(memory) = &self.server_memory {
+            let each = bytes(memory.bytes_per_connection as f64);
+            write!(out, "; {each} of the server's memory each")?;
+        }
+        if self.server_memory_shrank {
+            write!(out, "; the server's memory shrank meanwhile")?;
         }
         writeln!(out)?;
         render_kinds(out, "  not opened", &self.not_opened)?;
@@ -357,4 +360,28 @@ fn columns(latency: Option<&Latency>) -> (String, String, String) {
         latency.map(|latency| latency.max),
     );
     (time(p50), time(p99), time(max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_that_of_the_connections_or_unknown() {
+        let wanted = Hold {
+            connections: 10,
+            entry: 0,
+        };
+        let alive = HoldSheet {
+            alive: 10,
+            ..HoldSheet::default()
+        };
+        let grown = IdleReport::of(wanted, &alive, Some((1000, 51_000)));
+        let each = grown.server_memory.map(|memory| memory.bytes_per_connection);
+        assert_eq!((each, grown.server_memory_shrank), (Some(5000), false));
+        let shrunk = IdleReport::of(wanted, &alive, Some((1000, 900)));
+        assert!(shrunk.server_memory.is_none() && shrunk.server_memory_shrank);
+        let all_lost = IdleReport::of(wanted, &HoldSheet::default(), Some((1000, 2000)));
+        assert!(all_lost.server_memory.is_none() && !all_lost.server_memory_shrank);
+    }
 }
