@@ -1,6 +1,6 @@
 //! loadgen: a load generator for servers that authenticate clients by certificate.
 //!
-//! `options` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
+//! `options`, `scenario` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
 //! the server it loads but HTTP and TLS, and shares no code with one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
@@ -11,10 +11,12 @@ mod identity;
 mod kernel;
 mod load;
 mod options;
+mod pki;
 mod plan;
 mod report;
 mod run;
 mod runtime;
+mod scenario;
 mod schedule;
 mod session;
 mod sys;
@@ -44,24 +46,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some(Command::Report { reports, html }) = &options.command {
-        return exit(write_page(reports, html));
-    }
     sys::raise_descriptor_limit();
-    match prepare(&options) {
-        Ok(prepared) => load(&options, prepared),
-        Err(mistake) => exit(Err(mistake)),
-    }
-}
-
-fn exit(result: Result<(), UsageError>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(UsageError(message)) => {
-            eprintln!("error: {message}");
-            ExitCode::from(EXIT_USAGE)
-        }
-    }
+    let ended = match &options.command {
+        Some(Command::Pki(pki)) => pki::run(pki).map(|()| ExitCode::SUCCESS),
+        Some(Command::Report { reports, html }) => write_page(reports, html).map(|()| ExitCode::SUCCESS),
+        None => prepare(&options).map(|prepared| load(&options, prepared)),
+    };
+    ended.unwrap_or_else(|UsageError(message)| {
+        eprintln!("error: {message}");
+        ExitCode::from(EXIT_USAGE)
+    })
 }
 
 /// `loadgen report`: the page of earlier runs.
@@ -84,7 +78,7 @@ fn write_page(reports: &[PathBuf], html: &Path) -> Result<(), UsageError> {
 
 struct Prepared {
     plan: Arc<Plan>,
-    identities: Identities,
+    identities: Arc<Identities>,
     server: Option<Server>,
     json: Option<fs::File>,
     html: Option<fs::File>,
@@ -92,8 +86,12 @@ struct Prepared {
 
 /// Everything that can be wrong with the options and files is found here, before the first connection.
 fn prepare(options: &Options) -> Result<Prepared, UsageError> {
-    let plan = Arc::new(Plan::new(options, &allowed_cores()?)?);
-    let identities = Identities::load(options)?;
+    let allowed = allowed_cores()?;
+    let plan = Arc::new(match &options.scenario {
+        Some(file) => scenario::load(file, options, &allowed)?,
+        None => Plan::new(options, &allowed)?,
+    });
+    let identities = Arc::new(Identities::load(&plan)?);
     let server = match options.server_pid.as_slice() {
         [] => None,
         pids => Some(Server::find(pids).map_err(UsageError)?),
@@ -122,6 +120,7 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
         .as_ref()
         .map(|server| server.pids().to_vec())
         .unwrap_or_default();
+    let count = identities.count();
     let outcome = match run::run(&plan, identities, server, live) {
         Ok(outcome) => outcome,
         Err(message) => {
@@ -129,7 +128,7 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let summary = Summary::new(options, &plan, options.cert.len(), &pids, outcome);
+    let summary = Summary::new(&plan, count, &pids, outcome);
     print!("{}", table::render(&summary));
     if let Err(message) = write_files(&summary, json, html) {
         eprintln!("error: {message}");
@@ -169,7 +168,7 @@ fn allowed_cores() -> Result<Vec<usize>, UsageError> {
     status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .and_then(plan::parse_core_list)
+        .and_then(plan::cores::parse_list)
         .filter(|cores| !cores.is_empty())
         .ok_or_else(|| {
             UsageError(

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::{Kind, sorted};
 use crate::load::recorder::{Recording, Tally};
+use crate::load::sheet::Sheets;
 use crate::load::timeline::Timeline;
 
 /// Everything of all threads together.
@@ -29,6 +30,7 @@ pub struct Merged {
     pub in_flight: u64,
     pub connections_not_open: u64,
     pub timeline: Timeline,
+    pub sheets: Sheets,
 }
 
 impl Merged {
@@ -60,6 +62,7 @@ impl Merged {
             in_flight: 0,
             connections_not_open: 0,
             timeline: timeline.unwrap_or_else(Timeline::empty),
+            sheets: Sheets::default(),
         };
         recordings.into_iter().for_each(|recording| all.add(recording));
         all
@@ -89,6 +92,7 @@ impl Merged {
         self.oldest_wait = self.oldest_wait.max(recording.backlog.1);
         self.in_flight += recording.in_flight;
         self.connections_not_open += recording.connections_not_open;
+        self.sheets.add(recording.sheets);
     }
 
     /// What the connections agreed on, and how many of them.

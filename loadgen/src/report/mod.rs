@@ -8,6 +8,7 @@ mod latency;
 mod limits;
 pub mod live;
 mod merged;
+mod scenario;
 mod settings;
 pub mod table;
 mod timeline;
@@ -22,13 +23,13 @@ use serde::{Deserialize, Serialize};
 use crate::cpu::ServerSample;
 use crate::failure::Failure;
 use crate::load::recorder::{Recording, Tally};
-use crate::options::Options;
 use crate::plan::Plan;
 use crate::run::Outcome;
 use curve::Curves;
 use latency::Latency;
 use limits::{Facts, Late, Limit};
 use merged::Merged;
+use scenario::ScenarioReport;
 use settings::Settings;
 use timeline::{ServerCourse, Timeline};
 
@@ -58,6 +59,8 @@ pub struct Summary {
     pub server: Option<ServerUse>,
     pub generator: GeneratorUse,
     pub timeline: Timeline,
+    #[serde(flatten)]
+    pub scenario: ScenarioReport,
     /// What bounded the figures beside the server's own speed.
     pub limits: Vec<Limit>,
     /// Facts that change how the figures must be read.
@@ -161,7 +164,7 @@ pub struct ThreadUse {
 }
 
 impl Summary {
-    pub fn new(options: &Options, plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
+    pub fn new(plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
         let Outcome {
             recordings,
             drivers,
@@ -172,12 +175,15 @@ impl Summary {
             server,
             server_lost,
             interrupted,
+            memory,
         } = outcome;
         let length = window_length(plan, &recordings);
         let mut generator = GeneratorUse::of(plan, &recordings, length);
         let end_s = window_end_s(plan, &recordings);
         let mut merged = Merged::of(recordings);
         merged.timeline.coarsen_to_fit();
+        let sheets = std::mem::take(&mut merged.sheets);
+        let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up + length, interrupted);
         let operations = Operations::of(&merged.window);
         let warm_up = Operations::of(&merged.warm_up);
         let open_loop = plan
@@ -204,7 +210,7 @@ impl Summary {
                 .trim()
                 .to_owned(),
             driver: drivers.first().copied().unwrap_or("none").to_owned(),
-            settings: Settings::of(options, plan, identities, pids),
+            settings: Settings::of(plan, identities, pids),
             window: Window {
                 seconds: length.as_secs_f64(),
                 rule: "an operation counts in the window in which it ended",
@@ -218,7 +224,10 @@ impl Summary {
             throughput: Throughput::of(&operations, &merged, length),
             latency_us: Latencies::of(plan, &merged),
             latency_curves: Curves::of(plan.rate.is_some(), &merged),
-            as_expected: operations.as_expected() && warm_up.without_mishap(),
+            as_expected: (operations.as_expected() || scenario.is_idle_only())
+                && warm_up.without_mishap()
+                && scenario.as_expected(),
+            scenario,
             operations,
             warm_up,
             open_loop,
@@ -285,7 +294,7 @@ impl Operations {
         }
     }
 
-    fn without_mishap(&self) -> bool {
+    pub fn without_mishap(&self) -> bool {
         self.failed == 0 && self.not_resumed == 0
     }
 
