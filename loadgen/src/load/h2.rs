@@ -99,7 +99,7 @@ impl Hand {
                 }
                 Err(Broken::Unprocessed) => {
                     tries += 1;
-                    self.core.recorder.borrow_mut().retried();
+                    self.core.recorder.borrow_mut().retried(self.job.index);
                     self.let_go().await;
                 }
             }

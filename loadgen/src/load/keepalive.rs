@@ -119,7 +119,7 @@ impl Hand {
             Err(Failure::Closed(Stage::Response) | Failure::Reset(Stage::Response))
                 if was_used && self.job.entry.method.is_idempotent() =>
             {
-                self.core.recorder.borrow_mut().retried();
+                self.core.recorder.borrow_mut().retried(self.job.index);
                 self.ensure_open().await?;
                 self.request().await
             }

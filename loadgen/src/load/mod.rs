@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::identity::{Client, Identities, Party};
 use crate::options::Mode;
 use crate::plan::Plan;
-use crate::plan::phase::Pace;
+use crate::plan::phase::{self, Pace, Turn};
 use crate::wire::{Connection, Progress, Traffic};
 use deck::Deck;
 use gate::{Clock, Gate, Start, Timer};
@@ -53,6 +53,8 @@ pub struct Core {
     random: RefCell<fastrand::Rng>,
     /// Of this thread, where all its connections are to stay open.
     slots: usize,
+    /// Of these, those whose clients are at work when the window begins.
+    slots_at_start: usize,
     /// How many storms there have been.
     storms: Cell<u64>,
     bell: Bell,
@@ -141,7 +143,10 @@ impl Core {
         let core = Core {
             deck: RefCell::new(Deck::new(weights, seed)),
             random: RefCell::new(fastrand::Rng::with_seed(!seed)),
-            slots: slots(&plan, thread),
+            slots: slots(&plan, thread, |_| true),
+            slots_at_start: slots(&plan, thread, |client| {
+                is_at_work_before_the_window(&plan, client)
+            }),
             clock: parts.clock,
             stages: parts.stages,
             gate: Rc::new(parts.gate),
@@ -197,7 +202,9 @@ impl Core {
     pub fn conclude(&self) -> Recording {
         let now = Instant::now();
         self.tick(now);
-        self.recorder.borrow_mut().conclude(now, self.slots as u64)
+        self.recorder
+            .borrow_mut()
+            .conclude(now, self.slots_at_start as u64)
     }
 
     /// Opens a connection and runs the handshake. The last flight still waits to be sent. The connection is left in
@@ -251,13 +258,22 @@ fn clients_of(plan: &Plan, thread: usize) -> impl Iterator<Item = usize> + use<>
     (0..plan.clients).filter(move |client| client / together % threads == thread)
 }
 
-/// How many connections are to stay open on a thread, where that is what all entries do.
-fn slots(plan: &Plan, thread: usize) -> usize {
+/// How many connections are to stay open on a thread for these clients, where that is what all entries do.
+fn slots(plan: &Plan, thread: usize, of: impl Fn(usize) -> bool) -> usize {
+    let clients = clients_of(plan, thread).filter(|client| of(*client)).count();
     match plan.mode {
-        Mode::Keepalive => clients_of(plan, thread).count(),
-        Mode::H2 => clients_of(plan, thread).count().div_ceil(plan.streams),
+        Mode::Keepalive => clients,
+        Mode::H2 => clients.div_ceil(plan.streams),
         Mode::Handshake | Mode::Resume | Mode::Mix => 0,
     }
+}
+
+fn is_at_work_before_the_window(plan: &Plan, client: usize) -> bool {
+    let last = plan.warm_up.saturating_sub(Duration::from_nanos(1));
+    matches!(
+        phase::turn(&plan.phases, client, last),
+        Turn::Free | Turn::Scheduled { .. }
+    )
 }
 
 /// A server that takes no connections is not asked a hundred thousand times a second.

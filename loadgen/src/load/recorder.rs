@@ -277,13 +277,18 @@ impl Recorder {
         }
     }
 
-    pub fn retried(&mut self) {
+    /// A request of entry number `entry` is sent again.
+    pub fn retried(&mut self, entry: usize) {
+        if self.part == Part::Window {
+            self.recording.sheets.retried(entry);
+        }
         if let Some(tally) = self.tally() {
             tally.retried += 1;
         }
     }
 
-    /// Ends the recording; `connections` is how many this thread was to keep open. Leaves the recorder empty.
+    /// Ends the recording; `connections` is how many this thread was to have open when the window began. Leaves the
+    /// recorder empty.
     pub fn conclude(&mut self, now: Instant, connections: u64) -> Recording {
         self.advance(now);
         if self.part != Part::After {

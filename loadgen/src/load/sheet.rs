@@ -94,6 +94,11 @@ impl Sheets {
         }
     }
 
+    /// A request of entry number `entry` has been sent again within the window.
+    pub fn retried(&mut self, entry: usize) {
+        sheet(&mut self.entries, entry).tally.retried += 1;
+    }
+
     /// Adds those of another thread.
     pub fn add(&mut self, other: Sheets) {
         if self.entries.is_empty() {

@@ -125,7 +125,7 @@ pub struct Timeline {
     pub intervals: Vec<Interval>,
 }
 
-/// One part of a run, in seconds from the run's start (not the window's).
+/// One part of a run, in seconds from the run's start (not the window's). Bands and tables shift it by the warm-up.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Phase {
@@ -157,8 +157,11 @@ pub struct Course {
 #[serde(default)]
 pub struct Idle {
     pub connections: u64,
+    pub not_opened: Vec<Kind>,
     pub alive: u64,
+    pub lost: Vec<Kind>,
     pub server_memory: Option<IdleMemory>,
+    pub server_memory_shrank: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -173,8 +176,10 @@ pub struct IdleMemory {
 pub struct Storm {
     pub dropped: u64,
     pub reopened: u64,
+    pub failed_attempts: Vec<Kind>,
     pub all_after_ms: Option<f64>,
     pub reopened_per_s: Option<f64>,
+    pub latency_us: Option<Latency>,
 }
 
 /// One entry of a mix.
@@ -183,10 +188,13 @@ pub struct Storm {
 pub struct Entry {
     pub name: String,
     pub work: String,
+    pub expect: String,
     pub weight: u64,
     pub ok: u64,
     pub failed: u64,
     pub not_resumed: u64,
+    pub failures: Vec<Kind>,
+    pub refusals: Vec<Kind>,
     pub latency_us: Option<Latency>,
 }
 
@@ -223,6 +231,11 @@ impl Document {
             .get("warm_up_s")
             .and_then(Value::as_f64)
             .unwrap_or(0.0)
+    }
+
+    /// Whether it had a file of its own, and so more than one thing to say of entries and phases.
+    pub fn is_scenario(&self) -> bool {
+        self.settings.get("scenario").is_some_and(Value::is_string)
     }
 
     /// A setting as text; empty where there is none.

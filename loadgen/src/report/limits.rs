@@ -25,8 +25,8 @@ pub struct Facts {
     pub late_by_generator: Late,
     /// The same where every connection was busy.
     pub late_for_connection: Late,
-    pub connections: usize,
-    pub streams: usize,
+    /// What there were too few of then: connections, or a scenario's clients.
+    pub connections: String,
     /// Connection attempts that failed here: EADDRNOTAVAIL, and EMFILE or ENFILE.
     pub no_port: u64,
     pub no_descriptor: u64,
@@ -54,8 +54,7 @@ impl Facts {
             operations: operations.total,
             late_by_generator: Late::of(&merged.late_by_generator),
             late_for_connection: Late::of(&merged.late_for_connection),
-            connections: plan.connections,
-            streams: plan.streams,
+            connections: connections_of(plan),
             no_port: failed(ConnectError::NoLocalPort),
             no_descriptor: failed(ConnectError::NoDescriptor),
             listen_overflows,
@@ -164,22 +163,17 @@ fn schedule(facts: &Facts) -> Option<Limit> {
 
 fn connections(facts: &Facts) -> Option<Limit> {
     let late = &facts.late_for_connection;
-    let streams = if facts.streams > 1 {
-        format!(" of {} streams", facts.streams)
-    } else {
-        String::new()
-    };
     often(late.over_1ms, facts.operations).then(|| Limit {
         kind: Kind::Connections,
         by_generator: false,
         what: format!(
-            "{} of {} operations waited over 1 ms because all {} connections{streams} were busy (at worst {})",
+            "{} of {} operations waited over 1 ms because all {} were busy (at worst {})",
             count(late.over_1ms),
             count(facts.operations),
             facts.connections,
             time(Some(late.max_us))
         ),
-        remedy: "this wait is part of the latency; if the server had time to spare, use more --connections".to_owned(),
+        remedy: "this wait is part of the latency; if the server had time to spare, use more --connections, or more clients in a scenario".to_owned(),
     })
 }
 
@@ -218,6 +212,14 @@ fn listen_queue(facts: &Facts) -> Option<Limit> {
                  net.core.somaxconn, or open fewer connections at once"
             .to_owned(),
     })
+}
+
+fn connections_of(plan: &Plan) -> String {
+    match (&plan.scenario, plan.streams) {
+        (Some(_), _) => format!("{} clients", plan.clients),
+        (None, 1) => format!("{} connections", plan.connections),
+        (None, streams) => format!("{} connections of {streams} streams", plan.connections),
+    }
 }
 
 /// More than one in a hundred.
@@ -314,7 +316,7 @@ mod tests {
     fn an_exhausted_pool_of_connections_is_told_apart_from_a_late_generator() {
         let limit = only(&Facts {
             operations: 1000,
-            connections: 16,
+            connections: "16 connections".to_owned(),
             late_for_connection: late(500),
             ..Facts::default()
         });

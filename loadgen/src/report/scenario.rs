@@ -287,6 +287,13 @@ impl EntryReport {
             "{:<22}{ok:>10}{failed:>10}{p50:>10}{p99:>10}{max:>10}",
             self.name
         )?;
+        if self.operations.not_resumed > 0 {
+            writeln!(
+                out,
+                "  failed {:>11}  not resumed",
+                count(self.operations.not_resumed)
+            )?;
+        }
         render_kinds(out, "  failed", &self.failures)?;
         render_kinds(out, "  refused", &self.refusals)
     }

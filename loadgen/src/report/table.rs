@@ -59,18 +59,25 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
         out,
         "\nloadgen {}  {}  {} at {}{}",
         summary.loadgen,
-        settings.mode.name(),
+        settings.scenario.as_deref().unwrap_or(settings.mode.name()),
         settings.server_name,
         settings.address,
-        settings.path
+        if settings.mode == Mode::Mix {
+            ""
+        } else {
+            &settings.path
+        }
     )?;
     for kind in &summary.negotiated {
         writeln!(out, "{}  ({} connections)", kind.kind, count(kind.count))?;
     }
-    let streams = if settings.mode == Mode::H2 {
-        format!(" x {} streams", settings.streams)
-    } else {
-        String::new()
+    let clients = match (&settings.scenario, settings.mode) {
+        (Some(_), _) => format!("at most {} clients", settings.connections),
+        (None, Mode::H2) => format!(
+            "{} connections x {} streams",
+            settings.connections, settings.streams
+        ),
+        (None, _) => format!("{} connections", settings.connections),
     };
     let identities = match settings.identities {
         0 => "no client certificate".to_owned(),
@@ -78,13 +85,13 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
         many => format!("{many} client certificates"),
     };
     let pace = match settings.rate {
+        Some(rate) if settings.scenario.is_some() => format!("open loop, {rate:.1} op/s on average"),
         Some(rate) => format!("open loop, {rate} op/s"),
-        None => "closed loop".to_owned(),
+        None => format!("{} loop", settings.loop_kind),
     };
     writeln!(
         out,
-        "{pace}, {} connections{streams}, {identities}, core {} ({})",
-        settings.connections,
+        "{pace}, {clients}, {identities}, core {} ({})",
         list(&settings.cores),
         summary.driver
     )?;
@@ -108,7 +115,7 @@ fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
         count(operations.ok),
         count(operations.failed)
     )?;
-    if summary.settings.mode == Mode::Resume {
+    if summary.settings.mode == Mode::Resume || operations.not_resumed > 0 {
         write!(out, ", {} not resumed", count(operations.not_resumed))?;
     }
     if operations.retried > 0 {
@@ -208,7 +215,7 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
     if summary.settings.rate.is_none() {
         writeln!(
             out,
-            "closed loop: a server that stalls is asked less; use --rate to learn what its users would see"
+            "closed loop: a server that stalls is asked less; a rate shows what its users would see"
         )?;
     }
     Ok(())

@@ -53,8 +53,8 @@ pub fn warnings(
     }
     if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
         warnings.push(format!(
-            "{} of {} connections were not open when the window began; a longer --warm-up may help",
-            merged.connections_not_open, plan.connections
+            "{} connections were not open yet when the window began; a longer warm-up may help",
+            merged.connections_not_open
         ));
     }
     let asked = summary.handshakes.client_certificate_requested;

@@ -60,23 +60,50 @@ fn a_run_by_number_of_operations_has_a_timeline_that_sums_too() {
 fn every_field_of_the_json_file_is_described() {
     let pki = Pki::new();
     let server = Server::start(&pki, Behaviour::default());
-    let run = Loadgen::new(&pki, server.port)
+    let options = Loadgen::new(&pki, server.port)
         .identity(&pki, "good-1")
         .with("--requests 20 --rate 1000")
         .run()
         .expect_code(0);
+    assert_described(
+        &options,
+        &[
+            "",
+            "/timeline",
+            "/timeline/intervals/0",
+            "/latency_curves/operation/0",
+            "/open_loop",
+            "/entries/0",
+        ],
+    );
+    let text = "[[identities]]\nname = \"good\"\ncert = \"good-1.pem\"\nkey = \"good-1.key\"\n\
+        [[mix]]\nname = \"get\"\nwork = \"keepalive\"\nidentities = \"good\"\n\
+        [[phases]]\nname = \"hold\"\nduration = \"300ms\"\nhold = 20\n\
+        [[phases]]\nname = \"storm\"\nduration = \"1s\"\nrate = 20\nhold = 20\nreconnect = true\n";
+    let file = pki.path("scenario.toml");
+    std::fs::write(&file, text).unwrap();
+    let scenario = Loadgen::new(&pki, server.port)
+        .with(&format!("--server-pid {}", std::process::id()))
+        .file("--scenario", &file)
+        .run();
+    assert_described(
+        &scenario,
+        &["/phases/0", "/phases/1/rate", "/phases/1/idle", "/phases/1/storm"],
+    );
+    if !scenario.json["phases"][0]["idle"]["server_memory"].is_null() {
+        assert_described(&scenario, &["/phases/0/idle/server_memory"]);
+    }
+}
+
+/// Each field of these objects has its name in the document.
+#[track_caller]
+fn assert_described(run: &Run, objects: &[&str]) {
     let described = include_str!("../../README.md");
-    let interval = &run.json["timeline"]["intervals"][0];
-    for part in [
-        &run.json,
-        &run.json["timeline"],
-        interval,
-        &run.json["latency_curves"]["operation"][0],
-    ] {
-        for field in part.as_object().unwrap().keys() {
+    for object in objects {
+        for field in run.json.pointer(object).unwrap().as_object().unwrap().keys() {
             let named =
                 described.contains(&format!("`{field}`")) || described.contains(&format!("\"{field}\""));
-            assert!(named, "loadgen/README.md does not describe {field}");
+            assert!(named, "loadgen/README.md does not describe {field} of {object:?}");
         }
     }
 }

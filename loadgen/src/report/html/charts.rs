@@ -4,8 +4,9 @@ use super::Run;
 use super::format::{bytes, count, or_unknown, percent, rate, round_number, round_time, seconds, time};
 use super::plot::{Axis, Band, Chart, Series, Spot};
 use super::scale::Scale;
+use super::scenario::has_several_phases;
 use crate::report::curve::Point;
-use crate::report::document::Phase;
+use crate::report::document::{Document, Phase};
 use crate::report::timeline::{Interval, Percentiles};
 
 /// All charts of a page in their order.
@@ -17,12 +18,14 @@ pub fn charts(runs: &[Run]) -> Vec<Chart> {
             charts.push(percentiles(runs));
             charts.push(load(run));
             charts.extend(connections(run));
+            charts.extend(memory(runs));
         }
         several => {
             charts.push(one_percentile(several, "Median over time", |p| p.p50));
             charts.push(one_percentile(several, "99th percentile over time", |p| p.p99));
             charts.push(percentiles(several));
             charts.extend(server_load(several));
+            charts.extend(memory(several));
         }
     }
     charts
@@ -135,24 +138,45 @@ fn server_load(runs: &[Run]) -> Option<Chart> {
 /// Where operations can queue, or phases change the load.
 fn connections(run: &Run) -> Option<Chart> {
     let document = &run.document;
-    (document.open_loop.is_some() || document.phases.iter().filter(|phase| phase.measured).count() > 1).then(
-        || {
-            let open = steps(run, |interval| Some(interval.connections_open as f64));
-            let backlog = steps(run, |interval| Some(interval.backlog as f64));
-            let series = vec![
-                named("open", "server", false, open),
-                named("waiting", "bad", false, backlog),
-            ];
-            Chart {
-                title: "Connections",
-                subtitle: "open connections, and operations that were due and waited for one".to_owned(),
-                description: "Open connections and waiting operations over time.".to_owned(),
-                y: axis(Scale::from_zero(values(&series), 4.0), "", round_number),
-                height: LOW,
-                ..over_time(std::slice::from_ref(run), series)
-            }
-        },
-    )
+    (document.open_loop.is_some() || has_several_phases(document)).then(|| {
+        let open = steps(run, |interval| Some(interval.connections_open as f64));
+        let backlog = steps(run, |interval| Some(interval.backlog as f64));
+        let series = vec![
+            named("open", "server", false, open),
+            named("waiting", "bad", false, backlog),
+        ];
+        Chart {
+            title: "Connections",
+            subtitle: "open connections, and operations that were due and waited for one".to_owned(),
+            description: "Open connections and waiting operations over time.".to_owned(),
+            y: axis(Scale::from_zero(values(&series), 4.0), "", round_number),
+            height: LOW,
+            ..over_time(std::slice::from_ref(run), series)
+        }
+    })
+}
+
+/// Where connections are held open to learn what they take.
+fn memory(runs: &[Run]) -> Option<Chart> {
+    let holds = |run: &Run| run.document.phases.iter().any(|phase| phase.idle.is_some());
+    let of = |run: &Run| {
+        steps(run, |interval| {
+            interval.server_resident_bytes.map(|bytes| bytes as f64)
+        })
+    };
+    let series = match runs {
+        [run] => vec![named("server", "server", false, of(run))],
+        several => by_run(several, of),
+    };
+    values(&series).next().filter(|_| runs.iter().any(holds))?;
+    Some(Chart {
+        title: "Server memory",
+        subtitle: "resident (RSS)".to_owned(),
+        description: "Resident memory of the server over time.".to_owned(),
+        y: axis(Scale::from_zero(values(&series), 1e6), "", bytes),
+        height: LOW,
+        ..over_time(runs, series)
+    })
 }
 
 /// Latency by percentile, as HdrHistogram's plots have it: each step to the right has a tenth of the operations.
@@ -267,23 +291,13 @@ fn over_time(runs: &[Run], series: Vec<Series>) -> Chart {
     }
 }
 
-/// The warm-up, or the phases where a run says what they were.
+/// The phases where all runs say the same of them, else the warm-up.
 fn bands(runs: &[Run]) -> Vec<Band> {
-    if let [run] = runs
-        && !run.document.phases.is_empty()
+    let mut phases = runs.iter().map(|run| phase_bands(&run.document));
+    if let Some(first) = phases.next().filter(|first| !first.is_empty())
+        && phases.all(|other| other == first)
     {
-        let (phases, warm_up) = (&run.document.phases, run.document.warm_up_s());
-        let band = |phase: &Phase| Band {
-            name: phase.name.clone(),
-            start: phase.start_s - warm_up,
-            end: phase.end_s - warm_up,
-            shaded: !phase.measured,
-        };
-        return phases
-            .iter()
-            .filter(|phase| phase.end_s > phase.start_s)
-            .map(band)
-            .collect();
+        return first;
     }
     let starts = runs.iter().flat_map(intervals).map(|interval| interval.start_s);
     let first = starts.fold(0.0, f64::min);
@@ -294,6 +308,23 @@ fn bands(runs: &[Run]) -> Vec<Band> {
         shaded: true,
     };
     (first < 0.0).then_some(warm_up).into_iter().collect()
+}
+
+/// Phases count from the start of the run, and pages from the start of the window. The only measured one needs no name.
+fn phase_bands(run: &Document) -> Vec<Band> {
+    let (warm_up, several) = (run.warm_up_s(), has_several_phases(run));
+    let band = |phase: &Phase| Band {
+        name: if several || !phase.measured {
+            phase.name.clone()
+        } else {
+            String::new()
+        },
+        start: phase.start_s - warm_up,
+        end: phase.end_s - warm_up,
+        shaded: !phase.measured,
+    };
+    let lasted = run.phases.iter().filter(|phase| phase.end_s > phase.start_s);
+    lasted.map(band).collect()
 }
 
 fn spot(interval: &Interval) -> Spot {

@@ -54,10 +54,7 @@ fn legend(out: &mut Markup, index: usize, run: &Run) {
 
 pub fn figures(out: &mut Markup, runs: &[Run]) {
     section(out, "Figures", |out| {
-        let heads: Vec<&str> = std::iter::once("")
-            .chain(runs.iter().map(|run| run.letter.as_str()))
-            .collect();
-        table(out, &heads, |out| {
+        table(out, &run_heads(runs), |out| {
             for figure in FIGURES {
                 figure.row(out, runs);
             }
@@ -80,22 +77,33 @@ struct Figure {
 impl Figure {
     fn row(&self, out: &mut Markup, runs: &[Run]) {
         let values: Vec<Option<f64>> = runs.iter().map(|run| (self.value)(&run.document)).collect();
-        if values.iter().all(Option::is_none) {
-            return;
+        if values.iter().any(Option::is_some) {
+            compared(out, self.name, &values, self.text);
         }
-        let first = values.first().copied().flatten();
-        out.element("tr", &[], |out| {
-            out.leaf("th", &[("scope", "row")], self.name);
-            for (index, value) in values.into_iter().enumerate() {
-                out.element("td", &[], |out| {
-                    out.text(&value.map_or_else(|| UNKNOWN.to_owned(), self.text));
-                    if let (Some(value), Some(first), true) = (value, first, index > 0) {
-                        out.leaf("span", &[("class", "difference")], &difference(first, value));
-                    }
-                });
-            }
-        });
     }
+}
+
+/// A row of values, each with its difference to the first.
+pub fn compared(out: &mut Markup, name: &str, values: &[Option<f64>], text: fn(f64) -> String) {
+    let first = values.first().copied().flatten();
+    out.element("tr", &[], |out| {
+        out.leaf("th", &[("scope", "row")], name);
+        for (index, &value) in values.iter().enumerate() {
+            out.element("td", &[], |out| {
+                out.text(&value.map_or_else(|| UNKNOWN.to_owned(), text));
+                if let (Some(value), Some(first), true) = (value, first, index > 0) {
+                    out.leaf("span", &[("class", "difference")], &difference(first, value));
+                }
+            });
+        }
+    });
+}
+
+/// One column for each run, after that of the names.
+pub fn run_heads(runs: &[Run]) -> Vec<&str> {
+    std::iter::once("")
+        .chain(runs.iter().map(|run| run.letter.as_str()))
+        .collect()
 }
 
 /// As a percentage of the first, or a multiple of it; nothing where that says nothing.
@@ -126,10 +134,7 @@ pub fn settings(out: &mut Markup, runs: &[Run]) {
             .map_or_else(|| UNKNOWN.to_owned(), |(_, value)| value.clone())
     };
     section(out, "What was different", |out| {
-        let heads: Vec<&str> = std::iter::once("")
-            .chain(runs.iter().map(|run| run.letter.as_str()))
-            .collect();
-        table(out, &heads, |out| {
+        table(out, &run_heads(runs), |out| {
             for name in names {
                 let values: Vec<String> = all.iter().map(|settings| of(settings, name)).collect();
                 if values.windows(2).any(|pair| pair.first() != pair.last()) {

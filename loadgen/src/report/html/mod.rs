@@ -7,6 +7,7 @@ mod charts;
 mod compare;
 mod format;
 pub mod markup;
+mod parts;
 mod plot;
 mod scale;
 mod scenario;
@@ -68,6 +69,7 @@ pub fn comparison(documents: Vec<(String, Document)>) -> String {
         compare::head(out, &runs);
         compare::figures(out, &runs);
         draw(out, &runs);
+        parts::tables(out, &runs);
         compare::settings(out, &runs);
     })
 }

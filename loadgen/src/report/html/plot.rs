@@ -29,6 +29,7 @@ pub struct Axis {
     pub marks: Option<Vec<(f64, String)>>,
 }
 
+#[derive(PartialEq)]
 pub struct Band {
     pub name: String,
     pub start: f64,

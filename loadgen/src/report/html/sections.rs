@@ -1,5 +1,7 @@
 //! The parts of a single run's page that are not charts.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::format::{UNKNOWN, bytes, count, or_unknown, percent, rate, seconds, time};
@@ -12,7 +14,12 @@ use crate::report::timeline::Interval;
 
 /// What was run against what.
 pub fn title(run: &Document) -> String {
-    format!("{} {}", run.setting("mode"), run.setting("server_name"))
+    let scenario = run.setting("scenario");
+    let stem = Path::new(&scenario)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let what = stem.unwrap_or_else(|| run.setting("mode"));
+    format!("{what} {}", run.setting("server_name"))
 }
 
 pub fn head(out: &mut Markup, run: &Document, title: &str) {
@@ -31,23 +38,35 @@ pub fn head(out: &mut Markup, run: &Document, title: &str) {
 
 /// The run in a sentence.
 pub fn about(run: &Document) -> String {
-    let pace = match run.settings.get("rate").and_then(Value::as_f64) {
-        Some(asked) => format!("open loop at {} op/s", rate(asked)),
-        None => "closed loop".to_owned(),
+    let asked = run.settings.get("rate").and_then(Value::as_f64).map(rate);
+    let pace = match (asked, run.is_scenario()) {
+        (Some(asked), true) => format!("open loop at {asked} op/s on average"),
+        (Some(asked), false) => format!("open loop at {asked} op/s"),
+        (None, _) => format!("{} loop", run.setting("loop_kind")),
     };
-    let streams = match run.setting("streams").as_str() {
-        "" | "1" => String::new(),
-        many => format!(" × {many} streams"),
+    let path = if run.entries.len() > 1 {
+        String::new()
+    } else {
+        run.setting("path")
     };
     format!(
-        "{}{} · {pace}, {} connections{streams} · {} after {} of warm-up · {}",
+        "{}{path} · {pace}, {} · {} after {} of warm-up · {}",
         run.setting("address"),
-        run.setting("path"),
-        run.setting("connections"),
+        clients(run),
         seconds(run.window.seconds),
         seconds(run.warm_up_s()),
         run.started_at.replace('T', " ").replace('Z', " UTC")
     )
+}
+
+/// How much at the same time.
+fn clients(run: &Document) -> String {
+    let connections = run.setting("connections");
+    match (run.is_scenario(), run.setting("streams").as_str()) {
+        (true, _) => format!("at most {connections} clients"),
+        (false, "" | "1") => format!("{connections} connections"),
+        (false, many) => format!("{connections} connections × {many} streams"),
+    }
 }
 
 pub fn tiles(out: &mut Markup, run: &Document) {
@@ -203,7 +222,7 @@ fn latencies(out: &mut Markup, run: &Document) {
         }
     });
     if run.open_loop.is_none() {
-        let note = "Closed loop: a server that stalls is asked less, and the percentiles hide it. An open loop (--rate) counts \
+        let note = "Closed loop: a server that stalls is asked less, and the percentiles hide it. An open loop (a rate) counts \
                     from the time an operation was due.";
         out.leaf("p", &[("class", "note")], note);
     }

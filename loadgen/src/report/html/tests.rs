@@ -29,10 +29,12 @@ fn report(changes: impl FnOnce(&mut Value)) -> Document {
             {"name": "before", "start_s": 0.0, "end_s": 1.0, "measured": false},
             {"name": "ramp", "start_s": 1.0, "end_s": 2.0, "measured": true, "rate": {"from": 10.0, "to": 500.0}, "ok": 7},
             {"name": "hold", "start_s": 2.0, "end_s": 3.0, "measured": true, "clients": {"from": 4.0, "to": 4.0},
-                "idle": {"connections": 50, "alive": 49, "server_memory": {"bytes_per_connection": 23456.0}},
-                "storm": {"dropped": 50, "reopened": 50, "all_after_ms": 120.0, "reopened_per_s": 416.0}}
+                "idle": {"connections": 50, "alive": 49, "lost": [{"kind": "closed", "count": 1}], "server_memory": {"bytes_per_connection": 23456.0}},
+                "storm": {"dropped": 50, "reopened": 50, "all_after_ms": 120.0, "reopened_per_s": 416.0,
+                    "failed_attempts": [{"kind": "reset", "count": 2}]}}
         ],
-        "entries": [{"name": "one", "work": "h2", "weight": 3, "ok": 5, "failed": 0, "latency_us": null}, {"name": "two"}],
+        "entries": [{"name": "one", "work": "handshake", "expect": "refused", "weight": 3, "ok": 5, "failed": 1, "latency_us": null,
+                "failures": [{"kind": "admitted", "count": 1}], "refusals": [{"kind": "alert unknown_ca (48)", "count": 5}]}, {"name": "two"}],
         "limits": [{"kind": "cpu", "by_generator": true, "what": "its core was busy", "remedy": "more cores"}],
         "warnings": ["the generator was the limit: its core was busy; more cores", "stopped early"],
         "as_expected": false
@@ -91,7 +93,12 @@ fn a_page_shows_tiles_charts_limits_phases_and_reasons() {
         "ramp",
         "10 to 500",
         "49 of 50 idle connections alive at the end; 23.5 kB",
+        "hold: idle connections lost: closed (1).",
         "all after 120 ms (416 per second)",
+        "attempts to open again that failed: reset (2).",
+        "before (unmeasured)",
+        "one: failed by admitted (1).",
+        "one: refused as expected by alert unknown_ca (48) (5).",
     ] {
         assert!(text.contains(expected), "{expected}");
     }
@@ -100,7 +107,11 @@ fn a_page_shows_tiles_charts_limits_phases_and_reasons() {
         1,
         "a limit is not told again as a warning"
     );
-    assert_eq!(count(&page, "<figure"), 5);
+    assert_eq!(
+        count(&page, "<figure"),
+        6,
+        "the server's memory too, because connections are held"
+    );
     assert!(page.contains("default-src 'none'") || page.contains("default-src &#39;none&#39;"));
 }
 
@@ -118,6 +129,9 @@ fn hostile_text_is_shown_as_text_wherever_it_stands() {
         }
         for pointer in [
             "/entries/0/name",
+            "/entries/0/failures/0/kind",
+            "/phases/2/idle/lost/0/kind",
+            "/phases/2/storm/failed_attempts/0/kind",
             "/limits/0/what",
             "/warnings/1",
             "/started_at",
@@ -143,6 +157,58 @@ fn several_hostile_runs_beside_each_other_are_text_too() {
     let text = check(&page);
     assert!(text.contains("<script>alert(1)</script>") && text.contains("b.json"));
     assert!(text.contains("+0.0 %"), "the difference to the first");
+}
+
+/// The rows of all tables, their cells separated by bars.
+fn rows(page: &str) -> Vec<String> {
+    check(page);
+    let options = roxmltree::ParsingOptions {
+        allow_dtd: true,
+        ..Default::default()
+    };
+    let tree = roxmltree::Document::parse_with_options(page, options).unwrap();
+    let cell = |cell: roxmltree::Node<'_, '_>| {
+        let texts = cell.descendants().filter(roxmltree::Node::is_text);
+        texts.filter_map(|text| text.text()).collect::<String>()
+    };
+    let rows = tree.descendants().filter(|node| node.has_tag_name("tr"));
+    rows.map(|row| row.children().map(cell).collect::<Vec<_>>().join("|"))
+        .collect()
+}
+
+#[track_caller]
+fn assert_row(page: &str, start: &str) {
+    let rows = rows(page);
+    assert!(
+        rows.iter().any(|row| row.starts_with(start)),
+        "{start}: {rows:#?}"
+    );
+}
+
+#[test]
+fn phases_count_from_the_start_of_the_run_and_the_page_from_that_of_the_window() {
+    let shifted = report(|value| value["settings"]["warm_up_s"] = json!(2.0));
+    assert_row(&page(report(|_| ())), "before (unmeasured)|-1 s|0 s|");
+    assert_row(&page(shifted), "before (unmeasured)|-2 s|-1 s|");
+}
+
+#[test]
+fn entries_and_phases_of_several_runs_are_compared_by_name() {
+    let first = report(|value| value["phases"][1]["operations_per_s"] = json!(100.0));
+    let slower = report(|value| {
+        value["phases"][1]["operations_per_s"] = json!(50.0);
+        value["entries"][0]["ok"] = json!(4);
+        value["entries"][1] = json!({"name": "another", "ok": 2});
+    });
+    let page = comparison(vec![("a.json".to_owned(), first), ("b.json".to_owned(), slower)]);
+    assert_row(&page, "one: op/s|2.50|2.00 -20.0 %");
+    assert_row(&page, "another: op/s|–|1.00");
+    assert_row(&page, "ramp: op/s|100|50.0 -50.0 %");
+    assert_row(&page, "hold: all open again after|120 ms|120 ms +0.0 %");
+    assert!(
+        page.contains(">ramp</text>"),
+        "the same phases are drawn behind the lines"
+    );
 }
 
 #[test]
