@@ -22,6 +22,7 @@ from pathlib import Path
 
 from bench_lib import LARGE_BYTES, bothways, clients, load, pki
 from bench_lib.load import WORKS
+from bench_lib.server import end_in_order
 
 CONTROL = """
 [control]
@@ -57,6 +58,7 @@ def main():
     folder = options.results / f"{datetime.date.today()}-{options.topic}"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
+        end_in_order()
         os.chdir(work)
         pki.make()
         Path("large").write_text("x" * LARGE_BYTES)

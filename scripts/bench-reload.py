@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench_lib import LARGE_BYTES, bothways, clients, load, pki
 from bench_lib.load import WORKS
+from bench_lib.server import end_in_order
 
 REVOKED = Path("revoked.txt")
 PUBLISHED = "reload published"
@@ -35,6 +36,7 @@ def main():
     folder = options.results / f"{datetime.date.today()}-{options.topic}"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
+        end_in_order()
         os.chdir(work)
         pki.make()
         Path("large").write_text("x" * LARGE_BYTES)

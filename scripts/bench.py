@@ -16,6 +16,7 @@ from bench_lib.load import WORKS
 from bench_lib.machine import LOAD_CORE
 from bench_lib.peers import PEERS, STAND_INS
 from bench_lib.results import Run
+from bench_lib.server import end_in_order
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GALLERY = REPOSITORY / "config/functions"
@@ -52,8 +53,8 @@ ONLY = {  # what a setting can make a difference to
     "bothways-no-log-file": ("handshake", "resumed", "keep-alive"),
 }
 DEFAULT = ["bothways", "hyper", "pingora", "envoy", "haproxy", "nginx", "bothways-no-memo", "bothways-no-log-file"]
-FULL = {"rounds": 5, "seconds": 3.0, "warm_up": 1.0, "idle": 1000, "quiet_seconds": 60.0}
-QUICK = {"rounds": 2, "seconds": 0.5, "warm_up": 0.2, "idle": 200, "quiet_seconds": 3.0}
+FULL = {"rounds": 5, "seconds": 3.0, "warm_up": 1.0, "idle": 1000, "attempts": 3, "quiet_seconds": 60.0}
+QUICK = {"rounds": 2, "seconds": 0.4, "warm_up": 0.1, "idle": 200, "attempts": 2, "quiet_seconds": 2.0}
 OVERHEAD_SECONDS = 0.6  # of a measurement: looking for quiet, starting the generator twice, its handshakes
 CHECK_SECONDS = 2  # of each server
 IDLE_SECONDS = 0.004  # of each connection that is held open
@@ -64,6 +65,7 @@ def main():
     if options.needs:
         print(" ".join(name for name in options.servers if name in PEERS))
         return
+    end_in_order()
     os.chdir(options.work)
     os.sched_setaffinity(0, {LOAD_CORE})  # this script, too, keeps off the server's core
     pki.make()
@@ -92,6 +94,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
     parser.add_argument("--warm-up", type=float, help="seconds before each measurement")
+    parser.add_argument("--attempts", type=int, help="at a measurement that something else disturbs")
     parser.add_argument("--idle", type=int, help="connections held open for the memory of one")
     parser.add_argument("--quiet-seconds", type=float, help="to wait, at most, before a measurement until others leave both cores alone")
     parser.add_argument("--topic", default="peers", help="end of the result folder's name")

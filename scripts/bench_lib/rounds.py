@@ -10,7 +10,6 @@ import time
 from . import load
 from .machine import LOAD_CORE, OTHERS_MAX, SERVER_CORE, CoreTimes, wait_for_quiet
 
-ATTEMPTS = 3
 COLUMNS = (
     ["round", "work", "server", "attempt", "waited_s", "seconds", "operations", "errors", "ops_per_s", "server_us_per_op", "load_us_per_op"]
     + ["others_share", "load_others_share", "stolen_share", "p50_us", "p99_us"]
@@ -31,7 +30,7 @@ def measure(options, plan):
 
 def measure_until_quiet(options, work, column, server, number):
     rows = []
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, options.attempts + 1):
         waited = wait_for_quiet(options.quiet_seconds)
         row = {"round": number, "work": work.name, "server": column, "attempt": attempt, "waited_s": round(waited, 1)}
         row |= measure_once(options, work, server)
