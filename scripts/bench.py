@@ -53,8 +53,8 @@ ONLY = {  # what a setting can make a difference to
     "bothways-no-log-file": ("handshake", "resumed", "keep-alive"),
 }
 DEFAULT = ["bothways", "hyper", "pingora", "envoy", "haproxy", "nginx", "bothways-no-memo", "bothways-no-log-file"]
-FULL = {"rounds": 5, "seconds": 3.0, "warm_up": 1.0, "idle": 1000, "attempts": 3, "quiet_seconds": 60.0}
-QUICK = {"rounds": 2, "seconds": 0.4, "warm_up": 0.1, "idle": 200, "attempts": 2, "quiet_seconds": 2.0}
+FULL = {"rounds": 5, "seconds": 3.0, "warm_up": 1.0, "idle": 1000, "attempts": 3, "patience": 900.0}
+QUICK = {"rounds": 2, "seconds": 0.4, "warm_up": 0.1, "idle": 200, "attempts": 2, "patience": 30.0}
 OVERHEAD_SECONDS = 0.6  # of a measurement: looking for quiet, starting the generator twice, its handshakes
 CHECK_SECONDS = 2  # of each server
 IDLE_SECONDS = 0.004  # of each connection that is held open
@@ -96,7 +96,7 @@ def parse_arguments():
     parser.add_argument("--warm-up", type=float, help="seconds before each measurement")
     parser.add_argument("--attempts", type=int, help="at a measurement that something else disturbs")
     parser.add_argument("--idle", type=int, help="connections held open for the memory of one")
-    parser.add_argument("--quiet-seconds", type=float, help="to wait, at most, before a measurement until others leave both cores alone")
+    parser.add_argument("--patience", type=float, help="seconds to wait, all in all, until others leave both cores alone")
     parser.add_argument("--topic", default="peers", help="end of the result folder's name")
     parser.add_argument("--results", type=Path, help="where that folder is to be (default: bench-results, with --quick target/bench)")
     parser.add_argument("--needs", action="store_true", help=argparse.SUPPRESS)  # print the peers that are to be prepared, and no more
@@ -160,10 +160,10 @@ def admit(options, server, duties):
         checks.large_answer(server)
     checks.try_works(options.binaries, server, works)
     print(f"{server.name}: {server.version}; {passed.admitted} good clients admitted, {passed.refused} others refused", flush=True)
-    for work, why in server.missing.items():
-        print(f"{server.name}: without {work}: {why}", flush=True)
-        if server.name not in PEERS and not any(server is doer for _, column, doer in duties if column in PEERS):
+    for work, why in ((work.name, server.missing[work.name]) for work in works if work.name in server.missing):
+        if server.name in SETTINGS:
             sys.exit(f"error: {server.name} cannot do {work}: {why}")
+        print(f"{server.name}: without {work}: {why}", flush=True)
     return passed
 
 
@@ -176,7 +176,8 @@ def plan(options, duties):
 def say_how_long(options, duties, servers):
     measurements = options.rounds * duties
     seconds = measurements * (options.seconds + options.warm_up + OVERHEAD_SECONDS) + servers * (CHECK_SECONDS + options.idle * IDLE_SECONDS)
-    print(f"bench: {measurements} measurements, about {max(1, round(seconds / 60))} minutes; longer where something else is at work, which is waited for", flush=True)
+    minutes = f"about {max(1, round(seconds / 60))} minutes"
+    print(f"bench: {measurements} measurements, {minutes}; up to {options.patience / 60:g} more, and repeated ones, where something else is at work", flush=True)
 
 
 if __name__ == "__main__":

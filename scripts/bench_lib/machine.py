@@ -43,7 +43,7 @@ class CoreTimes:
 def wait_for_quiet(seconds_max):
     """Until others use less than OTHERS_MAX of either core, for so long at most; nothing of ours may be at work. Gives the seconds it took."""
     start = time.monotonic()
-    while busiest_share() >= OTHERS_MAX and time.monotonic() - start < seconds_max:
+    while time.monotonic() - start < seconds_max and busiest_share() >= OTHERS_MAX:
         pass
     return time.monotonic() - start
 
@@ -60,7 +60,7 @@ def description():
     model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
     siblings = Path(f"/sys/devices/system/cpu/cpu{SERVER_CORE}/topology/thread_siblings_list")
     shared = siblings.exists() and str(LOAD_CORE) in siblings.read_text().replace("-", ",").strip().split(",")
-    relation = "threads of one core: they slow each other down" if shared else "cores of their own"
+    relation = "which are threads of one core and slow each other down" if shared else "which are no threads of one core, if that can be believed of a virtual machine"
     return [
         f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}",
         f"server on CPU {SERVER_CORE}, generator on CPU {LOAD_CORE}, {relation}",

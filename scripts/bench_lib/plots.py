@@ -34,16 +34,21 @@ def bar(row, y, scale):
     name, median, lowest, highest = row
     middle = y + BAR / 2
     low, high = LABEL + lowest * scale, LABEL + highest * scale
+    whisker = f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8" stroke="{INK}" fill="none"/>'
     return [
         f'<rect x="{LABEL}" y="{y}" width="{median * scale:.1f}" height="{BAR}" fill="{OURS if is_ours(name) else OTHERS}"/>',
-        f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8" stroke="{INK}" fill="none"/>',
-        text(max(high, LABEL + median * scale) + 8, middle + 4, label(median, lowest, highest)),
+        *([whisker] if highest > lowest else []),
+        text(high + 8, middle + 4, label(median, lowest, highest)),
     ]
 
 
 def label(median, lowest, highest):
-    digits = 2 if median < 10 else 1
-    return f"{median:.{digits}f}" + (f"  ({lowest:.{digits}f}–{highest:.{digits}f})" if highest > lowest else "")
+    return figure(median) + (f"  ({figure(lowest)}–{figure(highest)})" if highest > lowest else "")
+
+
+def figure(value):
+    """Three digits or so."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
 def absent(row, middle):

@@ -6,6 +6,7 @@ import datetime
 from . import machine, plots
 from .load import WORKS
 from .machine import OTHERS_MAX
+from .plots import figure
 from .rounds import COLUMNS, counted, disturbance, spread
 
 WIDE = 0.2  # a row whose highest and lowest are further apart than this, against the median, is named
@@ -44,8 +45,8 @@ class Run:
         lines = ["| work | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
         for work in works:
             lines.append(f"| {WORKS[work].title} | " + " | ".join(self.cell(work, name) for name in columns) + " |")
-        if any(name in self.memory for name in columns):
-            held = [f"{self.memory[name] / 1000:.1f}" if name in self.memory else "" for name in columns]
+        if columns == self.columns:
+            held = [f"{self.memory[name] / 1000:.1f}" for name in columns]
             lines.append("| memory of an idle connection, kB | " + " | ".join(held) + " |")
         return lines
 
@@ -83,6 +84,7 @@ class Run:
     def description(self):
         options = self.options
         text = [f"# {datetime.date.today()}: {options.topic}", "", "Numbers: [summary.md](summary.md), [raw.csv](raw.csv), [plot.svg](plot.svg). Method: [the README above](../README.md).", ""]
+        text += ["**A quick look, to see that it works: its numbers are no result.**", ""] if options.quick else []
         text += [f"- Commit {options.commit}, made by `{options.command}`"]
         text += [f"- {line}" for line in machine.description()]
         text += [f"- {options.rounds} rounds of {options.seconds:g} s each after {options.warm_up:g} s of warm-up; load average when it ended: {machine.load_average()}", ""]
@@ -97,7 +99,7 @@ class Run:
     def stands_out(self):
         """What the numbers say by themselves; what it means is for somebody to write who has looked."""
         found = [line for work in self.options.works for line in self.beaten(work)]
-        found += [line for work in self.options.works for name in (*self.columns, *self.beside) for line in self.wide(work, name)]
+        found += [line for work in self.options.works for line in self.wide(work)]
         return found or ["- Nothing: Bothways is the lowest of every row, and no row is wider than a fifth of its median."]
 
     def beaten(self, work):
@@ -108,15 +110,11 @@ class Run:
             listed = ", ".join(f"{name} {figure(median)}" for name, median in sorted(lower.items(), key=lambda item: item[1]))
             yield f"- {WORKS[work].title}: Bothways takes {figure(ours[0])} µs; lower are {listed}."
 
-    def wide(self, work, name):
-        found = self.spread(work, name)
-        if found and found[2] - found[1] > WIDE * found[0]:
-            yield f"- {WORKS[work].title}: {name} spreads from {figure(found[1])} to {figure(found[2])} µs."
-
-
-def figure(value):
-    """Three digits or so."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+    def wide(self, work):
+        rows = {name: self.spread(work, name) for name in (*self.columns, *self.beside)}
+        wide = [f"{name} ({figure(row[1])}–{figure(row[2])})" for name, row in rows.items() if row and row[2] - row[1] > WIDE * row[0]]
+        if wide:
+            yield f"- {WORKS[work].title}: the rounds differ by more than a fifth for {', '.join(wide)}."
 
 
 def places(rows):

@@ -8,7 +8,7 @@ import statistics
 import time
 
 from . import load
-from .machine import LOAD_CORE, OTHERS_MAX, SERVER_CORE, CoreTimes, wait_for_quiet
+from .machine import LOAD_CORE, OTHERS_MAX, SAMPLE_SECONDS, SERVER_CORE, CoreTimes, wait_for_quiet
 
 COLUMNS = (
     ["round", "work", "server", "attempt", "waited_s", "seconds", "operations", "errors", "ops_per_s", "server_us_per_op", "load_us_per_op"]
@@ -17,26 +17,45 @@ COLUMNS = (
 SHOWN = ["round", "work", "server", "attempt", "server_us_per_op", "ops_per_s", "others_share", "load_others_share", "stolen_share", "errors"]
 
 
+class Patience:
+    """How long a run waits, all in all, for others to leave the machine alone; when it is used up, measurements are not repeated either."""
+
+    def __init__(self, seconds):
+        self.left = seconds
+
+    def wait(self):
+        """Waits for quiet, a part of what is left at most, and gives the seconds that it took."""
+        waited = wait_for_quiet(max(self.left / 4, SAMPLE_SECONDS))
+        self.left -= max(0.0, waited - 2 * SAMPLE_SECONDS)  # a look or two are no wait
+        return waited
+
+    @property
+    def used_up(self):
+        return self.left / 4 < 2 * SAMPLE_SECONDS
+
+
 def measure(options, plan):
     """`plan` says for each work which servers do it, as (column, server). Every round begins with another one."""
-    rows, plan = [], list(plan)
+    rows, plan, patience = [], list(plan), Patience(options.patience)
     for number in range(options.rounds):
         for work, doers in plan:
             shift = number % max(len(doers), 1)
             for column, server in doers[shift:] + doers[:shift]:
-                rows += measure_until_quiet(options, work, column, server, number + 1)
+                rows += measure_until_quiet(options, patience, work, column, server, number + 1)
+    if patience.used_up:
+        print(f"bench: after {options.patience:g} s of waiting, measurements were taken whatever else was at work", flush=True)
     return rows
 
 
-def measure_until_quiet(options, work, column, server, number):
+def measure_until_quiet(options, patience, work, column, server, number):
     rows = []
     for attempt in range(1, options.attempts + 1):
-        waited = wait_for_quiet(options.quiet_seconds)
+        waited = patience.wait()
         row = {"round": number, "work": work.name, "server": column, "attempt": attempt, "waited_s": round(waited, 1)}
         row |= measure_once(options, work, server)
         rows.append(row)
         print("  ".join(f"{name} {row[name]}" for name in SHOWN), flush=True)
-        if row["errors"] == 0 and disturbance(row) <= OTHERS_MAX:
+        if patience.used_up or (row["errors"] == 0 and disturbance(row) <= OTHERS_MAX):
             break
     return rows
 
