@@ -22,16 +22,17 @@ class Patience:
 
     def __init__(self, seconds):
         self.left = seconds
+        self.once = seconds / 8
 
     def wait(self):
         """Waits for quiet, a part of what is left at most, and gives the seconds that it took."""
-        waited = wait_for_quiet(max(self.left / 4, SAMPLE_SECONDS))
+        waited = wait_for_quiet(max(min(self.left, self.once), SAMPLE_SECONDS))
         self.left -= max(0.0, waited - 2 * SAMPLE_SECONDS)  # a look or two are no wait
         return waited
 
     @property
     def used_up(self):
-        return self.left / 4 < 2 * SAMPLE_SECONDS
+        return self.left < 3 * SAMPLE_SECONDS
 
 
 def measure(options, plan):
