@@ -85,12 +85,12 @@ def count(options, server, work, operations):
     if report.errors or report.operations != operations:
         sys.exit(f"error: {work.name}: {report.operations} of {operations} operations succeeded: {report.complaint}")
     before = set(Path().glob("counts.*"))
-    result = subprocess.run(["callgrind_control", "--dump", str(server.process.pid)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    result = subprocess.run(["vgdb", f"--pid={server.process.pid}", "dump"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     written = set(Path().glob("counts.*")) - before
     for line in (line for path in written for line in path.read_text().splitlines()):
         if line.startswith("totals:"):
             return int(line.split()[1])
-    sys.exit(f"error: callgrind_control wrote no counts: {result.stdout} {result.stderr}")
+    sys.exit(f"error: vgdb had no counts written: {result.stdout} {result.stderr}")
 
 
 def budget_text(counts):
