@@ -5,6 +5,7 @@ bench-results/README.md explains each choice.
 """
 
 import argparse
+import datetime
 import os
 import shutil
 import sys
@@ -70,7 +71,7 @@ def main():
     os.sched_setaffinity(0, {LOAD_CORE})  # this script, too, keeps off the server's core
     pki.make()
     Path("large").write_text("x" * LARGE_BYTES)
-    servers = {name: make(options, name) for name in options.servers}
+    servers = {name: make(options, name) for name in options.servers if any(work in ONLY.get(name, WORKS) for work in options.works)}
     duties = assign(options, servers)
     everyone = {server.name: server for server in (*servers.values(), *(server for _, _, server in duties))}
     say_how_long(options, len(duties), len(everyone))
@@ -108,7 +109,12 @@ def parse_arguments():
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
-    options.results = (options.results or REPOSITORY / ("target/bench" if options.quick else "bench-results")).resolve()
+    results = (options.results or REPOSITORY / ("target/bench" if options.quick else "bench-results")).resolve()
+    options.folder = results / f"{datetime.date.today()}-{options.topic}"
+    if options.folder.exists() and not options.quick:
+        parser.error(f"--topic: {options.folder} exists, and results are kept: choose another one")
+    if not options.needs and options.work is None:
+        parser.error("run scripts/bench, which prepares what this needs")
     options.repository = REPOSITORY
     options.commit = machine.first_line(["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"])
     options.command = os.environ.get("BENCH_COMMAND", "scripts/bench")

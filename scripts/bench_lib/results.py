@@ -1,7 +1,6 @@
 """What a run leaves behind: raw.csv, summary.md, plot.svg and README.md in a folder of its own."""
 
 import csv
-import datetime
 
 from . import machine, plots
 from .load import WORKS
@@ -21,7 +20,7 @@ class Run:
         self.counted = counted(rows)
 
     def write(self):
-        folder = self.options.results / f"{datetime.date.today()}-{self.options.topic}"
+        folder = self.options.folder
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "raw.csv", "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -83,7 +82,7 @@ class Run:
 
     def description(self):
         options = self.options
-        text = [f"# {datetime.date.today()}: {options.topic}", "", "Numbers: [summary.md](summary.md), [raw.csv](raw.csv), [plot.svg](plot.svg). Method: [the README above](../README.md).", ""]
+        text = [f"# {options.folder.name}", "", "Numbers: [summary.md](summary.md), [raw.csv](raw.csv), [plot.svg](plot.svg). Method: [the README above](../README.md).", ""]
         text += ["**A quick look, to see that it works: its numbers are no result.**", ""] if options.quick else []
         text += [f"- Commit {options.commit}, made by `{options.command}`"]
         text += [f"- {line}" for line in machine.description()]
