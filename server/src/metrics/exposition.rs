@@ -319,6 +319,7 @@ mod tests {
                 "bothways_candidate_decisions_total",
                 "bothways_connection_function_calls_total",
                 "bothways_connection_function_seconds",
+                "bothways_connection_rests_total",
                 "bothways_connections_accepted_total",
                 "bothways_connections_no_longer_admitted_total",
                 "bothways_connections_open",

@@ -16,7 +16,7 @@ use super::duplex::DuplexStats;
 use super::pump::Direction;
 
 /// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
-const BYTES_MAX: usize = 64 * 1024;
+const BYTES_MAX: usize = 128 * 1024;
 /// A send buffer larger than this is not kept by an idle connection.
 const BYTES_KEPT: usize = 4 * 1024;
 
@@ -32,6 +32,8 @@ struct Sending {
     /// Of a send that nobody waited for.
     failure: Option<io::Error>,
     is_shut: bool,
+    /// The task is to be woken when the send in flight has ended.
+    is_awaited: bool,
     stats: Rc<DuplexStats>,
 }
 
@@ -43,6 +45,7 @@ impl Outbox {
             spare: Vec::new(),
             failure: None,
             is_shut: false,
+            is_awaited: false,
             stats,
         })))
     }
@@ -77,13 +80,19 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits to be sent and no send is in flight. If so, the buffer that was kept for the next one is given back.
+    /// Whether nothing waits to be sent, no send is in flight and none has failed. If so, the buffer that was kept for the next one is given
+    /// back.
     pub fn rest(&self) -> bool {
         let sending = &mut *self.0.borrow_mut();
-        let idle = sending.unsent.is_empty()
-            && sending
-                .poll_with(&mut Context::from_waker(Waker::noop()), false)
-                .is_ready();
+        if sending.is_awaited {
+            return false;
+        }
+        let polled = sending.poll_with(&mut Context::from_waker(Waker::noop()), false);
+        if let Poll::Ready(Err(error)) = polled {
+            sending.failure = Some(error);
+            return false;
+        }
+        let idle = polled.is_ready() && sending.failure.is_none() && sending.unsent.is_empty();
         if idle {
             sending.spare = Vec::new();
             sending.unsent = Vec::new();
@@ -173,11 +182,14 @@ impl Sending {
         if !self.writer.is_busy() {
             return Poll::Ready(Ok(()));
         }
-        let polled = match tell {
+        // Whoever waits already must not be forgotten over somebody who does not.
+        self.is_awaited |= tell;
+        let polled = match self.is_awaited {
             true => self.writer.poll(cx),
             false => self.writer.poll(&mut Context::from_waker(Waker::noop())),
         };
         let (result, mut buffer) = ready!(polled);
+        self.is_awaited = false;
         if buffer.capacity() <= BYTES_KEPT {
             buffer.clear();
             self.spare = buffer;

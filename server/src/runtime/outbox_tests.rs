@@ -137,6 +137,26 @@ fn the_last_bytes_come_before_the_end_however_many_they_are() {
 }
 
 #[test]
+fn who_waits_for_the_end_of_a_send_is_woken_although_others_post() {
+    on_each_driver(|runtime| {
+        let (address, peer) = listen(|tcp| read_all(tcp).len());
+        runtime.block_on(async {
+            let (mut io, _) = connect(address).await;
+            io.outbox().outgoing().extend_from_slice(&vec![5; MUCH]);
+            let flushed = poll_fn(|cx| {
+                let flushed = io.outbox().poll_flush(cx);
+                io.outbox().post(cx);
+                flushed
+            });
+            let flushed = timeout(std::time::Duration::from_secs(20), flushed).await;
+            flushed.expect("it is woken").expect("it is sent");
+            poll_fn(|cx| io.poll_shutdown(cx)).await.expect("an orderly end");
+        });
+        assert_eq!(peer.join().expect("the peer ends"), MUCH);
+    });
+}
+
+#[test]
 fn a_peer_that_is_gone_is_told_to_whoever_writes_next() {
     on_each_driver(|runtime| {
         let (address, peer) = listen(drop);

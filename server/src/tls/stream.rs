@@ -118,10 +118,14 @@ impl TlsStream {
     fn poll_write_with(
         &mut self,
         cx: &mut Context<'_>,
+        bytes: usize,
         write: impl FnOnce(&mut ServerConnection) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         ready!(self.outbox().poll_room(cx))?;
         let written = write(&mut self.connection)?;
+        let records = bytes.div_ceil(RECORD_BYTES_MAX);
+        let encrypted = bytes + records * RECORD_OVERHEAD_BYTES;
+        self.outbox().outgoing().reserve(encrypted);
         write_records(&mut self.connection, &self.io);
         Poll::Ready(Ok(written))
     }
@@ -148,7 +152,7 @@ impl HyperWrite for TlsStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
         self.get_mut()
-            .poll_write_with(cx, |connection| connection.writer().write(bytes))
+            .poll_write_with(cx, bytes.len(), |connection| connection.writer().write(bytes))
     }
 
     fn poll_write_vectored(
@@ -157,8 +161,10 @@ impl HyperWrite for TlsStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let slices = first_bytes(slices);
-        self.get_mut()
-            .poll_write_with(cx, |connection| connection.writer().write_vectored(&slices))
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
+        self.get_mut().poll_write_with(cx, bytes, |connection| {
+            connection.writer().write_vectored(&slices)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -197,6 +203,10 @@ fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
     first
 }
 
+/// Plaintext of one record (RFC 8446 §5.1).
+const RECORD_BYTES_MAX: usize = 16 * 1024;
+/// Header, type, tag and, before TLS 1.3, an explicit nonce.
+const RECORD_OVERHEAD_BYTES: usize = 32;
 /// Slices taken from hyper at a time.
 const SLICES_MAX: usize = 64;
 /// Plaintext taken from hyper at a time.
