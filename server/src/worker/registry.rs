@@ -82,6 +82,13 @@ impl Open {
     }
 }
 
+impl Open {
+    /// Whether it keeps buffers that a quiet connection does not need.
+    pub fn may_rest(&self) -> bool {
+        self.phase.get() == Phase::Http1 && self.rest.get() == Rest::Awake && !self.activity.is_busy()
+    }
+}
+
 /// All of them.
 #[derive(Default)]
 pub struct Registry {

@@ -76,12 +76,9 @@ fn watch(open: &Open, limits: &Limits, draining: bool, now: Instant) {
         });
     } else if draining && seen.requests == 0 && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST) {
         open.signal.raise(SignalKind::Finish);
-    } else if phase == Phase::Http1 && open.rest.get() == Rest::Awake && overdue(seen.quiet_since, REST_AFTER)
-    {
-        if !open.activity.is_busy() && seen.head_since.is_none() {
-            open.rest.set(Rest::Due);
-            open.signal.nudge();
-        }
+    } else if open.may_rest() && seen.head_since.is_none() && overdue(seen.quiet_since, REST_AFTER) {
+        open.rest.set(Rest::Due);
+        open.signal.nudge();
     }
 }
 
