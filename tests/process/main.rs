@@ -26,6 +26,7 @@ mod passthrough;
 mod proxy;
 mod redirect;
 mod reload;
+mod resting;
 mod resumption;
 mod shutdown;
 mod sweep;

@@ -39,6 +39,11 @@ impl Page<'_> {
         self.gauge("bothways_connections_open", "Connections open now.", |core| {
             &core.connections_open
         });
+        self.counter(
+            "bothways_connection_rests_total",
+            "Times that an HTTP/1.1 connection had been idle for a second and gave back its buffers, until its client spoke again.",
+            |core| core.connection_rests.get(),
+        );
         self.counters(
             "bothways_shed_total",
             "Connections closed unserved at a limit.",
@@ -314,6 +319,7 @@ mod tests {
                 "bothways_candidate_decisions_total",
                 "bothways_connection_function_calls_total",
                 "bothways_connection_function_seconds",
+                "bothways_connection_rests_total",
                 "bothways_connections_accepted_total",
                 "bothways_connections_no_longer_admitted_total",
                 "bothways_connections_open",

@@ -46,6 +46,8 @@ pub struct CoreCounters {
     pub connections: Family<ConnectionStatus, { ConnectionStatus::COUNT }>,
     pub connections_accepted: Counter,
     pub connections_open: Gauge,
+    /// Idle connections that gave back the buffers of HTTP.
+    pub connection_rests: Counter,
     pub handshakes_open: Gauge,
     /// Completed handshakes.
     pub handshakes: Family<HandshakeKind, { HandshakeKind::COUNT }>,
