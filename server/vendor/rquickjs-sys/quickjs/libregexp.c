@@ -2895,6 +2895,8 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
     printf("%5s %5s %5s %5s %s\n", "PC", "CP", "BP", "SP", "OPCODE");
 #endif    
     for(;;) {
+        if (lre_poll_timeout(s)) /* Bothways patch 6: not at jumps alone */
+            return LRE_RET_TIMEOUT;
         opcode = *pc++;
 #ifdef DUMP_EXEC
         printf("%5ld %5ld %5ld %5ld %s\n",
@@ -3255,6 +3257,8 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
                             opcode == REOP_back_reference_i) {
                             cptr1 = cptr1_start;
                             while (cptr1 < cptr1_end) {
+                                if (lre_poll_timeout(s)) /* Bothways patch 6 */
+                                    return LRE_RET_TIMEOUT;
                                 if (cptr >= cbuf_end)
                                     goto no_match;
                                 GET_CHAR(c1, cptr1, cptr1_end, cbuf_type);
@@ -3269,6 +3273,8 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
                         } else {
                             cptr1 = cptr1_end;
                             while (cptr1 > cptr1_start) {
+                                if (lre_poll_timeout(s)) /* Bothways patch 6 */
+                                    return LRE_RET_TIMEOUT;
                                 if (cptr == s->cbuf)
                                     goto no_match;
                                 GET_PREV_CHAR(c1, cptr1, cptr1_start, cbuf_type);
@@ -3417,6 +3423,8 @@ int lre_exec(uint8_t **capture,
     }
 
     ret = lre_exec_backtrack(s, capture, bc_buf + RE_HEADER_LEN, cptr);
+    /* Bothways patch 6: many short ones are long, too */
+    lre_count_work(s->opaque, INTERRUPT_COUNTER_INIT - s->interrupt_counter);
 
     if (s->stack_buf != s->static_stack_buf)
         lre_realloc(s->opaque, s->stack_buf, 0);

@@ -973,20 +973,60 @@ static int unicode_get_cc(uint32_t c)
     }
 }
 
-static void sort_cc(int *buf, int len)
-{
-    int i, j, k, cc, cc1, start, ch1;
+/* Bothways patch 5: of the host; 0 to go on */
+int lre_check_timeout(void *opaque);
 
+#define CC_COUNT 256
+#define CC_INSERTION_MAX 32
+#define NORMALIZE_CHUNK 1024
+
+/* Bothways patch 5: stable, like the insertion sort below, in time in proportion to 'len' */
+static int sort_cc_run(int *buf, int len, void *opaque, DynBufReallocFunc *realloc_func)
+{
+    int starts[CC_COUNT + 1] = { 0 };
+    int i, *sorted;
+
+    sorted = realloc_func(opaque, NULL, len * sizeof(*sorted));
+    if (!sorted)
+        return -1;
+    for(i = 0; i < len; i++)
+        starts[unicode_get_cc(buf[i]) + 1]++;
+    for(i = 0; i < CC_COUNT; i++)
+        starts[i + 1] += starts[i];
+    for(i = 0; i < len; i++)
+        sorted[starts[unicode_get_cc(buf[i])]++] = buf[i];
+    memcpy(buf, sorted, len * sizeof(*sorted));
+    realloc_func(opaque, sorted, 0);
+    return 0;
+}
+
+/* Bothways patch 5: -1 if interrupted or out of memory; long runs go to sort_cc_run() */
+static int sort_cc(int *buf, int len, void *opaque, DynBufReallocFunc *realloc_func)
+{
+    int i, j, k, cc, cc1, start, end, ch1, looked_at;
+
+    looked_at = 0;
     for(i = 0; i < len; i++) {
+        if (i - looked_at >= NORMALIZE_CHUNK) {
+            if (lre_check_timeout(opaque))
+                return -1;
+            looked_at = i;
+        }
         cc = unicode_get_cc(buf[i]);
         if (cc != 0) {
             start = i;
-            j = i + 1;
-            while (j < len) {
+            end = i + 1;
+            while (end < len && unicode_get_cc(buf[end]) != 0)
+                end++;
+            if (end - start > CC_INSERTION_MAX) {
+                if (sort_cc_run(buf + start, end - start, opaque, realloc_func))
+                    return -1;
+                i = end;
+                continue;
+            }
+            for(j = i + 1; j < end; j++) {
                 ch1 = buf[j];
                 cc1 = unicode_get_cc(ch1);
-                if (cc1 == 0)
-                    break;
                 k = j - 1;
                 while (k >= start) {
                     if (unicode_get_cc(buf[k]) <= cc1)
@@ -995,11 +1035,11 @@ static void sort_cc(int *buf, int len)
                     k--;
                 }
                 buf[k + 1] = ch1;
-                j++;
             }
-            i = j;
+            i = end;
         }
     }
+    return 0;
 }
 
 static void to_nfd_rec(DynBuf *dbuf,
@@ -1078,16 +1118,25 @@ int unicode_normalize(uint32_t **pdst, const uint32_t *src, int src_len,
     not_latin1: ;
     }
 
-    to_nfd_rec(dbuf, (const int *)src, src_len, is_compat);
+    /* Bothways patch 5 */
+    for(i = 0; i < src_len; i += NORMALIZE_CHUNK) {
+        if (i > 0 && lre_check_timeout(opaque))
+            goto fail;
+        to_nfd_rec(dbuf, (const int *)src + i,
+                   src_len - i < NORMALIZE_CHUNK ? src_len - i : NORMALIZE_CHUNK,
+                   is_compat);
+    }
     if (dbuf_error(dbuf)) {
     fail:
+        dbuf_free(dbuf);
         *pdst = NULL;
         return -1;
     }
     buf = (int *)dbuf->buf;
     buf_len = dbuf->size / sizeof(int);
 
-    sort_cc(buf, buf_len);
+    if (sort_cc(buf, buf_len, opaque, realloc_func))
+        goto fail;
 
     if (buf_len <= 1 || (n_type & 1) != 0) {
         /* NFD / NFKD */
@@ -1098,6 +1147,9 @@ int unicode_normalize(uint32_t **pdst, const uint32_t *src, int src_len,
     i = 1;
     out_len = 1;
     while (i < buf_len) {
+        /* Bothways patch 5 */
+        if (i % NORMALIZE_CHUNK == 0 && lre_check_timeout(opaque))
+            goto fail;
         /* find the starter character and test if it is blocked from
            the character at 'i' */
         last_cc = unicode_get_cc(buf[i]);

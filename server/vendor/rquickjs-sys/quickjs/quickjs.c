@@ -619,6 +619,35 @@ struct JSContext {
     void *user_opaque;
 };
 
+/* Bothways patch 2: work that no bytecode counts.
+   A unit is what costs about as much as one turn of an empty loop, or 64
+   bytes looked at: some 5 to 60 ns. The handler is asked once for every
+   JS_INTERRUPT_COUNTER_INIT of them. */
+static no_inline __exception int __js_poll_interrupts(JSContext *ctx);
+
+/* for what cannot fail: the next poll of anything pays for it */
+static inline void js_count_work(JSContext *ctx, uint64_t units)
+{
+    if (ctx->interrupt_counter > 0) {
+        if (units > JS_INTERRUPT_COUNTER_INIT)
+            units = JS_INTERRUPT_COUNTER_INIT;
+        ctx->interrupt_counter -= (int)units;
+    }
+}
+
+static inline __exception int js_poll_due(JSContext *ctx)
+{
+    if (unlikely(ctx->interrupt_counter <= 0))
+        return __js_poll_interrupts(ctx);
+    return 0;
+}
+
+static inline __exception int js_poll_work(JSContext *ctx, uint64_t units)
+{
+    js_count_work(ctx, units);
+    return js_poll_due(ctx);
+}
+
 typedef union JSFloat64Union {
     double d;
     uint64_t u64;
@@ -1667,6 +1696,39 @@ static JSValue js_dup(JSValueConst v)
         JS_REF_COUNT(p)++;
     }
     return unsafe_unconst(v);
+}
+
+/* Bothways patch 2: most native functions take time in proportion to what
+   they are given, so that is counted here, once for all of them. */
+static inline void js_count_operand(JSContext *ctx, JSValueConst v)
+{
+    JSObject *p;
+
+    switch(JS_VALUE_GET_TAG(v)) {
+    case JS_TAG_STRING:
+        js_count_work(ctx, JS_VALUE_GET_STRING(v)->len >> 6);
+        break;
+    case JS_TAG_STRING_ROPE:
+        js_count_work(ctx, JS_VALUE_GET_STRING_ROPE(v)->len >> 6);
+        break;
+    case JS_TAG_BIG_INT:
+        js_count_work(ctx, ((JSBigInt *)JS_VALUE_GET_PTR(v))->len >> 4);
+        break;
+    case JS_TAG_OBJECT:
+        p = JS_VALUE_GET_OBJ(v);
+        if (p->fast_array) {
+            js_count_work(ctx, p->u.array.count >> 4);
+        } else if (p->class_id == JS_CLASS_MAP || p->class_id == JS_CLASS_SET) {
+            if (p->u.map_state)
+                js_count_work(ctx, p->u.map_state->record_count >> 1);
+        } else if (p->class_id == JS_CLASS_ARRAY_BUFFER) {
+            if (p->u.array_buffer)
+                js_count_work(ctx, (unsigned)p->u.array_buffer->byte_length >> 6);
+        }
+        break;
+    default:
+        break;
+    }
 }
 
 JSValue JS_DupValue(JSContext *ctx, JSValueConst v)
@@ -3707,6 +3769,11 @@ static JSAtom JS_NewAtomStr(JSContext *ctx, JSString *p)
 {
     JSRuntime *rt = ctx->rt;
     uint32_t n;
+    /* Bothways patch 2: all of a long string is hashed */
+    if (unlikely(p->len >= 1024) && js_poll_work(ctx, p->len >> 6)) {
+        js_free_string(rt, p);
+        return JS_ATOM_NULL;
+    }
     if (is_num_string(&n, p)) {
         if (n <= JS_ATOM_MAX_INT) {
             js_free_string(rt, p);
@@ -5301,6 +5368,7 @@ static int js_rebalance_string_rope_rec(JSContext *ctx, JSValue *buckets,
         uint32_t len, i;
         JSValue a, b;
 
+        js_count_work(ctx, 1); /* Bothways patch 2 */
         len = p->len;
         if (len == 0)
             return 0; /* nothing to do */
@@ -7005,6 +7073,8 @@ static void js_bound_function_finalizer(JSRuntime *rt, JSValueConst val)
     JSBoundFunction *bf = p->u.bound_function;
     int i;
 
+    if (!bf) /* Bothways patch 7: there was no memory for it */
+        return;
     JS_FreeValueRT(rt, bf->func_obj);
     JS_FreeValueRT(rt, bf->this_val);
     for(i = 0; i < bf->argc; i++) {
@@ -7020,6 +7090,8 @@ static void js_bound_function_mark(JSRuntime *rt, JSValueConst val,
     JSBoundFunction *bf = p->u.bound_function;
     int i;
 
+    if (!bf) /* Bothways patch 7 */
+        return;
     JS_MarkValue(rt, bf->func_obj, mark_func);
     JS_MarkValue(rt, bf->this_val, mark_func);
     for(i = 0; i < bf->argc; i++)
@@ -9246,6 +9318,9 @@ static JSValue JS_GetPropertyInternal(JSContext *ctx, JSValueConst obj,
         p = p->shape->proto;
         if (!p)
             break;
+        /* Bothways patch 2 */
+        if (unlikely(js_poll_work(ctx, 1)))
+            return JS_EXCEPTION;
     }
     if (unlikely(throw_ref_error)) {
         return JS_ThrowReferenceErrorNotDefined(ctx, prop);
@@ -9522,6 +9597,11 @@ static int __exception JS_GetOwnPropertyNamesInternal(JSContext *ctx,
     /* clear pointer for consistency in case of failure */
     *ptab = NULL;
     *plen = 0;
+
+    /* Bothways patch 2 */
+    if (js_poll_work(ctx, (unsigned)p->shape->prop_count +
+                     (p->fast_array ? p->u.array.count >> 3 : 0)))
+        return -1;
 
     /* compute the number of returned properties */
     num_keys_count = 0;
@@ -9913,6 +9993,9 @@ int JS_HasProperty(JSContext *ctx, JSValueConst obj, JSAtom prop)
         p = p->shape->proto;
         if (!p)
             break;
+        /* Bothways patch 2 */
+        if (unlikely(js_poll_work(ctx, 1)))
+            return -1;
     }
     return false;
 }
@@ -10088,6 +10171,11 @@ static int JS_TryGetPropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx,
     }
     val = JS_EXCEPTION;
     present = -1;
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1))) {
+        *pval = val;
+        return present;
+    }
     prop = JS_NewAtomInt64(ctx, idx);
     if (likely(prop != JS_ATOM_NULL)) {
         present = JS_HasProperty(ctx, obj, prop);
@@ -10116,6 +10204,9 @@ JSValue JS_GetPropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx)
         if (js_get_fast_array_element(ctx, p, idx, &val))
             return val;
     }
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1)))
+        return JS_EXCEPTION;
     prop = JS_NewAtomInt64(ctx, idx);
     if (prop == JS_ATOM_NULL)
         return JS_EXCEPTION;
@@ -10383,6 +10474,9 @@ static int set_array_length(JSContext *ctx, JSObject *p, JSValue val,
 
             d = cur_len - len;
             sh = p->shape;
+            /* Bothways patch 2 */
+            if (js_poll_work(ctx, (unsigned)sh->prop_count))
+                return -1;
             if (d <= sh->prop_count) {
                 JSAtom atom;
 
@@ -10699,6 +10793,9 @@ retry:
             }
         }
         p1 = p1->shape->proto;
+        /* Bothways patch 2 */
+        if (unlikely(js_poll_work(ctx, 1)))
+            goto fail;
     prototype_lookup:
         if (!p1)
             break;
@@ -10967,6 +11064,11 @@ static int JS_SetPropertyValue(JSContext *ctx, JSValueConst this_obj,
 int JS_SetPropertyUint32(JSContext *ctx, JSValueConst this_obj,
                          uint32_t idx, JSValue val)
 {
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1))) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     return JS_SetPropertyValue(ctx, this_obj, js_uint32(idx), val,
                                JS_PROP_THROW);
 }
@@ -10977,6 +11079,11 @@ int JS_SetPropertyInt64(JSContext *ctx, JSValueConst this_obj,
     JSAtom prop;
     int res;
 
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1))) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     if ((uint64_t)idx <= INT32_MAX) {
         /* fast path for fast arrays */
         return JS_SetPropertyValue(ctx, this_obj, js_int32(idx), val,
@@ -11551,6 +11658,11 @@ int JS_DefinePropertyValueUint32(JSContext *ctx, JSValueConst this_obj,
 int JS_DefinePropertyValueInt64(JSContext *ctx, JSValueConst this_obj,
                                 int64_t idx, JSValue val, int flags)
 {
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1))) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     return JS_DefinePropertyValueValue(ctx, this_obj, js_int64(idx),
                                        val, flags);
 }
@@ -11588,6 +11700,11 @@ int JS_DefinePropertyGetSet(JSContext *ctx, JSValueConst this_obj,
 static int JS_CreateDataPropertyUint32(JSContext *ctx, JSValueConst this_obj,
                                        int64_t idx, JSValue val, int flags)
 {
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1))) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     return JS_DefinePropertyValueValue(ctx, this_obj, js_int64(idx),
                                        val, flags | JS_PROP_CONFIGURABLE |
                                        JS_PROP_ENUMERABLE | JS_PROP_WRITABLE);
@@ -11599,6 +11716,9 @@ static int JS_DefinePropertyValueInt64Const(JSContext *ctx, JSValueConst this_ob
 {
     JSAtom atom;
     int ret;
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1)))
+        return -1;
     atom = JS_ValueToAtom(ctx, js_int64(idx));
     if (unlikely(atom == JS_ATOM_NULL))
         return -1;
@@ -11940,6 +12060,9 @@ int JS_DeletePropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx, int fl
     JSAtom prop;
     int res;
 
+    /* Bothways patch 2 */
+    if (unlikely(js_poll_work(ctx, 1)))
+        return -1;
     if ((uint64_t)idx <= JS_ATOM_MAX_INT) {
         /* fast path for fast arrays */
         return JS_DeleteProperty(ctx, obj, __JS_AtomFromUInt32(idx), flags);
@@ -12449,7 +12572,8 @@ static js_limb_t js_mp_add_mul1(js_limb_t *tabr, const js_limb_t *taba, js_limb_
 }
 
 /* size of the result : op1_size + op2_size. */
-static void js_mp_mul_basecase(js_limb_t *result,
+/* Bothways patch 3: -1 if interrupted */
+static __exception int js_mp_mul_basecase(JSContext *ctx, js_limb_t *result,
                             const js_limb_t *op1, js_limb_t op1_size,
                             const js_limb_t *op2, js_limb_t op2_size)
 {
@@ -12458,9 +12582,12 @@ static void js_mp_mul_basecase(js_limb_t *result,
 
     result[op1_size] = js_mp_mul1(result, op1, op1_size, op2[0], 0);
     for(i=1;i<op2_size;i++) {
+        if (js_poll_work(ctx, op1_size >> 5))
+            return -1;
         r = js_mp_add_mul1(result + i, op1, op1_size, op2[i]);
         result[i + op1_size] = r;
     }
+    return 0;
 }
 
 /* tabr[] -= taba[] * b. Return the value to substract to the high
@@ -12540,7 +12667,8 @@ static js_limb_t js_mp_div1norm(js_limb_t *tabr, const js_limb_t *taba, js_limb_
    - 1] must be >= 1 << (JS_LIMB_BITS - 1). na - nb must be >= 0. 'taba'
    is modified and contains the remainder (nb limbs). tabq[0..na-nb]
    contains the quotient with tabq[na - nb] <= 1. */
-static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
+static __exception int js_mp_divnorm(JSContext *ctx, js_limb_t *tabq,
+                       js_limb_t *taba, js_limb_t na, /* Bothways patch 3 */
                        const js_limb_t *tabb, js_limb_t nb)
 {
     js_limb_t r, a, c, q, v, b1, b1_inv, n, dummy_r;
@@ -12549,7 +12677,7 @@ static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
     b1 = tabb[nb - 1];
     if (nb == 1) {
         taba[0] = js_mp_div1norm(tabq, taba, na, b1, 0);
-        return;
+        return 0;
     }
     n = na - nb;
 
@@ -12573,6 +12701,8 @@ static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
     }
 
     for(i = n - 1; i >= 0; i--) {
+        if (js_poll_work(ctx, nb >> 5)) /* Bothways patch 3 */
+            return -1;
         if (unlikely(taba[i + nb] >= b1)) {
             q = -1;
         } else if (b1_inv) {
@@ -12605,6 +12735,7 @@ static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
         }
         tabq[i] = q;
     }
+    return 0;
 }
 
 /* 1 <= shift <= JS_LIMB_BITS - 1 */
@@ -12895,7 +13026,11 @@ static JSBigInt *js_bigint_mul(JSContext *ctx, const JSBigInt *a,
     r = js_bigint_new(ctx, a->len + b->len);
     if (!r)
         return NULL;
-    js_mp_mul_basecase(r->tab, a->tab, a->len, b->tab, b->len);
+    /* Bothways patch 3 */
+    if (js_mp_mul_basecase(ctx, r->tab, a->tab, a->len, b->tab, b->len)) {
+        js_free(ctx, r);
+        return NULL;
+    }
     /* correct the result if negative operands (no overflow is
        possible) */
     if (js_bigint_sign(a))
@@ -12985,7 +13120,13 @@ static JSBigInt *js_bigint_divrem(JSContext *ctx, const JSBigInt *a,
 
     //    js_bigint_dump1(ctx, "a", r->tab, na);
     //    js_bigint_dump1(ctx, "b", tabb, nb);
-    js_mp_divnorm(q->tab, r->tab, na, tabb, nb);
+    /* Bothways patch 3 */
+    if (js_mp_divnorm(ctx, q->tab, r->tab, na, tabb, nb)) {
+        js_free(ctx, q);
+        js_free(ctx, r);
+        js_free(ctx, tabb);
+        return NULL;
+    }
     js_free(ctx, tabb);
 
     if (is_rem) {
@@ -13197,14 +13338,18 @@ static JSBigInt *js_bigint_pow(JSContext *ctx, const JSBigInt *a, JSBigInt *b)
     memcpy(r->tab, a->tab, a->len * sizeof(a->tab[0]));
     for(i = n_bits - 2; i >= 0; i--) {
         r1 = js_bigint_mul(ctx, r, r);
-        if (!r1)
+        if (!r1) {
+            js_free(ctx, r); /* Bothways patch 3 */
             return NULL;
+        }
         js_free(ctx, r);
         r = r1;
         if ((e >> i) & 1) {
             r1 = js_bigint_mul(ctx, r, a);
-            if (!r1)
+            if (!r1) {
+                js_free(ctx, r); /* Bothways patch 3 */
                 return NULL;
+            }
             js_free(ctx, r);
             r = r1;
         }
@@ -13499,6 +13644,11 @@ static JSBigInt *js_bigint_from_string(JSContext *ctx,
         r->tab[0] = 0;
         for(;;) {
             /* XXX: slow */
+            /* Bothways patch 3 */
+            if (js_poll_work(ctx, 1 + (len >> 5))) {
+                js_free(ctx, r);
+                return NULL;
+            }
             v = 0;
             for(i = 0; i < digits_per_limb; i++) {
                 c = js_to_digit(*p);
@@ -13679,6 +13829,12 @@ static JSValue js_bigint_to_string1(JSContext *ctx, JSValueConst val, int radix)
             radix_base = js_radix_base_table[radix - 2];
             len = r->len;
             for(;;) {
+                /* Bothways patch 3 */
+                if (js_poll_work(ctx, 1 + (len >> 3))) {
+                    js_free(ctx, tmp);
+                    js_free(ctx, buf);
+                    return JS_EXCEPTION;
+                }
                 /* remove leading zero limbs */
                 while (len > 1 && r->tab[len - 1] == 0)
                     len--;
@@ -13979,6 +14135,12 @@ static JSValue JS_ToNumberHintFree(JSContext *ctx, JSValue val,
             const char *p;
             size_t len;
 
+            /* Bothways patch 2 */
+            js_count_operand(ctx, val);
+            if (js_poll_due(ctx)) {
+                JS_FreeValue(ctx, val);
+                return JS_EXCEPTION;
+            }
             str = JS_ToCStringLen(ctx, &len, val);
             JS_FreeValue(ctx, val);
             if (!str)
@@ -14703,6 +14865,8 @@ static JSValue JS_ToQuotedString(JSContext *ctx, JSValueConst val1)
     if (string_buffer_putc8(b, '\"'))
         goto fail;
     for(i = 0; i < p->len; ) {
+        if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+            goto fail;
         c = string_getc(p, &i);
         switch(c) {
         case '\t':
@@ -15373,6 +15537,9 @@ static no_inline __exception int js_binary_arith_slow(JSContext *ctx, JSValue *s
 
     op1 = sp[-2];
     op2 = sp[-1];
+    /* Bothways patch 2: the operands are still on the stack */
+    if (js_poll_due(ctx))
+        return -1;
     tag1 = JS_VALUE_GET_NORM_TAG(op1);
     tag2 = JS_VALUE_GET_NORM_TAG(op2);
     /* fast path for float operations */
@@ -15567,6 +15734,9 @@ static no_inline __exception int js_add_slow(JSContext *ctx, JSValue *sp)
     op1 = sp[-2];
     op2 = sp[-1];
 
+    /* Bothways patch 2: the operands are still on the stack */
+    if (js_poll_due(ctx))
+        return -1;
     tag1 = JS_VALUE_GET_NORM_TAG(op1);
     tag2 = JS_VALUE_GET_NORM_TAG(op2);
     /* fast path for float64 */
@@ -15945,6 +16115,10 @@ static no_inline int js_relational_slow(JSContext *ctx, JSValue *sp,
 
     op1 = sp[-2];
     op2 = sp[-1];
+    /* Bothways patch 2: the operands are still on the stack */
+    js_count_operand(ctx, op1);
+    if (js_poll_due(ctx))
+        return -1;
     tag1 = JS_VALUE_GET_NORM_TAG(op1);
     tag2 = JS_VALUE_GET_NORM_TAG(op2);
 
@@ -16087,6 +16261,10 @@ static no_inline __exception int js_eq_slow(JSContext *ctx, JSValue *sp,
 
     op1 = sp[-2];
     op2 = sp[-1];
+    /* Bothways patch 2: the operands are still on the stack */
+    js_count_operand(ctx, op1);
+    if (js_poll_due(ctx))
+        return -1;
  redo:
     tag1 = JS_VALUE_GET_NORM_TAG(op1);
     tag2 = JS_VALUE_GET_NORM_TAG(op2);
@@ -16380,6 +16558,10 @@ static no_inline int js_strict_eq_slow(JSContext *ctx, JSValue *sp,
                                        bool is_neq)
 {
     bool res;
+    /* Bothways patch 2: the operands are still on the stack */
+    js_count_operand(ctx, sp[-2]);
+    if (js_poll_due(ctx))
+        return -1;
     res = js_strict_eq(ctx, sp[-2], sp[-1]);
     JS_FreeValue(ctx, sp[-2]);
     JS_FreeValue(ctx, sp[-1]);
@@ -16820,6 +17002,10 @@ static JSValue build_for_in_iterator(JSContext *ctx, JSValue obj)
                                    JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY))
             goto fail;
         for(i = 0; i < tab_atom_count; i++) {
+            if (js_poll_work(ctx, 2)) { /* Bothways patch 2 */
+                js_free_prop_enum(ctx, tab_atom, tab_atom_count);
+                goto fail;
+            }
             JS_SetPropertyInternal(ctx, enum_obj, tab_atom[i].atom, JS_NULL, 0);
         }
         js_free_prop_enum(ctx, tab_atom, tab_atom_count);
@@ -16838,6 +17024,11 @@ static JSValue build_for_in_iterator(JSContext *ctx, JSValue obj)
             goto fail;
         }
         for(i = 0; i < tab_atom_count; i++) {
+            if (js_poll_work(ctx, 2)) { /* Bothways patch 2 */
+                js_free_prop_enum(ctx, tab_atom, tab_atom_count);
+                JS_FreeValue(ctx, obj1);
+                goto fail;
+            }
             JS_DefinePropertyValue(ctx, enum_obj, tab_atom[i].atom, JS_NULL,
                                    (tab_atom[i].is_enumerable ?
                                     JS_PROP_ENUMERABLE : 0));
@@ -16999,6 +17190,9 @@ static JSValue JS_IteratorNext2(JSContext *ctx, JSValueConst enum_obj,
                 args[0] = JS_UNDEFINED;
                 argv = args;
             }
+            /* Bothways patch 2: no call that would poll */
+            if (unlikely(js_poll_work(ctx, 1)))
+                goto fail;
             func = p->u.cfunc.c_function;
             return func.iterator_next(ctx, enum_obj, argc, argv,
                                       pdone, p->u.cfunc.magic);
@@ -17357,6 +17551,8 @@ static __exception int js_append_enumerate(JSContext *ctx, JSValue *sp)
             goto general_case;
         /* Handle fast arrays explicitly */
         for (i = 0; i < count32; i++) {
+            if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+                goto exception;
             if (JS_DefinePropertyValueUint32(ctx, sp[-3], pos++,
                                              js_dup(arrp[i]), JS_PROP_C_W_E) < 0)
                 goto exception;
@@ -17426,6 +17622,9 @@ static __exception int JS_CopyDataProperties(JSContext *ctx,
         return -1;
 
     for (i = 0; i < tab_atom_count; i++) {
+        /* Bothways patch 2 */
+        if (js_poll_work(ctx, 2))
+            goto exception;
         if (pexcl) {
             ret = JS_GetOwnPropertyInternal(ctx, NULL, pexcl, tab_atom[i].atom);
             if (ret) {
@@ -17881,6 +18080,11 @@ static JSValue js_call_c_function(JSContext *ctx, JSValueConst func_obj,
         sf->arg_count = arg_count;
     }
     sf->arg_buf = (JSValue *)arg_buf;
+
+    /* Bothways patch 2 */
+    js_count_operand(ctx, this_obj);
+    for(i = 0; i < argc; i++)
+        js_count_operand(ctx, argv[i]);
 
     func = p->u.cfunc.c_function;
     switch(cproto) {
@@ -43792,6 +43996,7 @@ static JSValue js_array_includes(JSContext *ctx, JSValueConst this_val,
                 goto exception;
         }
         if (js_get_fast_array(ctx, obj, &arrp, &count)) {
+            js_count_work(ctx, count >> 3); /* Bothways patch 2 */
             for (; n < count; n++) {
                 if (js_strict_eq2(ctx, argv[0], arrp[n],
                                   JS_EQ_SAME_VALUE_ZERO)) {
@@ -44555,6 +44760,8 @@ static int64_t JS_FlattenIntoArray(JSContext *ctx, JSValueConst target,
     }
 
     for (sourceIndex = 0; sourceIndex < sourceLen; sourceIndex++) {
+        if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+            return -1;
         present = JS_TryGetPropertyInt64(ctx, source, sourceIndex, &element);
         if (present < 0)
             return -1;
@@ -44705,6 +44912,9 @@ static int js_array_cmp_generic(const void *a, const void *b, void *opaque) {
                 goto exception;
             bp->str = JS_VALUE_GET_STRING(str);
         }
+        /* Bothways patch 2 */
+        if (js_poll_work(ctx, 1 + (min_uint32(ap->str->len, bp->str->len) >> 6)))
+            goto exception;
         cmp = js_string_compare(ap->str, bp->str);
     }
     if (cmp != 0)
@@ -47219,13 +47429,16 @@ slow_path:
     return r;
 }
 
-static int string_cmp(JSString *p1, JSString *p2, int x1, int x2, int len)
+static int string_cmp(JSContext *ctx, JSString *p1, JSString *p2, int x1, int x2, int len)
 {
     int i, c1, c2;
     for (i = 0; i < len; i++) {
-        if ((c1 = string_get(p1, x1 + i)) != (c2 = string_get(p2, x2 + i)))
+        if ((c1 = string_get(p1, x1 + i)) != (c2 = string_get(p2, x2 + i))) {
+            js_count_work(ctx, 1 + (i >> 4)); /* Bothways patch 4 */
             return c1 - c2;
+        }
     }
+    js_count_work(ctx, 1 + (len >> 4));
     return 0;
 }
 
@@ -47249,17 +47462,20 @@ static int string_indexof_char(JSString *p, int c, int from)
     return -1;
 }
 
-static int string_indexof(JSString *p1, JSString *p2, int from)
+/* Bothways patch 4: -2 if interrupted */
+static int string_indexof(JSContext *ctx, JSString *p1, JSString *p2, int from)
 {
     /* assuming 0 <= from <= p1->len */
     int c, i, j, len1 = p1->len, len2 = p2->len;
     if (len2 == 0)
         return from;
     for (i = from, c = string_get(p2, 0); i + len2 <= len1; i = j + 1) {
+        if (js_poll_due(ctx))
+            return -2;
         j = string_indexof_char(p1, c, i);
         if (j < 0 || j + len2 > len1)
             break;
-        if (!string_cmp(p1, p2, j + 1, 1, len2 - 1))
+        if (!string_cmp(ctx, p1, p2, j + 1, 1, len2 - 1))
             return j;
     }
     return -1;
@@ -47399,7 +47615,9 @@ static JSValue js_string_indexOf(JSContext *ctx, JSValueConst this_val,
     ret = -1;
     if (len >= v_len && inc * (stop - start) >= 0) {
         for (i = start;; i += inc) {
-            if (!string_cmp(p, p1, i, 0, v_len)) {
+            if (js_poll_due(ctx)) /* Bothways patch 4 */
+                goto fail;
+            if (!string_cmp(ctx, p, p1, i, 0, v_len)) {
                 ret = i;
                 break;
             }
@@ -47465,7 +47683,9 @@ static JSValue js_string_includes(JSContext *ctx, JSValueConst this_val,
     }
     if (start >= 0 && start <= stop) {
         for (i = start;; i++) {
-            if (!string_cmp(p, p1, i, 0, v_len)) {
+            if (js_poll_due(ctx)) /* Bothways patch 4 */
+                goto fail;
+            if (!string_cmp(ctx, p, p1, i, 0, v_len)) {
                 ret = 1;
                 break;
             }
@@ -47734,8 +47954,12 @@ static JSValue js_string_replace(JSContext *ctx, JSValueConst this_val,
             else
                 pos = endOfLastMatch + 1;
         } else {
-            pos = string_indexof(sp, searchp, endOfLastMatch);
+            pos = string_indexof(ctx, sp, searchp, endOfLastMatch);
+            if (pos == -2) /* Bothways patch 4 */
+                goto exception;
         }
+        if (js_poll_work(ctx, 1)) /* Bothways patch 4 */
+            goto exception;
         if (pos < 0) {
             if (is_first) {
                 string_buffer_free(b);
@@ -47845,7 +48069,9 @@ static JSValue js_string_split(JSContext *ctx, JSValueConst this_val,
     }
     q = p;
     for (q = p; (q += !r) <= s - r - !r; q = p = e + r) {
-        e = string_indexof(sp, rp, q);
+        e = string_indexof(ctx, sp, rp, q);
+        if (e == -2) /* Bothways patch 4 */
+            goto exception;
         if (e < 0)
             break;
         T = js_sub_string(ctx, sp, p, e);
@@ -48009,6 +48235,8 @@ static JSValue js_string_pad(JSContext *ctx, JSValueConst this_val,
     if (p1) {
         while (n > 0) {
             int chunk = min_int(n, p1->len);
+            if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+                goto fail;
             if (string_buffer_concat(b, p1, 0, chunk))
                 goto fail;
             n -= chunk;
@@ -48068,6 +48296,10 @@ static JSValue js_string_repeat(JSContext *ctx, JSValueConst this_val,
         string_buffer_fill(b, string_get(p, 0), n);
     } else {
         while (n-- > 0) {
+            if (js_poll_work(ctx, 1)) { /* Bothways patch 2 */
+                string_buffer_free(b);
+                goto fail;
+            }
             string_buffer_concat(b, p, 0, len);
         }
     }
@@ -48167,8 +48399,15 @@ static int to_utf32_buf(JSContext *ctx, JSString *p, uint32_t **pbuf)
     n = p->len;
     b = js_malloc(ctx, max_int(1, n) * sizeof(*b));
     if (b)
-        for (i = j = 0; i < n;)
+        for (i = j = 0; i < n;) {
+            if (js_poll_work(ctx, 1)) { /* Bothways patch 2 */
+                js_free(ctx, b);
+                b = NULL;
+                j = -1;
+                break;
+            }
             b[j++] = string_getc(p, &i);
+        }
     *pbuf = b;
     return j;
 }
@@ -48227,6 +48466,9 @@ static JSValue js_string_localeCompare(JSContext *ctx, JSValueConst this_val,
     ret = js_int32(cmp);
 
 exception:
+    /* Bothways patch 5: it was interrupted, or js_realloc() has thrown */
+    if (JS_IsException(ret) && JS_IsUninitialized(ctx->rt->current_exception))
+        JS_ThrowInterrupted(ctx);
     JS_FreeValue(ctx, a);
     JS_FreeValue(ctx, b);
     js_free(ctx, as);
@@ -48252,6 +48494,8 @@ static JSValue js_string_toLowerCase(JSContext *ctx, JSValueConst this_val,
     if (string_buffer_init(ctx, b, p->len))
         goto fail;
     for(i = 0; i < p->len;) {
+        if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+            goto fail;
         c = string_getc(p, &i);
         if (c == 0x3a3 && to_lower && test_final_sigma(p, i - 1)) {
             res[0] = 0x3c2; /* final sigma */
@@ -48293,7 +48537,7 @@ static JSValue JS_NewUTF32String(JSContext *ctx, const uint32_t *buf, int len)
     if (string_buffer_init(ctx, b, len))
         return JS_EXCEPTION;
     for(i = 0; i < len; i++) {
-        if (string_buffer_putc(b, buf[i]))
+        if (js_poll_work(ctx, 1) || string_buffer_putc(b, buf[i])) /* Bothways patch 2 */
             goto fail;
     }
     return string_buffer_end(b);
@@ -48352,10 +48596,14 @@ static JSValue js_string_normalize(JSContext *ctx, JSValueConst this_val,
     }
 
     out_len = unicode_normalize(&out_buf, buf, buf_len, n_type,
-                                ctx->rt, (DynBufReallocFunc *)js_realloc_rt);
+                                ctx, (DynBufReallocFunc *)js_realloc); /* Bothways patch 5 */
     js_free(ctx, buf);
-    if (out_len < 0)
+    if (out_len < 0) {
+        /* Bothways patch 5: it was interrupted, or js_realloc() has thrown */
+        if (JS_IsUninitialized(ctx->rt->current_exception))
+            JS_ThrowInterrupted(ctx);
         return JS_EXCEPTION;
+    }
     val = JS_NewUTF32String(ctx, out_buf, out_len);
     js_free(ctx, out_buf);
     return val;
@@ -49610,6 +49858,12 @@ int lre_check_timeout(void *opaque)
             rt->interrupt_handler(rt, rt->interrupt_opaque));
 }
 
+/* Bothways patch 6 */
+void lre_count_work(void *opaque, int units)
+{
+    js_count_work(opaque, units);
+}
+
 void *lre_realloc(void *opaque, void *ptr, size_t size)
 {
     JSContext *ctx = opaque;
@@ -49731,6 +49985,8 @@ static JSValue js_regexp_exec(JSContext *ctx, JSValueConst this_val,
     if (last_index > str->len) {
         rc = 2;
     } else {
+        if (js_poll_work(ctx, 1)) /* Bothways patch 6 */
+            goto fail;
         rc = lre_exec(capture, re_bytecode,
                       str_buf, last_index, str->len,
                       shift, ctx);
@@ -49951,6 +50207,8 @@ static JSValue JS_RegExpDelete(JSContext *ctx, JSValueConst this_val, JSValue ar
         if (last_index > str->len)
             break;
 
+        if (js_poll_work(ctx, 1)) /* Bothways patch 6 */
+            goto fail;
         ret = lre_exec(capture, re_bytecode,
                        str_buf, last_index, str->len, shift, ctx);
         if (ret != 1) {
@@ -50995,6 +51253,8 @@ static JSValue json_parse_value(JSParseState *s, JSONParseRecord *pr)
     JSValue val = JS_NULL;
     int ret;
 
+    if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+        return JS_EXCEPTION;
     if (js_check_stack_overflow(ctx->rt, 0)) {
         return JS_ThrowStackOverflow(ctx);
     }
@@ -51510,6 +51770,8 @@ static int js_json_to_str(JSContext *ctx, JSONStringifyContext *jsc,
     tab = JS_UNDEFINED;
     prop = JS_UNDEFINED;
 
+    if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+        goto exception;
     if (js_check_stack_overflow(ctx->rt, 0)) {
         JS_ThrowStackOverflow(ctx);
         goto exception;
@@ -57000,6 +57262,8 @@ static JSValue js_global_decodeURI(JSContext *ctx, JSValueConst this_val,
 
     p = JS_VALUE_GET_STRING(str);
     for (k = 0; k < p->len;) {
+        if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+            goto fail;
         c = string_get(p, k);
         if (c == '%') {
             c = hex_decode(ctx, p, k);
@@ -57111,6 +57375,8 @@ static JSValue js_global_encodeURI(JSContext *ctx, JSValueConst this_val,
     p = JS_VALUE_GET_STRING(str);
     string_buffer_init(ctx, b, p->len);
     for (k = 0; k < p->len;) {
+        if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+            goto fail;
         c = string_get(p, k);
         k++;
         if (isURIUnescaped(c, isComponent)) {
@@ -57175,6 +57441,11 @@ static JSValue js_global_escape(JSContext *ctx, JSValueConst this_val,
     p = JS_VALUE_GET_STRING(str);
     string_buffer_init(ctx, b, p->len);
     for (i = 0, len = p->len; i < len; i++) {
+        if (js_poll_work(ctx, 1)) { /* Bothways patch 2 */
+            JS_FreeValue(ctx, str);
+            string_buffer_free(b);
+            return JS_EXCEPTION;
+        }
         c = string_get(p, i);
         if (isUnescaped(c)) {
             string_buffer_putc16(b, c);
@@ -57201,6 +57472,11 @@ static JSValue js_global_unescape(JSContext *ctx, JSValueConst this_val,
     string_buffer_init(ctx, b, 0);
     p = JS_VALUE_GET_STRING(str);
     for (i = 0, len = p->len; i < len; i++) {
+        if (js_poll_work(ctx, 1)) { /* Bothways patch 2 */
+            JS_FreeValue(ctx, str);
+            string_buffer_free(b);
+            return JS_EXCEPTION;
+        }
         c = string_get(p, i);
         if (c == '%') {
             if (i + 6 <= len
@@ -60952,6 +61228,8 @@ static JSValue js_typed_array_join(JSContext *ctx, JSValueConst this_val,
 
     /* XXX: optimize with direct access */
     for(i = 0; i < len; i++) {
+        if (js_poll_work(ctx, 1)) /* Bothways patch 2 */
+            goto fail;
         if (i > 0) {
             if (c >= 0) {
                 if (string_buffer_putc8(b, c))
@@ -61320,6 +61598,7 @@ static JSValue js_TA_get_float64(JSContext *ctx, const void *a) {
 struct TA_sort_context {
     JSContext *ctx;
     int exception;
+    int (*elt_cmp)(const void *a, const void *b, void *opaque); /* Bothways patch 2 */
     JSValueConst arr;
     JSValueConst cmp;
     JSValue (*getfun)(JSContext *ctx, const void *a);
@@ -61375,6 +61654,19 @@ static int js_TA_cmp_generic(const void *a, const void *b, void *opaque) {
         JS_FreeValue(ctx, argv[1]);
     }
     return cmp;
+}
+
+/* Bothways patch 2: once 'exception' is set all elements are equal, and
+   rqsort() comes to its end in one pass. */
+static int js_TA_cmp_polled(const void *a, const void *b, void *opaque)
+{
+    struct TA_sort_context *psc = opaque;
+
+    if (psc->exception || js_poll_work(psc->ctx, 1)) {
+        psc->exception = 1;
+        return 0;
+    }
+    return psc->elt_cmp(a, b, opaque);
 }
 
 static JSValue js_typed_array_sort(JSContext *ctx, JSValueConst this_val,
@@ -61519,7 +61811,8 @@ static JSValue js_typed_array_sort(JSContext *ctx, JSValueConst this_val,
         done:
             js_free(ctx, array_idx);
         } else {
-            rqsort(p->u.array.u.ptr, len, elt_size, cmpfun, &tsc);
+            tsc.elt_cmp = cmpfun; /* Bothways patch 2 */
+            rqsort(p->u.array.u.ptr, len, elt_size, js_TA_cmp_polled, &tsc);
             if (tsc.exception)
                 return JS_EXCEPTION;
         }
