@@ -642,6 +642,13 @@ static inline __exception int js_poll_due(JSContext *ctx)
     return 0;
 }
 
+/* bytecode, by its length */
+static inline __exception int js_poll_jump(JSContext *ctx, int32_t diff)
+{
+    ctx->interrupt_counter -= 1 + ((diff ^ (diff >> 31)) >> 4);
+    return js_poll_due(ctx);
+}
+
 static inline __exception int js_poll_work(JSContext *ctx, uint64_t units)
 {
     js_count_work(ctx, units);
@@ -2657,6 +2664,7 @@ static JSString *js_alloc_string_rt(JSRuntime *rt, int max_len, int is_wide_char
 static JSString *js_alloc_string(JSContext *ctx, int max_len, int is_wide_char)
 {
     JSString *p;
+    js_count_work(ctx, (unsigned)max_len >> 6); /* Bothways patch 2: it will be filled */
     p = js_alloc_string_rt(ctx->rt, max_len, is_wide_char);
     if (unlikely(!p)) {
         JS_ThrowOutOfMemory(ctx);
@@ -4938,6 +4946,7 @@ const char *JS_ToCStringLen2(JSContext *ctx, size_t *plen, JSValueConst val1,
         goto fail;
     str = JS_VALUE_GET_STRING(val);
     len = str->len;
+    js_count_work(ctx, (unsigned)len >> 6); /* Bothways patch 2 */
     if (!str->is_wide_char) {
         const uint8_t *src = str8(str);
         int count;
@@ -8713,6 +8722,9 @@ static JSValue JS_ThrowTypeErrorInvalidClass(JSContext *ctx, int class_id)
 
 static void JS_ThrowInterrupted(JSContext *ctx)
 {
+    /* Bothways patch 2: whoever swallows this (a promise that is rejected
+       with it, an iterator that is closed) meets it again at the next poll */
+    ctx->interrupt_counter = 0;
     JS_ThrowInternalError(ctx, "interrupted");
     JS_SetUncatchableError(ctx, ctx->rt->current_exception);
 }
@@ -16117,6 +16129,7 @@ static no_inline int js_relational_slow(JSContext *ctx, JSValue *sp,
     op2 = sp[-1];
     /* Bothways patch 2: the operands are still on the stack */
     js_count_operand(ctx, op1);
+    js_count_operand(ctx, op2);
     if (js_poll_due(ctx))
         return -1;
     tag1 = JS_VALUE_GET_NORM_TAG(op1);
@@ -16263,6 +16276,7 @@ static no_inline __exception int js_eq_slow(JSContext *ctx, JSValue *sp,
     op2 = sp[-1];
     /* Bothways patch 2: the operands are still on the stack */
     js_count_operand(ctx, op1);
+    js_count_operand(ctx, op2);
     if (js_poll_due(ctx))
         return -1;
  redo:
@@ -18285,6 +18299,7 @@ static JSValue JS_CallInternal(JSContext *caller_ctx, JSValueConst func_obj,
             sf = &s->frame;
             p = JS_VALUE_GET_OBJ(sf->cur_func);
             b = p->u.func.function_bytecode;
+    js_count_work(caller_ctx, (unsigned)b->byte_code_len >> 4); /* Bothways patch 2 */
             ctx = b->realm;
             var_refs = p->u.func.var_refs;
             local_buf = arg_buf = sf->arg_buf;
@@ -19352,20 +19367,29 @@ static JSValue JS_CallInternal(JSContext *caller_ctx, JSValueConst func_obj,
             }
             BREAK;
 
-        CASE(OP_goto):
-            pc += (int32_t)get_u32(pc);
-            if (unlikely(js_poll_interrupts(ctx)))
-                goto exception;
+        CASE(OP_goto): /* Bothways patch 2 */
+            {
+                int32_t diff = (int32_t)get_u32(pc);
+                pc += diff;
+                if (unlikely(js_poll_jump(ctx, diff)))
+                    goto exception;
+            }
             BREAK;
-        CASE(OP_goto16):
-            pc += (int16_t)get_u16(pc);
-            if (unlikely(js_poll_interrupts(ctx)))
-                goto exception;
+        CASE(OP_goto16): /* Bothways patch 2 */
+            {
+                int32_t diff = (int16_t)get_u16(pc);
+                pc += diff;
+                if (unlikely(js_poll_jump(ctx, diff)))
+                    goto exception;
+            }
             BREAK;
-        CASE(OP_goto8):
-            pc += (int8_t)pc[0];
-            if (unlikely(js_poll_interrupts(ctx)))
-                goto exception;
+        CASE(OP_goto8): /* Bothways patch 2 */
+            {
+                int32_t diff = (int8_t)pc[0];
+                pc += diff;
+                if (unlikely(js_poll_jump(ctx, diff)))
+                    goto exception;
+            }
             BREAK;
         CASE(OP_if_true):
             {
@@ -19381,7 +19405,10 @@ static JSValue JS_CallInternal(JSContext *caller_ctx, JSValueConst func_obj,
                 }
                 sp--;
                 if (res) {
-                    pc += (int32_t)get_u32(pc - 4) - 4;
+                    int32_t diff = (int32_t)get_u32(pc - 4) - 4;
+                    pc += diff;
+                    if (unlikely(js_poll_jump(ctx, diff))) /* Bothways patch 2 */
+                        goto exception;
                 }
                 if (unlikely(js_poll_interrupts(ctx)))
                     goto exception;
@@ -19401,7 +19428,10 @@ static JSValue JS_CallInternal(JSContext *caller_ctx, JSValueConst func_obj,
                 }
                 sp--;
                 if (!res) {
-                    pc += (int32_t)get_u32(pc - 4) - 4;
+                    int32_t diff = (int32_t)get_u32(pc - 4) - 4;
+                    pc += diff;
+                    if (unlikely(js_poll_jump(ctx, diff))) /* Bothways patch 2 */
+                        goto exception;
                 }
                 if (unlikely(js_poll_interrupts(ctx)))
                     goto exception;
@@ -49892,6 +49922,11 @@ static JSValue js_regexp_escape(JSContext *ctx, JSValueConst this_val,
     p = JS_VALUE_GET_STRING(str);
     string_buffer_init2(ctx, b, 0, p->is_wide_char);
     for (i = 0; i < p->len; i++) {
+        if (js_poll_work(ctx, 1)) { /* Bothways patch 2 */
+            JS_FreeValue(ctx, str);
+            string_buffer_free(b);
+            return JS_EXCEPTION;
+        }
         c = p->is_wide_char ? (uint32_t)str16(p)[i] : (uint32_t)str8(p)[i];
         if (c < 33) {
             if (c >= 9 && c <= 13) {
