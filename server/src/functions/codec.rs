@@ -157,11 +157,7 @@ fn sha_in_pieces(
     Some(hash.finish().as_ref().to_vec())
 }
 
-fn in_pieces(
-    parts: &[&[u8]],
-    go_on: &mut dyn FnMut() -> bool,
-    mut take: impl FnMut(&[u8]),
-) -> Option<()> {
+fn in_pieces(parts: &[&[u8]], go_on: &mut dyn FnMut() -> bool, mut take: impl FnMut(&[u8])) -> Option<()> {
     for piece in parts.iter().flat_map(|part| part.chunks(PIECE_BYTES)) {
         take(piece);
         if piece.len() == PIECE_BYTES && !go_on() {
@@ -185,17 +181,12 @@ mod tests {
     }
 
     fn hmac(algorithm: Algorithm, key: &[u8], data: &[u8]) -> String {
-        hex(&algorithm
-            .hmac(key, data, &mut || true)
-            .expect("nobody stops it"))
+        hex(&algorithm.hmac(key, data, &mut || true).expect("nobody stops it"))
     }
 
     #[test]
     fn digests_are_those_of_their_standards() {
-        assert_eq!(
-            hash(Algorithm::Md5, b"abc"),
-            "900150983cd24fb0d6963f7d28e17f72"
-        );
+        assert_eq!(hash(Algorithm::Md5, b"abc"), "900150983cd24fb0d6963f7d28e17f72");
         assert_eq!(
             hash(Algorithm::Sha1, b"abc"),
             "a9993e364706816aba3e25717850c26c9cd0d89d"

@@ -40,6 +40,8 @@ pub use trial::try_connection;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
+mod interrupt_tests;
+#[cfg(test)]
 mod isolation_tests;
 #[cfg(test)]
 mod limits_tests;

@@ -134,19 +134,11 @@ fn decode<'js>(ctx: &Ctx<'js>, budget: &Budget, text: String, encoding: String) 
     uint8_array(ctx, &codec::decode(&text, encoding))
 }
 
-fn utf8<'js>(
-    ctx: &Ctx<'js>,
-    budget: &Budget,
-    bytes: &TypedArray<'js, u8>,
-    is_fatal: bool,
-) -> Result<String> {
+fn utf8<'js>(ctx: &Ctx<'js>, budget: &Budget, bytes: &TypedArray<'js, u8>, is_fatal: bool) -> Result<String> {
     may_go_on(ctx, budget, bytes.len())?;
     match String::from_utf8(octets(ctx, bytes)?) {
         Ok(text) => Ok(text),
-        Err(_) if is_fatal => Err(Exception::throw_type(
-            ctx,
-            "The encoded data was not valid utf-8",
-        )),
+        Err(_) if is_fatal => Err(Exception::throw_type(ctx, "The encoded data was not valid utf-8")),
         Err(error) => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
     }
 }

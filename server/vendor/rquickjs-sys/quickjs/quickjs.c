@@ -16948,6 +16948,8 @@ static JSValue build_for_in_iterator(JSContext *ctx, JSValue obj)
     tag = JS_VALUE_GET_TAG(obj);
     if (tag != JS_TAG_OBJECT && tag != JS_TAG_NULL && tag != JS_TAG_UNDEFINED) {
         obj = JS_ToObjectFree(ctx, obj);
+        if (JS_IsException(obj)) /* Bothways patch 7: no memory for it */
+            return JS_EXCEPTION;
     }
 
     it = js_malloc(ctx, sizeof(*it));
