@@ -2895,7 +2895,7 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
     printf("%5s %5s %5s %5s %s\n", "PC", "CP", "BP", "SP", "OPCODE");
 #endif    
     for(;;) {
-        if (lre_poll_timeout(s)) /* Bothways patch 6: not at jumps alone */
+        if (lre_poll_timeout(s)) /* Bothways patch 6: here, instead of at jumps alone */
             return LRE_RET_TIMEOUT;
         opcode = *pc++;
 #ifdef DUMP_EXEC
@@ -2928,8 +2928,6 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
                 if (type != RE_EXEC_STATE_LOOKAHEAD)
                     break;
             }
-            if (lre_poll_timeout(s))
-                return LRE_RET_TIMEOUT;
             break;
         case REOP_lookahead_match:
             /* pop all the saved states until reaching the start of
@@ -3039,8 +3037,6 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
         case REOP_goto:
             val = get_u32(pc);
             pc += 4 + (int)val;
-            if (lre_poll_timeout(s))
-                return LRE_RET_TIMEOUT;
             break;
         case REOP_line_start:
         case REOP_line_start_m:
@@ -3131,8 +3127,6 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
                 SAVE_CAPTURE_CHECK(idx, (void *)(uintptr_t)val2);
                 if (val2 != 0) {
                     pc += (int)val;
-                    if (lre_poll_timeout(s))
-                        return LRE_RET_TIMEOUT;
                 }
             }
             break;
@@ -3155,8 +3149,6 @@ static intptr_t lre_exec_backtrack(REExecContext *s, uint8_t **capture,
                 if (val2 > limit) {
                     /* normal loop if counter > limit */
                     pc += (int)val;
-                    if (lre_poll_timeout(s))
-                        return LRE_RET_TIMEOUT;
                 } else {
                     /* check advance */
                     if ((opcode == REOP_loop_check_adv_split_goto_first ||

@@ -1709,33 +1709,36 @@ static JSValue js_dup(JSValueConst v)
    they are given, so that is counted here, once for all of them. */
 static inline void js_count_operand(JSContext *ctx, JSValueConst v)
 {
+    uint64_t units;
     JSObject *p;
 
     switch(JS_VALUE_GET_TAG(v)) {
     case JS_TAG_STRING:
-        js_count_work(ctx, JS_VALUE_GET_STRING(v)->len >> 6);
+        units = JS_VALUE_GET_STRING(v)->len >> 6;
         break;
     case JS_TAG_STRING_ROPE:
-        js_count_work(ctx, JS_VALUE_GET_STRING_ROPE(v)->len >> 6);
+        units = JS_VALUE_GET_STRING_ROPE(v)->len >> 6;
         break;
     case JS_TAG_BIG_INT:
-        js_count_work(ctx, ((JSBigInt *)JS_VALUE_GET_PTR(v))->len >> 4);
+        units = ((JSBigInt *)JS_VALUE_GET_PTR(v))->len >> 4;
         break;
     case JS_TAG_OBJECT:
         p = JS_VALUE_GET_OBJ(v);
         if (p->fast_array) {
-            js_count_work(ctx, p->u.array.count >> 4);
+            units = p->u.array.count >> 4;
         } else if (p->class_id == JS_CLASS_MAP || p->class_id == JS_CLASS_SET) {
-            if (p->u.map_state)
-                js_count_work(ctx, p->u.map_state->record_count >> 1);
+            units = p->u.map_state ? p->u.map_state->record_count >> 1 : 0;
         } else if (p->class_id == JS_CLASS_ARRAY_BUFFER) {
-            if (p->u.array_buffer)
-                js_count_work(ctx, (unsigned)p->u.array_buffer->byte_length >> 6);
+            units = p->u.array_buffer ? (unsigned)p->u.array_buffer->byte_length >> 6 : 0;
+        } else {
+            return;
         }
         break;
     default:
-        break;
+        return;
     }
+    if (unlikely(units))
+        js_count_work(ctx, units);
 }
 
 JSValue JS_DupValue(JSContext *ctx, JSValueConst v)
