@@ -157,6 +157,7 @@ fn main() {
     let mut builder = cc::Build::new();
     builder
         .extra_warnings(false)
+        .warnings(false) // Bothways patch 1: cargo shows those of a path
         .flag_if_supported("-Wno-implicit-const-int-float-conversion")
         //.flag("-Wno-array-bounds")
         //.flag("-Wno-format-truncation")
