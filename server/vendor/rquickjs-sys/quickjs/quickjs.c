@@ -8488,6 +8488,7 @@ static JSValue JS_MakeError2(JSContext *ctx, JSErrorEnum error_num,
 {
     JSValue obj, msg;
 
+    js_count_work(ctx, 32); /* Bothways patch 2: the stack is walked and written down */
     if (error_num == JS_PLAIN_ERROR) {
         obj = JS_NewObjectClass(ctx, JS_CLASS_ERROR);
     } else {
