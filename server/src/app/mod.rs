@@ -3,6 +3,7 @@
 //! Owns the order of things at start (check, load, open the log, bind, start cores, say ready), while running (signals,
 //! on the control thread) and at the end (drain, join, flush). Does not touch a connection.
 
+mod call_watch;
 mod commands;
 mod control;
 mod cpus;

@@ -197,6 +197,15 @@ impl Page<'_> {
             process.reloads.of(result).get()
         });
         self.head(
+            "bothways_function_calls_stuck_total",
+            "Calls of functions that held their core for seconds; the log says which.",
+            "counter",
+        );
+        self.single(
+            "bothways_function_calls_stuck_total",
+            process.function_calls_stuck.get(),
+        );
+        self.head(
             "bothways_snapshot_generation",
             "Generation of the published snapshot.",
             "gauge",
@@ -324,6 +333,7 @@ mod tests {
                 "bothways_connections_no_longer_admitted_total",
                 "bothways_connections_open",
                 "bothways_connections_total",
+                "bothways_function_calls_stuck_total",
                 "bothways_handshake_seconds",
                 "bothways_handshakes_open",
                 "bothways_handshakes_total",
