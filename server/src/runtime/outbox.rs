@@ -16,7 +16,7 @@ use super::duplex::DuplexStats;
 use super::pump::Direction;
 
 /// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
-const BYTES_MAX: usize = 128 * 1024;
+const BYTES_MAX: usize = 64 * 1024;
 /// A send buffer larger than this is not kept by an idle connection.
 const BYTES_KEPT: usize = 4 * 1024;
 

@@ -209,8 +209,8 @@ const RECORD_BYTES_MAX: usize = 16 * 1024;
 const RECORD_OVERHEAD_BYTES: usize = 32;
 /// Slices taken from hyper at a time.
 const SLICES_MAX: usize = 64;
-/// Plaintext taken from hyper at a time.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// Plaintext taken from hyper at a time: an ordinary large response, so that it is one send from one buffer of the right size.
+const WRITE_BYTES_MAX: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {
