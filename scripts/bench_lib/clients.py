@@ -2,10 +2,12 @@
 
 import socket
 import ssl
+import time
 from functools import cache
 
 from . import BODY, NAME
 
+SETTLE_SECONDS = 3  # for servers that give memory back when nothing is asked of a connection
 TIMEOUT_SECONDS = 10
 
 
@@ -63,14 +65,16 @@ def has_ended(connection):
 
 
 def idle_connection_bytes(server, connections):
-    """Memory that one more connection costs, after one request on it: the growth over so many of them, divided."""
+    """Memory that one more connection costs, when it has been idle for a while after one request: the growth over so many of them, divided."""
     opened = []
     try:
         for _ in range(connections // 5):  # what the server allocates once
             opened.append(connect(server.port))
+        time.sleep(SETTLE_SECONDS)
         before = server.resident_bytes()
         for _ in range(connections):
             opened.append(connect(server.port))
+        time.sleep(SETTLE_SECONDS)
         return (server.resident_bytes() - before) / connections
     finally:
         for connection in opened:
