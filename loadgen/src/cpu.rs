@@ -28,12 +28,14 @@ impl ThreadTime {
         })
     }
 
+    /// The time that passed between `earlier` and `self`.
+    pub fn since(&self, earlier: &ThreadTime) -> Option<Duration> {
+        self.taken_at?.checked_duration_since(earlier.taken_at?)
+    }
+
     /// Shares of the time between `earlier` and `self`: running, and waiting for a core.
     pub fn shares_since(&self, earlier: &ThreadTime) -> Option<(f64, f64)> {
-        let wall = self
-            .taken_at?
-            .checked_duration_since(earlier.taken_at?)?
-            .as_secs_f64();
+        let wall = self.since(earlier)?.as_secs_f64();
         let share = |later: Duration, earlier: Duration| later.saturating_sub(earlier).as_secs_f64() / wall;
         (wall > 0.0).then(|| {
             (
@@ -57,6 +59,14 @@ pub struct ServerSample {
     pub cpu: Duration,
     /// Time in which its threads could have run but had no core.
     pub waiting: Duration,
+    pub resident_bytes: u64,
+}
+
+/// A quick look at the server.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerGlance {
+    pub taken_at: Instant,
+    pub cpu: Duration,
     pub resident_bytes: u64,
 }
 
@@ -86,6 +96,27 @@ impl Server {
         &self.pids
     }
 
+    /// Only what costs little to look at: for many looks during the run. `None` when a process has ended.
+    pub fn glance(&self) -> Option<ServerGlance> {
+        let taken_at = Instant::now();
+        let cpu = self.pids.iter().map(|&pid| sys::process_cpu(pid));
+        Some(ServerGlance {
+            taken_at,
+            cpu: cpu.sum::<io::Result<Duration>>().ok()?,
+            resident_bytes: self.pids.iter().map(|&pid| resident(pid)).sum(),
+        })
+    }
+
+    /// Memory as far as it is theirs: a page that several processes share counts for each in part (PSS). `None` where
+    /// the kernel does not say.
+    pub fn proportional_bytes(&self) -> Option<u64> {
+        let rollups = self.pids.iter().map(|pid| {
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+            parse_kilobytes(&text, "Pss:")
+        });
+        rollups.sum()
+    }
+
     /// Fails when one of the processes has ended: its time can no longer be known.
     pub fn sample(&self) -> io::Result<ServerSample> {
         let mut sample = ServerSample {
@@ -100,6 +131,49 @@ impl Server {
             sample.resident_bytes += resident(pid);
         }
         Ok(sample)
+    }
+}
+
+/// Looks at the server at even distances, as many as there is room for.
+#[derive(Debug)]
+pub struct Glances {
+    every: Duration,
+    next: Duration,
+    taken: Vec<ServerGlance>,
+}
+
+impl Glances {
+    pub fn new(every: Duration) -> Self {
+        Glances {
+            every,
+            next: Duration::ZERO,
+            taken: Vec::new(),
+        }
+    }
+
+    /// When the next one is due, as an offset from the start of the run.
+    pub fn next(&self) -> Duration {
+        self.next
+    }
+
+    pub fn take(&mut self, now: Duration, server: &Server) {
+        if now < self.next {
+            return;
+        }
+        self.taken.extend(server.glance());
+        if self.taken.len() == GLANCES_MAX {
+            let mut odd = false;
+            self.taken.retain(|_| {
+                odd = !odd;
+                odd
+            });
+            self.every *= 2;
+        }
+        self.next = now + self.every;
+    }
+
+    pub fn taken(self) -> Vec<ServerGlance> {
+        self.taken
     }
 }
 
@@ -138,11 +212,12 @@ fn waiting(pid: u32) -> Duration {
 
 fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    parse_resident(&status).unwrap_or(0)
+    parse_kilobytes(&status, "VmRSS:").unwrap_or(0)
 }
 
-fn parse_resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// The value of a line such as `VmRSS:   2048 kB`, in bytes.
+fn parse_kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
@@ -155,15 +230,35 @@ fn parse_schedstat(text: &str) -> Option<(Duration, Duration)> {
     Some((fields.next()??, fields.next()??))
 }
 
+/// Twice as many as a timeline has intervals.
+const GLANCES_MAX: usize = 1200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_long_run_has_room_for_its_glances() {
+        let server = Server::find(&[std::process::id()]).unwrap();
+        let mut glances = Glances::new(Duration::from_millis(100));
+        for tick in 0..5000 {
+            glances.take(tick * Duration::from_millis(100), &server);
+        }
+        let every = glances.every;
+        let taken = glances.taken();
+        assert!(
+            (GLANCES_MAX / 2..GLANCES_MAX).contains(&taken.len()),
+            "{}",
+            taken.len()
+        );
+        assert_eq!(every, Duration::from_millis(800));
+    }
+
+    #[test]
     fn proc_files_are_parsed() {
         assert_eq!(parse_parent("42 (a) b (c)) S 7 42 42 0"), Some(7));
         assert_eq!(
-            parse_resident("Name:\tx\nVmRSS:\t   2048 kB\n"),
+            parse_kilobytes("Name:\tx\nVmRSS:\t   2048 kB\n", "VmRSS:"),
             Some(2 * 1024 * 1024)
         );
         let times = (Duration::from_nanos(272_840), Duration::from_nanos(5));
@@ -176,6 +271,7 @@ mod tests {
         let server = Server::find(&[std::process::id()]).unwrap();
         let sample = server.sample().unwrap();
         assert!(sample.cpu > Duration::ZERO && sample.resident_bytes > 0);
+        assert!(server.proportional_bytes() > Some(100_000));
         assert!(Server::find(&[u32::MAX]).unwrap_err().contains("--server-pid"));
     }
 }

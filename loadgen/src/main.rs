@@ -1,6 +1,6 @@
 //! loadgen: a load generator for servers that authenticate clients by certificate.
 //!
-//! `options` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
+//! `options`, `scenario` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
 //! the server it loads but HTTP and TLS, and shares no code with one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
@@ -8,12 +8,15 @@
 mod cpu;
 mod failure;
 mod identity;
+mod kernel;
 mod load;
 mod options;
+mod pki;
 mod plan;
 mod report;
 mod run;
 mod runtime;
+mod scenario;
 mod schedule;
 mod session;
 mod sys;
@@ -21,7 +24,8 @@ mod verdict;
 mod wire;
 
 use std::fs;
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -29,9 +33,11 @@ use clap::Parser;
 
 use crate::cpu::Server;
 use crate::identity::Identities;
-use crate::options::Options;
+use crate::options::{Command, Options};
 use crate::plan::{Plan, UsageError};
 use crate::report::Summary;
+use crate::report::document::Document;
+use crate::report::html;
 use crate::report::live::Live;
 use crate::report::table;
 
@@ -41,36 +47,63 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let options = Options::parse();
     sys::raise_descriptor_limit();
-    match prepare(&options) {
-        Ok(prepared) => load(&options, prepared),
-        Err(UsageError(message)) => {
-            eprintln!("error: {message}");
-            ExitCode::from(EXIT_USAGE)
+    let ended = match &options.command {
+        Some(Command::Pki(pki)) => pki::run(pki).map(|()| ExitCode::SUCCESS),
+        Some(Command::Report { reports, html }) => write_page(reports, html).map(|()| ExitCode::SUCCESS),
+        None => prepare(&options).map(|prepared| load(&options, prepared)),
+    };
+    ended.unwrap_or_else(|UsageError(message)| {
+        eprintln!("error: {message}");
+        ExitCode::from(EXIT_USAGE)
+    })
+}
+
+/// `loadgen report`: the page of earlier runs.
+fn write_page(reports: &[PathBuf], html: &Path) -> Result<(), UsageError> {
+    let read = |path: &PathBuf| Ok((path.display().to_string(), Document::read(path)?));
+    let mut documents = reports
+        .iter()
+        .map(read)
+        .collect::<Result<Vec<_>, String>>()
+        .map_err(UsageError)?;
+    let page = match documents.pop() {
+        Some((_, only)) if documents.is_empty() => html::page(only),
+        last => {
+            documents.extend(last);
+            html::comparison(documents)
         }
-    }
+    };
+    fs::write(html, page).map_err(|error| UsageError(format!("--html {}: {error}", html.display())))
 }
 
 struct Prepared {
     plan: Arc<Plan>,
-    identities: Identities,
+    identities: Arc<Identities>,
     server: Option<Server>,
     json: Option<fs::File>,
+    html: Option<fs::File>,
 }
 
 /// Everything that can be wrong with the options and files is found here, before the first connection.
 fn prepare(options: &Options) -> Result<Prepared, UsageError> {
-    let plan = Arc::new(Plan::new(options, &allowed_cores()?)?);
-    let identities = Identities::load(options)?;
+    let allowed = allowed_cores()?;
+    let plan = Arc::new(match &options.scenario {
+        Some(file) => scenario::load(file, options, &allowed)?,
+        None => Plan::new(options, &allowed)?,
+    });
+    let identities = Arc::new(Identities::load(&plan)?);
     let server = match options.server_pid.as_slice() {
         [] => None,
         pids => Some(Server::find(pids).map_err(UsageError)?),
     };
-    let json = options.json.as_deref().map(create).transpose()?;
+    let json = options.json.as_deref().map(|path| create("--json", path));
+    let html = options.html.as_deref().map(|path| create("--html", path));
     Ok(Prepared {
         plan,
         identities,
         server,
-        json,
+        json: json.transpose()?,
+        html: html.transpose()?,
     })
 }
 
@@ -80,12 +113,14 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
         identities,
         server,
         json,
+        html,
     } = prepared;
     let live = Live::new(plan.cores.len(), plan.warm_up, plan.duration, options.quiet);
     let pids = server
         .as_ref()
         .map(|server| server.pids().to_vec())
         .unwrap_or_default();
+    let count = identities.count();
     let outcome = match run::run(&plan, identities, server, live) {
         Ok(outcome) => outcome,
         Err(message) => {
@@ -93,12 +128,10 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let summary = Summary::new(options, &plan, options.cert.len(), &pids, outcome);
+    let summary = Summary::new(&plan, count, &pids, outcome);
     print!("{}", table::render(&summary));
-    if let Some(file) = json
-        && let Err(error) = serde_json::to_writer_pretty(file, &summary)
-    {
-        eprintln!("error: --json: {error}");
+    if let Err(message) = write_files(&summary, json, html) {
+        eprintln!("error: {message}");
         return ExitCode::FAILURE;
     }
     if summary.as_expected {
@@ -108,8 +141,25 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
     }
 }
 
-fn create(path: &Path) -> Result<fs::File, UsageError> {
-    fs::File::create(path).map_err(|error| UsageError(format!("--json {}: {error}", path.display())))
+fn write_files(summary: &Summary, json: Option<fs::File>, html: Option<fs::File>) -> Result<(), String> {
+    if let Some(file) = json {
+        let mut file = BufWriter::new(file);
+        let written = serde_json::to_writer_pretty(&mut file, summary).map_err(io::Error::from);
+        written
+            .and_then(|()| file.flush())
+            .map_err(|error| format!("--json: {error}"))?;
+    }
+    if let Some(mut file) = html {
+        let page = html::page(Document::of(summary)?);
+        file.write_all(page.as_bytes())
+            .map_err(|error| format!("--html: {error}"))?;
+    }
+    Ok(())
+}
+
+/// Before the run, so that a path that cannot be written does not cost one.
+fn create(option: &str, path: &Path) -> Result<fs::File, UsageError> {
+    fs::File::create(path).map_err(|error| UsageError(format!("{option} {}: {error}", path.display())))
 }
 
 /// The cores that this process may use (`taskset`, cgroups).
@@ -118,7 +168,7 @@ fn allowed_cores() -> Result<Vec<usize>, UsageError> {
     status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .and_then(plan::parse_core_list)
+        .and_then(plan::cores::parse_list)
         .filter(|cores| !cores.is_empty())
         .ok_or_else(|| {
             UsageError(

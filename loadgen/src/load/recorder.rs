@@ -14,8 +14,12 @@ use hdrhistogram::Histogram;
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use super::gate::{Clock, Start};
+use super::second::Second;
+use super::sheet::{HoldSheet, Sheets};
+use super::timeline::{Ended, Gauges, Timeline};
 use crate::cpu::ThreadTime;
 use crate::failure::Failure;
+use crate::plan::Plan;
 use crate::wire::{Records, Traffic};
 
 /// How an operation ended.
@@ -27,6 +31,12 @@ pub enum Outcome {
     /// A response came, but after a full handshake although a session was offered.
     NotResumed,
     Failed(Failure),
+}
+
+impl Outcome {
+    pub fn is_expected(&self) -> bool {
+        matches!(self, Outcome::Ok | Outcome::Refused(_))
+    }
 }
 
 /// Counts of one part of the run.
@@ -60,17 +70,6 @@ pub struct Negotiated {
     group: u16,
 }
 
-/// One second of one thread.
-#[derive(Debug)]
-pub struct Interval {
-    /// Whole seconds since the start of the run.
-    pub second: u64,
-    pub ok: u64,
-    pub failed: u64,
-    pub backlog: u64,
-    pub latency: Histogram<u32>,
-}
-
 /// Values at a boundary of the window.
 #[derive(Debug, Clone, Default)]
 pub struct Mark {
@@ -91,6 +90,9 @@ pub struct Recording {
     pub latency: Histogram<u64>,
     /// From the time a connection took it.
     pub service: Histogram<u64>,
+    /// Open loop: from the time an operation was due to its start, where a connection was free, and where none was.
+    pub late_by_generator: Histogram<u64>,
+    pub late_for_connection: Histogram<u64>,
     pub not_resumed: Histogram<u64>,
     pub connect: Histogram<u64>,
     pub handshake: Histogram<u64>,
@@ -103,6 +105,8 @@ pub struct Recording {
     pub in_flight: u64,
     pub last_end: Duration,
     pub connections_not_open: u64,
+    pub timeline: Timeline,
+    pub sheets: Sheets,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,8 +122,8 @@ pub struct Recorder {
     /// Connection set-up belongs to the operation: count it with the window only.
     connection_per_operation: bool,
     part: Part,
-    interval: Interval,
-    intervals: Sender<Interval>,
+    interval: Second,
+    intervals: Sender<Second>,
     recording: Recording,
     opened: u64,
     pub in_flight: u64,
@@ -127,12 +131,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn new(
-        clock: Arc<Clock>,
-        traffic: Rc<Traffic>,
-        intervals: Sender<Interval>,
-        connection_per_operation: bool,
-    ) -> Self {
+    pub fn new(plan: &Plan, clock: Arc<Clock>, traffic: Rc<Traffic>, intervals: Sender<Second>) -> Self {
         let part = if clock.window_start.is_zero() {
             Part::Window
         } else {
@@ -141,9 +140,9 @@ impl Recorder {
         let mut recorder = Recorder {
             clock,
             traffic,
-            connection_per_operation,
+            connection_per_operation: plan.mode.opens_a_connection_per_operation(),
             part,
-            interval: Interval::new(0),
+            interval: Second::new(0),
             intervals,
             recording: Recording::empty(),
             opened: 0,
@@ -151,17 +150,28 @@ impl Recorder {
             backlog: (0, Duration::ZERO),
         };
         recorder.recording.start = recorder.mark(Duration::ZERO);
+        recorder.recording.sheets = Sheets::new(plan);
         recorder
+    }
+
+    /// Where the course of the run is written down: made beforehand, so that the run does not begin with waiting for memory.
+    pub fn write_to(&mut self, mut timeline: Timeline) {
+        timeline.begin(self.gauges());
+        self.recording.timeline = timeline;
     }
 
     /// Moves on to `now`: to the next second and across the boundaries of the window.
     pub fn advance(&mut self, now: Instant) {
         let now = self.clock.at(now);
         while self.interval.second < now.as_secs() {
-            let next = Interval::new(self.interval.second + 1);
+            let next = Second::new(self.interval.second + 1);
             let mut done = std::mem::replace(&mut self.interval, next);
             done.backlog = self.backlog.0;
             let _ = self.intervals.send(done); // nobody listens any more: nobody wants to know
+        }
+        if self.part != Part::After && self.recording.timeline.is_due(now) && now < self.clock.window_end() {
+            let gauges = self.gauges();
+            self.recording.timeline.advance(now, gauges);
         }
         if self.part == Part::WarmUp && now >= self.clock.window_start {
             self.part = Part::Window;
@@ -172,14 +182,28 @@ impl Recorder {
         }
     }
 
-    /// An operation has ended.
-    pub fn finish(&mut self, start: Start, now: Instant, outcome: Outcome) {
+    /// An operation has started.
+    pub fn begin(&mut self, start: &Start) {
+        self.in_flight += 1;
+        let began = self.clock.at(start.began);
+        self.recording.sheets.phase(began).started += 1;
+    }
+
+    /// An operation of entry number `entry` has ended.
+    pub fn finish(&mut self, start: Start, entry: usize, now: Instant, outcome: Outcome) {
         self.advance(now);
+        self.in_flight -= 1;
         self.recording.last_end = self.clock.at(now);
         let latency = now.saturating_duration_since(start.due);
-        let expected = matches!(outcome, Outcome::Ok | Outcome::Refused(_));
-        self.interval.count(expected, latency);
+        self.interval.count(outcome.is_expected(), latency);
+        if self.part != Part::After {
+            let at = self.recording.last_end;
+            self.recording.timeline.count(Ended::of(&outcome), latency);
+            self.recording.sheets.count_in_phase(at, &outcome, latency);
+        }
         if self.part == Part::Window {
+            self.lateness(&start);
+            self.recording.sheets.count_in_entry(entry, &outcome, latency);
             match outcome {
                 Outcome::Ok | Outcome::Refused(_) => {
                     record(&mut self.recording.latency, latency);
@@ -193,7 +217,16 @@ impl Recorder {
             }
         }
         if let Some(tally) = self.tally() {
-            tally.count(outcome);
+            tally.count(&outcome);
+        }
+    }
+
+    fn lateness(&mut self, start: &Start) {
+        let late = start.began.saturating_duration_since(start.due);
+        if start.connection_was_free && !late.is_zero() {
+            record(&mut self.recording.late_by_generator, late);
+        } else if !late.is_zero() {
+            record(&mut self.recording.late_for_connection, late);
         }
     }
 
@@ -232,6 +265,11 @@ impl Recorder {
         self.opened += 1;
     }
 
+    /// Where what the idle connections of a phase do is written down.
+    pub fn hold(&mut self, phase: usize) -> &mut HoldSheet {
+        self.recording.sheets.hold(phase)
+    }
+
     /// The part of an operation after its connection was ready.
     pub fn request(&mut self, time: Duration) {
         if self.part == Part::Window {
@@ -239,13 +277,18 @@ impl Recorder {
         }
     }
 
-    pub fn retried(&mut self) {
+    /// A request of entry number `entry` is sent again.
+    pub fn retried(&mut self, entry: usize) {
+        if self.part == Part::Window {
+            self.recording.sheets.retried(entry);
+        }
         if let Some(tally) = self.tally() {
             tally.retried += 1;
         }
     }
 
-    /// Ends the recording; `connections` is how many this thread was to keep open. Leaves the recorder empty.
+    /// Ends the recording; `connections` is how many this thread was to have open when the window began. Leaves the
+    /// recorder empty.
     pub fn conclude(&mut self, now: Instant, connections: u64) -> Recording {
         self.advance(now);
         if self.part != Part::After {
@@ -256,7 +299,7 @@ impl Recorder {
             };
             self.end_window(last.max(self.clock.window_start));
         }
-        let mut last = std::mem::replace(&mut self.interval, Interval::new(u64::MAX));
+        let mut last = std::mem::replace(&mut self.interval, Second::new(u64::MAX));
         last.backlog = self.backlog.0;
         let _ = self.intervals.send(last);
         self.recording.connections_not_open = connections.saturating_sub(self.recording.start.opened);
@@ -268,6 +311,18 @@ impl Recorder {
         self.recording.end = self.mark(now);
         self.recording.backlog = self.backlog;
         self.recording.in_flight = self.in_flight;
+        let (end, gauges) = (now.min(self.clock.window_end()), self.gauges());
+        self.recording.timeline.end(end, gauges);
+    }
+
+    fn gauges(&self) -> Gauges {
+        Gauges {
+            received: self.traffic.received.get(),
+            sent: self.traffic.sent.get(),
+            cpu: ThreadTime::now(),
+            open: self.traffic.open.get(),
+            backlog: self.backlog.0,
+        }
     }
 
     fn tally(&mut self) -> Option<&mut Tally> {
@@ -289,18 +344,28 @@ impl Recorder {
     }
 }
 
+impl Ended {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Ok | Outcome::Refused(_) => Ended::AsExpected,
+            Outcome::NotResumed => Ended::NotResumed,
+            Outcome::Failed(_) => Ended::Failed,
+        }
+    }
+}
+
 impl Tally {
-    fn count(&mut self, outcome: Outcome) {
+    pub fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Ok => self.ok += 1,
             Outcome::NotResumed => self.not_resumed += 1,
             Outcome::Refused(how) => {
                 self.ok += 1;
-                count_kind(&mut self.refusals, how);
+                count_kind(&mut self.refusals, how.clone());
             }
             Outcome::Failed(why) => {
                 self.failed += 1;
-                count_kind(&mut self.failures, why);
+                count_kind(&mut self.failures, why.clone());
             }
         }
     }
@@ -323,38 +388,6 @@ impl Tally {
     }
 }
 
-impl Interval {
-    fn new(second: u64) -> Self {
-        let latency = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 2).expect("the bounds are valid");
-        Interval {
-            second,
-            ok: 0,
-            failed: 0,
-            backlog: 0,
-            latency,
-        }
-    }
-
-    /// Adds the same second of another thread.
-    pub fn add(&mut self, other: &Interval) {
-        self.ok += other.ok;
-        self.failed += other.failed;
-        self.backlog += other.backlog;
-        self.latency
-            .add(&other.latency)
-            .expect("all histograms have the same bounds");
-    }
-
-    fn count(&mut self, expected: bool, latency: Duration) {
-        if expected {
-            self.ok += 1;
-            record(&mut self.latency, latency);
-        } else {
-            self.failed += 1;
-        }
-    }
-}
-
 impl Recording {
     pub fn empty() -> Self {
         Recording {
@@ -362,6 +395,8 @@ impl Recording {
             window: Tally::default(),
             latency: histogram(),
             service: histogram(),
+            late_by_generator: histogram(),
+            late_for_connection: histogram(),
             not_resumed: histogram(),
             connect: histogram(),
             handshake: histogram(),
@@ -373,6 +408,8 @@ impl Recording {
             in_flight: 0,
             last_end: Duration::ZERO,
             connections_not_open: 0,
+            timeline: Timeline::empty(),
+            sheets: Sheets::default(),
         }
     }
 }
@@ -409,16 +446,16 @@ impl fmt::Display for Negotiated {
 }
 
 /// Nanosecond values up to an hour, three significant digits.
-fn histogram() -> Histogram<u64> {
+pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("the bounds are valid")
 }
 
-fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
+pub fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
     histogram.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
 }
 
 /// Texts from TLS and HTTP/2 libraries are kinds, too: bounded, because a server can vary them.
-fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
+pub fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
     let kind = if kinds.len() >= KINDS_MAX && !kinds.contains_key(&kind) {
         Failure::Tls("other (more than 64 kinds)".to_owned())
     } else {
@@ -427,5 +464,5 @@ fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
     *kinds.entry(kind).or_default() += 1;
 }
 
-const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
+pub const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
 const KINDS_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! A histogram as a row of percentiles.
 
 use hdrhistogram::{Counter, Histogram};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The percentiles that a report shows.
 pub const PERCENTILES: [(&str, f64); 6] = [
@@ -15,7 +15,7 @@ pub const PERCENTILES: [(&str, f64); 6] = [
 
 /// Times in microseconds. A percentile is absent when fewer values than needed lie above it to be more than the
 /// maximum under another name.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Latency {
     pub count: u64,
     pub mean: f64,

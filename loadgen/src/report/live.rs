@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::latency::Latency;
 use super::table::{count, time};
-use crate::load::recorder::Interval;
+use crate::load::second::Second;
 
 /// Collects each thread's seconds and shows a second when all threads have given theirs.
 pub struct Live {
@@ -16,8 +16,7 @@ pub struct Live {
     warm_up: Duration,
     /// Seconds that begin later are not shown: only the last operations end in them.
     end: Duration,
-    open: BTreeMap<u64, (usize, Interval)>,
-    done: Vec<Interval>,
+    open: BTreeMap<u64, (usize, Second)>,
     output: Output,
 }
 
@@ -40,12 +39,11 @@ impl Live {
             warm_up,
             end,
             open: BTreeMap::new(),
-            done: Vec::new(),
             output,
         }
     }
 
-    pub fn take(&mut self, interval: Interval) {
+    pub fn take(&mut self, interval: Second) {
         let second = interval.second;
         let entry = self.open.entry(second).and_modify(|(threads, all)| {
             *threads += 1;
@@ -56,24 +54,17 @@ impl Live {
             && let Some((_, all)) = self.open.remove(&second)
         {
             self.show(&all);
-            self.done.push(all);
         }
     }
 
-    /// All seconds in order, the last and perhaps incomplete one included.
-    pub fn finish(mut self) -> Vec<Interval> {
+    /// Takes the progress bar away.
+    pub fn finish(self) {
         if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
-        self.done
-            .extend(std::mem::take(&mut self.open).into_values().map(|(_, all)| all));
-        self.done
-            .retain(|interval| Duration::from_secs(interval.second) < self.end);
-        self.done.sort_by_key(|interval| interval.second);
-        self.done
     }
 
-    fn show(&self, second: &Interval) {
+    fn show(&self, second: &Second) {
         if Duration::from_secs(second.second) >= self.end {
             return;
         }
@@ -89,7 +80,7 @@ impl Live {
     }
 }
 
-fn line(second: &Interval, warming_up: bool) -> String {
+fn line(second: &Second, warming_up: bool) -> String {
     let latency = Latency::of(&second.latency);
     let (p50, p99) = latency.map_or((None, None), |latency| {
         (latency.p50, Some(latency.p99.unwrap_or(latency.max)))
@@ -116,9 +107,9 @@ fn bar(warm_up: Duration, duration: Option<Duration>) -> ProgressBar {
     let (bar, template) = match duration {
         Some(duration) => (
             ProgressBar::new((warm_up + duration).as_secs()),
-            "{bar:20} {pos:>3}/{len} s  {msg}",
+            "{bar:20} {pos:>3}/{len} s  {wide_msg}",
         ),
-        None => (ProgressBar::new_spinner(), "{spinner} {pos:>3} s  {msg}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {pos:>3} s  {wide_msg}"),
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 
 use super::{Kind, sorted};
 use crate::load::recorder::{Recording, Tally};
+use crate::load::sheet::Sheets;
+use crate::load::timeline::Timeline;
 
 /// Everything of all threads together.
 pub struct Merged {
@@ -14,6 +16,8 @@ pub struct Merged {
     pub window: Tally,
     pub latency: Histogram<u64>,
     pub service: Histogram<u64>,
+    pub late_by_generator: Histogram<u64>,
+    pub late_for_connection: Histogram<u64>,
     pub not_resumed: Histogram<u64>,
     pub connect: Histogram<u64>,
     pub handshake: Histogram<u64>,
@@ -25,16 +29,27 @@ pub struct Merged {
     pub oldest_wait: Duration,
     pub in_flight: u64,
     pub connections_not_open: u64,
+    pub timeline: Timeline,
+    pub sheets: Sheets,
 }
 
 impl Merged {
-    pub fn of(recordings: Vec<Recording>) -> Self {
+    pub fn of(mut recordings: Vec<Recording>) -> Self {
+        let timelines = recordings
+            .iter_mut()
+            .map(|recording| std::mem::replace(&mut recording.timeline, Timeline::empty()));
+        let timeline = timelines.reduce(|mut all, one| {
+            all.add(one);
+            all
+        });
         let empty = Recording::empty();
         let mut all = Merged {
             warm_up: Tally::default(),
             window: Tally::default(),
             latency: empty.latency,
             service: empty.service,
+            late_by_generator: empty.late_by_generator,
+            late_for_connection: empty.late_for_connection,
             not_resumed: empty.not_resumed,
             connect: empty.connect,
             handshake: empty.handshake,
@@ -46,6 +61,8 @@ impl Merged {
             oldest_wait: Duration::ZERO,
             in_flight: 0,
             connections_not_open: 0,
+            timeline: timeline.unwrap_or_else(Timeline::empty),
+            sheets: Sheets::default(),
         };
         recordings.into_iter().for_each(|recording| all.add(recording));
         all
@@ -57,6 +74,8 @@ impl Merged {
         for (all, one) in [
             (&mut self.latency, &recording.latency),
             (&mut self.service, &recording.service),
+            (&mut self.late_by_generator, &recording.late_by_generator),
+            (&mut self.late_for_connection, &recording.late_for_connection),
             (&mut self.not_resumed, &recording.not_resumed),
             (&mut self.connect, &recording.connect),
             (&mut self.handshake, &recording.handshake),
@@ -73,6 +92,7 @@ impl Merged {
         self.oldest_wait = self.oldest_wait.max(recording.backlog.1);
         self.in_flight += recording.in_flight;
         self.connections_not_open += recording.connections_not_open;
+        self.sheets.add(recording.sheets);
     }
 
     /// What the connections agreed on, and how many of them.

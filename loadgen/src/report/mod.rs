@@ -1,29 +1,43 @@
 //! What a run has shown, as one value: the table and the JSON file are two views of it.
 
+mod command_line;
+mod curve;
+pub mod document;
+pub mod html;
 mod latency;
+mod limits;
 pub mod live;
 mod merged;
+mod scenario;
 mod settings;
 pub mod table;
+mod timeline;
+mod utc;
 mod warnings;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cpu::ServerSample;
 use crate::failure::Failure;
-use crate::load::recorder::{Interval, Recording, Tally};
-use crate::options::Options;
+use crate::load::recorder::{Recording, Tally};
 use crate::plan::Plan;
 use crate::run::Outcome;
+use curve::Curves;
 use latency::Latency;
+use limits::{Facts, Late, Limit};
 use merged::Merged;
+use scenario::ScenarioReport;
 use settings::Settings;
+use timeline::{ServerCourse, Timeline};
 
 #[derive(Debug, Serialize)]
 pub struct Summary {
+    /// The name and version of this form; a change that breaks readers has another number.
+    pub format: &'static str,
+    pub started_at: String,
     pub loadgen: &'static str,
     pub tls_library: &'static str,
     pub kernel: String,
@@ -39,10 +53,16 @@ pub struct Summary {
     pub throughput: Throughput,
     /// Microseconds, of the operations that ended as expected.
     pub latency_us: Latencies,
+    /// The whole distributions behind `latency_us`.
+    pub latency_curves: Curves,
     pub open_loop: Option<OpenLoop>,
     pub server: Option<ServerUse>,
     pub generator: GeneratorUse,
-    pub seconds: Vec<Second>,
+    pub timeline: Timeline,
+    #[serde(flatten)]
+    pub scenario: ScenarioReport,
+    /// What bounded the figures beside the server's own speed.
+    pub limits: Vec<Limit>,
     /// Facts that change how the figures must be read.
     pub warnings: Vec<String>,
     pub as_expected: bool,
@@ -57,7 +77,8 @@ pub struct Window {
     pub in_flight_at_end: u64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Operations {
     pub total: u64,
     pub ok: u64,
@@ -66,10 +87,10 @@ pub struct Operations {
     pub retried: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Kind {
     pub kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<u8>,
     pub count: u64,
 }
@@ -110,6 +131,10 @@ pub struct OpenLoop {
     /// Due but not started when the window ended.
     pub backlog_at_end: u64,
     pub oldest_wait_ms: f64,
+    /// Started after they were due, although a connection was free: the generator's own doing.
+    pub late_by_generator: Late,
+    /// Started after they were due, because every connection was busy.
+    pub late_for_connection: Late,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,40 +150,40 @@ pub struct ServerUse {
 
 #[derive(Debug, Serialize)]
 pub struct GeneratorUse {
+    /// It was the limit: the server could have done more (see `limits`).
+    pub was_the_limit: bool,
     pub cpu_us_per_operation: Option<f64>,
     pub threads: Vec<ThreadUse>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ThreadUse {
     pub core: usize,
     pub busy_percent: f64,
     pub waiting_for_core_percent: f64,
 }
 
-#[derive(Debug, Serialize)]
-pub struct Second {
-    pub second: u64,
-    pub ok: u64,
-    pub failed: u64,
-    pub backlog: u64,
-    pub p50_us: Option<f64>,
-    pub p99_us: Option<f64>,
-}
-
 impl Summary {
-    pub fn new(options: &Options, plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
+    pub fn new(plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
         let Outcome {
             recordings,
             drivers,
-            seconds,
+            started_at,
+            epoch,
+            glances,
+            listen_overflows,
             server,
             server_lost,
             interrupted,
+            memory,
         } = outcome;
         let length = window_length(plan, &recordings);
-        let generator = GeneratorUse::of(plan, &recordings, length);
-        let merged = Merged::of(recordings);
+        let mut generator = GeneratorUse::of(plan, &recordings, length);
+        let end_s = window_end_s(plan, &recordings);
+        let mut merged = Merged::of(recordings);
+        merged.timeline.coarsen_to_fit();
+        let sheets = std::mem::take(&mut merged.sheets);
+        let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up + length, interrupted);
         let operations = Operations::of(&merged.window);
         let warm_up = Operations::of(&merged.warm_up);
         let open_loop = plan
@@ -166,7 +191,18 @@ impl Summary {
             .map(|rate| OpenLoop::of(rate, &operations, &merged, length));
         let scale = plan.duration.filter(|_| plan.requests.is_none()).map(|_| length);
         let server = server.map(|(first, last)| ServerUse::of(&first, &last, &operations, scale));
+        let course = ServerCourse::of(&glances, epoch + plan.warm_up, epoch);
+        let overflows_here = if plan.address.ip().is_loopback() || !pids.is_empty() {
+            listen_overflows.unwrap_or(0)
+        } else {
+            0 // another machine's server fills no queue of ours
+        };
+        let facts = Facts::of(plan, &operations, &generator, length, &merged, overflows_here);
+        let limits = limits::limits(&facts);
+        generator.was_the_limit = limits.iter().any(|limit| limit.by_generator);
         let mut summary = Summary {
+            format: FORMAT,
+            started_at: utc::text(started_at),
             loadgen: env!("CARGO_PKG_VERSION"),
             tls_library: "rustls 0.23, aws-lc-rs",
             kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
@@ -174,7 +210,7 @@ impl Summary {
                 .trim()
                 .to_owned(),
             driver: drivers.first().copied().unwrap_or("none").to_owned(),
-            settings: Settings::of(options, plan, identities, pids),
+            settings: Settings::of(plan, identities, pids),
             window: Window {
                 seconds: length.as_secs_f64(),
                 rule: "an operation counts in the window in which it ended",
@@ -187,13 +223,18 @@ impl Summary {
             negotiated: merged.negotiated(),
             throughput: Throughput::of(&operations, &merged, length),
             latency_us: Latencies::of(plan, &merged),
-            as_expected: operations.as_expected() && warm_up.without_mishap(),
+            latency_curves: Curves::of(plan.rate.is_some(), &merged),
+            as_expected: (operations.as_expected() || scenario.is_idle_only())
+                && warm_up.without_mishap()
+                && scenario.as_expected(),
+            scenario,
             operations,
             warm_up,
             open_loop,
             server,
             generator,
-            seconds: seconds.iter().map(Second::of).collect(),
+            timeline: Timeline::of(&merged.timeline, end_s, &course),
+            limits,
             warnings: Vec::new(),
         };
         summary.warnings = warnings::warnings(plan, identities, &summary, &merged, server_lost);
@@ -210,6 +251,14 @@ fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
         .unwrap_or_default();
     let length = end.saturating_sub(plan.warm_up);
     plan.duration.map_or(length, |duration| length.min(duration))
+}
+
+/// The end of the recording, in seconds from the start of the window: below zero for a run that ended in its warm-up.
+fn window_end_s(plan: &Plan, recordings: &[Recording]) -> f64 {
+    let ends = recordings.iter().map(|recording| recording.end.at);
+    let end = ends.max().unwrap_or_default().as_secs_f64() - plan.warm_up.as_secs_f64();
+    plan.duration
+        .map_or(end, |duration| end.min(duration.as_secs_f64()))
 }
 
 fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec<Kind> {
@@ -245,7 +294,7 @@ impl Operations {
         }
     }
 
-    fn without_mishap(&self) -> bool {
+    pub fn without_mishap(&self) -> bool {
         self.failed == 0 && self.not_resumed == 0
     }
 
@@ -321,6 +370,8 @@ impl OpenLoop {
             },
             backlog_at_end: merged.backlog,
             oldest_wait_ms: merged.oldest_wait.as_secs_f64() * 1e3,
+            late_by_generator: Late::of(&merged.late_by_generator),
+            late_for_connection: Late::of(&merged.late_for_connection),
         }
     }
 }
@@ -374,22 +425,9 @@ impl GeneratorUse {
             }
         }
         GeneratorUse {
+            was_the_limit: false,
             cpu_us_per_operation: per_operation(cpu, &operations),
             threads,
-        }
-    }
-}
-
-impl Second {
-    fn of(interval: &Interval) -> Self {
-        let latency = Latency::of(&interval.latency);
-        Second {
-            second: interval.second,
-            ok: interval.ok,
-            failed: interval.failed,
-            backlog: interval.backlog,
-            p50_us: latency.as_ref().and_then(|latency| latency.p50),
-            p99_us: latency.as_ref().map(|latency| latency.p99.unwrap_or(latency.max)),
         }
     }
 }
@@ -397,3 +435,6 @@ impl Second {
 fn per_operation(cpu_s: f64, operations: &Operations) -> Option<f64> {
     (operations.total > 0).then(|| cpu_s * 1e6 / operations.total as f64)
 }
+
+/// Readers of the JSON file look at this first; loadgen/README.md describes the form.
+const FORMAT: &str = "bothways-loadgen/1";

@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Write};
 
+use super::html::markup::is_hidden;
 use super::latency::{Latency, PERCENTILES};
-use super::{Kind, Summary};
+use super::{Kind, Summary, scenario};
 use crate::options::{Expect, Mode};
 
 /// The whole report as text.
@@ -14,8 +15,42 @@ pub fn render(summary: &Summary) -> String {
         .and_then(|()| counts(&mut out, summary))
         .and_then(|()| resources(&mut out, summary))
         .and_then(|()| latencies(&mut out, summary))
+        .and_then(|()| scenario::render(&mut out, summary))
         .and_then(|()| verdict(&mut out, summary));
+    out.lines().map(|line| fold(&shown(line), WIDTH)).collect()
+}
+
+/// A line in as many as it needs, broken between words; what follows is indented. A word that is too long stays whole.
+fn fold(line: &str, width: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in line.split_inclusive(' ') {
+        let wide = word.trim_end().chars().count();
+        if column + wide > width && column > INDENT.len() {
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+            out.push_str(INDENT);
+            column = INDENT.len();
+        }
+        out.push_str(word);
+        column += word.chars().count();
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
     out
+}
+
+/// Texts that a server can choose must not steer the terminal.
+fn shown(line: &str) -> String {
+    line.chars()
+        .map(|character| {
+            if is_hidden(character) {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 fn head(out: &mut String, summary: &Summary) -> fmt::Result {
@@ -24,18 +59,25 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
         out,
         "\nloadgen {}  {}  {} at {}{}",
         summary.loadgen,
-        settings.mode.name(),
+        settings.scenario.as_deref().unwrap_or(settings.mode.name()),
         settings.server_name,
         settings.address,
-        settings.path
+        if settings.mode == Mode::Mix {
+            ""
+        } else {
+            &settings.path
+        }
     )?;
     for kind in &summary.negotiated {
         writeln!(out, "{}  ({} connections)", kind.kind, count(kind.count))?;
     }
-    let streams = if settings.mode == Mode::H2 {
-        format!(" x {} streams", settings.streams)
-    } else {
-        String::new()
+    let clients = match (&settings.scenario, settings.mode) {
+        (Some(_), _) => format!("at most {} clients", settings.connections),
+        (None, Mode::H2) => format!(
+            "{} connections x {} streams",
+            settings.connections, settings.streams
+        ),
+        (None, _) => format!("{} connections", settings.connections),
     };
     let identities = match settings.identities {
         0 => "no client certificate".to_owned(),
@@ -43,13 +85,13 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
         many => format!("{many} client certificates"),
     };
     let pace = match settings.rate {
+        Some(rate) if settings.scenario.is_some() => format!("open loop, {rate:.1} op/s on average"),
         Some(rate) => format!("open loop, {rate} op/s"),
-        None => "closed loop".to_owned(),
+        None => format!("{} loop", settings.loop_kind),
     };
     writeln!(
         out,
-        "{pace}, {} connections{streams}, {identities}, core {} ({})",
-        settings.connections,
+        "{pace}, {clients}, {identities}, core {} ({})",
         list(&settings.cores),
         summary.driver
     )?;
@@ -73,7 +115,7 @@ fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
         count(operations.ok),
         count(operations.failed)
     )?;
-    if summary.settings.mode == Mode::Resume {
+    if summary.settings.mode == Mode::Resume || operations.not_resumed > 0 {
         write!(out, ", {} not resumed", count(operations.not_resumed))?;
     }
     if operations.retried > 0 {
@@ -147,7 +189,7 @@ fn resources(out: &mut String, summary: &Summary) -> fmt::Result {
 }
 
 fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
-    write!(out, "{:<22}", "latency")?;
+    write!(out, "{:<20}", "latency")?;
     for (name, _) in PERCENTILES {
         write!(out, "{name:>10}")?;
     }
@@ -155,7 +197,7 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
     let operation = match (summary.settings.rate, summary.settings.mode) {
         (Some(_), _) => "from scheduled time",
         (None, Mode::Keepalive | Mode::H2) => "request",
-        (None, Mode::Handshake | Mode::Resume) => "operation",
+        (None, Mode::Handshake | Mode::Resume | Mode::Mix) => "operation",
     };
     let latency = &summary.latency_us;
     for (name, latency) in [
@@ -173,14 +215,14 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
     if summary.settings.rate.is_none() {
         writeln!(
             out,
-            "closed loop: a server that stalls is asked less; use --rate to learn what its users would see"
+            "closed loop: a server that stalls is asked less; a rate shows what its users would see"
         )?;
     }
     Ok(())
 }
 
 fn row(out: &mut String, name: &str, latency: &Latency) -> fmt::Result {
-    write!(out, "{name:<22}")?;
+    write!(out, "{name:<20}")?;
     for value in latency.percentiles() {
         write!(out, "{:>10}", time(value))?;
     }
@@ -204,10 +246,11 @@ fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
     writeln!(out, "{verdict}")
 }
 
-fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
-    kinds
-        .iter()
-        .try_for_each(|kind| writeln!(out, "{label} {:>11}  {}", count(kind.count), kind.kind))
+pub fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
+    kinds.iter().try_for_each(|kind| {
+        let one_line = kind.kind.replace('\n', " ");
+        writeln!(out, "{label} {:>11}  {one_line}", count(kind.count))
+    })
 }
 
 fn list(cores: &[usize]) -> String {
@@ -237,7 +280,7 @@ pub fn time(micros: Option<f64>) -> String {
     }
 }
 
-fn bytes(number: f64) -> String {
+pub fn bytes(number: f64) -> String {
     let (scaled, unit) = match number {
         n if n < 1e3 => (n, "B"),
         n if n < 1e6 => (n / 1e3, "kB"),
@@ -249,9 +292,34 @@ fn bytes(number: f64) -> String {
     out
 }
 
+/// Of a terminal beside something else, and of what can be pasted into a report.
+const WIDTH: usize = 100;
+const INDENT: &str = "               ";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_are_folded_between_words_and_lose_nothing() {
+        let line = "warning: ".to_owned() + &"word ".repeat(60);
+        let folded = fold(&line, WIDTH);
+        assert!(folded.lines().count() > 3 && folded.lines().all(|line| line.chars().count() <= WIDTH));
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&folded), words(&line));
+        assert_eq!(fold("short  and aligned   ", WIDTH), "short  and aligned\n");
+        assert_eq!(fold("", WIDTH), "\n");
+        let long = "x".repeat(300);
+        assert_eq!(fold(&long, WIDTH).trim_end(), long);
+    }
+
+    #[test]
+    fn a_servers_text_cannot_steer_the_terminal() {
+        assert_eq!(
+            shown("tls: \u{1b}[2Jgone\u{7}\u{202e}"),
+            "tls: \u{fffd}[2Jgone\u{fffd}\u{fffd}"
+        );
+    }
 
     #[test]
     fn numbers_are_readable() {

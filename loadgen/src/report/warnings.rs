@@ -1,8 +1,8 @@
 //! Facts that change how the figures must be read.
 
 use super::Summary;
+use super::limits::WAITING_PERCENT;
 use super::merged::Merged;
-use crate::failure::{ConnectError, Failure};
 use crate::options::Expect;
 use crate::plan::Plan;
 
@@ -15,13 +15,15 @@ pub fn warnings(
     server_lost: Option<String>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
+    for limit in &summary.limits {
+        let who = if limit.by_generator {
+            "the generator was the limit"
+        } else {
+            "not only the server was measured"
+        };
+        warnings.push(format!("{who}: {}; {}", limit.what, limit.remedy));
+    }
     for thread in &summary.generator.threads {
-        if thread.busy_percent > BUSY_PERCENT {
-            warnings.push(format!(
-                "the generator was the limit: its core {} was {:.0} % busy; the server could have done more",
-                thread.core, thread.busy_percent
-            ));
-        }
         if thread.waiting_for_core_percent > WAITING_PERCENT {
             warnings.push(format!(
                 "something else ran on the generator's core {} for {:.0} % of the time",
@@ -51,21 +53,13 @@ pub fn warnings(
     }
     if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
         warnings.push(format!(
-            "{} of {} connections were not open when the window began; a longer --warm-up may help",
-            merged.connections_not_open, plan.connections
+            "{} connections were not open yet when the window began; a longer warm-up may help",
+            merged.connections_not_open
         ));
     }
     let asked = summary.handshakes.client_certificate_requested;
     if identities > 0 && asked == 0 && summary.handshakes.full > 0 && plan.expect == Expect::Ok {
         warnings.push("the server never asked for a client certificate".to_owned());
-    }
-    let no_port = Failure::Connect(ConnectError::NoLocalPort);
-    if merged.window.failures.contains_key(&no_port) || merged.warm_up.failures.contains_key(&no_port) {
-        warnings.push(
-            "no local port was free: connections that this side closed first hold theirs for a minute; wait, or widen \
-             net.ipv4.ip_local_port_range"
-                .to_owned(),
-        );
     }
     warnings.extend(server_lost.map(|why| format!("no figures for the server: {why}")));
     if summary.window.interrupted {
@@ -73,6 +67,3 @@ pub fn warnings(
     }
     warnings
 }
-
-const BUSY_PERCENT: f64 = 90.0;
-const WAITING_PERCENT: f64 = 5.0;

@@ -20,13 +20,32 @@ use rustls::{ClientConfig, HandshakeKind};
 use rustls_pki_types::ServerName;
 
 use crate::failure::{Failure, Stage};
-use crate::identity;
+use crate::identity::{self, Client};
+use crate::sys;
 
 /// Bytes on the wire of one thread's connections, TLS included.
 #[derive(Debug, Default)]
 pub struct Traffic {
     pub received: Cell<u64>,
     pub sent: Cell<u64>,
+    /// TCP connections that are open now.
+    pub open: Cell<u64>,
+}
+
+/// Counts a connection as open until it is dropped.
+struct OpenConnection(Rc<Traffic>);
+
+impl OpenConnection {
+    fn new(traffic: Rc<Traffic>) -> Self {
+        traffic.open.set(traffic.open.get() + 1);
+        OpenConnection(traffic)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get().saturating_sub(1));
+    }
 }
 
 /// How far a connection has come: readable from outside, also after the operation on it was abandoned.
@@ -42,7 +61,8 @@ pub struct Progress {
 pub struct Records {
     pub tls: ClientConnection,
     pub progress: Rc<Progress>,
-    traffic: Rc<Traffic>,
+    client: Rc<Client>,
+    open: OpenConnection,
     /// Received records; those before `fed` have been given to rustls.
     inbound: Vec<u8>,
     fed: usize,
@@ -60,11 +80,12 @@ pub enum Plaintext<'a> {
 }
 
 impl Records {
-    fn new(tls: ClientConnection, progress: Rc<Progress>, traffic: Rc<Traffic>) -> Self {
+    fn new(tls: ClientConnection, client: Rc<Client>, progress: Rc<Progress>, traffic: Rc<Traffic>) -> Self {
         Records {
             tls,
             progress,
-            traffic,
+            client,
+            open: OpenConnection::new(traffic),
             inbound: Vec::with_capacity(READ_BYTES),
             fed: 0,
             ended: false,
@@ -92,7 +113,7 @@ impl Records {
         } else {
             self.fed + before - rest.len()
         };
-        let processed = self.tls.process_new_packets();
+        let processed = identity::acting_as(&self.client, || self.tls.process_new_packets());
         if identity::take_certificate_requested() {
             self.progress.certificate_requested.set(true);
         }
@@ -119,17 +140,25 @@ impl Records {
     pub fn take_inbound(&mut self) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.inbound);
         buffer.clear();
+        buffer.reserve(READ_BYTES); // a read without room would look like the end of the stream
         self.fed = 0;
         buffer
+    }
+
+    /// Frees the buffer, unless something is in it.
+    fn rest(&mut self) {
+        if self.fed == self.inbound.len() {
+            self.inbound = Vec::new();
+            self.fed = 0;
+        }
     }
 
     /// Takes what a read has brought; nothing means the end of the stream.
     pub fn arrived(&mut self, buffer: Vec<u8>, bytes: usize) {
         self.inbound = buffer;
         self.ended |= bytes == 0;
-        self.traffic
-            .received
-            .set(self.traffic.received.get() + bytes as u64);
+        let traffic = &self.open.0;
+        traffic.received.set(traffic.received.get() + bytes as u64);
     }
 
     /// Moves everything that waits to be sent into `outbound`.
@@ -139,9 +168,8 @@ impl Records {
                 return; // writing to a Vec cannot fail
             }
         }
-        self.traffic
-            .sent
-            .set(self.traffic.sent.get() + outbound.len() as u64);
+        let traffic = &self.open.0;
+        traffic.sent.set(traffic.sent.get() + outbound.len() as u64);
     }
 }
 
@@ -158,6 +186,7 @@ impl Connection {
         address: SocketAddr,
         name: &ServerName<'static>,
         config: &Arc<ClientConfig>,
+        client: &Rc<Client>,
         progress: Rc<Progress>,
         traffic: Rc<Traffic>,
     ) -> Result<Self, Failure> {
@@ -168,9 +197,10 @@ impl Connection {
         stream
             .set_nodelay(true)
             .map_err(|error| Failure::from_connect(&error))?;
-        let mut tls = ClientConnection::new(config.clone(), name.clone()).map_err(Failure::from_tls)?;
+        let new = || ClientConnection::new(config.clone(), name.clone());
+        let mut tls = identity::acting_as(client, new).map_err(Failure::from_tls)?;
         tls.set_buffer_limit(None);
-        let records = Records::new(tls, progress, traffic);
+        let records = Records::new(tls, client.clone(), progress, traffic);
         Ok(Connection {
             stream,
             records,
@@ -245,6 +275,17 @@ impl Connection {
                 return;
             }
         }
+    }
+
+    /// Gives the buffers back while nothing is to be read or written for long.
+    pub fn rest(&mut self) {
+        self.outbound = Vec::new();
+        self.records.rest();
+    }
+
+    /// Drops the connection as if the network or this process had failed: the server gets a reset.
+    pub fn abort(self) {
+        let _ = sys::reset_on_close(&self.stream); // without it the server sees an ordinary end
     }
 
     /// Says goodbye. The socket closes when the connection is dropped.

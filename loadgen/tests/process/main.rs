@@ -3,4 +3,7 @@
 
 mod modes;
 mod outcomes;
+mod pki;
+mod reports;
+mod scenarios;
 mod support;

@@ -1,0 +1,446 @@
+//! The parts of a single run's page that are not charts.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::format::{UNKNOWN, bytes, count, or_unknown, percent, rate, seconds, time};
+use super::markup::Markup;
+use super::scenario;
+use crate::report::Kind;
+use crate::report::document::{Document, plain};
+use crate::report::latency::{Latency, PERCENTILES};
+use crate::report::timeline::Interval;
+
+/// What was run against what.
+pub fn title(run: &Document) -> String {
+    let scenario = run.setting("scenario");
+    let stem = Path::new(&scenario)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let what = stem.unwrap_or_else(|| run.setting("mode"));
+    format!("{what} {}", run.setting("server_name"))
+}
+
+pub fn head(out: &mut Markup, run: &Document, title: &str) {
+    out.element("header", &[], |out| {
+        out.leaf("p", &[("class", "product")], &format!("loadgen {}", run.loadgen));
+        out.leaf("h1", &[], title);
+        out.leaf("p", &[("class", "about")], &about(run));
+        let (class, verdict) = match (run.as_expected, run.operations.total) {
+            (true, _) => ("verdict good", "Every operation ended as expected"),
+            (false, 0) => ("verdict ill", "No operation was completed in the window"),
+            (false, _) => ("verdict ill", "Not every operation ended as expected"),
+        };
+        out.leaf("p", &[("class", class)], verdict);
+    });
+}
+
+/// The run in a sentence.
+pub fn about(run: &Document) -> String {
+    let asked = run.settings.get("rate").and_then(Value::as_f64).map(rate);
+    let pace = match (asked, run.is_scenario()) {
+        (Some(asked), true) => format!("open loop at {asked} op/s on average"),
+        (Some(asked), false) => format!("open loop at {asked} op/s"),
+        (None, _) => format!("{} loop", run.setting("loop_kind")),
+    };
+    let path = if run.entries.len() > 1 {
+        String::new()
+    } else {
+        run.setting("path")
+    };
+    format!(
+        "{}{path} · {pace}, {} · {} after {} of warm-up · {}",
+        run.setting("address"),
+        clients(run),
+        seconds(run.window.seconds),
+        seconds(run.warm_up_s()),
+        run.started_at.replace('T', " ").replace('Z', " UTC")
+    )
+}
+
+/// How much at the same time.
+fn clients(run: &Document) -> String {
+    let connections = run.setting("connections");
+    match (run.is_scenario(), run.setting("streams").as_str()) {
+        (true, _) => format!("at most {connections} clients"),
+        (false, "" | "1") => format!("{connections} connections"),
+        (false, many) => format!("{connections} connections × {many} streams"),
+    }
+}
+
+pub fn tiles(out: &mut Markup, run: &Document) {
+    let failed = run.operations.failed + run.operations.not_resumed;
+    let latency = run.latency_us.operation.as_ref();
+    let at = |value: fn(&Latency) -> Option<f64>| or_unknown(latency.and_then(value), time);
+    let ill = |bad: bool| if bad { "tile ill" } else { "tile" };
+    out.element(
+        "section",
+        &[("class", "tiles"), ("aria-label", "Summary")],
+        |out| {
+            let throughput = rate(run.throughput.operations_per_s);
+            tile(
+                out,
+                "tile",
+                "Throughput",
+                &format!("{throughput} op/s"),
+                &format!("{} ok", count(run.operations.ok)),
+            );
+            let of = format!("{} of {}", count(failed), count(run.operations.total));
+            tile(
+                out,
+                ill(failed > 0),
+                "Failed",
+                &share(failed, run.operations.total),
+                &of,
+            );
+            tile(
+                out,
+                "tile",
+                "p50",
+                &at(|l| l.p50),
+                &format!("mean {}", at(|l| Some(l.mean))),
+            );
+            tile(
+                out,
+                "tile",
+                "p99",
+                &at(|l| l.p99),
+                &format!("p90 {}", at(|l| l.p90)),
+            );
+            tile(
+                out,
+                "tile",
+                "p99.9",
+                &at(|l| l.p99_9),
+                &format!("max {}", at(|l| Some(l.max))),
+            );
+            if let Some(server) = &run.server {
+                let note = format!("per op; {} of a core", percent(server.busy_percent));
+                tile(
+                    out,
+                    "tile",
+                    "Server CPU",
+                    &or_unknown(server.cpu_us_per_operation, time),
+                    &note,
+                );
+            }
+            let busiest = run
+                .generator
+                .threads
+                .iter()
+                .map(|thread| thread.busy_percent)
+                .reduce(f64::max);
+            let note = if run.generator.was_the_limit {
+                "busy; was the limit"
+            } else {
+                "busy; was not the limit"
+            };
+            tile(
+                out,
+                ill(run.generator.was_the_limit),
+                "Generator",
+                &or_unknown(busiest, percent),
+                note,
+            );
+        },
+    );
+}
+
+fn tile(out: &mut Markup, class: &str, name: &str, value: &str, note: &str) {
+    out.element("div", &[("class", class)], |out| {
+        out.leaf("h2", &[], name);
+        out.leaf("p", &[("class", "value")], value);
+        out.leaf("p", &[("class", "note")], note);
+    });
+}
+
+/// What changes how the figures must be read.
+pub fn remarks(out: &mut Markup, run: &Document) {
+    for limit in &run.limits {
+        let (class, who) = if limit.by_generator {
+            ("remark ill", "The generator was the limit")
+        } else {
+            ("remark", "Not only the server was measured")
+        };
+        out.element("aside", &[("class", class)], |out| {
+            out.leaf("strong", &[], who);
+            out.text(&format!(": {}. To do: {}.", limit.what, limit.remedy));
+        });
+    }
+    let told = |warning: &&String| !run.limits.iter().any(|limit| warning.contains(&limit.what));
+    for warning in run.warnings.iter().filter(told) {
+        out.leaf("aside", &[("class", "remark")], warning);
+    }
+}
+
+pub fn tables(out: &mut Markup, run: &Document) {
+    section(out, "Latency", |out| latencies(out, run));
+    scenario::tables(out, run);
+    if !run.failures.is_empty() || !run.refusals.is_empty() {
+        section(out, "Failures and refusals", |out| reasons(out, run));
+    }
+    section(out, "What was run", |out| settings(out, run));
+    section(out, "Numbers", |out| intervals(out, run));
+}
+
+pub fn section(out: &mut Markup, title: &str, inside: impl FnOnce(&mut Markup)) {
+    out.element("section", &[], |out| {
+        out.leaf("h2", &[], title);
+        inside(out);
+    });
+}
+
+fn latencies(out: &mut Markup, run: &Document) {
+    let latency = &run.latency_us;
+    let operation = if run.open_loop.is_some() {
+        "operation, from when it was due"
+    } else {
+        "operation"
+    };
+    let rows = [
+        (operation, &latency.operation),
+        ("operation, from its start", &latency.from_actual_start),
+        ("not resumed", &latency.not_resumed),
+        ("TCP connect", &latency.tcp_connect),
+        ("TLS handshake", &latency.tls_handshake),
+        ("request", &latency.request),
+    ];
+    let known = rows
+        .iter()
+        .filter_map(|(name, latency)| Some((*name, latency.as_ref()?)));
+    if known.clone().next().is_none() {
+        out.leaf("p", &[], "No operation ended as expected.");
+        return;
+    }
+    table(out, &percentile_heads("", &["max", "mean", "count"]), |out| {
+        for (name, latency) in known {
+            let mut cells = vec![name.to_owned()];
+            cells.extend(latency.percentiles().map(|value| or_unknown(value, time)));
+            cells.extend([time(latency.max), time(latency.mean), count(latency.count)]);
+            row(out, &cells);
+        }
+    });
+    if run.open_loop.is_none() {
+        let note = "Closed loop: a server that stalls is asked less, and the percentiles hide it. An open loop (a rate) counts \
+                    from the time an operation was due.";
+        out.leaf("p", &[("class", "note")], note);
+    }
+}
+
+pub fn percentile_heads(first: &'static str, last: &[&'static str]) -> Vec<&'static str> {
+    let names = PERCENTILES.iter().map(|(name, _)| *name);
+    std::iter::once(first)
+        .chain(names)
+        .chain(last.iter().copied())
+        .collect()
+}
+
+fn reasons(out: &mut Markup, run: &Document) {
+    let rows = |kind: &'static str, list: &[Kind]| {
+        list.iter()
+            .map(|reason| (kind, reason.kind.clone(), reason.count))
+            .collect::<Vec<_>>()
+    };
+    let all = [
+        rows("failed", &run.failures),
+        rows("refused as expected", &run.refusals),
+    ]
+    .concat();
+    let most = all.iter().map(|row| row.2).max().unwrap_or(0);
+    let total = run.operations.total + run.warm_up.total;
+    table(out, &["reason", "", "operations", "share", ""], |out| {
+        for (kind, reason, number) in all {
+            out.element("tr", &[], |out| {
+                out.leaf("th", &[("scope", "row"), ("class", "reason")], &reason);
+                out.leaf("td", &[], kind);
+                out.leaf("td", &[], &count(number));
+                out.leaf("td", &[], &share(number, total));
+                out.element("td", &[("class", "bar")], |out| bar(out, number, most));
+            });
+        }
+    });
+    out.leaf("p", &[("class", "note")], "Of window and warm-up together.");
+}
+
+fn bar(out: &mut Markup, number: u64, most: u64) {
+    let width = format!("{:.1}", 120.0 * number as f64 / most.max(1) as f64);
+    let view = [
+        ("viewBox", "0 0 120 10"),
+        ("class", "bar"),
+        ("aria-hidden", "true"),
+    ];
+    out.element("svg", &view, |out| {
+        let bar = [("class", "bad"), ("width", width.as_str()), ("height", "10")];
+        out.void("rect", &bar);
+    });
+}
+
+fn settings(out: &mut Markup, run: &Document) {
+    out.leaf("pre", &[], &run.setting("command_line"));
+    table(out, &["setting", "value"], |out| {
+        for (name, value) in versions(run) {
+            row(out, &[name, value]);
+        }
+        for (name, value) in settings_of(run) {
+            row(out, &[name, value]);
+        }
+    });
+}
+
+fn versions(run: &Document) -> Vec<(String, String)> {
+    let connections = |kind: &Kind| format!("{} ({} connections)", kind.kind, count(kind.count));
+    let handshakes = &run.handshakes;
+    let throughput = &run.throughput;
+    let traffic = format!(
+        "received {}/s, sent {}/s",
+        bytes(throughput.received_bytes_per_s),
+        bytes(throughput.sent_bytes_per_s)
+    );
+    let memory = run
+        .server
+        .as_ref()
+        .map(|server| bytes(server.resident_bytes as f64));
+    let memory = memory.unwrap_or_else(|| UNKNOWN.to_owned());
+    let rows = [
+        ("started", run.started_at.clone()),
+        ("loadgen", format!("{}, {}", run.loadgen, run.tls_library)),
+        ("kernel", run.kernel.clone()),
+        ("driver", run.driver.clone()),
+        (
+            "negotiated",
+            run.negotiated
+                .iter()
+                .map(connections)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        ),
+        (
+            "handshakes",
+            format!(
+                "{} full, {} resumed; client certificate requested in {}",
+                count(handshakes.full),
+                count(handshakes.resumed),
+                count(handshakes.client_certificate_requested)
+            ),
+        ),
+        ("window", run.window.rule.clone()),
+        ("server memory", memory),
+        ("traffic", traffic),
+    ];
+    rows.into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// Every setting that has a value; those within others are named by both.
+pub fn settings_of(run: &Document) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    for (name, value) in &run.settings {
+        match value {
+            _ if name == "command_line" => {}
+            Value::Object(inner) => {
+                rows.extend(
+                    inner
+                        .iter()
+                        .map(|(part, value)| (format!("{name}.{part}"), plain(value))),
+                );
+            }
+            value => rows.push((name.clone(), plain(value))),
+        }
+    }
+    rows.retain(|(_, value)| !value.is_empty());
+    rows
+}
+
+fn intervals(out: &mut Markup, run: &Document) {
+    let intervals = &run.timeline.intervals;
+    out.element("details", &[], |out| {
+        let width = seconds(run.timeline.interval_s);
+        out.leaf(
+            "summary",
+            &[],
+            &format!("{} intervals of {width}", count(intervals.len() as u64)),
+        );
+        let heads = [
+            "from, s",
+            "op/s",
+            "failed",
+            "not resumed",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "max",
+            "open",
+            "waiting",
+            "loadgen",
+            "server",
+            "memory",
+            "received",
+        ];
+        table(out, &heads, |out| {
+            for interval in intervals {
+                row(out, &interval_cells(interval));
+            }
+        });
+    });
+}
+
+fn interval_cells(interval: &Interval) -> Vec<String> {
+    let latency = interval.latency_us.as_ref();
+    let at = |value: Option<f64>| or_unknown(value, time);
+    vec![
+        format!("{:.1}", interval.start_s),
+        rate(interval.ok as f64 / interval.length_s.max(1e-9)),
+        count(interval.failed),
+        count(interval.not_resumed),
+        at(latency.and_then(|l| l.p50)),
+        at(latency.and_then(|l| l.p90)),
+        at(latency.and_then(|l| l.p99)),
+        at(latency.and_then(|l| l.p99_9)),
+        at(latency.map(|l| l.max)),
+        count(interval.connections_open),
+        count(interval.backlog),
+        or_unknown(interval.generator_busy_percent, percent),
+        or_unknown(interval.server_busy_percent, percent),
+        or_unknown(interval.server_resident_bytes.map(|n| n as f64), bytes),
+        bytes(interval.received_bytes as f64),
+    ]
+}
+
+/// A table whose first column names the rows; it scrolls where the window is too narrow.
+pub fn table(out: &mut Markup, heads: &[&str], rows: impl FnOnce(&mut Markup)) {
+    out.element("div", &[("class", "scroll")], |out| {
+        out.element("table", &[], |out| {
+            out.element("thead", &[], |out| {
+                out.element("tr", &[], |out| {
+                    for head in heads {
+                        out.leaf("th", &[("scope", "col")], head);
+                    }
+                });
+            });
+            out.element("tbody", &[], rows);
+        });
+    });
+}
+
+pub fn row(out: &mut Markup, cells: &[impl AsRef<str>]) {
+    out.element("tr", &[], |out| {
+        for (index, cell) in cells.iter().enumerate() {
+            if index == 0 {
+                out.leaf("th", &[("scope", "row")], cell.as_ref());
+            } else {
+                out.leaf("td", &[], cell.as_ref());
+            }
+        }
+    });
+}
+
+pub fn share(number: u64, of: u64) -> String {
+    if of == 0 {
+        UNKNOWN.to_owned()
+    } else {
+        percent(100.0 * number as f64 / of as f64)
+    }
+}
