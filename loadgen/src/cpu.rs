@@ -86,6 +86,16 @@ impl Server {
         &self.pids
     }
 
+    /// Memory as far as it is theirs: a page that several processes share counts for each in part (PSS). `None` where
+    /// the kernel does not say.
+    pub fn proportional_bytes(&self) -> Option<u64> {
+        let rollups = self.pids.iter().map(|pid| {
+            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+            parse_kilobytes(&text, "Pss:")
+        });
+        rollups.sum()
+    }
+
     /// Fails when one of the processes has ended: its time can no longer be known.
     pub fn sample(&self) -> io::Result<ServerSample> {
         let mut sample = ServerSample {
@@ -138,11 +148,12 @@ fn waiting(pid: u32) -> Duration {
 
 fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    parse_resident(&status).unwrap_or(0)
+    parse_kilobytes(&status, "VmRSS:").unwrap_or(0)
 }
 
-fn parse_resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// The value of a line such as `VmRSS:   2048 kB`, in bytes.
+fn parse_kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
@@ -163,7 +174,7 @@ mod tests {
     fn proc_files_are_parsed() {
         assert_eq!(parse_parent("42 (a) b (c)) S 7 42 42 0"), Some(7));
         assert_eq!(
-            parse_resident("Name:\tx\nVmRSS:\t   2048 kB\n"),
+            parse_kilobytes("Name:\tx\nVmRSS:\t   2048 kB\n", "VmRSS:"),
             Some(2 * 1024 * 1024)
         );
         let times = (Duration::from_nanos(272_840), Duration::from_nanos(5));
@@ -176,6 +187,7 @@ mod tests {
         let server = Server::find(&[std::process::id()]).unwrap();
         let sample = server.sample().unwrap();
         assert!(sample.cpu > Duration::ZERO && sample.resident_bytes > 0);
+        assert!(server.proportional_bytes() > Some(100_000));
         assert!(Server::find(&[u32::MAX]).unwrap_err().contains("--server-pid"));
     }
 }

@@ -49,6 +49,8 @@ pub enum Failure {
     NotHttp2,
     /// A connection that should have been refused got a response.
     Admitted(u16),
+    /// A body of so many bytes, which the scenario does not expect.
+    Size(u64),
     /// Nothing to resume with: the server gave no ticket or session.
     NoTicket,
 }
@@ -137,6 +139,7 @@ impl fmt::Display for Failure {
             Failure::Malformed(what) => write!(f, "malformed response: {what}"),
             Failure::Http2(text) => write!(f, "h2: {text}"),
             Failure::NotHttp2 => f.write_str("the server did not agree to h2 (ALPN)"),
+            Failure::Size(bytes) => write!(f, "a body of {bytes} bytes"),
             Failure::Admitted(status) => write!(f, "unexpectedly admitted (http status {status})"),
             Failure::NoTicket => f.write_str("nothing to resume: the server gave no ticket"),
         }

@@ -1,72 +1,158 @@
 //! Who loadgen is towards the server, and whom it accepts as the server: files become rustls configurations.
 //!
-//! Runs before the load starts; every mistake names the file and the remedy. The session store of the resume mode is
-//! here as well: one per logical client, because a session belongs to the identity that made it.
+//! Runs before the load starts; every mistake names the file and the remedy. There may be tens of thousands of
+//! identities: they share one configuration for each entry of the mix, which asks the client that acts on this thread
+//! for its certificate and its sessions, and the certificates that are in many of their chains.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
-use crate::options::{Cipher, Group, Mode, Options, Tls};
-use crate::plan::UsageError;
-use crate::session::Sessions;
+use crate::options::{Cipher, Group, Tls, Work};
+use crate::plan::{Entry, IdentitySet, Plan, TlsChoice, Trust, UsageError};
+use crate::session::{Sessions, SessionsOfTheActing};
 use crate::verdict::Remembering;
 
-/// Everything that a TLS connection needs except its session store.
+/// For each entry of the mix, everything that its TLS connections need.
+#[derive(Debug)]
+pub struct Identities(Vec<Party>);
+
+/// How the connections of one entry are made, and who makes them.
 #[derive(Clone, Debug)]
-pub struct Identities {
-    /// One per `--cert`, or a single one without a certificate.
-    configs: Vec<ClientConfig>,
+pub struct Party {
+    pub config: Arc<ClientConfig>,
+    /// Never empty; `None` is a client without a certificate.
+    members: Arc<Vec<Option<Arc<CertifiedKey>>>>,
+    resumes: bool,
 }
 
-/// One logical client: an identity, and in resume mode the sessions that it may resume.
-#[derive(Clone, Debug)]
+/// One logical client: an identity, and where it resumes, its sessions, because a session belongs to the identity that
+/// made it.
+#[derive(Debug)]
 pub struct Client {
-    pub config: Arc<ClientConfig>,
-    pub sessions: Option<Arc<Sessions>>,
+    certificate: Option<Arc<CertifiedKey>>,
+    pub sessions: Option<Rc<Sessions>>,
 }
 
 impl Identities {
-    pub fn load(options: &Options) -> Result<Self, UsageError> {
-        let provider = Arc::new(provider(options.group, options.cipher));
-        let verifier = verifier(options, &provider)?;
-        let mut resolvers = Vec::new();
-        for (certificate, key) in options.cert.iter().zip(&options.key) {
-            resolvers.push(Presented(Some(certified_key(&provider, certificate, key)?)));
-        }
-        if resolvers.is_empty() {
-            resolvers.push(Presented(None));
-        }
-        let configs = resolvers
-            .into_iter()
-            .map(|resolver| config(options, &provider, &verifier, resolver))
-            .collect();
-        Ok(Identities { configs })
+    /// Reads every file that the plan names.
+    pub fn load(plan: &Plan) -> Result<Self, UsageError> {
+        let keys = aws_lc_rs::default_provider().key_provider;
+        let mut loader = Loader {
+            keys,
+            shared: HashSet::new(),
+        };
+        let sets = plan.sets.iter().map(|set| loader.load(set).map(Arc::new));
+        let sets = sets.collect::<Result<Vec<_>, _>>()?;
+        let nobody = Arc::new(vec![None]);
+        let parties = plan.entries.iter().map(|entry| {
+            let members = entry.set.and_then(|set| sets.get(set)).unwrap_or(&nobody).clone();
+            Party::new(entry, &plan.trust, members)
+        });
+        Ok(Identities(parties.collect::<Result<_, _>>()?))
     }
 
-    /// The logical clients that connection slot `index` of `slots` cycles through. All identities are used even
-    /// when they outnumber the slots.
-    pub fn clients(&self, index: usize, slots: usize, resume: bool) -> Vec<Client> {
-        let count = self.configs.len();
-        let mut chosen: Vec<usize> = (index..count).step_by(slots.max(1)).collect();
-        if chosen.is_empty() {
-            chosen.push(index % count);
-        }
-        chosen
-            .into_iter()
-            .filter_map(|i| self.configs.get(i))
-            .map(|config| client(config, resume))
-            .collect()
+    /// In the order of the plan's entries.
+    pub fn parties(&self) -> &[Party] {
+        &self.0
     }
+
+    /// How many client certificates there are.
+    pub fn count(&self) -> usize {
+        let mut seen = HashSet::new();
+        let sets = self
+            .0
+            .iter()
+            .filter(|party| seen.insert(Arc::as_ptr(&party.members)));
+        sets.map(|party| party.members.iter().flatten().count()).sum()
+    }
+}
+
+impl Party {
+    fn new(
+        entry: &Entry,
+        trust: &Trust,
+        members: Arc<Vec<Option<Arc<CertifiedKey>>>>,
+    ) -> Result<Self, UsageError> {
+        let provider = Arc::new(provider(&entry.tls));
+        let verifier = verifier(trust, &provider)?;
+        let resumes = entry.work == Work::Resume;
+        let mut config = config(entry, &provider, verifier);
+        if resumes {
+            config.resumption = Resumption::store(Arc::new(SessionsOfTheActing));
+        }
+        Ok(Party {
+            config: Arc::new(config),
+            members,
+            resumes,
+        })
+    }
+
+    /// Those that user number `index` of `users` takes in turn. All are used even when they outnumber the users.
+    pub fn clients(&self, index: usize, users: usize) -> Clients {
+        Clients {
+            party: self.clone(),
+            first: index % self.members.len().max(1),
+            step: users.max(1),
+            next: None,
+            known: HashMap::new(),
+        }
+    }
+}
+
+/// An endless round of clients.
+pub struct Clients {
+    party: Party,
+    first: usize,
+    step: usize,
+    next: Option<usize>,
+    /// Those that have sessions to keep.
+    known: HashMap<usize, Rc<Client>>,
+}
+
+impl Clients {
+    pub fn next(&mut self) -> Rc<Client> {
+        let members = &self.party.members;
+        let index = self
+            .next
+            .filter(|next| *next < members.len())
+            .unwrap_or(self.first);
+        self.next = Some(index + self.step);
+        if let Some(client) = self.known.get(&index) {
+            return client.clone();
+        }
+        let client = Rc::new(Client {
+            certificate: members.get(index).cloned().flatten(),
+            sessions: self.party.resumes.then(Rc::default),
+        });
+        if self.party.resumes {
+            self.known.insert(index, client.clone());
+        }
+        client
+    }
+}
+
+/// Runs `use_tls` with `client` as the one whom this thread's TLS asks for certificate and sessions.
+pub fn acting_as<T>(client: &Rc<Client>, use_tls: impl FnOnce() -> T) -> T {
+    ACTING.set(Some(client.clone()));
+    let result = use_tls();
+    ACTING.set(None);
+    result
+}
+
+pub fn acting() -> Option<Rc<Client>> {
+    ACTING.with_borrow(Clone::clone)
 }
 
 /// Seeds this thread's random generator, which takes tens of milliseconds at its first use: not to be paid within the
@@ -84,42 +170,30 @@ pub fn take_certificate_requested() -> bool {
 
 thread_local! {
     static CERTIFICATE_REQUESTED: Cell<bool> = const { Cell::new(false) };
+    static ACTING: RefCell<Option<Rc<Client>>> = const { RefCell::new(None) };
 }
 
-/// Presents always the same certificate, or none.
+/// Presents the certificate of the client that acts, or none.
 #[derive(Debug)]
-struct Presented(Option<Arc<CertifiedKey>>);
+struct PresentsTheActing;
 
-impl ResolvesClientCert for Presented {
+impl ResolvesClientCert for PresentsTheActing {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         CERTIFICATE_REQUESTED.set(true);
-        self.0.clone()
+        acting()?.certificate.clone()
     }
 
     fn has_certs(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
-fn client(config: &ClientConfig, resume: bool) -> Client {
-    let mut config = config.clone();
-    let sessions = resume.then(|| Arc::new(Sessions::default()));
-    if let Some(sessions) = &sessions {
-        config.resumption = Resumption::store(sessions.clone());
-    }
-    Client {
-        config: Arc::new(config),
-        sessions,
+        acting().is_some_and(|client| client.certificate.is_some())
     }
 }
 
 fn config(
-    options: &Options,
+    entry: &Entry,
     provider: &Arc<CryptoProvider>,
-    verifier: &Arc<dyn ServerCertVerifier>,
-    resolver: Presented,
+    verifier: Arc<dyn ServerCertVerifier>,
 ) -> ClientConfig {
-    let versions: &[&rustls::SupportedProtocolVersion] = match options.tls {
+    let versions: &[&rustls::SupportedProtocolVersion] = match entry.tls.tls {
         Some(Tls::V12) => &[&rustls::version::TLS12],
         Some(Tls::V13) => &[&rustls::version::TLS13],
         None => &[&rustls::version::TLS13, &rustls::version::TLS12],
@@ -128,22 +202,22 @@ fn config(
         .with_protocol_versions(versions)
         .expect("each --cipher and --group has a suite in both versions, or was refused")
         .dangerous()
-        .with_custom_certificate_verifier(verifier.clone())
-        .with_client_cert_resolver(Arc::new(resolver));
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(PresentsTheActing));
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = match options.mode {
-        Mode::H2 => vec![b"h2".to_vec()],
-        Mode::Handshake | Mode::Resume | Mode::Keepalive => vec![b"http/1.1".to_vec()],
+    config.alpn_protocols = match entry.work {
+        Work::H2 => vec![b"h2".to_vec()],
+        Work::Handshake | Work::Resume | Work::Keepalive => vec![b"http/1.1".to_vec()],
     };
     config
 }
 
-fn provider(group: Option<Group>, cipher: Option<Cipher>) -> CryptoProvider {
+fn provider(choice: &TlsChoice) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
-    if let Some(group) = group {
+    if let Some(group) = choice.group {
         provider.kx_groups = vec![kx_group(group)];
     }
-    if let Some(cipher) = cipher {
+    if let Some(cipher) = choice.cipher {
         let wanted = match cipher {
             Cipher::Aes128 => "AES_128_GCM",
             Cipher::Aes256 => "AES_256_GCM",
@@ -166,14 +240,14 @@ fn kx_group(group: Group) -> &'static dyn SupportedKxGroup {
 }
 
 fn verifier(
-    options: &Options,
+    trust: &Trust,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, UsageError> {
-    if options.insecure {
+    if trust.insecure {
         return Ok(Arc::new(AcceptAny(provider.clone())));
     }
     let mut roots = RootCertStore::empty();
-    for file in &options.ca {
+    for file in &trust.ca {
         for certificate in certificates(file)? {
             roots.add(certificate).map_err(|error| {
                 mistake(
@@ -189,34 +263,140 @@ fn verifier(
     Ok(Arc::new(Remembering::new(verifier)))
 }
 
-fn certified_key(
-    provider: &CryptoProvider,
-    certificate: &Path,
-    key: &Path,
-) -> Result<Arc<CertifiedKey>, UsageError> {
-    let chain = certificates(certificate)?;
-    let der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        mistake(
-            key,
-            format!("no private key can be read from it ({error}); it must be unencrypted PEM"),
-        )
-    })?;
-    let signer = provider
-        .key_provider
-        .load_private_key(der)
-        .map_err(|error| mistake(key, format!("the private key cannot be used ({error})")))?;
-    let certified = CertifiedKey::new(chain, signer);
-    // Other errors mean that the certificate cannot be parsed (X.509 v1, or bad on purpose): the server's to judge.
-    match certified.keys_match() {
-        Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => Err(mistake(
-            key,
-            format!(
-                "not the key of {}; give --cert and --key in the same order",
-                certificate.display()
-            ),
-        )),
-        _ => Ok(Arc::new(certified)),
+/// Reads identities; keeps what many of them have in common only once.
+struct Loader {
+    keys: &'static dyn KeyProvider,
+    /// Certificates above the leaves.
+    shared: HashSet<&'static [u8]>,
+}
+
+impl Loader {
+    fn load(&mut self, set: &IdentitySet) -> Result<Vec<Option<Arc<CertifiedKey>>>, UsageError> {
+        let mut members = Vec::new();
+        for (certificate, key) in &set.pairs {
+            members.push(Some(self.pair(certificate, key)?));
+        }
+        for bundle in &set.bundles {
+            self.bundle(bundle, &mut members)?;
+        }
+        Ok(members)
     }
+
+    fn pair(&mut self, certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, UsageError> {
+        let chain = certificates(certificate)?;
+        let der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+            mistake(
+                key,
+                format!("no private key can be read from it ({error}); it must be unencrypted PEM"),
+            )
+        })?;
+        self.certified(chain, der).map_err(|fault| match fault {
+            Unusable::Key(error) => mistake(key, format!("the private key cannot be used ({error})")),
+            Unusable::Mismatch => mistake(
+                key,
+                format!(
+                    "not the key of {}; give --cert and --key in the same order",
+                    certificate.display()
+                ),
+            ),
+        })
+    }
+
+    /// A key, then its certificate and chain, then the next key.
+    fn bundle(
+        &mut self,
+        file: &Path,
+        members: &mut Vec<Option<Arc<CertifiedKey>>>,
+    ) -> Result<(), UsageError> {
+        let unreadable = |error| mistake(file, format!("cannot be read as PEM ({error})"));
+        let before = members.len();
+        let mut current: Option<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> = None;
+        for section in <(SectionKind, Vec<u8>)>::pem_file_iter(file).map_err(unreadable)? {
+            let (kind, der) = section.map_err(unreadable)?;
+            match (PrivateKeyDer::from_pem(kind, der.clone()), kind, &mut current) {
+                (Some(key), _, _) => {
+                    if let Some(complete) = current.replace((key, Vec::new())) {
+                        members.push(Some(self.member(file, members.len() - before, complete)?));
+                    }
+                }
+                (None, SectionKind::Certificate, Some((_, chain))) => chain.push(der.into()),
+                (None, SectionKind::Certificate, None) => {
+                    let what = "begins with a certificate; in a bundle each private key comes first, then its certificate";
+                    return Err(mistake(file, what.to_owned()));
+                }
+                (None, _, _) => {}
+            }
+        }
+        match current {
+            Some(last) => members.push(Some(self.member(file, members.len() - before, last)?)),
+            None => {
+                return Err(mistake(
+                    file,
+                    "contains no private key; make one by `loadgen pki`".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        file: &Path,
+        index: usize,
+        (key, chain): (PrivateKeyDer<'static>, Vec<CertificateDer<'static>>),
+    ) -> Result<Arc<CertifiedKey>, UsageError> {
+        let number = index + 1;
+        if chain.is_empty() {
+            return Err(mistake(
+                file,
+                format!("no certificate follows key number {number}"),
+            ));
+        }
+        self.certified(chain, key).map_err(|fault| match fault {
+            Unusable::Key(error) => mistake(file, format!("key number {number} cannot be used ({error})")),
+            Unusable::Mismatch => mistake(
+                file,
+                format!("key number {number} is not that of the certificate after it"),
+            ),
+        })
+    }
+
+    fn certified(
+        &mut self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Arc<CertifiedKey>, Unusable> {
+        let signer = self.keys.load_private_key(key).map_err(Unusable::Key)?;
+        let mut chain = chain.into_iter();
+        let leaf = chain.next().into_iter();
+        let chain = leaf
+            .chain(chain.map(|certificate| self.share(certificate)))
+            .collect();
+        let certified = CertifiedKey::new(chain, signer);
+        // Other errors mean that the certificate cannot be parsed (X.509 v1, or bad on purpose): the server's to judge.
+        match certified.keys_match() {
+            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
+                Err(Unusable::Mismatch)
+            }
+            _ => Ok(Arc::new(certified)),
+        }
+    }
+
+    /// The same certificate, whose bytes exist only once. They live as long as the process, as the identities do.
+    fn share(&mut self, certificate: CertificateDer<'static>) -> CertificateDer<'static> {
+        if let Some(known) = self.shared.get(&certificate[..]) {
+            return CertificateDer::from_slice(known);
+        }
+        let bytes: &'static [u8] = Box::leak(certificate.to_vec().into_boxed_slice());
+        self.shared.insert(bytes);
+        CertificateDer::from_slice(bytes)
+    }
+}
+
+/// Why a key and a certificate do not make an identity.
+enum Unusable {
+    Key(rustls::Error),
+    Mismatch,
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, UsageError> {

@@ -1,6 +1,6 @@
 //! loadgen: a load generator for servers that authenticate clients by certificate.
 //!
-//! `options` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
+//! `options`, `scenario` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
 //! the server it loads but HTTP and TLS, and shares no code with one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
@@ -10,10 +10,12 @@ mod failure;
 mod identity;
 mod load;
 mod options;
+mod pki;
 mod plan;
 mod report;
 mod run;
 mod runtime;
+mod scenario;
 mod schedule;
 mod session;
 mod sys;
@@ -29,7 +31,7 @@ use clap::Parser;
 
 use crate::cpu::Server;
 use crate::identity::Identities;
-use crate::options::Options;
+use crate::options::{Command, Options};
 use crate::plan::{Plan, UsageError};
 use crate::report::Summary;
 use crate::report::live::Live;
@@ -41,26 +43,31 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let options = Options::parse();
     sys::raise_descriptor_limit();
-    match prepare(&options) {
-        Ok(prepared) => load(&options, prepared),
-        Err(UsageError(message)) => {
-            eprintln!("error: {message}");
-            ExitCode::from(EXIT_USAGE)
-        }
-    }
+    let ended = match &options.command {
+        Some(Command::Pki(pki)) => pki::run(pki).map(|()| ExitCode::SUCCESS),
+        None => prepare(&options).map(|prepared| load(&options, prepared)),
+    };
+    ended.unwrap_or_else(|UsageError(message)| {
+        eprintln!("error: {message}");
+        ExitCode::from(EXIT_USAGE)
+    })
 }
 
 struct Prepared {
     plan: Arc<Plan>,
-    identities: Identities,
+    identities: Arc<Identities>,
     server: Option<Server>,
     json: Option<fs::File>,
 }
 
 /// Everything that can be wrong with the options and files is found here, before the first connection.
 fn prepare(options: &Options) -> Result<Prepared, UsageError> {
-    let plan = Arc::new(Plan::new(options, &allowed_cores()?)?);
-    let identities = Identities::load(options)?;
+    let allowed = allowed_cores()?;
+    let plan = Arc::new(match &options.scenario {
+        Some(file) => scenario::load(file, options, &allowed)?,
+        None => Plan::new(options, &allowed)?,
+    });
+    let identities = Arc::new(Identities::load(&plan)?);
     let server = match options.server_pid.as_slice() {
         [] => None,
         pids => Some(Server::find(pids).map_err(UsageError)?),
@@ -86,6 +93,7 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
         .as_ref()
         .map(|server| server.pids().to_vec())
         .unwrap_or_default();
+    let count = identities.count();
     let outcome = match run::run(&plan, identities, server, live) {
         Ok(outcome) => outcome,
         Err(message) => {
@@ -93,7 +101,7 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let summary = Summary::new(options, &plan, options.cert.len(), &pids, outcome);
+    let summary = Summary::new(&plan, count, &pids, outcome);
     print!("{}", table::render(&summary));
     if let Some(file) = json
         && let Err(error) = serde_json::to_writer_pretty(file, &summary)
@@ -118,7 +126,7 @@ fn allowed_cores() -> Result<Vec<usize>, UsageError> {
     status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .and_then(plan::parse_core_list)
+        .and_then(plan::cores::parse_list)
         .filter(|cores| !cores.is_empty())
         .ok_or_else(|| {
             UsageError(

@@ -3,26 +3,36 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
-use serde::Serialize;
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::pki::PkiOptions;
 
 /// A load generator for servers that authenticate clients by certificate.
 ///
 /// Exit code: 0 when every operation ended as expected, 1 when some did not or none completed, 2 for mistakes in the
 /// options or files. SIGINT ends the run early; the report is still made.
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 110)]
+#[command(version, max_term_width = 110, args_conflicts_with_subcommands = true)]
 pub struct Options {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// What to load: https://NAME[:PORT][/PATH]. --address, --sni, --host and --path override its parts
     pub url: Option<String>,
+
+    /// TOML file that says what to load and how: phases, a mix of operations, sets of identities, idle connections,
+    /// reconnect storms. Beside it only what is not in the way of it: where to connect, whom to trust, TLS, cores, report
+    #[arg(long, value_name = "FILE", conflicts_with_all = SAID_BY_A_SCENARIO)]
+    pub scenario: Option<PathBuf>,
 
     /// Where to connect, HOST:PORT (default: the URL's host and port)
     #[arg(long)]
     pub address: Option<String>,
 
     /// What an operation is
-    #[arg(long, value_enum, default_value_t = Mode::Handshake)]
-    pub mode: Mode,
+    #[arg(long, value_enum, default_value_t = Work::Handshake)]
+    pub mode: Work,
 
     /// Server name to ask for and to verify (default: the URL's host). An IP address is verified but not sent
     #[arg(long, value_name = "NAME")]
@@ -43,6 +53,11 @@ pub struct Options {
     /// PEM file of the private key of the --cert in the same position
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
+
+    /// PEM file of many identities, each a private key and then its certificate and chain, as `loadgen pki` makes
+    /// (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Vec<PathBuf>,
 
     /// Connections kept busy at the same time, over all threads
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
@@ -107,9 +122,9 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub cipher: Option<Cipher>,
 
-    /// Time limit of one operation, from its actual start
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    pub timeout: Duration,
+    /// Time limit of one operation, from its actual start [default: 10s]
+    #[arg(long, value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
 
     /// Cores to run on, one pinned thread each: a number (that many of the allowed ones, the highest first) or a list
     /// such as 0,3 or 2-3 (one core by its number: 3-3)
@@ -133,10 +148,15 @@ pub struct Options {
     pub quiet: bool,
 }
 
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Pki(PkiOptions),
+}
+
 /// What one operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+pub enum Work {
     /// New TCP connection, full handshake, one request with `Connection: close`, until the server has closed
     Handshake,
     /// The same, but the handshake resumes a session of an earlier connection; full handshakes do not count
@@ -145,6 +165,17 @@ pub enum Mode {
     Keepalive,
     /// One HTTP/2 request, --streams at a time on a connection that stays open
     H2,
+}
+
+/// What the operations of a run are: all the same work, or several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Handshake,
+    Resume,
+    Keepalive,
+    H2,
+    Mix,
 }
 
 impl Mode {
@@ -158,11 +189,23 @@ impl Mode {
             Mode::Resume => "resume",
             Mode::Keepalive => "keepalive",
             Mode::H2 => "h2",
+            Mode::Mix => "mix",
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+impl From<Work> for Mode {
+    fn from(work: Work) -> Self {
+        match work {
+            Work::Handshake => Mode::Handshake,
+            Work::Resume => Mode::Resume,
+            Work::Keepalive => Mode::Keepalive,
+            Work::H2 => Mode::H2,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Expect {
     Ok,
@@ -175,7 +218,7 @@ pub enum Driver {
     Epoll,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Tls {
     #[value(name = "1.2")]
     #[serde(rename = "1.2")]
@@ -185,7 +228,7 @@ pub enum Tls {
     V13,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
@@ -195,7 +238,7 @@ pub enum Group {
     Secp384r1,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Cipher {
@@ -205,7 +248,7 @@ pub enum Cipher {
 }
 
 /// `500ms`, `10s`, `1.5s`, `2m`, `1h`; a bare number is seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text.get(digits.len()..) {
         Some("ms") => 1e-3,
@@ -225,12 +268,32 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if (0.001..=1e8).contains(&rate) => Ok(rate),
+        Ok(rate) if (0.001..=RATE_MAX).contains(&rate) => Ok(rate),
         _ => Err("write operations per second, at least 0.001".to_owned()),
     }
 }
 
-const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+pub const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+pub const RATE_MAX: f64 = 1e8;
+/// Options that a scenario has keys of its own for, by phase or by entry of its mix.
+const SAID_BY_A_SCENARIO: [&str; 16] = [
+    "mode",
+    "cert",
+    "key",
+    "bundle",
+    "connections",
+    "streams",
+    "duration",
+    "warm_up",
+    "rate",
+    "requests",
+    "path",
+    "method",
+    "host",
+    "header",
+    "expect",
+    "refusal_status",
+];
 
 #[cfg(test)]
 mod tests {

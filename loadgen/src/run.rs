@@ -3,7 +3,6 @@
 //! The control thread shares the cores of the load threads, so that it never disturbs a server pinned elsewhere; it
 //! wakes up a few times a second.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +14,8 @@ use crate::cpu::{Server, ServerSample};
 use crate::identity::{self, Identities};
 use crate::load::gate::{Clock, Gate};
 use crate::load::recorder::{Interval, Recorder, Recording};
-use crate::load::{self, Core};
+use crate::load::stages::{Stage, Stages};
+use crate::load::{self, Core, Parts};
 use crate::plan::Plan;
 use crate::report::live::Live;
 use crate::runtime::CoreRuntime;
@@ -32,12 +32,21 @@ pub struct Outcome {
     /// Why there is no figure for the server although one was asked for.
     pub server_lost: Option<String>,
     pub interrupted: bool,
+    /// For each phase that began, the server's memory at its start and its end, where it has idle connections.
+    pub memory: Vec<Memory>,
+}
+
+/// Of the server's processes, their share of what they share with others (PSS).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    pub before_bytes: Option<u64>,
+    pub after_bytes: Option<u64>,
 }
 
 /// Runs the plan. Blocks until all threads have ended.
 pub fn run(
     plan: &Arc<Plan>,
-    identities: Identities,
+    identities: Arc<Identities>,
     server: Option<Server>,
     mut live: Live,
 ) -> Result<Outcome, String> {
@@ -53,11 +62,16 @@ pub fn run(
     let drivers = threads.iter().map(|thread| thread.driver).collect();
 
     let clock = Arc::new(Clock::new(Instant::now(), plan.warm_up, plan.duration));
+    let stages = Arc::new(Stages::new(plan.phases.len()));
     for thread in &threads {
-        let _ = thread.clock.send(clock.clone()); // a thread that has died is reported by its join
+        let _ = thread.clock.send((clock.clone(), stages.clone())); // a thread that has died is reported by its join
     }
     let mut watch = Watch {
         clock,
+        plan: plan.clone(),
+        stages,
+        memory: Vec::new(),
+        phases_ended: 0,
         server,
         first: None,
         last: None,
@@ -82,12 +96,18 @@ pub fn run(
         server: watch.first.zip(watch.last),
         server_lost: watch.lost,
         interrupted: watch.interrupted.load(Ordering::Relaxed),
+        memory: watch.memory,
     })
 }
 
 /// What the control thread does while the load runs.
 struct Watch {
     clock: Arc<Clock>,
+    plan: Arc<Plan>,
+    stages: Arc<Stages>,
+    /// Of the phases that have begun.
+    memory: Vec<Memory>,
+    phases_ended: usize,
     server: Option<Server>,
     first: Option<ServerSample>,
     last: Option<ServerSample>,
@@ -103,6 +123,7 @@ impl Watch {
                 self.clock.stop(now);
             }
             self.sample_at_boundaries(now);
+            self.follow_phases(now);
             match intervals.recv_timeout(self.until_next_boundary(now).min(GLANCE)) {
                 Ok(interval) => live.take(interval),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -123,12 +144,48 @@ impl Watch {
         }
     }
 
+    /// Looks at the server's memory where phases with idle connections begin and end, and then lets them.
+    fn follow_phases(&mut self, now: Duration) {
+        let end = self.clock.window_end();
+        while let Some(phase) = self.plan.phases.get(self.phases_ended) {
+            let (starts, ends, holds) = (phase.start, phase.end.min(end), phase.hold.is_some());
+            if self.memory.len() == self.phases_ended && now >= starts && now < end {
+                let before_bytes = self.memory_now(holds);
+                self.memory.push(Memory {
+                    before_bytes,
+                    after_bytes: None,
+                });
+                self.stages.set(self.phases_ended, Stage::Begun);
+            }
+            if now < ends {
+                return;
+            }
+            let after_bytes = self.memory_now(holds);
+            if let Some(memory) = self.memory.get_mut(self.phases_ended) {
+                memory.after_bytes = after_bytes;
+            }
+            self.stages.set(self.phases_ended, Stage::Ended);
+            self.phases_ended += 1;
+        }
+    }
+
+    fn memory_now(&self, wanted: bool) -> Option<u64> {
+        self.server.as_ref().filter(|_| wanted)?.proportional_bytes()
+    }
+
     fn until_next_boundary(&self, now: Duration) -> Duration {
+        let end = self.clock.window_end();
+        let phase_end = self
+            .plan
+            .phases
+            .get(self.phases_ended)
+            .map_or(end, |phase| phase.end);
         let next = if now < self.clock.window_start {
             self.clock.window_start
         } else {
-            self.clock.window_end()
+            end
         };
+        let next = next.min(phase_end);
         next.checked_sub(now)
             .filter(|left| !left.is_zero())
             .unwrap_or(GLANCE)
@@ -145,21 +202,21 @@ impl Watch {
 /// A started thread that waits for the clock.
 struct LoadThread {
     handle: JoinHandle<Recording>,
-    clock: Sender<Arc<Clock>>,
+    clock: Sender<(Arc<Clock>, Arc<Stages>)>,
     driver: &'static str,
 }
 
 impl LoadThread {
     fn start(
         plan: &Arc<Plan>,
-        identities: &Identities,
+        identities: &Arc<Identities>,
         index: usize,
         intervals: Sender<Interval>,
     ) -> Result<Self, String> {
-        let (clock_tx, clock_rx) = channel::<Arc<Clock>>();
+        let (clock_tx, clock_rx) = channel();
         let (ready_tx, ready_rx) = channel();
         let core = plan.cores.get(index).copied().unwrap_or(0);
-        let (plan, identities) = (plan.clone(), Arc::new(identities.clone()));
+        let (plan, identities) = (plan.clone(), identities.clone());
         let handle = std::thread::Builder::new()
             .name(format!("load-{core}"))
             .spawn(move || {
@@ -173,7 +230,9 @@ impl LoadThread {
                 identity::seed_random_generator();
                 let _ = ready_tx.send(Ok(runtime.driver));
                 match clock_rx.recv() {
-                    Ok(clock) => run_thread(&mut runtime, plan, identities, index, clock, intervals),
+                    Ok((clock, stages)) => {
+                        run_thread(&mut runtime, plan, &identities, index, clock, stages, intervals)
+                    }
                     Err(_) => Recording::empty(),
                 }
             })
@@ -190,40 +249,29 @@ impl LoadThread {
 fn run_thread(
     runtime: &mut CoreRuntime,
     plan: Arc<Plan>,
-    identities: Arc<Identities>,
+    identities: &Identities,
     index: usize,
     clock: Arc<Clock>,
+    stages: Arc<Stages>,
     intervals: Sender<Interval>,
 ) -> Recording {
     let threads = plan.cores.len();
-    let slots: Vec<usize> = (index..plan.connections).step_by(threads).collect();
-    let connections = if plan.mode.opens_a_connection_per_operation() {
-        0
-    } else {
-        slots.len() as u64
-    };
     let budget = plan
         .requests
         .map_or(u64::MAX, |requests| share(requests, index, threads));
-    let arrivals = plan
-        .rate
-        .map(|rate| Arrivals::new(Schedule::new(rate, index, threads)));
+    let arrivals = Arrivals::new(Schedule::new(&plan.phases, index, threads));
     let traffic = Rc::new(Traffic::default());
-    let recorder = Recorder::new(
-        clock.clone(),
-        traffic.clone(),
-        intervals,
-        plan.mode.opens_a_connection_per_operation(),
-    );
-    let core = Rc::new(Core {
+    let parts = Parts {
+        gate: Gate::new(clock.clone(), &plan.phases, budget, arrivals),
+        recorder: Recorder::new(&plan, clock.clone(), traffic.clone(), intervals),
         plan,
-        clock: clock.clone(),
-        gate: Rc::new(Gate::new(clock, budget, arrivals)),
-        recorder: RefCell::new(recorder),
+        clock,
+        stages,
         traffic,
-    });
-    runtime.block_on(load::run(core.clone(), identities, slots));
-    core.conclude(connections)
+    };
+    let core = Core::new(parts, identities, index);
+    runtime.block_on(load::run(core.clone(), index));
+    core.conclude()
 }
 
 /// The part of `total` that falls to thread `index` of `threads`.

@@ -37,6 +37,25 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// Makes the close of `socket` a reset, after which nothing of it is left, TIME_WAIT neither.
+pub fn reset_on_close(socket: &impl AsRawFd) -> io::Result<()> {
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    let length = libc::socklen_t::try_from(std::mem::size_of_val(&linger)).unwrap_or(0);
+    // SAFETY: `linger` is initialised, `length` bytes long, and outlives the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            std::ptr::from_ref(&linger).cast(),
+            length,
+        )
+    })
+}
+
 /// A new, disarmed timer whose descriptor becomes readable when it expires.
 pub fn timer() -> io::Result<OwnedFd> {
     // SAFETY: no pointers are passed.

@@ -18,6 +18,7 @@ mod hosts;
 mod key_values;
 mod key_values_crash;
 mod limits;
+mod load;
 mod logs;
 mod memo;
 mod modes;

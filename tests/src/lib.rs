@@ -15,6 +15,7 @@ pub mod curl;
 mod der;
 pub mod http1;
 mod lines;
+pub mod loadgen;
 pub mod metrics;
 pub mod odd_keys;
 pub mod origin;

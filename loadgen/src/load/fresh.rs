@@ -1,8 +1,8 @@
-//! Modes `handshake` and `resume`: a connection per operation.
+//! Work `handshake` and `resume`: a connection per operation.
 //!
 //! An operation runs from connect to the last byte of the response. The request says `Connection: close`, and the
-//! connection slot is free again only when the server has closed (a second at most): so the server does all of its work
-//! before the next operation starts, the same for every server, and TIME_WAIT stays on its side.
+//! client is free again only when the server has closed (a second at most): so the server does all of its work before
+//! the next operation starts, the same for every server, and TIME_WAIT stays on its side.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,93 +10,123 @@ use std::time::{Duration, Instant};
 use monoio::time::timeout;
 use rustls::HandshakeKind;
 
+use super::job::{Answer, Job};
 use super::recorder::Outcome;
-use super::{Core, check_status, pause_after};
+use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
-use crate::identity::Client;
+use crate::identity::{Client, Clients};
 use crate::options::Expect;
-use crate::plan::Plan;
-use crate::wire::http1::{self, Response};
+use crate::wire::http1::Response;
 use crate::wire::{Connection, Input, Progress, Taken};
+
+pub struct Hand {
+    core: Rc<Core>,
+    pub job: Rc<Job>,
+    clients: Clients,
+    /// Who is next, and why it cannot be.
+    ready: Option<(Rc<Client>, Result<(), Failure>)>,
+    /// What is left of the last operation.
+    connection: Option<Connection>,
+    failed: Option<Failure>,
+}
 
 /// What a completed operation has shown.
 struct Exchange {
-    status: u16,
+    answer: Answer,
     kind: HandshakeKind,
 }
 
-pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
-    let request = http1::request(&core.plan, true);
-    for client in clients.iter().cycle() {
-        if core.gate.is_over() {
-            return;
+impl Hand {
+    pub fn new(core: Rc<Core>, job: Rc<Job>, client: usize) -> Self {
+        let clients = job.clients(&core.plan, client);
+        Hand {
+            core,
+            job,
+            clients,
+            ready: None,
+            connection: None,
+            failed: None,
         }
-        let prepared = prepare(&core, client, &request).await;
-        let Some(start) = core.next().await else { return };
+    }
+
+    /// Where sessions are resumed, makes sure that there is one, by a full handshake outside of any operation.
+    pub async fn prepare(&mut self) {
+        if self.ready.is_none() {
+            let client = self.clients.next();
+            let session = self.obtain_session(&client).await;
+            self.ready = Some((client, session));
+        }
+    }
+
+    pub async fn operate(&mut self) -> Outcome {
         let progress = Rc::new(Progress::default());
-        let mut connection = None;
-        let result = match prepared {
-            Ok(()) => {
-                core.limited(
-                    &progress,
-                    exchange(&core, client, &progress, &request, &mut connection),
-                )
-                .await
-            }
+        let (client, ready) = match self.ready.take() {
+            Some(ready) => ready,
+            None => (self.clients.next(), Ok(())),
+        };
+        let result = match ready {
+            Ok(()) => self.limited_exchange(&client, &progress).await,
             Err(failure) => Err(failure),
         };
-        let pause = result.as_ref().err().cloned();
-        core.finish(start, judge(&core.plan, client, &progress, result));
-        if let Some(connection) = &mut connection {
-            let _ = timeout(SERVER_CLOSES, connection.wait_for_close()).await;
-        }
-        if let Some(failure) = pause {
+        self.failed = result.as_ref().err().cloned();
+        judge(&self.job, &client, &progress, result)
+    }
+
+    pub async fn settle(&mut self) {
+        self.see_out().await;
+        if let Some(failure) = self.failed.take() {
             pause_after(&failure).await;
         }
     }
-}
 
-/// In resume mode, makes sure that there is a session to resume, by a full handshake outside of any operation.
-async fn prepare(core: &Core, client: &Client, request: &[u8]) -> Result<(), Failure> {
-    let Some(sessions) = &client.sessions else {
-        return Ok(());
-    };
-    if sessions.can_resume() {
-        return Ok(());
+    async fn obtain_session(&mut self, client: &Rc<Client>) -> Result<(), Failure> {
+        let Some(sessions) = &client.sessions else {
+            return Ok(());
+        };
+        if sessions.can_resume() {
+            return Ok(());
+        }
+        self.limited_exchange(client, &Rc::new(Progress::default()))
+            .await?;
+        self.see_out().await;
+        if sessions.can_resume() {
+            Ok(())
+        } else {
+            Err(Failure::NoTicket)
+        }
     }
-    let progress = Rc::new(Progress::default());
-    let mut connection = None;
-    core.limited(
-        &progress,
-        exchange(core, client, &progress, request, &mut connection),
-    )
-    .await?;
-    if let Some(connection) = &mut connection {
-        let _ = timeout(SERVER_CLOSES, connection.wait_for_close()).await;
+
+    /// Waits until the server has closed.
+    async fn see_out(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let _ = timeout(SERVER_CLOSES, connection.wait_for_close()).await;
+        }
     }
-    if sessions.can_resume() {
-        Ok(())
-    } else {
-        Err(Failure::NoTicket)
+
+    async fn limited_exchange(
+        &mut self,
+        client: &Rc<Client>,
+        progress: &Rc<Progress>,
+    ) -> Result<Exchange, Failure> {
+        let exchange = exchange(&self.core, &self.job, client, progress, &mut self.connection);
+        self.core.limited(progress, exchange).await
     }
 }
 
 /// One operation. The connection is left in `slot`, however far it came.
 async fn exchange(
     core: &Core,
-    client: &Client,
+    job: &Job,
+    client: &Rc<Client>,
     progress: &Rc<Progress>,
-    request: &[u8],
     slot: &mut Option<Connection>,
 ) -> Result<Exchange, Failure> {
-    let (connection, kind) = core.open(client, progress, slot).await?;
+    let (connection, kind) = core.open(&job.party, client, progress, slot).await?;
     let ready = Instant::now();
-    let response = ask(connection, request, core.plan.method == http::Method::HEAD).await?;
+    let response = ask(connection, &job.last_request, job.is_head()).await?;
     core.recorder.borrow_mut().request(ready.elapsed());
-    Ok(Exchange {
-        status: response.status,
-        kind,
-    })
+    let answer = Answer::of(&response);
+    Ok(Exchange { answer, kind })
 }
 
 /// Sends a request and reads its response.
@@ -122,10 +152,20 @@ pub async fn ask(connection: &mut Connection, request: &[u8], head: bool) -> Res
     Ok(response)
 }
 
-/// What the result means for the outcome that the plan expects.
-fn judge(plan: &Plan, client: &Client, progress: &Progress, result: Result<Exchange, Failure>) -> Outcome {
-    match (plan.expect, result) {
-        (Expect::Ok, Ok(exchange)) => match check_status(exchange.status) {
+impl Answer {
+    pub fn of(response: &Response) -> Self {
+        Answer {
+            status: response.status,
+            body_bytes: response.body_bytes,
+        }
+    }
+}
+
+/// What the result means for the outcome that the entry expects.
+fn judge(job: &Job, client: &Client, progress: &Progress, result: Result<Exchange, Failure>) -> Outcome {
+    let entry = &job.entry;
+    match (entry.expect, result) {
+        (Expect::Ok, Ok(exchange)) => match job.check(exchange.answer) {
             Err(failure) => Outcome::Failed(failure),
             Ok(()) if client.sessions.is_some() && exchange.kind != HandshakeKind::Resumed => {
                 Outcome::NotResumed
@@ -133,10 +173,14 @@ fn judge(plan: &Plan, client: &Client, progress: &Progress, result: Result<Excha
             Ok(()) => Outcome::Ok,
         },
         (Expect::Ok, Err(failure)) => Outcome::Failed(failure),
-        (Expect::Refused, Ok(exchange)) if plan.refusal_status.contains(&exchange.status) => {
-            Outcome::Refused(Failure::Status(exchange.status))
+        (Expect::Refused, Ok(exchange)) => {
+            let status = exchange.answer.status;
+            if entry.refusal_status.contains(&status) {
+                Outcome::Refused(Failure::Status(status))
+            } else {
+                Outcome::Failed(Failure::Admitted(status))
+            }
         }
-        (Expect::Refused, Ok(exchange)) => Outcome::Failed(Failure::Admitted(exchange.status)),
         (Expect::Refused, Err(failure)) if failure.is_refusal(progress.certificate_requested.get()) => {
             Outcome::Refused(failure)
         }

@@ -1,11 +1,12 @@
 //! When the next operation may start, on one thread.
 //!
-//! Closed loop: at once, as long as the run lasts. Open loop: when the schedule says so; a connection that is free
-//! waits for its turn, and arrivals that find no free connection wait in the backlog, none is dropped. Free connections
-//! are served in the order in which they became free.
+//! Clients that are not at work in the current phase wait for one in which they are. Closed loop: a client starts at once.
+//! Open loop: when the schedule says so; a client that is free waits for its turn, and arrivals that find no free client
+//! wait in the backlog; none is dropped while the open loop lasts. Free clients are served in the order in which they
+//! became free.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::rc::Rc;
@@ -15,7 +16,9 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use monoio::net::UnixStream;
+use monoio::time::timeout;
 
+use crate::plan::phase::{self, Pace, Phase, Turn};
 use crate::schedule::Arrivals;
 use crate::sys;
 
@@ -62,91 +65,135 @@ pub struct Start {
     pub began: Instant,
 }
 
+/// What a client is told that asks for its next operation.
+pub enum Next {
+    Start(Start),
+    /// The phase has changed: ask again.
+    Again,
+    /// The run is over.
+    Over,
+}
+
 pub struct Gate {
     clock: Arc<Clock>,
+    phases: Vec<Phase>,
     /// Operations that may still start.
     budget: Cell<u64>,
     closed: Cell<bool>,
-    arrivals: Option<RefCell<Arrivals>>,
+    arrivals: RefCell<Arrivals>,
     waiting: RefCell<VecDeque<Rc<Seat>>>,
     dispatcher: RefCell<Option<Waker>>,
+    /// Clients that wait for a time, and must be told when the run ends before.
+    resting: RefCell<HashMap<usize, Waker>>,
 }
 
-/// A free connection's place in the queue.
+/// A free client's place in the queue.
 #[derive(Default)]
 struct Seat {
-    start: Cell<Option<Start>>,
+    call: Cell<Option<Next>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Gate {
-    pub fn new(clock: Arc<Clock>, budget: u64, arrivals: Option<Arrivals>) -> Self {
+    pub fn new(clock: Arc<Clock>, phases: &[Phase], budget: u64, arrivals: Arrivals) -> Self {
         Gate {
             clock,
+            phases: phases.to_vec(),
             budget: Cell::new(budget),
             closed: Cell::new(false),
-            arrivals: arrivals.map(RefCell::new),
+            arrivals: RefCell::new(arrivals),
             waiting: RefCell::default(),
             dispatcher: RefCell::default(),
+            resting: RefCell::default(),
         }
     }
 
-    /// Waits for the next operation. `None`: the run is over.
-    pub async fn next(&self) -> Option<Start> {
+    /// Whether client number `client` is at work now.
+    pub fn is_turn(&self, client: usize) -> bool {
+        matches!(
+            self.turn(client, Instant::now()),
+            Turn::Free | Turn::Scheduled { .. }
+        )
+    }
+
+    /// Waits until client number `client` is at work. `false`: the run is over before.
+    pub async fn wait_for_turn(&self, client: usize) -> bool {
+        loop {
+            let now = Instant::now();
+            if self.over(now) {
+                return false;
+            }
+            match self.turn(client, now) {
+                Turn::Free | Turn::Scheduled { .. } => return true,
+                Turn::Later(at) => self.rest(client, at.saturating_sub(self.clock.at(now))).await,
+                Turn::Never => self.rest(client, FOREVER).await,
+            }
+        }
+    }
+
+    /// Waits for the next operation of client number `client`.
+    pub async fn next(&self, client: usize) -> Next {
         let now = Instant::now();
         if self.over(now) {
-            return None;
+            return Next::Over;
         }
-        let Some(arrivals) = &self.arrivals else {
-            return self.spend().then_some(Start { due: now, began: now });
-        };
-        let nobody_waits = self.waiting.borrow().is_empty();
-        let due = if nobody_waits {
-            arrivals.borrow_mut().take(self.clock.at(now))
-        } else {
-            None
-        };
-        match due {
-            Some(due) => self.spend().then_some(self.start(due, now)),
-            None => self.wait().await,
+        match self.turn(client, now) {
+            Turn::Free => self.spend(Start { due: now, began: now }),
+            Turn::Scheduled { since } => match self.take_if_nobody_waits(since, now) {
+                Some(due) => self.spend(self.start(due, now)),
+                None => self.wait().await,
+            },
+            Turn::Later(_) | Turn::Never => Next::Again,
         }
+    }
+
+    /// Waits for `time` to pass, or for the end of the run.
+    pub async fn rest(&self, client: usize, time: Duration) {
+        let _ = timeout(time, self.end(client)).await;
+        self.resting.borrow_mut().remove(&client);
     }
 
     /// Arrivals that are due and not started, and how long the oldest has been waiting.
     pub fn backlog(&self, now: Instant) -> (u64, Duration) {
         let now = self.clock.at(now);
-        self.arrivals.as_ref().map_or((0, Duration::ZERO), |arrivals| {
-            let arrivals = arrivals.borrow();
-            let backlog = arrivals.backlog(now);
-            (
-                backlog,
-                if backlog == 0 {
-                    Duration::ZERO
-                } else {
-                    arrivals.oldest_wait(now)
-                },
-            )
-        })
+        let arrivals = self.arrivals.borrow();
+        let wanted = self.is_open(now) && self.budget.get() > 0; // else nobody will start what is due
+        match (wanted, arrivals.backlog(now)) {
+            (false, _) | (_, 0) => (0, Duration::ZERO),
+            (true, backlog) => (backlog, arrivals.oldest_wait(now)),
+        }
     }
 
     /// Lets nobody start any more; those who wait are told.
     pub fn close(&self) {
         self.closed.set(true);
-        for seat in self.waiting.borrow_mut().drain(..) {
-            seat.wake();
+        self.dismiss();
+        for (_, waker) in self.resting.borrow_mut().drain() {
+            waker.wake();
         }
     }
 
-    /// Hands arrivals to waiting connections at the time they are due. Runs as a task of its own in an open loop.
+    /// Hands arrivals to waiting clients at the time they are due. Runs as a task of its own where there are open loops.
     pub async fn dispatch(self: Rc<Self>, timer: Timer) {
         while !self.closed.get() {
             self.someone_waits().await;
             let now = self.clock.at(Instant::now());
-            self.release(now);
-            let Some(arrivals) = &self.arrivals else { return };
-            let next = arrivals.borrow().next_after(now);
-            timer.wait(next.saturating_sub(now)).await;
+            let phase = phase::index_at(&self.phases, now);
+            if self.is_open(now) {
+                self.release(now);
+                let next = self.arrivals.borrow().next_after(now).min(self.end_of(phase));
+                timer.wait(next.saturating_sub(now).min(FOREVER)).await;
+            }
+            let now = self.clock.at(Instant::now());
+            if !self.is_open(now) || phase != phase::index_at(&self.phases, now) {
+                self.dismiss();
+            }
         }
+    }
+
+    /// Whether those who wait have been told that the run is over: cheaper than [`Gate::is_over`], and a little later.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
     }
 
     /// Whether no operation will start any more.
@@ -158,14 +205,27 @@ impl Gate {
         self.closed.get() || self.budget.get() == 0 || self.clock.at(now) >= self.clock.window_end()
     }
 
+    fn turn(&self, client: usize, now: Instant) -> Turn {
+        phase::turn(&self.phases, client, self.clock.at(now))
+    }
+
+    fn end_of(&self, phase: usize) -> Duration {
+        self.phases.get(phase).map_or(Duration::MAX, |phase| phase.end)
+    }
+
+    fn is_open(&self, now: Duration) -> bool {
+        let phase = self.phases.get(phase::index_at(&self.phases, now));
+        phase.is_some_and(|phase| matches!(phase.pace, Pace::Open { .. }))
+    }
+
     /// Takes one from the budget; the last one closes the gate for those who wait.
-    fn spend(&self) -> bool {
+    fn spend(&self, start: Start) -> Next {
         let left = self.budget.get();
         self.budget.set(left.saturating_sub(1));
         if left <= 1 {
             self.close();
         }
-        left > 0
+        if left > 0 { Next::Start(start) } else { Next::Over }
     }
 
     fn start(&self, due: Duration, now: Instant) -> Start {
@@ -175,23 +235,50 @@ impl Gate {
         }
     }
 
-    async fn wait(&self) -> Option<Start> {
+    fn take_if_nobody_waits(&self, since: Duration, now: Instant) -> Option<Duration> {
+        let mut arrivals = self.arrivals.borrow_mut();
+        arrivals.begin(since);
+        let nobody_waits = self.waiting.borrow().is_empty();
+        nobody_waits.then(|| arrivals.take(self.clock.at(now))).flatten()
+    }
+
+    async fn wait(&self) -> Next {
         let seat = Rc::new(Seat::default());
         self.waiting.borrow_mut().push_back(seat.clone());
         if let Some(dispatcher) = self.dispatcher.borrow_mut().take() {
             dispatcher.wake();
         }
         poll_fn(|cx| {
-            if let Some(start) = seat.start.take() {
-                return Poll::Ready(Some(start));
-            }
-            if self.closed.get() {
-                return Poll::Ready(None);
+            if let Some(call) = seat.call.take() {
+                return Poll::Ready(call);
             }
             *seat.waker.borrow_mut() = Some(cx.waker().clone());
             Poll::Pending
         })
         .await
+    }
+
+    /// Resolves when the gate is closed.
+    async fn end(&self, client: usize) {
+        poll_fn(|cx| {
+            if self.closed.get() {
+                return Poll::Ready(());
+            }
+            self.resting.borrow_mut().insert(client, cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Sends everybody who waits for an arrival away, to ask again.
+    fn dismiss(&self) {
+        for seat in self.waiting.borrow_mut().drain(..) {
+            seat.call(if self.closed.get() {
+                Next::Over
+            } else {
+                Next::Again
+            });
+        }
     }
 
     async fn someone_waits(&self) {
@@ -205,25 +292,24 @@ impl Gate {
         .await;
     }
 
-    /// Gives every arrival that is due to a connection that waits, as long as there are both.
+    /// Gives every arrival that is due to a client that waits, as long as there are both.
     fn release(&self, now: Duration) {
-        let Some(arrivals) = &self.arrivals else { return };
         while !self.closed.get() && !self.waiting.borrow().is_empty() {
-            let Some(due) = arrivals.borrow_mut().take(now) else {
+            let Some(due) = self.arrivals.borrow_mut().take(now) else {
                 return;
             };
             let Some(seat) = self.waiting.borrow_mut().pop_front() else {
                 return;
             };
-            seat.start.set(Some(self.start(due, Instant::now())));
-            seat.wake();
-            self.spend();
+            let start = self.start(due, Instant::now());
+            seat.call(self.spend(start));
         }
     }
 }
 
 impl Seat {
-    fn wake(&self) {
+    fn call(&self, call: Next) {
+        self.call.set(Some(call));
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
@@ -246,6 +332,9 @@ impl Timer {
         }
     }
 }
+
+/// Longer than any run; timers do not take more.
+const FOREVER: Duration = Duration::from_secs(48 * 3600);
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

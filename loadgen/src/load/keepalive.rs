@@ -1,4 +1,4 @@
-//! Mode `keepalive`: HTTP/1.1 requests one after the other on connections that stay open.
+//! Work `keepalive`: HTTP/1.1 requests one after the other on connections that stay open.
 //!
 //! An operation is a request and its response; connections are opened before an operation starts, and their set-up is
 //! recorded apart. A request on an idle connection that the server has closed meanwhile is sent again on a new one
@@ -7,79 +7,104 @@
 use std::rc::Rc;
 
 use super::fresh::ask;
+use super::job::{Answer, Job};
 use super::recorder::Outcome;
-use super::{Core, check_status, pause_after};
+use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
-use crate::identity::Client;
-use crate::wire::http1;
+use crate::identity::{Client, Clients};
 use crate::wire::{Connection, Progress};
 
-pub async fn run(core: Rc<Core>, clients: Vec<Client>) {
-    let request = http1::request(&core.plan, false);
-    let mut slot = Slot {
-        core: &core,
-        clients: clients.iter().cycle(),
-        open: None,
-        was_open: false,
-    };
-    loop {
-        if core.gate.is_over() {
-            break;
+/// The place of one connection.
+pub struct Hand {
+    core: Rc<Core>,
+    pub job: Rc<Job>,
+    clients: Clients,
+    open: Option<Open>,
+    /// Why it could not be opened: that is how the next operation ends.
+    unopened: Option<Failure>,
+    was_open: bool,
+    failed: Option<Failure>,
+}
+
+/// A connection between two requests.
+pub struct Open {
+    pub connection: Connection,
+    pub progress: Rc<Progress>,
+    /// The requests that it has carried: should it be closed after one, the server may just have been tired of it.
+    requests: u64,
+    /// How many storms there had been when it was opened.
+    storms: u64,
+}
+
+impl Hand {
+    pub fn new(core: Rc<Core>, job: Rc<Job>, client: usize) -> Self {
+        let clients = job.clients(&core.plan, client);
+        Hand {
+            core,
+            job,
+            clients,
+            open: None,
+            unopened: None,
+            was_open: false,
+            failed: None,
         }
-        let opened = slot.ensure_open().await;
-        let Some(start) = core.next().await else { break };
-        let result = match opened {
-            Ok(()) => slot.operate(&request).await,
-            Err(failure) => Err(failure),
+    }
+
+    pub async fn prepare(&mut self) {
+        self.give_up_after_a_storm();
+        if self.unopened.is_none() {
+            self.unopened = self.ensure_open().await.err();
+        }
+    }
+
+    pub async fn operate(&mut self) -> Outcome {
+        self.give_up_after_a_storm();
+        let result = match self.unopened.take() {
+            Some(failure) => Err(failure),
+            None => self.request_or_again().await,
         };
-        match result.and_then(check_status) {
-            Ok(()) => core.finish(start, Outcome::Ok),
+        match result.and_then(|answer| self.job.check(answer)) {
+            Ok(()) => Outcome::Ok,
             Err(failure) => {
-                core.finish(start, Outcome::Failed(failure.clone()));
-                pause_after(&failure).await;
+                self.failed = Some(failure.clone());
+                Outcome::Failed(failure)
             }
         }
     }
-    if let Some(open) = slot.open.take() {
-        open.connection.close().await;
+
+    pub async fn settle(&mut self) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| self.job.is_worn(open.requests))
+        {
+            self.let_go().await;
+        }
+        if let Some(failure) = self.failed.take() {
+            pause_after(&failure).await;
+        }
     }
-}
 
-/// The place of one connection.
-struct Slot<'a, I> {
-    core: &'a Core,
-    clients: I,
-    open: Option<Open>,
-    was_open: bool,
-}
+    pub async fn let_go(&mut self) {
+        self.unopened = None;
+        if let Some(open) = self.open.take() {
+            open.connection.close().await;
+        }
+    }
 
-struct Open {
-    connection: Connection,
-    progress: Rc<Progress>,
-    /// It has carried a request already: should it be closed now, the server may just have been tired of it.
-    used: bool,
-}
+    fn give_up_after_a_storm(&mut self) {
+        let storms = self.core.storms.get();
+        if let Some(open) = self.open.take_if(|open| open.storms < storms) {
+            open.connection.abort();
+        }
+    }
 
-impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
     async fn ensure_open(&mut self) -> Result<(), Failure> {
         if self.open.is_some() {
             return Ok(());
         }
-        let Some(client) = self.clients.next() else {
-            return Ok(());
-        }; // an endless cycle
-        let progress = Rc::new(Progress::default());
-        let mut connection = None;
-        let opening = async {
-            let (connection, _) = self.core.open(client, &progress, &mut connection).await?;
-            connection.flush().await
-        };
-        self.core.limited(&progress, opening).await?;
-        self.open = connection.map(|connection| Open {
-            connection,
-            progress,
-            used: false,
-        });
+        let client = self.clients.next();
+        self.open = Some(Open::new(&self.core, &self.job, &client).await?);
         if !std::mem::replace(&mut self.was_open, true) {
             self.core.recorder.borrow_mut().slot_opened();
         }
@@ -87,34 +112,56 @@ impl<'a, I: Iterator<Item = &'a Client>> Slot<'a, I> {
     }
 
     /// One request; once more on a new connection when an idle one was closed under it.
-    async fn operate(&mut self, request: &[u8]) -> Result<u16, Failure> {
-        let was_used = self.open.as_ref().is_some_and(|open| open.used);
-        match self.request(request).await {
+    async fn request_or_again(&mut self) -> Result<Answer, Failure> {
+        self.ensure_open().await?;
+        let was_used = self.open.as_ref().is_some_and(|open| open.requests > 0);
+        match self.request().await {
             Err(Failure::Closed(Stage::Response) | Failure::Reset(Stage::Response))
-                if was_used && self.core.plan.method.is_idempotent() =>
+                if was_used && self.job.entry.method.is_idempotent() =>
             {
                 self.core.recorder.borrow_mut().retried();
                 self.ensure_open().await?;
-                self.request(request).await
+                self.request().await
             }
             other => other,
         }
     }
 
     /// One request on the open connection, which is kept only if it may be used again.
-    async fn request(&mut self, request: &[u8]) -> Result<u16, Failure> {
+    async fn request(&mut self) -> Result<Answer, Failure> {
         let Some(mut open) = self.open.take() else {
             return Err(Failure::Closed(Stage::Connect));
         };
-        let head = self.core.plan.method == http::Method::HEAD;
-        let response = self
-            .core
-            .limited(&open.progress, ask(&mut open.connection, request, head))
-            .await?;
-        if !response.close {
-            open.used = true;
-            self.open = Some(open);
-        }
-        Ok(response.status)
+        let (answer, goes_on) = open.request(&self.core, &self.job).await?;
+        self.open = goes_on.then_some(open);
+        Ok(answer)
+    }
+}
+
+impl Open {
+    /// Connects and runs the handshake.
+    pub async fn new(core: &Core, job: &Job, client: &Rc<Client>) -> Result<Self, Failure> {
+        let progress = Rc::new(Progress::default());
+        let storms = core.storms.get();
+        let mut connection = None;
+        let opening = async {
+            let (connection, _) = core.open(&job.party, client, &progress, &mut connection).await?;
+            connection.flush().await
+        };
+        core.limited(&progress, opening).await?;
+        Ok(Open {
+            connection: connection.ok_or(Failure::Closed(Stage::Connect))?,
+            progress,
+            requests: 0,
+            storms,
+        })
+    }
+
+    /// One request, and whether the connection may carry another.
+    pub async fn request(&mut self, core: &Core, job: &Job) -> Result<(Answer, bool), Failure> {
+        let asking = ask(&mut self.connection, &job.request, job.is_head());
+        let response = core.limited(&self.progress, asking).await?;
+        self.requests += 1;
+        Ok((Answer::of(&response), !response.close))
     }
 }

@@ -2,11 +2,18 @@
 //!
 //! Everything here runs on one pinned thread and is shared by `Rc`; threads share only the [`Plan`] and the [`Clock`].
 
+mod deck;
 mod fresh;
 pub mod gate;
 mod h2;
+mod hold;
+mod job;
 mod keepalive;
+mod links;
 pub mod recorder;
+pub mod sheet;
+pub mod stages;
+mod worker;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -19,72 +26,163 @@ use monoio::time::{sleep, timeout};
 use rustls::HandshakeKind;
 
 use crate::failure::Failure;
-use crate::identity::{Client, Identities};
+use crate::identity::{Client, Identities, Party};
 use crate::options::Mode;
 use crate::plan::Plan;
+use crate::plan::phase::Pace;
 use crate::wire::{Connection, Progress, Traffic};
+use deck::Deck;
 use gate::{Clock, Gate, Start, Timer};
+use hold::Permits;
+use job::Job;
 use recorder::{Outcome, Recorder, Recording};
+use stages::{Bell, Stage, Stages};
 
-/// What the connections of a thread share.
+/// What the clients of a thread share.
 pub struct Core {
     pub plan: Arc<Plan>,
+    clock: Arc<Clock>,
+    stages: Arc<Stages>,
+    gate: Rc<Gate>,
+    recorder: RefCell<Recorder>,
+    traffic: Rc<Traffic>,
+    jobs: Vec<Rc<Job>>,
+    deck: RefCell<Deck>,
+    random: RefCell<fastrand::Rng>,
+    /// Of this thread, where all its connections are to stay open.
+    slots: usize,
+    /// How many storms there have been.
+    storms: Cell<u64>,
+    bell: Bell,
+    permits: Permits,
+}
+
+/// What a thread is given to build its [`Core`] of.
+pub struct Parts {
+    pub plan: Arc<Plan>,
     pub clock: Arc<Clock>,
-    pub gate: Rc<Gate>,
-    pub recorder: RefCell<Recorder>,
+    pub stages: Arc<Stages>,
+    pub gate: Gate,
+    pub recorder: Recorder,
     pub traffic: Rc<Traffic>,
 }
 
-/// Runs the connection slots `slots` until the run is over and their last operations have ended or been abandoned.
-pub async fn run(core: Rc<Core>, identities: Arc<Identities>, slots: Vec<usize>) {
-    let latch = Rc::new(Latch::default());
-    for &slot in &slots {
-        let clients = identities.clients(slot, core.plan.connections, core.plan.mode == Mode::Resume);
-        let (core, ticket) = (core.clone(), latch.enter());
+/// Runs the share of thread number `thread` until the run is over and the last operations have ended or been abandoned.
+pub async fn run(core: Rc<Core>, thread: usize) {
+    let (clients, holders) = (Rc::new(Latch::default()), Rc::new(Latch::default()));
+    for client in core.clients_of(thread) {
+        let (core, ticket) = (core.clone(), clients.enter());
         monoio::spawn(async move {
-            match core.plan.mode {
-                Mode::Handshake | Mode::Resume => fresh::run(core, clients).await,
-                Mode::Keepalive => keepalive::run(core, clients).await,
-                Mode::H2 => h2::run(core, clients).await,
-            }
+            worker::run(core, client).await;
             drop(ticket);
         });
     }
-    if core.plan.rate.is_some() {
+    for number in (thread..core.held_at_most()).step_by(core.plan.cores.len()) {
+        let (core, ticket) = (core.clone(), holders.enter());
+        monoio::spawn(async move {
+            hold::run(core, number).await;
+            drop(ticket);
+        });
+    }
+    if core
+        .plan
+        .phases
+        .iter()
+        .any(|phase| matches!(phase.pace, Pace::Open { .. }))
+    {
         match Timer::new() {
             Ok(timer) => drop(monoio::spawn(core.gate.clone().dispatch(timer))),
             Err(error) => eprintln!("loadgen: no timer: {error}"),
         }
     }
-    supervise(&core, &latch).await;
+    supervise(&core, &clients, &holders).await;
 }
 
-/// Keeps the recorder's seconds moving when nothing ends, and gives the last operations some time.
-async fn supervise(core: &Core, latch: &Latch) {
-    while timeout(TICK, latch.empty()).await.is_err() {
+/// Keeps the recorder's seconds moving when nothing ends, passes on what the control thread tells, and gives the last
+/// operations some time.
+async fn supervise(core: &Core, clients: &Latch, holders: &Latch) {
+    let mut told = 0;
+    let mut ended = None;
+    loop {
+        match clients.is_empty() {
+            true => sleep(TICK).await,
+            false => drop(timeout(TICK, clients.empty()).await),
+        }
         let now = Instant::now();
         core.tick(now);
+        core.pass_on(&mut told);
         if core.clock.at(now) >= core.clock.window_end() {
             core.gate.close();
-            let _ = timeout(LAST_OPERATIONS, latch.empty()).await;
+            ended.get_or_insert(now);
+        }
+        let busy = |latch: &Latch, patience| {
+            let in_time = ended.is_none_or(|ended| now - ended < patience);
+            !latch.is_empty() && in_time
+        };
+        if core.gate.is_over()
+            && !busy(clients, LAST_OPERATIONS)
+            && !busy(holders, core.plan.timeout + LAST_OPERATIONS)
+        {
             return;
         }
     }
 }
 
 impl Core {
-    /// Waits for the next operation.
-    async fn next(&self) -> Option<Start> {
-        let start = self.gate.next().await?;
-        self.recorder.borrow_mut().in_flight += 1;
-        Some(start)
+    pub fn new(parts: Parts, identities: &Identities, thread: usize) -> Rc<Self> {
+        let plan = parts.plan;
+        let entries = plan.entries.iter().zip(identities.parties()).enumerate();
+        let jobs = entries.map(|(index, (entry, party))| Job::new(&plan, index, entry, party, thread));
+        let jobs: Vec<_> = jobs.collect();
+        let seed = plan.seed.wrapping_mul(SEEDS_APART).wrapping_add(thread as u64);
+        let weights = plan.entries.iter().map(|entry| entry.weight);
+        let core = Core {
+            deck: RefCell::new(Deck::new(weights, seed)),
+            random: RefCell::new(fastrand::Rng::with_seed(!seed)),
+            slots: slots(&plan, thread),
+            clock: parts.clock,
+            stages: parts.stages,
+            gate: Rc::new(parts.gate),
+            recorder: RefCell::new(parts.recorder),
+            traffic: parts.traffic,
+            jobs,
+            storms: Cell::new(0),
+            bell: Bell::default(),
+            permits: Permits::default(),
+            plan,
+        };
+        Rc::new(core)
     }
 
-    fn finish(&self, start: Start, outcome: Outcome) {
-        let now = Instant::now();
-        let mut recorder = self.recorder.borrow_mut();
-        recorder.finish(start, now, outcome);
-        recorder.in_flight -= 1;
+    /// Those that share a connection are on one thread.
+    fn clients_of(&self, thread: usize) -> impl Iterator<Item = usize> + use<> {
+        clients_of(&self.plan, thread)
+    }
+
+    /// The most idle connections of any phase.
+    fn held_at_most(&self) -> usize {
+        let holds = self.plan.phases.iter().filter_map(|phase| phase.hold);
+        holds.map(|hold| hold.connections).max().unwrap_or(0)
+    }
+
+    fn finish(&self, start: Start, entry: usize, outcome: Outcome) {
+        self.recorder
+            .borrow_mut()
+            .finish(start, entry, Instant::now(), outcome);
+    }
+
+    /// Tells this thread's connections what the control thread has told; `told` is what they know already.
+    fn pass_on(&self, told: &mut u32) {
+        let changes = self.stages.changes();
+        if changes != *told {
+            *told = changes;
+            let phases = self.plan.phases.iter().enumerate();
+            let storms = phases.filter(|(index, phase)| {
+                phase.reconnect.is_some() && self.stages.get(*index) >= Stage::Begun
+            });
+            self.storms.set(storms.count() as u64);
+        }
+        self.bell.ring(); // also for those who wait for the end of the run
     }
 
     fn tick(&self, now: Instant) {
@@ -93,18 +191,19 @@ impl Core {
         recorder.advance(now);
     }
 
-    /// Ends the recording; `connections` is how many were to stay open.
-    pub fn conclude(&self, connections: u64) -> Recording {
+    /// Ends the recording.
+    pub fn conclude(&self) -> Recording {
         let now = Instant::now();
         self.tick(now);
-        self.recorder.borrow_mut().conclude(now, connections)
+        self.recorder.borrow_mut().conclude(now, self.slots as u64)
     }
 
     /// Opens a connection and runs the handshake. The last flight still waits to be sent. The connection is left in
     /// `slot` even if its handshake fails, so that the caller can see it out.
     async fn open<'s>(
         &self,
-        client: &Client,
+        party: &Party,
+        client: &Rc<Client>,
         progress: &Rc<Progress>,
         slot: &'s mut Option<Connection>,
     ) -> Result<(&'s mut Connection, HandshakeKind), Failure> {
@@ -113,7 +212,8 @@ impl Core {
         let connecting = Connection::connect(
             plan.address,
             &plan.server_name,
-            &client.config,
+            &party.config,
+            client,
             progress.clone(),
             traffic,
         );
@@ -144,12 +244,17 @@ impl Core {
     }
 }
 
-/// What the status of a response makes of an operation that should succeed.
-fn check_status(status: u16) -> Result<(), Failure> {
-    if status >= 400 {
-        Err(Failure::Status(status))
-    } else {
-        Ok(())
+fn clients_of(plan: &Plan, thread: usize) -> impl Iterator<Item = usize> + use<> {
+    let (threads, together) = (plan.cores.len(), plan.clients_together);
+    (0..plan.clients).filter(move |client| client / together % threads == thread)
+}
+
+/// How many connections are to stay open on a thread, where that is what all entries do.
+fn slots(plan: &Plan, thread: usize) -> usize {
+    match plan.mode {
+        Mode::Keepalive => clients_of(plan, thread).count(),
+        Mode::H2 => clients_of(plan, thread).count().div_ceil(plan.streams),
+        Mode::Handshake | Mode::Resume | Mode::Mix => 0,
     }
 }
 
@@ -179,9 +284,13 @@ impl Latch {
         Inside(self.clone())
     }
 
+    fn is_empty(&self) -> bool {
+        self.inside.get() == 0
+    }
+
     async fn empty(&self) {
         poll_fn(|cx| {
-            if self.inside.get() == 0 {
+            if self.is_empty() {
                 return Poll::Ready(());
             }
             *self.waker.borrow_mut() = Some(cx.waker().clone());
@@ -205,4 +314,6 @@ impl Drop for Inside {
 const TICK: Duration = Duration::from_millis(20);
 /// For operations that are under way when the window ends. They count nowhere, but the server sees them end in order.
 const LAST_OPERATIONS: Duration = Duration::from_secs(1);
+/// The seeds of a plan's threads follow each other, those of another plan lie elsewhere.
+const SEEDS_APART: u64 = 0x9e37_79b9_7f4a_7c15;
 const PAUSE: Duration = Duration::from_millis(10);

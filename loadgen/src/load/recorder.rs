@@ -14,8 +14,10 @@ use hdrhistogram::Histogram;
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use super::gate::{Clock, Start};
+use super::sheet::{HoldSheet, Sheets};
 use crate::cpu::ThreadTime;
 use crate::failure::Failure;
+use crate::plan::Plan;
 use crate::wire::{Records, Traffic};
 
 /// How an operation ended.
@@ -27,6 +29,12 @@ pub enum Outcome {
     /// A response came, but after a full handshake although a session was offered.
     NotResumed,
     Failed(Failure),
+}
+
+impl Outcome {
+    pub fn is_expected(&self) -> bool {
+        matches!(self, Outcome::Ok | Outcome::Refused(_))
+    }
 }
 
 /// Counts of one part of the run.
@@ -103,6 +111,7 @@ pub struct Recording {
     pub in_flight: u64,
     pub last_end: Duration,
     pub connections_not_open: u64,
+    pub sheets: Sheets,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,12 +136,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn new(
-        clock: Arc<Clock>,
-        traffic: Rc<Traffic>,
-        intervals: Sender<Interval>,
-        connection_per_operation: bool,
-    ) -> Self {
+    pub fn new(plan: &Plan, clock: Arc<Clock>, traffic: Rc<Traffic>, intervals: Sender<Interval>) -> Self {
         let part = if clock.window_start.is_zero() {
             Part::Window
         } else {
@@ -141,7 +145,7 @@ impl Recorder {
         let mut recorder = Recorder {
             clock,
             traffic,
-            connection_per_operation,
+            connection_per_operation: plan.mode.opens_a_connection_per_operation(),
             part,
             interval: Interval::new(0),
             intervals,
@@ -151,6 +155,7 @@ impl Recorder {
             backlog: (0, Duration::ZERO),
         };
         recorder.recording.start = recorder.mark(Duration::ZERO);
+        recorder.recording.sheets = Sheets::new(plan);
         recorder
     }
 
@@ -172,14 +177,26 @@ impl Recorder {
         }
     }
 
-    /// An operation has ended.
-    pub fn finish(&mut self, start: Start, now: Instant, outcome: Outcome) {
+    /// An operation has started.
+    pub fn begin(&mut self, start: &Start) {
+        self.in_flight += 1;
+        let began = self.clock.at(start.began);
+        self.recording.sheets.phase(began).started += 1;
+    }
+
+    /// An operation of entry number `entry` has ended.
+    pub fn finish(&mut self, start: Start, entry: usize, now: Instant, outcome: Outcome) {
         self.advance(now);
+        self.in_flight -= 1;
         self.recording.last_end = self.clock.at(now);
         let latency = now.saturating_duration_since(start.due);
-        let expected = matches!(outcome, Outcome::Ok | Outcome::Refused(_));
-        self.interval.count(expected, latency);
+        self.interval.count(outcome.is_expected(), latency);
+        if self.part != Part::After {
+            let at = self.recording.last_end;
+            self.recording.sheets.count_in_phase(at, &outcome, latency);
+        }
         if self.part == Part::Window {
+            self.recording.sheets.count_in_entry(entry, &outcome, latency);
             match outcome {
                 Outcome::Ok | Outcome::Refused(_) => {
                     record(&mut self.recording.latency, latency);
@@ -193,7 +210,7 @@ impl Recorder {
             }
         }
         if let Some(tally) = self.tally() {
-            tally.count(outcome);
+            tally.count(&outcome);
         }
     }
 
@@ -230,6 +247,11 @@ impl Recorder {
     /// A connection slot is open for the first time.
     pub fn slot_opened(&mut self) {
         self.opened += 1;
+    }
+
+    /// Where what the idle connections of a phase do is written down.
+    pub fn hold(&mut self, phase: usize) -> &mut HoldSheet {
+        self.recording.sheets.hold(phase)
     }
 
     /// The part of an operation after its connection was ready.
@@ -290,17 +312,17 @@ impl Recorder {
 }
 
 impl Tally {
-    fn count(&mut self, outcome: Outcome) {
+    pub fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Ok => self.ok += 1,
             Outcome::NotResumed => self.not_resumed += 1,
             Outcome::Refused(how) => {
                 self.ok += 1;
-                count_kind(&mut self.refusals, how);
+                count_kind(&mut self.refusals, how.clone());
             }
             Outcome::Failed(why) => {
                 self.failed += 1;
-                count_kind(&mut self.failures, why);
+                count_kind(&mut self.failures, why.clone());
             }
         }
     }
@@ -373,6 +395,7 @@ impl Recording {
             in_flight: 0,
             last_end: Duration::ZERO,
             connections_not_open: 0,
+            sheets: Sheets::default(),
         }
     }
 }
@@ -409,16 +432,16 @@ impl fmt::Display for Negotiated {
 }
 
 /// Nanosecond values up to an hour, three significant digits.
-fn histogram() -> Histogram<u64> {
+pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("the bounds are valid")
 }
 
-fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
+pub fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
     histogram.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
 }
 
 /// Texts from TLS and HTTP/2 libraries are kinds, too: bounded, because a server can vary them.
-fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
+pub fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
     let kind = if kinds.len() >= KINDS_MAX && !kinds.contains_key(&kind) {
         Failure::Tls("other (more than 64 kinds)".to_owned())
     } else {

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::{Kind, sorted};
 use crate::load::recorder::{Recording, Tally};
+use crate::load::sheet::Sheets;
 
 /// Everything of all threads together.
 pub struct Merged {
@@ -25,6 +26,7 @@ pub struct Merged {
     pub oldest_wait: Duration,
     pub in_flight: u64,
     pub connections_not_open: u64,
+    pub sheets: Sheets,
 }
 
 impl Merged {
@@ -46,6 +48,7 @@ impl Merged {
             oldest_wait: Duration::ZERO,
             in_flight: 0,
             connections_not_open: 0,
+            sheets: Sheets::default(),
         };
         recordings.into_iter().for_each(|recording| all.add(recording));
         all
@@ -73,6 +76,7 @@ impl Merged {
         self.oldest_wait = self.oldest_wait.max(recording.backlog.1);
         self.in_flight += recording.in_flight;
         self.connections_not_open += recording.connections_not_open;
+        self.sheets.add(recording.sheets);
     }
 
     /// What the connections agreed on, and how many of them.

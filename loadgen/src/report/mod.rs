@@ -3,6 +3,7 @@
 mod latency;
 pub mod live;
 mod merged;
+mod scenario;
 mod settings;
 pub mod table;
 mod warnings;
@@ -15,11 +16,11 @@ use serde::Serialize;
 use crate::cpu::ServerSample;
 use crate::failure::Failure;
 use crate::load::recorder::{Interval, Recording, Tally};
-use crate::options::Options;
 use crate::plan::Plan;
 use crate::run::Outcome;
 use latency::Latency;
 use merged::Merged;
+use scenario::ScenarioReport;
 use settings::Settings;
 
 #[derive(Debug, Serialize)]
@@ -43,6 +44,8 @@ pub struct Summary {
     pub server: Option<ServerUse>,
     pub generator: GeneratorUse,
     pub seconds: Vec<Second>,
+    #[serde(flatten)]
+    pub scenario: ScenarioReport,
     /// Facts that change how the figures must be read.
     pub warnings: Vec<String>,
     pub as_expected: bool,
@@ -147,7 +150,7 @@ pub struct Second {
 }
 
 impl Summary {
-    pub fn new(options: &Options, plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
+    pub fn new(plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
         let Outcome {
             recordings,
             drivers,
@@ -155,10 +158,13 @@ impl Summary {
             server,
             server_lost,
             interrupted,
+            memory,
         } = outcome;
         let length = window_length(plan, &recordings);
         let generator = GeneratorUse::of(plan, &recordings, length);
-        let merged = Merged::of(recordings);
+        let mut merged = Merged::of(recordings);
+        let sheets = std::mem::take(&mut merged.sheets);
+        let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up + length, interrupted);
         let operations = Operations::of(&merged.window);
         let warm_up = Operations::of(&merged.warm_up);
         let open_loop = plan
@@ -174,7 +180,7 @@ impl Summary {
                 .trim()
                 .to_owned(),
             driver: drivers.first().copied().unwrap_or("none").to_owned(),
-            settings: Settings::of(options, plan, identities, pids),
+            settings: Settings::of(plan, identities, pids),
             window: Window {
                 seconds: length.as_secs_f64(),
                 rule: "an operation counts in the window in which it ended",
@@ -187,7 +193,10 @@ impl Summary {
             negotiated: merged.negotiated(),
             throughput: Throughput::of(&operations, &merged, length),
             latency_us: Latencies::of(plan, &merged),
-            as_expected: operations.as_expected() && warm_up.without_mishap(),
+            as_expected: (operations.as_expected() || scenario.is_idle_only())
+                && warm_up.without_mishap()
+                && scenario.as_expected(),
+            scenario,
             operations,
             warm_up,
             open_loop,
@@ -245,7 +254,7 @@ impl Operations {
         }
     }
 
-    fn without_mishap(&self) -> bool {
+    pub fn without_mishap(&self) -> bool {
         self.failed == 0 && self.not_resumed == 0
     }
 

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
-use crate::options::{Cipher, Expect, Group, Mode, Options, Tls};
-use crate::plan::Plan;
+use crate::options::{Cipher, Expect, Group, Mode, Tls};
+use crate::plan::{Entry, Plan};
 
 #[derive(Debug, Serialize)]
 pub struct Settings {
+    /// The file that says more than can be said here.
+    pub scenario: Option<String>,
     pub mode: Mode,
     pub loop_kind: &'static str,
     pub rate: Option<f64>,
@@ -41,40 +43,43 @@ pub struct Files {
 }
 
 impl Settings {
-    pub fn of(options: &Options, plan: &Plan, identities: usize, pids: &[u32]) -> Self {
-        let paths =
-            |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+    pub fn of(plan: &Plan, identities: usize, pids: &[u32]) -> Self {
+        let paths = |paths: &[std::path::PathBuf]| -> Vec<String> {
+            paths.iter().map(|path| path.display().to_string()).collect()
+        };
         let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
             format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
         };
+        let first: &Entry = plan.entries.first().expect("a plan has an entry");
         Settings {
+            scenario: plan.scenario.as_ref().map(|file| file.display().to_string()),
             mode: plan.mode,
-            loop_kind: if plan.rate.is_some() { "open" } else { "closed" },
+            loop_kind: plan.loop_kind(),
             rate: plan.rate,
             address: plan.address.to_string(),
             server_name: plan.server_name.to_str().into_owned(),
-            host: plan.host.clone(),
-            path: plan.path.clone(),
-            method: plan.method.to_string(),
-            headers: plan.headers.iter().map(header).collect(),
+            host: first.host.clone(),
+            path: first.path.clone(),
+            method: first.method.to_string(),
+            headers: first.headers.iter().map(header).collect(),
             connections: plan.connections,
             streams: plan.streams,
             identities,
-            server_verified: !options.insecure,
+            server_verified: !plan.trust.insecure,
             warm_up_s: plan.warm_up.as_secs_f64(),
             duration_s: plan.duration.map(|duration| duration.as_secs_f64()),
             requests: plan.requests,
             timeout_s: plan.timeout.as_secs_f64(),
             expect: plan.expect,
-            refusal_status: plan.refusal_status.clone(),
-            tls: options.tls,
-            group: options.group,
-            cipher: options.cipher,
+            refusal_status: first.refusal_status.clone(),
+            tls: first.tls.tls,
+            group: first.tls.group,
+            cipher: first.tls.cipher,
             cores: plan.cores.clone(),
             server_pids: pids.to_vec(),
             files: Files {
-                ca: paths(&options.ca),
-                certificates: paths(&options.cert),
+                ca: paths(&plan.trust.ca),
+                certificates: plan.sets.iter().flat_map(|set| paths(&set.files())).collect(),
             },
         }
     }

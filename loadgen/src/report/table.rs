@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::latency::{Latency, PERCENTILES};
-use super::{Kind, Summary};
+use super::{Kind, Summary, scenario};
 use crate::options::{Expect, Mode};
 
 /// The whole report as text.
@@ -14,6 +14,7 @@ pub fn render(summary: &Summary) -> String {
         .and_then(|()| counts(&mut out, summary))
         .and_then(|()| resources(&mut out, summary))
         .and_then(|()| latencies(&mut out, summary))
+        .and_then(|()| scenario::render(&mut out, summary))
         .and_then(|()| verdict(&mut out, summary));
     out
 }
@@ -155,7 +156,7 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
     let operation = match (summary.settings.rate, summary.settings.mode) {
         (Some(_), _) => "from scheduled time",
         (None, Mode::Keepalive | Mode::H2) => "request",
-        (None, Mode::Handshake | Mode::Resume) => "operation",
+        (None, Mode::Handshake | Mode::Resume | Mode::Mix) => "operation",
     };
     let latency = &summary.latency_us;
     for (name, latency) in [
@@ -179,7 +180,7 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
     Ok(())
 }
 
-fn row(out: &mut String, name: &str, latency: &Latency) -> fmt::Result {
+pub fn row(out: &mut String, name: &str, latency: &Latency) -> fmt::Result {
     write!(out, "{name:<22}")?;
     for value in latency.percentiles() {
         write!(out, "{:>10}", time(value))?;
@@ -204,7 +205,7 @@ fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
     writeln!(out, "{verdict}")
 }
 
-fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
+pub fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
     kinds
         .iter()
         .try_for_each(|kind| writeln!(out, "{label} {:>11}  {}", count(kind.count), kind.kind))
@@ -237,7 +238,7 @@ pub fn time(micros: Option<f64>) -> String {
     }
 }
 
-fn bytes(number: f64) -> String {
+pub fn bytes(number: f64) -> String {
     let (scaled, unit) = match number {
         n if n < 1e3 => (n, "B"),
         n if n < 1e6 => (n / 1e3, "kB"),

@@ -4,22 +4,22 @@
 //! [`Response`] is pushed bytes in any portions and does no I/O. Framing follows RFC 9112 §6.3.
 
 use crate::failure::Failure;
-use crate::plan::Plan;
+use crate::plan::Entry;
 
 /// The bytes of the request that every operation sends.
-pub fn request(plan: &Plan, close: bool) -> Vec<u8> {
+pub fn request(entry: &Entry, close: bool) -> Vec<u8> {
     let mut head = format!(
         "{} {} HTTP/1.1\r\nhost: {}\r\n",
-        plan.method, plan.path, plan.host
+        entry.method, entry.path, entry.host
     )
     .into_bytes();
-    for (name, value) in &plan.headers {
+    for (name, value) in &entry.headers {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
     }
-    if !plan
+    if !entry
         .headers
         .iter()
         .any(|(name, _)| name == http::header::USER_AGENT)
@@ -27,7 +27,7 @@ pub fn request(plan: &Plan, close: bool) -> Vec<u8> {
         head.extend_from_slice(format!("user-agent: {USER_AGENT}\r\n").as_bytes());
     }
     if matches!(
-        plan.method,
+        entry.method,
         http::Method::POST | http::Method::PUT | http::Method::PATCH
     ) {
         head.extend_from_slice(b"content-length: 0\r\n");
@@ -48,6 +48,8 @@ pub struct Response {
     /// The part of a head that came without its end.
     head: Vec<u8>,
     pub status: u16,
+    /// Of the body, without its coding.
+    pub body_bytes: u64,
     /// The connection ends after this response.
     pub close: bool,
     /// The request was HEAD: there is no body whatever the head says.
@@ -83,6 +85,7 @@ impl Response {
             body: Body::Head,
             head: Vec::new(),
             status: 0,
+            body_bytes: 0,
             close: false,
             bodiless: head_request,
         }
@@ -96,7 +99,8 @@ impl Response {
                 Body::Head => self.push_head(bytes)?,
                 Body::Fixed(left) => self.push_fixed(left, bytes),
                 Body::Chunked(chunk) => self.push_chunked(chunk, bytes)?,
-                Body::UntilClose | Body::Done => &[],
+                Body::UntilClose => self.push_rest(bytes),
+                Body::Done => &[],
             };
         }
         match (self.body == Body::Done, bytes.is_empty()) {
@@ -169,8 +173,14 @@ impl Response {
         }
     }
 
+    fn push_rest<'b>(&mut self, bytes: &[u8]) -> &'b [u8] {
+        self.body_bytes += bytes.len() as u64;
+        &[]
+    }
+
     fn push_fixed<'b>(&mut self, left: u64, bytes: &'b [u8]) -> &'b [u8] {
         let (taken, rest) = split(bytes, left);
+        self.body_bytes += taken;
         self.body = if taken == left {
             Body::Done
         } else {
@@ -182,6 +192,7 @@ impl Response {
     fn push_chunked<'b>(&mut self, chunk: Chunk, bytes: &'b [u8]) -> Result<&'b [u8], Failure> {
         if let Chunk::Data(left) = chunk {
             let (taken, rest) = split(bytes, left);
+            self.body_bytes += taken;
             self.body = Body::Chunked(if taken == left {
                 Chunk::DataEnd(0)
             } else {
@@ -316,16 +327,16 @@ mod tests {
 
     #[test]
     fn a_chunked_response_ends_after_its_trailers() {
-        for body in [
-            "5\r\nhello\r\n0\r\n\r\n",
-            "5;name=value\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
-            "00005\r\nhello\r\n0\r\nX-Trailer: a\r\nY: b\r\n\r\n",
-            "1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n",
+        for (body, bytes) in [
+            ("5\r\nhello\r\n0\r\n\r\n", 5),
+            ("5;name=value\r\nhello\r\n1\r\n!\r\n0\r\n\r\n", 6),
+            ("00005\r\nhello\r\n0\r\nX-Trailer: a\r\nY: b\r\n\r\n", 5),
+            ("1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n", 26),
         ] {
-            let (done, _) = read(&format!(
+            let (done, response) = read(&format!(
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n{body}"
             ));
-            assert_eq!(done, Ok(true), "{body:?}");
+            assert_eq!((done, response.body_bytes), (Ok(true), bytes), "{body:?}");
         }
         let (done, _) = read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
         assert_eq!(done, Ok(false));

@@ -20,7 +20,8 @@ use rustls::{ClientConfig, HandshakeKind};
 use rustls_pki_types::ServerName;
 
 use crate::failure::{Failure, Stage};
-use crate::identity;
+use crate::identity::{self, Client};
+use crate::sys;
 
 /// Bytes on the wire of one thread's connections, TLS included.
 #[derive(Debug, Default)]
@@ -42,6 +43,7 @@ pub struct Progress {
 pub struct Records {
     pub tls: ClientConnection,
     pub progress: Rc<Progress>,
+    client: Rc<Client>,
     traffic: Rc<Traffic>,
     /// Received records; those before `fed` have been given to rustls.
     inbound: Vec<u8>,
@@ -60,10 +62,11 @@ pub enum Plaintext<'a> {
 }
 
 impl Records {
-    fn new(tls: ClientConnection, progress: Rc<Progress>, traffic: Rc<Traffic>) -> Self {
+    fn new(tls: ClientConnection, client: Rc<Client>, progress: Rc<Progress>, traffic: Rc<Traffic>) -> Self {
         Records {
             tls,
             progress,
+            client,
             traffic,
             inbound: Vec::with_capacity(READ_BYTES),
             fed: 0,
@@ -92,7 +95,7 @@ impl Records {
         } else {
             self.fed + before - rest.len()
         };
-        let processed = self.tls.process_new_packets();
+        let processed = identity::acting_as(&self.client, || self.tls.process_new_packets());
         if identity::take_certificate_requested() {
             self.progress.certificate_requested.set(true);
         }
@@ -119,8 +122,17 @@ impl Records {
     pub fn take_inbound(&mut self) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.inbound);
         buffer.clear();
+        buffer.reserve(READ_BYTES); // a read without room would look like the end of the stream
         self.fed = 0;
         buffer
+    }
+
+    /// Frees the buffer, unless something is in it.
+    fn rest(&mut self) {
+        if self.fed == self.inbound.len() {
+            self.inbound = Vec::new();
+            self.fed = 0;
+        }
     }
 
     /// Takes what a read has brought; nothing means the end of the stream.
@@ -158,6 +170,7 @@ impl Connection {
         address: SocketAddr,
         name: &ServerName<'static>,
         config: &Arc<ClientConfig>,
+        client: &Rc<Client>,
         progress: Rc<Progress>,
         traffic: Rc<Traffic>,
     ) -> Result<Self, Failure> {
@@ -168,9 +181,10 @@ impl Connection {
         stream
             .set_nodelay(true)
             .map_err(|error| Failure::from_connect(&error))?;
-        let mut tls = ClientConnection::new(config.clone(), name.clone()).map_err(Failure::from_tls)?;
+        let new = || ClientConnection::new(config.clone(), name.clone());
+        let mut tls = identity::acting_as(client, new).map_err(Failure::from_tls)?;
         tls.set_buffer_limit(None);
-        let records = Records::new(tls, progress, traffic);
+        let records = Records::new(tls, client.clone(), progress, traffic);
         Ok(Connection {
             stream,
             records,
@@ -245,6 +259,17 @@ impl Connection {
                 return;
             }
         }
+    }
+
+    /// Gives the buffers back while nothing is to be read or written for long.
+    pub fn rest(&mut self) {
+        self.outbound = Vec::new();
+        self.records.rest();
+    }
+
+    /// Drops the connection as if the network or this process had failed: the server gets a reset.
+    pub fn abort(self) {
+        let _ = sys::reset_on_close(&self.stream); // without it the server sees an ordinary end
     }
 
     /// Says goodbye. The socket closes when the connection is dropped.

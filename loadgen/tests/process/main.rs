@@ -3,4 +3,6 @@
 
 mod modes;
 mod outcomes;
+mod pki;
+mod scenarios;
 mod support;

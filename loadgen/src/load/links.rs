@@ -1,0 +1,224 @@
+//! The HTTP/2 connections of one entry on one thread, and who has a stream on which of them.
+//!
+//! A client joins a connection that has room, or opens one; those that find it being opened wait for it. It stays there
+//! until the connection ends, has carried enough requests, or the client has no more work. The last one to leave closes.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::rt::Executor;
+use monoio::task::JoinHandle;
+use monoio::time::timeout;
+
+use super::Core;
+use super::h2::classify;
+use super::job::Job;
+use crate::failure::{Failure, Stage};
+use crate::identity::{Client, Clients};
+use crate::wire::Progress;
+use crate::wire::duplex::Duplex;
+
+pub struct Links {
+    clients: RefCell<Clients>,
+    open: RefCell<Vec<Rc<Link>>>,
+    was_open: Cell<usize>,
+}
+
+struct Link {
+    state: RefCell<State>,
+    waiting: RefCell<Vec<Waker>>,
+    progress: Rc<Progress>,
+    members: Cell<usize>,
+    requests: Cell<u64>,
+    /// How many storms there had been when it was opened.
+    storms: u64,
+}
+
+enum State {
+    Opening,
+    Open(SendRequest<Empty<Bytes>>, JoinHandle<()>),
+    Failed(Failure),
+}
+
+/// A client's place on a connection.
+pub struct Lane {
+    link: Rc<Link>,
+    pub sender: SendRequest<Empty<Bytes>>,
+    pub progress: Rc<Progress>,
+}
+
+impl Links {
+    pub fn new(clients: Clients) -> Self {
+        Links {
+            clients: RefCell::new(clients),
+            open: RefCell::default(),
+            was_open: Cell::new(0),
+        }
+    }
+
+    /// Finds a place on a connection.
+    pub async fn join(&self, core: &Core, job: &Job) -> Result<Lane, Failure> {
+        let known = self.with_room(core, job);
+        let link = match &known {
+            Some(link) => link.clone(),
+            None => self.begin(core),
+        };
+        link.members.set(link.members.get() + 1);
+        if known.is_none() {
+            let client = self.clients.borrow_mut().next();
+            let state = match core
+                .limited(&link.progress, open(core, job, &client, &link.progress))
+                .await
+            {
+                Ok((sender, driver)) => State::Open(sender, driver),
+                Err(failure) => State::Failed(failure),
+            };
+            self.opened(core, &link, state);
+        }
+        match link.opened().await {
+            Ok(sender) => Ok(Lane {
+                progress: link.progress.clone(),
+                link,
+                sender,
+            }),
+            Err(failure) => {
+                self.remove(&link);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Gives the place back.
+    pub async fn leave(&self, lane: Lane) {
+        let Lane { link, sender, .. } = lane;
+        drop(sender);
+        link.members.set(link.members.get().saturating_sub(1));
+        if link.members.get() > 0 {
+            return;
+        }
+        self.remove(&link);
+        let state = link.state.replace(State::Opening); // nobody sees this one any more
+        if let State::Open(sender, driver) = state {
+            drop(sender);
+            let _ = timeout(GOODBYE, driver).await;
+        }
+    }
+
+    fn with_room(&self, core: &Core, job: &Job) -> Option<Rc<Link>> {
+        let open = self.open.borrow();
+        let mut usable = open.iter().filter(|link| !link.is_done_with(core, job));
+        usable
+            .find(|link| link.members.get() < job.entry.streams)
+            .cloned()
+    }
+
+    fn begin(&self, core: &Core) -> Rc<Link> {
+        let link = Rc::new(Link {
+            state: RefCell::new(State::Opening),
+            waiting: RefCell::default(),
+            progress: Rc::default(),
+            members: Cell::new(0),
+            requests: Cell::new(0),
+            storms: core.storms.get(),
+        });
+        self.open.borrow_mut().push(link.clone());
+        link
+    }
+
+    fn opened(&self, core: &Core, link: &Link, state: State) {
+        if matches!(state, State::Open(..)) && self.was_open.get() < core.slots {
+            self.was_open.set(self.was_open.get() + 1);
+            core.recorder.borrow_mut().slot_opened();
+        }
+        *link.state.borrow_mut() = state;
+        for waker in link.waiting.borrow_mut().drain(..) {
+            waker.wake();
+        }
+    }
+
+    fn remove(&self, link: &Rc<Link>) {
+        self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
+    }
+}
+
+impl Link {
+    /// Waits until it is open.
+    async fn opened(&self) -> Result<SendRequest<Empty<Bytes>>, Failure> {
+        poll_fn(|cx| match &*self.state.borrow() {
+            State::Open(sender, _) => Poll::Ready(Ok(sender.clone())),
+            State::Failed(failure) => Poll::Ready(Err(failure.clone())),
+            State::Opening => {
+                self.waiting.borrow_mut().push(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    fn is_done_with(&self, core: &Core, job: &Job) -> bool {
+        let closed = matches!(&*self.state.borrow(), State::Open(sender, _) if sender.is_closed());
+        closed || job.is_worn(self.requests.get()) || self.storms < core.storms.get()
+    }
+}
+
+impl Lane {
+    /// Whether the next request should go over another connection.
+    pub fn is_done_with(&self, core: &Core, job: &Job) -> bool {
+        self.link.is_done_with(core, job)
+    }
+
+    pub fn count_request(&self) {
+        self.link.requests.set(self.link.requests.get() + 1);
+    }
+}
+
+async fn open(
+    core: &Core,
+    job: &Job,
+    client: &Rc<Client>,
+    progress: &Rc<Progress>,
+) -> Result<(SendRequest<Empty<Bytes>>, JoinHandle<()>), Failure> {
+    let mut slot = None;
+    core.open(&job.party, client, progress, &mut slot).await?;
+    let Some(mut connection) = slot else {
+        return Err(Failure::Closed(Stage::Connect));
+    };
+    if connection.records.tls.alpn_protocol() != Some(b"h2") {
+        connection.close().await;
+        return Err(Failure::NotHttp2);
+    }
+    connection.flush().await?;
+    progress.stage.set(Stage::Response);
+    let handshake = http2::Builder::new(OnThisThread)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .handshake(Duplex::new(connection))
+        .await;
+    let (sender, driver) = handshake.map_err(|error| classify(&error, progress))?;
+    let driver = monoio::spawn(async move {
+        let _ = driver.await; // its error reaches the requests
+    });
+    Ok((sender, driver))
+}
+
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future + 'static> Executor<F> for OnThisThread
+where
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        drop(monoio::spawn(future));
+    }
+}
+
+const GOODBYE: Duration = Duration::from_millis(200);
+const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;

@@ -1,0 +1,195 @@
+//! What one thread has seen of each entry of the mix, of each phase, and of the idle connections.
+//!
+//! Entries count within the measured window, as the run as a whole does; phases count what ended while they lasted, the
+//! warm-up included.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::recorder::{Outcome, Tally, count_kind, histogram, record};
+use crate::failure::Failure;
+use crate::plan::Plan;
+use crate::plan::phase::{self, Phase};
+
+/// One for each entry and each phase of the plan, in their order.
+#[derive(Debug, Default)]
+pub struct Sheets {
+    pub entries: Vec<EntrySheet>,
+    pub phases: Vec<PhaseSheet>,
+    pub holds: Vec<HoldSheet>,
+    times: Vec<Phase>,
+}
+
+#[derive(Debug)]
+pub struct EntrySheet {
+    pub tally: Tally,
+    /// Of the operations that ended as expected, from the time they were due, in nanoseconds.
+    pub latency: Histogram<u64>,
+}
+
+#[derive(Debug)]
+pub struct PhaseSheet {
+    pub started: u64,
+    /// Ended, as expected and otherwise.
+    pub ok: u64,
+    pub failed: u64,
+    pub latency: Histogram<u64>,
+}
+
+/// The idle connections of a phase.
+#[derive(Debug)]
+pub struct HoldSheet {
+    /// Opened in this phase, because there were fewer before.
+    pub opened: u64,
+    pub not_opened: HashMap<Failure, u64>,
+    /// Answered a request at the end.
+    pub alive: u64,
+    pub lost: HashMap<Failure, u64>,
+    /// Dropped on purpose at the start of the phase.
+    pub dropped: u64,
+    /// From the drop to the first response on the new connection, in nanoseconds.
+    pub reopened: Histogram<u64>,
+    pub not_reopened: HashMap<Failure, u64>,
+}
+
+impl Sheets {
+    pub fn new(plan: &Plan) -> Self {
+        Sheets {
+            entries: plan.entries.iter().map(|_| EntrySheet::default()).collect(),
+            phases: plan.phases.iter().map(|_| PhaseSheet::default()).collect(),
+            holds: plan.phases.iter().map(|_| HoldSheet::default()).collect(),
+            times: plan.phases.clone(),
+        }
+    }
+
+    /// The sheet of the phase of `now`.
+    pub fn phase(&mut self, now: Duration) -> &mut PhaseSheet {
+        let index = phase::index_at(&self.times, now);
+        sheet(&mut self.phases, index)
+    }
+
+    pub fn hold(&mut self, phase: usize) -> &mut HoldSheet {
+        sheet(&mut self.holds, phase)
+    }
+
+    /// An operation has ended while the run lasted.
+    pub fn count_in_phase(&mut self, now: Duration, outcome: &Outcome, latency: Duration) {
+        let sheet = self.phase(now);
+        if outcome.is_expected() {
+            sheet.ok += 1;
+            record(&mut sheet.latency, latency);
+        } else {
+            sheet.failed += 1;
+        }
+    }
+
+    /// An operation of entry number `entry` has ended within the window.
+    pub fn count_in_entry(&mut self, entry: usize, outcome: &Outcome, latency: Duration) {
+        let sheet = sheet(&mut self.entries, entry);
+        sheet.tally.count(outcome);
+        if outcome.is_expected() {
+            record(&mut sheet.latency, latency);
+        }
+    }
+
+    /// Adds those of another thread.
+    pub fn add(&mut self, other: Sheets) {
+        if self.entries.is_empty() {
+            *self = other;
+            return;
+        }
+        for (all, one) in self.entries.iter_mut().zip(other.entries) {
+            all.tally.add(one.tally);
+            add(&mut all.latency, &one.latency);
+        }
+        for (all, one) in self.phases.iter_mut().zip(&other.phases) {
+            all.started += one.started;
+            all.ok += one.ok;
+            all.failed += one.failed;
+            add(&mut all.latency, &one.latency);
+        }
+        for (all, one) in self.holds.iter_mut().zip(&other.holds) {
+            all.add(one);
+        }
+    }
+}
+
+impl HoldSheet {
+    pub fn not_opened(&mut self, why: Failure) {
+        count_kind(&mut self.not_opened, why);
+    }
+
+    pub fn lost(&mut self, why: Failure) {
+        count_kind(&mut self.lost, why);
+    }
+
+    pub fn not_reopened(&mut self, why: Failure) {
+        count_kind(&mut self.not_reopened, why);
+    }
+
+    pub fn reopened(&mut self, time: Duration) {
+        record(&mut self.reopened, time);
+    }
+
+    fn add(&mut self, other: &HoldSheet) {
+        self.opened += other.opened;
+        self.alive += other.alive;
+        self.dropped += other.dropped;
+        add(&mut self.reopened, &other.reopened);
+        for (all, one) in [
+            (&mut self.not_opened, &other.not_opened),
+            (&mut self.lost, &other.lost),
+            (&mut self.not_reopened, &other.not_reopened),
+        ] {
+            for (kind, count) in one {
+                *all.entry(kind.clone()).or_default() += count;
+            }
+        }
+    }
+}
+
+impl Default for EntrySheet {
+    fn default() -> Self {
+        EntrySheet {
+            tally: Tally::default(),
+            latency: histogram(),
+        }
+    }
+}
+
+impl Default for PhaseSheet {
+    fn default() -> Self {
+        PhaseSheet {
+            started: 0,
+            ok: 0,
+            failed: 0,
+            latency: histogram(),
+        }
+    }
+}
+
+impl Default for HoldSheet {
+    fn default() -> Self {
+        HoldSheet {
+            opened: 0,
+            not_opened: HashMap::new(),
+            alive: 0,
+            lost: HashMap::new(),
+            dropped: 0,
+            reopened: histogram(),
+            not_reopened: HashMap::new(),
+        }
+    }
+}
+
+fn sheet<T>(sheets: &mut [T], index: usize) -> &mut T {
+    sheets
+        .get_mut(index)
+        .expect("the plan has this entry or phase, and each has its sheet")
+}
+
+fn add(all: &mut Histogram<u64>, one: &Histogram<u64>) {
+    all.add(one).expect("all histograms have the same bounds");
+}

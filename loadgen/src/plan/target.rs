@@ -1,0 +1,135 @@
+//! Where to connect and what to ask for, from text. The faults are told without the name of the option or key that they
+//! came by: who calls knows it.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use rustls_pki_types::ServerName;
+
+/// The parts of a target that an option or a key of a scenario may give.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    pub url: Option<String>,
+    pub address: Option<String>,
+    pub sni: Option<String>,
+}
+
+/// Where to connect and what to ask for, before names are resolved.
+#[derive(Debug)]
+pub struct Target {
+    pub address: String,
+    pub name: String,
+    /// What stands in the Host header where nothing else is asked for.
+    pub host: String,
+    pub path: String,
+}
+
+impl Target {
+    pub fn new(parts: &Parts) -> Result<Target, String> {
+        let url = parts.url.as_deref().map(parse_url).transpose()?;
+        let (authority, path) = match &url {
+            Some(url) => (
+                url.authority().cloned(),
+                url.path_and_query().map(|path| path.as_str().to_owned()),
+            ),
+            None => (None, None),
+        };
+        let address = match (&parts.address, &authority) {
+            (Some(address), _) => address.clone(),
+            (None, Some(authority)) => {
+                format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(443))
+            }
+            (None, None) => {
+                return Err(
+                    "nothing to load: give a URL (https://NAME:PORT/) or --address HOST:PORT".to_owned(),
+                );
+            }
+        };
+        let address_host = address
+            .rsplit_once(':')
+            .map_or(address.as_str(), |(host, _)| host);
+        let name = match (&parts.sni, &authority) {
+            (Some(name), _) => name.clone(),
+            (None, Some(authority)) => authority.host().to_owned(),
+            (None, None) => address_host.to_owned(),
+        };
+        let host = authority.map_or_else(|| name.clone(), |authority| authority.to_string());
+        Ok(Target {
+            address,
+            name,
+            host,
+            path: path.unwrap_or_else(|| "/".to_owned()),
+        })
+    }
+}
+
+fn parse_url(text: &str) -> Result<http::Uri, String> {
+    match text.parse::<http::Uri>() {
+        Ok(url) if url.scheme_str() == Some("https") && url.authority().is_some() => Ok(url),
+        _ => Err(format!(
+            "{text:?} is not an https:// URL; write https://NAME[:PORT][/PATH]"
+        )),
+    }
+}
+
+pub fn resolve(address: &str) -> Result<SocketAddr, String> {
+    let found = address.to_socket_addrs().map(|mut found| found.next());
+    match found {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) => Err(format!("{address}: the name has no address")),
+        Err(error) => Err(format!(
+            "{address}: {error}; give HOST:PORT or IP:PORT by --address"
+        )),
+    }
+}
+
+pub fn server_name(name: &str) -> Result<ServerName<'static>, String> {
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(bare.to_owned())
+        .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
+}
+
+pub fn check_path(path: &str) -> Result<String, String> {
+    let well_formed = path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
+    if well_formed {
+        Ok(path.to_owned())
+    } else {
+        Err(format!("{path:?} must start with / and contain no spaces"))
+    }
+}
+
+pub fn check_host(host: &str) -> Result<String, String> {
+    match host.parse::<http::uri::Authority>() {
+        Ok(_) => Ok(host.to_owned()),
+        Err(_) => Err(format!("{host:?} is not of the form NAME or NAME:PORT")),
+    }
+}
+
+pub fn parse_method(text: &str) -> Result<http::Method, String> {
+    match text.parse() {
+        Ok(method) if method != http::Method::CONNECT => Ok(method),
+        _ => Err(format!("{text:?} is not a request method that can be sent")),
+    }
+}
+
+/// A header of the form `Name: value`.
+pub fn parse_header(line: &str) -> Result<(http::HeaderName, http::HeaderValue), String> {
+    let (name, value) = line
+        .split_once(':')
+        .ok_or_else(|| format!("{line:?} is not of the form 'Name: value'"))?;
+    header(name, value)
+        .map_err(|fault| fault.unwrap_or_else(|| format!("{line:?} is not of the form 'Name: value'")))
+}
+
+/// `Err(None)`: that is no header.
+pub fn header(name: &str, value: &str) -> Result<(http::HeaderName, http::HeaderValue), Option<String>> {
+    let name = http::HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| None)?;
+    let value = http::HeaderValue::from_str(value.trim()).map_err(|_| None)?;
+    if RESERVED_HEADERS.contains(&name.as_str()) {
+        return Err(Some(format!(
+            "{name} is set by loadgen itself (see the host and the method)"
+        )));
+    }
+    Ok((name, value))
+}
+
+const RESERVED_HEADERS: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];

@@ -1,0 +1,360 @@
+//! The report by entry of the mix and by phase: how each kind of operation fared, and each part of the run, with its idle
+//! connections and its storm.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::latency::Latency;
+use super::table::{bytes, count, kinds as render_kinds, time};
+use super::{Kind, Operations, Summary, kinds};
+use crate::load::sheet::{EntrySheet, HoldSheet, PhaseSheet, Sheets};
+use crate::options::{Expect, Work};
+use crate::plan::phase::{Hold, Pace, Phase, Ramp};
+use crate::plan::{Entry, Plan};
+use crate::run::Memory;
+
+#[derive(Debug, Serialize)]
+pub struct ScenarioReport {
+    /// What ended within the measured window.
+    pub entries: Vec<EntryReport>,
+    /// What ended while they lasted, the warm-up included.
+    pub phases: Vec<PhaseReport>,
+    #[serde(skip)]
+    interrupted: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct EntryReport {
+    pub name: String,
+    pub weight: u32,
+    pub work: Work,
+    pub expect: Expect,
+    pub path: String,
+    #[serde(flatten)]
+    pub operations: Operations,
+    pub failures: Vec<Kind>,
+    pub refusals: Vec<Kind>,
+    pub latency_us: Option<Latency>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct PhaseReport {
+    pub name: String,
+    /// From the start of the run.
+    pub start_s: f64,
+    pub end_s: f64,
+    pub measured: bool,
+    pub clients: Option<Course>,
+    pub rate: Option<Course>,
+    pub started: u64,
+    pub ok: u64,
+    pub failed: u64,
+    pub operations_per_s: f64,
+    pub latency_us: Option<Latency>,
+    pub idle: Option<IdleReport>,
+    pub storm: Option<StormReport>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Course {
+    pub from: f64,
+    pub to: f64,
+}
+
+/// Connections that were to stay open through the phase.
+#[derive(Debug, Serialize)]
+pub struct IdleReport {
+    pub connections: usize,
+    pub opened: u64,
+    pub not_opened: Vec<Kind>,
+    /// Answered a request at the end of the phase.
+    pub alive: u64,
+    pub lost: Vec<Kind>,
+    pub server_memory: Option<MemoryReport>,
+}
+
+/// Proportional set size (PSS) of the server's processes. What else the server did meanwhile is in it, too.
+#[derive(Debug, Serialize)]
+pub struct MemoryReport {
+    /// Before the first idle connection was opened.
+    pub before_bytes: u64,
+    pub after_bytes: u64,
+    /// Absent when the server gave back more than the connections took: start it anew before the run.
+    pub bytes_per_connection: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct StormReport {
+    /// Idle connections that were dropped at the start of the phase.
+    pub dropped: u64,
+    pub reopened: u64,
+    pub failed_attempts: Vec<Kind>,
+    /// Until the last one was open again, if all were.
+    pub all_after_ms: Option<f64>,
+    pub reopened_per_s: Option<f64>,
+    /// From the drop to the first response on the new connection.
+    pub latency_us: Option<Latency>,
+}
+
+impl ScenarioReport {
+    /// `run`: how long it lasted, warm-up included. `memory`: of the phases that began.
+    pub fn of(plan: &Plan, sheets: Sheets, memory: &[Memory], run: Duration, interrupted: bool) -> Self {
+        let entries = plan.entries.iter().zip(sheets.entries);
+        let phases = plan
+            .phases
+            .iter()
+            .zip(sheets.phases)
+            .zip(sheets.holds)
+            .enumerate();
+        let phases = phases.take_while(|(_, ((phase, _), _))| phase.start < run || phase.start.is_zero());
+        ScenarioReport {
+            entries: entries
+                .map(|(entry, sheet)| EntryReport::of(entry, &sheet))
+                .collect(),
+            phases: phases
+                .map(|(index, ((phase, sheet), hold))| PhaseReport {
+                    idle: phase
+                        .hold
+                        .map(|wanted| IdleReport::of(wanted, &hold, held_memory(plan, memory, index))),
+                    storm: phase.reconnect.map(|_| StormReport::of(&hold)),
+                    ..PhaseReport::of(phase, &sheet, run)
+                })
+                .collect(),
+            interrupted,
+        }
+    }
+
+    /// Whether idle connections and storms went as they should.
+    pub fn as_expected(&self) -> bool {
+        let idle = self.phases.iter().filter_map(|phase| phase.idle.as_ref());
+        let mut storms = self.phases.iter().filter_map(|phase| phase.storm.as_ref());
+        let mut idle = idle.map(|idle| {
+            let all = self.interrupted || idle.alive == idle.connections as u64;
+            all && idle.not_opened.is_empty() && idle.lost.is_empty()
+        });
+        idle.all(|well| well)
+            && storms.all(|storm| storm.failed_attempts.is_empty() && storm.reopened == storm.dropped)
+    }
+
+    /// Whether there was nothing to be expected but idle connections.
+    pub fn is_idle_only(&self) -> bool {
+        let loaded = |phase: &PhaseReport| phase.rate.is_some() || phase.clients.is_some();
+        self.phases.iter().any(|phase| phase.idle.is_some()) && !self.phases.iter().any(loaded)
+    }
+}
+
+impl EntryReport {
+    fn of(entry: &Entry, sheet: &EntrySheet) -> Self {
+        EntryReport {
+            name: entry.name.clone(),
+            weight: entry.weight,
+            work: entry.work,
+            expect: entry.expect,
+            path: entry.path.clone(),
+            operations: Operations::of(&sheet.tally),
+            failures: kinds(&sheet.tally.failures, &HashMap::new()),
+            refusals: kinds(&sheet.tally.refusals, &HashMap::new()),
+            latency_us: Latency::of(&sheet.latency),
+        }
+    }
+}
+
+impl PhaseReport {
+    /// Without its idle connections.
+    fn of(phase: &Phase, sheet: &PhaseSheet, run: Duration) -> Self {
+        let end = phase.end.min(run.max(phase.start));
+        let seconds = (end - phase.start).as_secs_f64();
+        let (clients, rate) = match phase.pace {
+            Pace::Closed(clients) if clients.max() > 0.0 => (Some(Course::of(clients)), None),
+            Pace::Closed(_) => (None, None),
+            Pace::Open { rate, .. } => (None, Some(Course::of(rate))),
+        };
+        PhaseReport {
+            name: phase.name.clone(),
+            start_s: phase.start.as_secs_f64(),
+            end_s: end.as_secs_f64(),
+            measured: phase.measured,
+            clients,
+            rate,
+            started: sheet.started,
+            ok: sheet.ok,
+            failed: sheet.failed,
+            operations_per_s: if seconds > 0.0 {
+                sheet.ok as f64 / seconds
+            } else {
+                0.0
+            },
+            latency_us: Latency::of(&sheet.latency),
+            idle: None,
+            storm: None,
+        }
+    }
+}
+
+impl Course {
+    fn of(ramp: Ramp) -> Self {
+        Course {
+            from: ramp.from,
+            to: ramp.to,
+        }
+    }
+}
+
+impl IdleReport {
+    fn of(wanted: Hold, sheet: &HoldSheet, memory: Option<(u64, u64)>) -> Self {
+        IdleReport {
+            connections: wanted.connections,
+            opened: sheet.opened,
+            not_opened: kinds(&sheet.not_opened, &HashMap::new()),
+            alive: sheet.alive,
+            lost: kinds(&sheet.lost, &HashMap::new()),
+            server_memory: memory
+                .filter(|_| sheet.alive > 0)
+                .map(|(before, after)| MemoryReport {
+                    before_bytes: before,
+                    after_bytes: after,
+                    bytes_per_connection: after
+                        .checked_sub(before)
+                        .and_then(|growth| growth.checked_div(sheet.alive)),
+                }),
+        }
+    }
+}
+
+impl StormReport {
+    fn of(sheet: &HoldSheet) -> Self {
+        let reopened: &Histogram<u64> = &sheet.reopened;
+        let all = sheet.dropped > 0 && reopened.len() == sheet.dropped;
+        let last_s = all.then(|| reopened.max() as f64 / 1e9);
+        StormReport {
+            dropped: sheet.dropped,
+            reopened: reopened.len(),
+            failed_attempts: kinds(&sheet.not_reopened, &HashMap::new()),
+            all_after_ms: last_s.map(|seconds| seconds * 1e3),
+            reopened_per_s: last_s.map(|seconds| sheet.dropped as f64 / seconds),
+            latency_us: Latency::of(reopened),
+        }
+    }
+}
+
+/// The server's memory before the first of the phases that hold connections up to this one, and at this one's end.
+fn held_memory(plan: &Plan, memory: &[Memory], index: usize) -> Option<(u64, u64)> {
+    let until = plan.phases.iter().zip(memory).take(index + 1).rev();
+    let first = until.take_while(|(phase, _)| phase.hold.is_some()).last();
+    let before = first?.1.before_bytes?;
+    Some((before, memory.get(index)?.after_bytes?))
+}
+
+/// The tables by phase and by entry, where there is more than the whole to tell.
+pub fn render(out: &mut String, summary: &Summary) -> fmt::Result {
+    let report = &summary.scenario;
+    if report.entries.len() > 1 {
+        writeln!(
+            out,
+            "\n{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "entry", "ok", "failed", "p50", "p99", "max"
+        )?;
+        report.entries.iter().try_for_each(|entry| entry.render(out))?;
+    }
+    if summary.settings.scenario.is_some() {
+        writeln!(
+            out,
+            "\n{:<22}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "phase", "ok", "failed", "op/s", "p50", "p99"
+        )?;
+        report.phases.iter().try_for_each(|phase| phase.render(out))?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+impl EntryReport {
+    fn render(&self, out: &mut String) -> fmt::Result {
+        let (p50, p99, max) = columns(self.latency_us.as_ref());
+        let failed = self.operations.failed + self.operations.not_resumed;
+        let (ok, failed) = (count(self.operations.ok), count(failed));
+        writeln!(
+            out,
+            "{:<22}{ok:>10}{failed:>10}{p50:>10}{p99:>10}{max:>10}",
+            self.name
+        )?;
+        render_kinds(out, "  failed", &self.failures)?;
+        render_kinds(out, "  refused", &self.refusals)
+    }
+}
+
+impl PhaseReport {
+    fn render(&self, out: &mut String) -> fmt::Result {
+        let (p50, p99, _) = columns(self.latency_us.as_ref());
+        let name = if self.measured {
+            self.name.clone()
+        } else {
+            format!("{} (unmeasured)", self.name)
+        };
+        let (ok, failed) = (count(self.ok), count(self.failed));
+        let per_s = format!("{:.1}", self.operations_per_s);
+        writeln!(out, "{name:<22}{ok:>10}{failed:>10}{per_s:>10}{p50:>10}{p99:>10}")?;
+        if let Some(storm) = &self.storm {
+            storm.render(out)?;
+        }
+        self.idle.as_ref().map_or(Ok(()), |idle| idle.render(out))
+    }
+}
+
+impl IdleReport {
+    fn render(&self, out: &mut String) -> fmt::Result {
+        write!(
+            out,
+            "  idle         {} of {} connections alive at the end",
+            count(self.alive),
+            count(self.connections as u64)
+        )?;
+        match self
+            .server_memory
+            .as_ref()
+            .map(|memory| memory.bytes_per_connection)
+        {
+            Some(Some(each)) => write!(out, "; {} of the server's memory each", bytes(each as f64))?,
+            Some(None) => write!(out, "; the server's memory shrank meanwhile")?,
+            None => {}
+        }
+        writeln!(out)?;
+        render_kinds(out, "  not opened", &self.not_opened)?;
+        render_kinds(out, "  lost", &self.lost)
+    }
+}
+
+impl StormReport {
+    fn render(&self, out: &mut String) -> fmt::Result {
+        write!(
+            out,
+            "  storm        {} of {} connections open again",
+            count(self.reopened),
+            count(self.dropped)
+        )?;
+        if let (Some(latency), Some(all)) = (&self.latency_us, self.all_after_ms) {
+            write!(
+                out,
+                " after {}, half of them after {}",
+                time(Some(all * 1e3)),
+                time(latency.p50)
+            )?;
+        }
+        writeln!(out)?;
+        render_kinds(out, "  failed", &self.failed_attempts)
+    }
+}
+
+/// p50, p99 (the maximum where there are too few) and maximum.
+fn columns(latency: Option<&Latency>) -> (String, String, String) {
+    let p99 = latency.map(|latency| latency.p99.unwrap_or(latency.max));
+    let (p50, max) = (
+        latency.and_then(|latency| latency.p50),
+        latency.map(|latency| latency.max),
+    );
+    (time(p50), time(p99), time(max))
+}
