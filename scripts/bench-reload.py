@@ -11,39 +11,23 @@ import datetime
 import json
 import os
 import selectors
-import signal
-import socket
-import ssl
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
-NAME = "edge.example.com"
-CONFIG = """
-[runtime]
-cores = [0]
+from bench_lib import LARGE_BYTES, bothways, clients, load, pki
+from bench_lib.load import WORKS
+from bench_lib.server import end_in_order
+
+REVOKED = Path("revoked.txt")
+PUBLISHED = "reload published"
+CLOSE_SECONDS_MAX = 30
+LIMITS = """
 [limits]
 idle_timeout_ms = 600000
-[[listeners]]
-address = "127.0.0.1:{port}"
-[[trust_stores]]
-name = "partners"
-ca_bundle = "pki/Trust_store_bundle.pem"
-revocations = ["pki/revoked-serials.txt", "many.txt"]
-[[distributions]]
-id = "EBENCH"
-aliases = ["edge.example.com"]
-certificate = "pki/server.pem"
-private_key = "pki/server.key"
-viewer_mtls = {{ mode = "required", trust_store = "partners" }}
-origins = [{{ id = "fixed", fixed_response = {{ status = 200, body = "Hello, World!" }} }}]
-behaviors = [{{ path_pattern = "*", origin = "fixed" }}]
-[logs.connection]
-sink = {{ file = "connection.log" }}
 """
 
 
@@ -51,17 +35,15 @@ def main():
     options = parse_arguments()
     folder = options.results / f"{datetime.date.today()}-{options.topic}"
     folder.mkdir(parents=True, exist_ok=True)
-    repository = Path(__file__).resolve().parent.parent
     with tempfile.TemporaryDirectory() as work:
+        end_in_order()
         os.chdir(work)
-        subprocess.run([repository / "scripts/gen-pki", "pki"], check=True, capture_output=True)
-        Path("pki/revoked-serials.txt").touch()
-        server = Server(options)
-        try:
+        pki.make()
+        Path("large").write_text("x" * LARGE_BYTES)
+        REVOKED.touch()
+        with serving(options) as server:
             latency = under_reload(options, server)
             closing = [time_to_close(options, server) for _ in range(options.rounds)]
-        finally:
-            server.stop()
     result = {"seconds": options.seconds, "rate": options.rate, "serials": options.serials, "latency": latency, "closing": closing}
     (folder / "reload.json").write_text(json.dumps(result, indent=1) + "\n")
     table = summary(options, latency, closing)
@@ -86,70 +68,34 @@ def parse_arguments():
     return options
 
 
-class Server:
+def serving(options):
     """Bothways on core 0 of this machine; its other threads run where the kernel puts them."""
-
-    def __init__(self, options):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        Path("edge.toml").write_text(CONFIG.format(port=self.port))
-        with open("many.txt", "w") as file:
-            file.writelines(f"{0x40 + number % 0x40:02x}{number * 0x9E3779B97F4A7C15 % 2**120:030x}\n" for number in range(options.serials))
-        self.log = open("server.log", "w")
-        self.process = subprocess.Popen([options.binaries / "bothways", "serve", "--config", "edge.toml"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        self.wait_for("ready", 0)
-
-    def said(self, words):
-        return sum(words in line for line in Path("server.log").read_text().splitlines())
-
-    def wait_for(self, words, already):
-        for _ in range(6000):
-            if self.said(words) > already:
-                return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.01)
-        sys.exit(f"error: the server did not say {words!r}:\n{Path('server.log').read_text()}")
-
-    def cpu_seconds(self):
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def hang_up(self):
-        self.process.send_signal(signal.SIGHUP)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(40)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+    settings = bothways.Settings(tables=LIMITS, revocations=(REVOKED, bothways.serial_list(options.serials)))
+    return bothways.make(options.binaries, settings=settings, pinned=False)
 
 
 def under_reload(options, server):
     rows = []
     for number in range(options.rounds):
         for reloading in (False, True):
-            before, cpu = server.said("reload published"), server.cpu_seconds()
-            report = load(options, server, reloading)
+            before, cpu = server.said(PUBLISHED), server.cpu_seconds()
+            report = loaded(options, server, reloading)
             row = {
                 "round": number + 1,
-                "reloads": server.said("reload published") - before,
-                "operations": report["operations"]["ok"],
-                "failed": report["operations"]["failed"],
+                "reloads": server.said(PUBLISHED) - before,
+                "operations": report.operations,
+                "failed": report.errors,
                 "server_cpu_s": round(server.cpu_seconds() - cpu, 2),
-                **{name: report["latency_us"]["operation"][name] for name in ("p50", "p99", "max")},
+                "p50": report.p50_us,
+                "p99": report.p99_us,
+                "max": report.max_us,
             }
             rows.append(row)
             print(row, flush=True)
     return rows
 
 
-def load(options, server, reloading):
-    command = ["taskset", "-c", "1", str(options.binaries / "loadgen"), "--address", f"127.0.0.1:{server.port}", "--sni", NAME]
-    command += ["--ca", "pki/server-ca.pem", "--cert", "pki/client.pem", "--key", "pki/client.key", "--rate", str(options.rate), "--connections", "64"]
-    command += ["--tls", "1.3", "--group", "x25519", "--duration", f"{round(options.seconds * 1000)}ms", "--warm-up", "1s", "--json", "loadgen.json", "--quiet"]
+def loaded(options, server, reloading):
     over = threading.Event()
 
     def reload():
@@ -158,20 +104,34 @@ def load(options, server, reloading):
 
     thread = threading.Thread(target=reload)
     thread.start()
-    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    over.set()
-    thread.join()
-    return json.loads(Path("loadgen.json").read_text())
+    try:
+        work = replace(WORKS["handshake"], connections=64)
+        return load.begin(options.binaries, server, work, seconds=options.seconds, more=("--rate", str(options.rate), "--warm-up", "1s")).report()
+    finally:
+        over.set()
+        thread.join()
 
 
 def time_to_close(options, server):
     """Half of the connections belong to a client that is then revoked."""
-    Path("pki/revoked-serials.txt").write_text("")
-    published = server.said("reload published")
+    REVOKED.write_text("")
+    published = server.said(PUBLISHED)
     server.hang_up()
-    server.wait_for("reload published", published)
-    revoked, others = ([connect(server, who) for _ in range(options.connections // 2)] for who in ("revoked", "client"))
-    Path("pki/revoked-serials.txt").write_text(Path("pki/revoked.serial").read_text())
+    server.wait_for(PUBLISHED, published)
+    revoked, others = ([clients.connect(server.port, who) for _ in range(options.connections // 2)] for who in ("revoked", "client"))
+    REVOKED.write_text(pki.serial("revoked") + "\n")
+    closed, wrong, left = closes(server, revoked, others)
+    alive = sum(clients.answers(connection) for connection in others)
+    for connection in revoked + others:
+        connection.close()
+    row = {"revoked": len(revoked), "closed": len(revoked) - left, "others": len(others), "others_alive": alive, "others_closed": wrong}
+    row |= {"first_ms": round(min(closed) * 1000), "median_ms": round(statistics.median(closed) * 1000), "last_ms": round(max(closed) * 1000)}
+    print(row, flush=True)
+    return row
+
+
+def closes(server, revoked, others):
+    """After a SIGHUP: when each close was seen, how many were closed that should not be, and how many should be and were not."""
     selector = selectors.DefaultSelector()
     for connection in revoked + others:
         connection.setblocking(False)
@@ -179,56 +139,16 @@ def time_to_close(options, server):
     wanted, closed, wrong = set(revoked), [], 0
     start = time.monotonic()
     server.hang_up()
-    while wanted and time.monotonic() - start < 30:
+    while wanted and time.monotonic() - start < CLOSE_SECONDS_MAX:
         for key, _ in selector.select(1):
-            if ended(key.fileobj):
+            if clients.has_ended(key.fileobj):
                 closed.append(time.monotonic() - start)
                 wrong += key.fileobj not in wanted
                 wanted.discard(key.fileobj)
                 selector.unregister(key.fileobj)
-    alive = sum(answers(connection) for connection in others)
-    for connection in revoked + others:
-        connection.close()
-    row = {"revoked": len(revoked), "closed": len(revoked) - len(wanted), "others": len(others), "others_alive": alive, "others_closed": wrong}
-    row |= {"first_ms": round(min(closed) * 1000), "median_ms": round(statistics.median(closed) * 1000), "last_ms": round(max(closed) * 1000)}
-    print(row, flush=True)
-    return row
-
-
-def connect(server, who):
-    context = CONTEXTS.get(who)
-    if context is None:
-        context = CONTEXTS[who] = ssl.create_default_context(cafile="pki/server-ca.pem")
-        context.load_cert_chain(f"pki/{who}.pem", f"pki/{who}.key")
-    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=10), server_hostname=NAME)
-    if not answers(connection):
-        sys.exit(f"error: client {who} was not served")
-    return connection
-
-
-def answers(connection):
-    try:
-        connection.setblocking(True)
-        connection.settimeout(10)
-        connection.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
-        answer = b""
-        while not answer.endswith(b"Hello, World!"):
-            received = connection.recv(4096)
-            if not received:
-                return False
-            answer += received
-        return True
-    except OSError:
-        return False
-
-
-def ended(connection):
-    try:
-        return connection.recv(4096) == b""
-    except (ssl.SSLWantReadError, BlockingIOError):
-        return False
-    except OSError:
-        return True
+    if not closed:
+        raise SystemExit(f"error: nothing was closed within {CLOSE_SECONDS_MAX} s of the SIGHUP:\n{server.log.read_text()}")
+    return closed, wrong, len(wanted)
 
 
 def summary(options, latency, closing):
@@ -244,8 +164,6 @@ def summary(options, latency, closing):
         lines.append(f"| {row['revoked'] + row['others']} | {row['revoked']} | {row['closed']} | {row['first_ms']} | {row['median_ms']} | {row['last_ms']} | {row['others_alive']} of {row['others']} |")
     return "\n".join(lines) + "\n"
 
-
-CONTEXTS = {}
 
 if __name__ == "__main__":
     main()

@@ -27,6 +27,7 @@ mod passthrough;
 mod proxy;
 mod redirect;
 mod reload;
+mod resting;
 mod resumption;
 mod shutdown;
 mod sweep;

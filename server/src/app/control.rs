@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use rustix::process::setpriority_process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::call_watch::{CallWatch, LOOK_EVERY};
 use super::commands::Commands;
 use super::error::AppError;
 use super::listeners::Bound;
@@ -22,7 +23,7 @@ use crate::admin::AdminServer;
 use crate::config::{Config, Driver as DriverConfig};
 use crate::control_socket::ControlServer;
 use crate::logs::Shipper;
-use crate::metrics::{Registry, ReloadResult};
+use crate::metrics::{Registry, ReloadResult, monotonic};
 use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
 use crate::snapshot::Built;
 use crate::worker::{self, CoreMessage, CoreSetup, Shared};
@@ -208,9 +209,14 @@ impl Control {
     /// # Errors
     /// A core had ended unasked, or records could not be flushed in time.
     pub fn run(mut self) -> Result<(), AppError> {
+        let mut watch = CallWatch::default();
         while self.running > 0 {
-            let Ok(event) = self.events.recv() else { break };
-            self.handle(event);
+            match self.events.recv_timeout(LOOK_EVERY) {
+                Ok(event) => self.handle(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            watch.look(&self.registry, monotonic());
         }
         let Self {
             shared,

@@ -1,8 +1,8 @@
 //! What one call may still take, and where it is counted: CPU time of this thread, and bytes the engine holds.
 //!
-//! QuickJS asks every ten thousand steps whether it may go on ([`Budget::is_spent`]). A step can be one long native operation, so
-//! the allocator asks too, once for every 64 KiB: such operations are long because they make something large. Time is CPU time: a
-//! core that has to wait for its turn does not make a customer's code slower than it is.
+//! QuickJS asks every ten thousand steps whether it may go on ([`Budget::is_spent`]); a long native operation is many steps, by our patch
+//! of it (`server/vendor/rquickjs-sys/BOTHWAYS.md`). The allocator asks too, once for every 64 KiB: making something large takes time
+//! beyond what was counted. Time is CPU time: a core that has to wait for its turn does not make a customer's code slower than it is.
 
 use std::cell::Cell;
 use std::rc::Rc;

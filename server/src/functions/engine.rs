@@ -116,7 +116,7 @@ impl Engine {
         watch(&runtime, &budget, &call);
         let context = Context::custom::<Intrinsics>(&runtime).map_err(no_engine)?;
         let (factory, makers) = context.with(|ctx| {
-            prepare(&ctx, &call, recipe).map_err(|error| Fault::of(&ctx, &error, recipe.program))
+            prepare(&ctx, &call, &budget, recipe).map_err(|error| Fault::of(&ctx, &error, recipe.program))
         })?;
         let mut engine = Self {
             factory,
@@ -295,9 +295,10 @@ fn watch(runtime: &Runtime, budget: &Rc<Budget>, call: &Rc<Call>) {
 fn prepare<'js>(
     ctx: &Ctx<'js>,
     call: &Rc<Call>,
+    budget: &Rc<Budget>,
     recipe: Recipe<'_>,
 ) -> rquickjs::Result<(Persistent<Function<'static>>, Vec<Persistent<Function<'static>>>)> {
-    let natives = natives::object(ctx, call, recipe.store_name)?;
+    let natives = natives::object(ctx, call, budget, recipe.store_name)?;
     let prelude = |name: &str, text: &str| prelude(ctx, name, text);
     prelude("<runtime>", RUNTIME)?.call::<_, ()>((natives.clone(),))?;
     let modules = match mentions_modules(recipe.program) {

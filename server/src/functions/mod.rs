@@ -12,9 +12,9 @@
 //! - What a call has queued runs, or is stopped, before its answer counts; its garbage is collected before it can weigh on another.
 //! - After a call that ran out of time or memory its engine is thrown away, and the next call makes another (1.6 ms).
 //!
-//! Limits are looked at every ten thousand steps of the interpreter and every 64 KiB allocated. One native operation that needs neither
-//! (a search in an array of a thousand million holes) is not cut short: code is its operator's, and only its data is a client's. `Date` is UTC
-//! where it says so, and the server's zone elsewhere.
+//! Limits are looked at every ten thousand steps of the interpreter and every 64 KiB allocated. Native operations count their work in such
+//! steps (`server/vendor/rquickjs-sys/BOTHWAYS.md`), so a search in an array of a thousand million holes is cut short as well. `Date` is
+//! UTC where it says so, and the server's zone elsewhere.
 
 mod budget;
 mod call;
@@ -39,6 +39,8 @@ pub use trial::try_connection;
 
 #[cfg(test)]
 mod connection_tests;
+#[cfg(test)]
+mod interrupt_tests;
 #[cfg(test)]
 mod isolation_tests;
 #[cfg(test)]

@@ -1,25 +1,32 @@
 //! What the prelude's JavaScript calls: the few things that JavaScript cannot do itself.
 //!
 //! Customers never hold one of these functions; the prelude checks types and hands over. Text that arrives here is well-formed. Each
-//! function works on what the call in [`Call`] may see, and on nothing else.
+//! function works on what the call in [`Call`] may see, and on nothing else. What takes time in proportion to what it is given looks at
+//! the clock first, and once for each piece where it is slow.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use aws_lc_rs::rand;
-use rquickjs::{ArrayBuffer, Ctx, Exception, Function, Object, Result, TypedArray, Value};
+use rquickjs::{ArrayBuffer, Ctx, Error, Exception, Function, Object, Result, TypedArray, Value};
 
+use super::budget::Budget;
 use super::call::{Call, milliseconds};
 use super::codec::{self, Algorithm, Encoding};
 use super::viewer;
 
 /// The object `natives` of the prelude.
-pub(super) fn object<'js>(ctx: &Ctx<'js>, call: &Rc<Call>, store_name: Option<&str>) -> Result<Object<'js>> {
+pub(super) fn object<'js>(
+    ctx: &Ctx<'js>,
+    call: &Rc<Call>,
+    budget: &Rc<Budget>,
+    store_name: Option<&str>,
+) -> Result<Object<'js>> {
     let natives = Object::new(ctx.clone())?;
     add_clock_and_chance(ctx, &natives, call)?;
     add_answers(ctx, &natives, call)?;
     add_store(ctx, &natives, call)?;
-    add_codecs(ctx, &natives)?;
+    add_codecs(ctx, &natives, budget)?;
     viewer::natives::add(ctx, &natives, call)?;
     natives.set("storeName", store_name)?;
     Ok(natives)
@@ -89,70 +96,104 @@ fn exists(call: &Call, key: rquickjs::String<'_>) -> bool {
     call.with_store(|store| store.get(&key).is_some()) == Some(true)
 }
 
-fn add_codecs<'js>(ctx: &Ctx<'js>, natives: &Object<'js>) -> Result<()> {
+fn add_codecs<'js>(ctx: &Ctx<'js>, natives: &Object<'js>, budget: &Rc<Budget>) -> Result<()> {
+    let this = Rc::clone(budget);
+    let encode = move |ctx, bytes, encoding| encode(&ctx, &this, &bytes, encoding);
     natives.set("encode", Function::new(ctx.clone(), encode)?)?;
+    let this = Rc::clone(budget);
+    let decode = move |ctx, text, encoding| decode(&ctx, &this, text, encoding);
     natives.set("decode", Function::new(ctx.clone(), decode)?)?;
+    let this = Rc::clone(budget);
+    let utf8 = move |ctx, bytes, is_fatal| utf8(&ctx, &this, &bytes, is_fatal);
     natives.set("utf8", Function::new(ctx.clone(), utf8)?)?;
+    let this = Rc::clone(budget);
+    let btoa = move |ctx, text| btoa(&ctx, &this, text);
     natives.set("btoa", Function::new(ctx.clone(), btoa)?)?;
+    let this = Rc::clone(budget);
+    let atob = move |ctx, text| atob(&ctx, &this, text);
     natives.set("atob", Function::new(ctx.clone(), atob)?)?;
+    let this = Rc::clone(budget);
+    let digest = move |ctx, algorithm, key, data| digest(&ctx, &this, algorithm, key, &data);
     natives.set("digest", Function::new(ctx.clone(), digest)?)
 }
 
-fn encode<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, encoding: String) -> Result<String> {
-    let encoding = encoding_named(&ctx, &encoding)?;
-    Ok(codec::encode(&octets(&ctx, &bytes)?, encoding))
+fn encode<'js>(
+    ctx: &Ctx<'js>,
+    budget: &Budget,
+    bytes: &TypedArray<'js, u8>,
+    encoding: String,
+) -> Result<String> {
+    may_go_on(ctx, budget, bytes.len())?;
+    let encoding = encoding_named(ctx, &encoding)?;
+    Ok(codec::encode(&octets(ctx, bytes)?, encoding))
 }
 
-fn decode<'js>(ctx: Ctx<'js>, text: String, encoding: String) -> Result<Value<'js>> {
-    let encoding = encoding_named(&ctx, &encoding)?;
-    uint8_array(&ctx, &codec::decode(&text, encoding))
+fn decode<'js>(ctx: &Ctx<'js>, budget: &Budget, text: String, encoding: String) -> Result<Value<'js>> {
+    may_go_on(ctx, budget, text.len())?;
+    let encoding = encoding_named(ctx, &encoding)?;
+    uint8_array(ctx, &codec::decode(&text, encoding))
 }
 
-fn utf8<'js>(ctx: Ctx<'js>, bytes: TypedArray<'js, u8>, is_fatal: bool) -> Result<String> {
-    let octets = octets(&ctx, &bytes)?;
-    match String::from_utf8(octets) {
+fn utf8<'js>(ctx: &Ctx<'js>, budget: &Budget, bytes: &TypedArray<'js, u8>, is_fatal: bool) -> Result<String> {
+    may_go_on(ctx, budget, bytes.len())?;
+    match String::from_utf8(octets(ctx, bytes)?) {
         Ok(text) => Ok(text),
-        Err(_) if is_fatal => Err(Exception::throw_type(
-            &ctx,
-            "The encoded data was not valid utf-8",
-        )),
+        Err(_) if is_fatal => Err(Exception::throw_type(ctx, "The encoded data was not valid utf-8")),
         Err(error) => Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()),
     }
 }
 
-fn btoa(ctx: Ctx<'_>, text: String) -> Result<String> {
+fn btoa(ctx: &Ctx<'_>, budget: &Budget, text: String) -> Result<String> {
+    may_go_on(ctx, budget, text.len())?;
     let octets: Option<Vec<u8>> = text
         .chars()
         .map(|character| u8::try_from(character).ok())
         .collect();
     match octets {
         Some(octets) => Ok(codec::encode(&octets, Encoding::Base64)),
-        None => Err(Exception::throw_type(&ctx, "btoa takes characters up to U+00FF")),
+        None => Err(Exception::throw_type(ctx, "btoa takes characters up to U+00FF")),
     }
 }
 
-fn atob(ctx: Ctx<'_>, text: String) -> Result<String> {
+fn atob(ctx: &Ctx<'_>, budget: &Budget, text: String) -> Result<String> {
+    may_go_on(ctx, budget, text.len())?;
     match codec::forgiving_base64(&text) {
         Some(octets) => Ok(codec::encode(&octets, Encoding::Latin1)),
-        None => Err(Exception::throw_type(&ctx, "atob takes base64")),
+        None => Err(Exception::throw_type(ctx, "atob takes base64")),
     }
 }
 
 fn digest<'js>(
-    ctx: Ctx<'js>,
+    ctx: &Ctx<'js>,
+    budget: &Budget,
     algorithm: String,
     key: Option<TypedArray<'js, u8>>,
-    data: TypedArray<'js, u8>,
+    data: &TypedArray<'js, u8>,
 ) -> Result<Value<'js>> {
     let Some(algorithm) = Algorithm::named(&algorithm) else {
-        return Err(Exception::throw_type(&ctx, "unknown algorithm"));
+        return Err(Exception::throw_type(ctx, "unknown algorithm"));
     };
-    let data = octets(&ctx, &data)?;
+    may_go_on(ctx, budget, data.len())?;
+    let data = octets(ctx, data)?;
+    let mut go_on = || !budget.is_spent();
     let result = match &key {
-        Some(key) => algorithm.hmac(&octets(&ctx, key)?, &data),
-        None => algorithm.hash(&data),
+        Some(key) => algorithm.hmac(&octets(ctx, key)?, &data, &mut go_on),
+        None => algorithm.hash(&[&data], &mut go_on),
     };
-    uint8_array(&ctx, &result)
+    uint8_array(ctx, &result.ok_or_else(|| interrupted(ctx))?)
+}
+
+/// Before work on so many octets. Few are not worth a look at the clock: the interpreter looks soon enough.
+fn may_go_on(ctx: &Ctx<'_>, budget: &Budget, octets: usize) -> Result<()> {
+    match octets >= OCTETS_WITHOUT_LOOK && budget.is_spent() {
+        true => Err(interrupted(ctx)),
+        false => Ok(()),
+    }
+}
+
+/// Code that catches this gets no further than the interpreter's next look: the budget stays spent.
+fn interrupted(ctx: &Ctx<'_>) -> Error {
+    Exception::throw_internal(ctx, "interrupted")
 }
 
 fn encoding_named(ctx: &Ctx<'_>, name: &str) -> Result<Encoding> {
@@ -196,3 +237,4 @@ impl Chance {
 }
 
 const DRAWN_BYTES: usize = 256;
+const OCTETS_WITHOUT_LOOK: usize = 4 * 1024;

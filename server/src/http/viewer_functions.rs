@@ -22,7 +22,7 @@ use crate::functions::viewer::{
 };
 use crate::functions::{Function, LiveFunction};
 use crate::logs::ConnectionId;
-use crate::metrics::ViewerFunctionResult;
+use crate::metrics::{ViewerFunctionResult, monotonic};
 use crate::tls::ClientAuth;
 
 /// What functions are told about a connection.
@@ -95,6 +95,8 @@ impl Exchange {
     ) -> Result<Asked, Failed> {
         let function = function.current();
         let certificate = certificate(viewer);
+        let mark = &viewer.edge.counters.function_call;
+        let marked = mark.begin(function.name(), monotonic());
         let outcome = ask_viewer_request(
             &function,
             self.context(viewer),
@@ -102,6 +104,7 @@ impl Exchange {
             head,
             SystemTime::now(),
         );
+        drop(marked);
         let result = match &outcome.result {
             Ok(Asked::Continue(_)) => ViewerFunctionResult::Continue,
             Ok(Asked::Respond(_)) => ViewerFunctionResult::Respond,
@@ -137,7 +140,10 @@ impl Exchange {
             headers: &image.headers,
             certificate: &certificate,
         };
+        let mark = &viewer.edge.counters.function_call;
+        let marked = mark.begin(function.name(), monotonic());
         let outcome = ask_viewer_response(&function, self.context(viewer), request, head, SystemTime::now());
+        drop(marked);
         let result = match &outcome.result {
             Ok(_) => ViewerFunctionResult::Continue,
             Err(fault) => result_of(fault),

@@ -12,6 +12,7 @@ pub fn render(registry: &Registry) -> String {
         registry,
     };
     page.connections();
+    page.cores();
     page.handshakes();
     page.requests_and_tickets();
     page.process();
@@ -39,6 +40,11 @@ impl Page<'_> {
         self.gauge("bothways_connections_open", "Connections open now.", |core| {
             &core.connections_open
         });
+        self.counter(
+            "bothways_connection_rests_total",
+            "Times that an HTTP/1.1 connection had been idle for a second and gave back its buffers, until its client spoke again.",
+            |core| core.connection_rests.get(),
+        );
         self.counters(
             "bothways_shed_total",
             "Connections closed unserved at a limit.",
@@ -171,6 +177,22 @@ impl Page<'_> {
         );
     }
 
+    /// What shows whether the kernel shares clients out evenly. Cores are numbered as their threads are named.
+    fn cores(&mut self) {
+        self.by_core(
+            "bothways_core_connections_accepted_total",
+            "Connections accepted by each core.",
+            "counter",
+            |core| core.connections_accepted.get(),
+        );
+        self.by_core(
+            "bothways_core_connections_open",
+            "Connections open now on each core.",
+            "gauge",
+            |core| core.connections_open.get(),
+        );
+    }
+
     fn process(&mut self) {
         let process = &self.registry.process;
         self.head(
@@ -191,6 +213,15 @@ impl Page<'_> {
         self.labelled("bothways_reloads_total", "result", |result| {
             process.reloads.of(result).get()
         });
+        self.head(
+            "bothways_function_calls_stuck_total",
+            "Calls of functions that held their core for seconds; the log says which.",
+            "counter",
+        );
+        self.single(
+            "bothways_function_calls_stuck_total",
+            process.function_calls_stuck.get(),
+        );
         self.head(
             "bothways_snapshot_generation",
             "Generation of the published snapshot.",
@@ -232,6 +263,14 @@ impl Page<'_> {
         self.labelled(name, label, |of: L| {
             registry.cores.iter().map(|core| value(core, of)).sum()
         });
+    }
+
+    fn by_core(&mut self, name: &str, help: &str, kind: &str, value: impl Fn(&CoreCounters) -> u64) {
+        self.head(name, help, kind);
+        for (number, core) in self.registry.cores.iter().enumerate() {
+            let value = value(core);
+            self.line(format_args!("{name}{{core=\"{number}\"}} {value}"));
+        }
     }
 
     fn labelled<L: Label>(&mut self, name: &str, label: &str, value: impl Fn(L) -> u64) {
@@ -314,10 +353,14 @@ mod tests {
                 "bothways_candidate_decisions_total",
                 "bothways_connection_function_calls_total",
                 "bothways_connection_function_seconds",
+                "bothways_connection_rests_total",
                 "bothways_connections_accepted_total",
                 "bothways_connections_no_longer_admitted_total",
                 "bothways_connections_open",
                 "bothways_connections_total",
+                "bothways_core_connections_accepted_total",
+                "bothways_core_connections_open",
+                "bothways_function_calls_stuck_total",
                 "bothways_handshake_seconds",
                 "bothways_handshakes_open",
                 "bothways_handshakes_total",
@@ -365,6 +408,9 @@ mod tests {
                 4.0,
             ),
             ("bothways_connections_open", 2.0),
+            (r#"bothways_core_connections_open{core="0"}"#, 1.0),
+            (r#"bothways_core_connections_open{core="1"}"#, 1.0),
+            (r#"bothways_core_connections_accepted_total{core="1"}"#, 0.0),
             (r#"bothways_tickets_declined_total{reason="revoked"}"#, 2.0),
             (r#"bothways_records_dropped_total{reason="queue_full"}"#, 5.0),
             (r#"bothways_reloads_total{result="refused"}"#, 1.0),

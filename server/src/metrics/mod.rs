@@ -7,6 +7,7 @@
 //! instruction; the reader sums over the cores and may see one counter a moment before another. What more than one thread
 //! counts lives in [`ProcessCounters`]. Counters only grow; durations are kept in nanoseconds and shown in seconds.
 
+mod call_mark;
 mod cells;
 mod exposition;
 mod labels;
@@ -14,6 +15,7 @@ mod labels;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use call_mark::{CallMark, Marked, OpenCall, monotonic};
 pub use cells::{Counter, Family, FunctionScale, Gauge, Histogram, SharedCounter};
 pub use exposition::render;
 pub use labels::{
@@ -46,6 +48,8 @@ pub struct CoreCounters {
     pub connections: Family<ConnectionStatus, { ConnectionStatus::COUNT }>,
     pub connections_accepted: Counter,
     pub connections_open: Gauge,
+    /// Idle connections that gave back the buffers of HTTP.
+    pub connection_rests: Counter,
     pub handshakes_open: Gauge,
     /// Completed handshakes.
     pub handshakes: Family<HandshakeKind, { HandshakeKind::COUNT }>,
@@ -53,6 +57,8 @@ pub struct CoreCounters {
     pub candidate_decisions: Family<Agreement, { Agreement::COUNT }>,
     /// Accept to handshake done, of the completed ones.
     pub handshake_duration: Histogram,
+    /// The function's call that is going on, of either kind.
+    pub function_call: CallMark,
     /// Calls of connection functions.
     pub connection_functions: Family<FunctionResult, { FunctionResult::COUNT }>,
     /// CPU time of these calls.
@@ -93,6 +99,8 @@ pub struct ProcessCounters {
     pub records_written: SharedCounter,
     pub records_dropped: Family<DropReason, { DropReason::COUNT }, SharedCounter>,
     pub reloads: Family<ReloadResult, { ReloadResult::COUNT }, SharedCounter>,
+    /// Calls of functions that held a core longer than any may.
+    pub function_calls_stuck: SharedCounter,
     /// Generation of the published snapshot.
     pub snapshot_generation: SharedCounter,
     revocation_entries: Mutex<BTreeMap<String, u64>>,

@@ -31,16 +31,14 @@ impl Read for PlainStream {
 impl Write for PlainStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let io = &mut self.get_mut().0;
-        if io.is_congested() {
-            ready!(io.poll_send(cx))?;
-        }
-        io.outgoing().extend_from_slice(bytes);
-        let _in_flight_or_waiting = io.poll_send(cx)?;
+        ready!(io.outbox().poll_room(cx))?;
+        io.outbox().outgoing().extend_from_slice(bytes);
+        io.outbox().post(cx);
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().0.poll_flush(cx)
+        self.get_mut().0.outbox().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

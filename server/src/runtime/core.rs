@@ -1,5 +1,6 @@
 //! One core's runtime: pinning, ring flags, and the steps down where the kernel refuses them.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -58,6 +59,16 @@ impl fmt::Display for Driver {
     }
 }
 
+thread_local! {
+    static SENDS_END_BY_THEMSELVES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a send that was begun on this core goes on until all is sent or it has failed, without anybody polling it: the kernel of a ring
+/// sees to that (`MSG_WAITALL`, Linux 5.19, the release that has the flags of [`Driver::CoopTaskrun`]).
+pub(super) fn sends_end_by_themselves() -> bool {
+    SENDS_END_BY_THEMSELVES.get()
+}
+
 enum Inner {
     Ring(Runtime<TimeDriver<IoUringDriver>>),
     Epoll(Runtime<TimeDriver<LegacyDriver>>),
@@ -82,6 +93,7 @@ impl CoreRuntime {
         if choice == DriverChoice::Auto {
             for driver in Driver::RINGS {
                 if let Ok(ring) = ring_runtime(driver) {
+                    SENDS_END_BY_THEMSELVES.set(driver <= Driver::CoopTaskrun);
                     return Ok(Self {
                         inner: Inner::Ring(ring),
                         driver,
@@ -89,6 +101,7 @@ impl CoreRuntime {
                 }
             }
         }
+        SENDS_END_BY_THEMSELVES.set(false);
         let epoll = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
         Ok(Self {
             inner: Inner::Epoll(epoll),

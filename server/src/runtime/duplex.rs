@@ -1,11 +1,7 @@
 //! A connected socket as two owned-buffer directions that can be polled.
 //!
-//! io_uring wants to own a buffer for as long as an operation is in flight, hyper and rustls want to poll.
-//! Between them stands one *pump* per direction: a boxed future that lives as long as the connection and loops
-//! { take a buffer, run one operation, hand the buffer back }. So an armed read is never dropped while the
-//! connection lives (it could swallow data), and an operation costs no allocation.
-//!
-//! Owns the buffers and their sizes, and counts the bytes. Knows nothing of TLS or HTTP.
+//! Owns the receiving side: its buffer, which is lent to an operation while one is armed, and how large it is. Sending is the
+//! [`Outbox`]'s, the operations are those of `pump`. Counts the bytes. Knows nothing of TLS or HTTP.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -16,22 +12,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use monoio::io::{
-    AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
-};
-use monoio::net::TcpStream;
 use monoio::time::{Sleep, sleep};
 
+use super::outbox::Outbox;
+use super::pump::{Direction, directions};
 use super::tcp::Stream;
 
 /// A first read buffer: one full TLS handshake flight of a client with a short chain.
-const READ_BYTES_MIN: usize = 4 * 1024;
+const READ_BYTES_FIRST: usize = 4 * 1024;
+/// A read buffer of a settled connection, which is lent to the kernel for as long as the peer is silent: one ordinary request.
+const READ_BYTES_MIN: usize = 1024;
 /// A read buffer once the peer has shown that it fills smaller ones.
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// Bytes that may wait behind a send in flight before a writer has to wait.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
-/// A send buffer larger than this is not kept by an idle connection.
-const WRITE_BYTES_KEPT: usize = 4 * 1024;
 
 /// How long, and how much, a peer may still send before the socket is closed over it.
 const LINGER_TIME: Duration = Duration::from_secs(1);
@@ -53,11 +45,8 @@ pub struct Duplex {
     unread: Vec<u8>,
     consumed: usize,
     read_bytes: usize,
-    writer: Direction,
-    /// Waits for the send in flight to end.
-    unsent: Vec<u8>,
-    spare: Vec<u8>,
-    shutdown: Rc<Cell<bool>>,
+    read_bytes_min: usize,
+    outbox: Outbox,
     /// Once lingering: until when, and what was read away so far.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
     stats: Rc<DuplexStats>,
@@ -66,17 +55,14 @@ pub struct Duplex {
 impl Duplex {
     /// Takes over `stream`.
     pub fn new(stream: Stream, stats: Rc<DuplexStats>) -> Self {
-        let (read_half, write_half) = stream.0.into_split();
-        let shutdown = Rc::new(Cell::new(false));
+        let (reader, writer) = directions(stream);
         Self {
-            reader: Direction::new(|slot| read_pump(read_half, slot)),
+            reader,
             unread: Vec::new(),
             consumed: 0,
-            read_bytes: READ_BYTES_MIN,
-            writer: Direction::new(|slot| write_pump(write_half, slot, shutdown.clone())),
-            unsent: Vec::new(),
-            spare: Vec::new(),
-            shutdown,
+            read_bytes: READ_BYTES_FIRST,
+            read_bytes_min: READ_BYTES_FIRST,
+            outbox: Outbox::new(writer, stats.clone()),
             lingering: None,
             stats,
         }
@@ -100,9 +86,15 @@ impl Duplex {
         self.consumed = self.consumed.saturating_add(count).min(self.unread.len());
     }
 
+    /// What comes from now on is requests, with silence between them.
+    pub fn settle(&mut self) {
+        self.read_bytes_min = READ_BYTES_MIN;
+        self.read_bytes = READ_BYTES_MIN;
+    }
+
     /// Reads more once everything unread is consumed. `Ready(Ok(0))` is the peer's end of stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if !self.reader.busy {
+        if !self.reader.is_busy() {
             let mut buffer = std::mem::take(&mut self.unread);
             self.consumed = 0;
             buffer.clear();
@@ -124,71 +116,19 @@ impl Duplex {
     fn adapt(&mut self, count: usize) {
         if count == self.read_bytes {
             self.read_bytes = (self.read_bytes * 4).min(READ_BYTES_MAX);
-        } else if count < READ_BYTES_MIN {
-            self.read_bytes = READ_BYTES_MIN;
+        } else if count < self.read_bytes_min {
+            self.read_bytes = self.read_bytes_min;
         }
     }
 
-    /// Where to append bytes to be sent; follow with [`Duplex::poll_flush`].
-    pub fn outgoing(&mut self) -> &mut Vec<u8> {
-        &mut self.unsent
-    }
-
-    /// Whether a writer should wait before it appends more.
-    pub fn is_congested(&self) -> bool {
-        self.writer.busy && self.unsent.len() >= WRITE_BYTES_MAX
-    }
-
-    /// Starts sending what is outgoing, after an earlier send has ended, whose error surfaces here. Ready once it is
-    /// started, not once it is sent.
-    pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.writer.busy {
-            ready!(self.poll_sent(cx))?;
-        }
-        if self.unsent.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let next = std::mem::replace(&mut self.unsent, std::mem::take(&mut self.spare));
-        self.stats
-            .bytes_out
-            .set(self.stats.bytes_out.get() + next.len() as u64);
-        self.writer.submit(next);
-        match self.poll_sent(cx) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Ready once everything outgoing was handed to the kernel.
-    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.writer.busy || !self.unsent.is_empty() {
-            ready!(self.poll_send(cx))?;
-            if self.writer.busy {
-                ready!(self.poll_sent(cx))?;
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (result, mut buffer) = ready!(self.writer.poll(cx));
-        if buffer.capacity() <= WRITE_BYTES_KEPT {
-            buffer.clear();
-            self.spare = buffer;
-        }
-        Poll::Ready(result.map(drop))
+    /// Where what is to be sent goes.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// Flushes, closes the sending direction (a FIN after the last byte), and lingers if [`DuplexStats::linger`] says so.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.shutdown.get() {
-            ready!(self.poll_flush(cx))?;
-            self.shutdown.set(true);
-            self.writer.submit(Vec::new());
-        }
-        if self.writer.busy {
-            ready!(self.poll_sent(cx))?;
-        }
+        ready!(self.outbox.poll_shut(cx))?;
         match self.stats.linger.get() {
             true => self.poll_linger(cx).map(Ok),
             false => Poll::Ready(Ok(())),
@@ -230,76 +170,5 @@ impl Duplex {
     pub async fn say_goodbye(&mut self) -> io::Result<()> {
         self.stats.linger.set(true);
         poll_fn(|cx| self.poll_shutdown(cx)).await
-    }
-}
-
-type Finished = (io::Result<usize>, Vec<u8>);
-type Pump = Pin<Box<dyn Future<Output = ()>>>;
-
-/// Where one direction and its pump leave each other their buffers.
-#[derive(Default)]
-struct Slot {
-    demand: Cell<Option<Vec<u8>>>,
-    finished: Cell<Option<Finished>>,
-}
-
-impl Slot {
-    /// Ready once a buffer was submitted. The pump is polled right after, so nobody needs waking.
-    async fn demand(&self) -> Vec<u8> {
-        poll_fn(|_| self.demand.take().map_or(Poll::Pending, Poll::Ready)).await
-    }
-}
-
-struct Direction {
-    slot: Rc<Slot>,
-    pump: Pump,
-    busy: bool,
-}
-
-impl Direction {
-    fn new<F: Future<Output = ()> + 'static>(pump: impl FnOnce(Rc<Slot>) -> F) -> Self {
-        let slot = Rc::new(Slot::default());
-        Self {
-            pump: Box::pin(pump(slot.clone())),
-            slot,
-            busy: false,
-        }
-    }
-
-    fn submit(&mut self, buffer: Vec<u8>) {
-        self.slot.demand.set(Some(buffer));
-        self.busy = true;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
-        let ended = self.pump.as_mut().poll(cx).is_ready();
-        debug_assert!(!ended, "a pump lives as long as its connection");
-        match self.slot.finished.take() {
-            Some(finished) => {
-                self.busy = false;
-                Poll::Ready(finished)
-            }
-            None => Poll::Pending,
-        }
-    }
-}
-
-async fn read_pump(mut half: OwnedReadHalf<TcpStream>, slot: Rc<Slot>) {
-    loop {
-        let buffer = slot.demand().await;
-        let finished = half.read(buffer).await;
-        slot.finished.set(Some(finished));
-    }
-}
-
-async fn write_pump(mut half: OwnedWriteHalf<TcpStream>, slot: Rc<Slot>, shutdown: Rc<Cell<bool>>) {
-    loop {
-        let buffer = slot.demand().await;
-        let finished = if shutdown.get() {
-            (half.shutdown().await.map(|()| 0), buffer)
-        } else {
-            half.write_all(buffer).await
-        };
-        slot.finished.set(Some(finished));
     }
 }

@@ -12,12 +12,17 @@ mod duplex;
 #[cfg(test)]
 mod fairness_tests;
 mod mailbox;
+mod outbox;
+#[cfg(test)]
+mod outbox_tests;
+mod pump;
 mod task;
 mod tcp;
 
 pub use self::core::{CoreRuntime, Driver, DriverChoice};
 pub use self::duplex::{Duplex, DuplexStats};
 pub use self::mailbox::{Mailbox, MailboxSender, mailbox};
+pub use self::outbox::Outbox;
 pub use self::task::{Signal, SignalKind, spawn_guarded};
 pub use self::tcp::{Listener, Stream, connect};
 

@@ -1,25 +1,42 @@
 //! Tasks that cannot take their core with them, and the signal by which a core speaks to one of its connections.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
 
 /// Spawns `future` on this core. A panic inside it ends it alone, after `on_panic` has run with the message.
 pub fn spawn_guarded(future: impl Future<Output = ()> + 'static, on_panic: impl FnOnce(&str) + 'static) {
-    monoio::spawn(async move {
-        let mut future = pin!(future);
-        let guarded = poll_fn(
-            |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                Ok(poll) => poll.map(Ok),
-                Err(payload) => Poll::Ready(Err(payload)),
-            },
-        );
-        if let Err(payload) = guarded.await {
-            on_panic(panic_message(payload.as_ref()));
-        }
+    monoio::spawn(Guarded {
+        future,
+        on_panic: Some(on_panic),
     });
+}
+
+pin_project! {
+    /// A type of its own, since an `async` block would hold the future twice: where it came in, and where it is pinned.
+    struct Guarded<F, P> {
+        #[pin]
+        future: F,
+        on_panic: Option<P>,
+    }
+}
+
+impl<F: Future<Output = ()>, P: FnOnce(&str)> Future for Guarded<F, P> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        catch_unwind(AssertUnwindSafe(|| this.future.poll(cx))).unwrap_or_else(|payload| {
+            if let Some(on_panic) = this.on_panic.take() {
+                on_panic(panic_message(payload.as_ref()));
+            }
+            Poll::Ready(())
+        })
+    }
 }
 
 fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
@@ -59,6 +76,13 @@ impl Signal {
         }
     }
 
+    /// Wakes the connection as it is, to look for itself.
+    pub fn nudge(&self) {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
     /// Where the latch stands.
     pub fn kind(&self) -> SignalKind {
         self.kind.get()
@@ -90,6 +114,7 @@ impl Signal {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::rc::Rc;
 
     use super::*;

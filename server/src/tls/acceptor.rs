@@ -5,6 +5,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
@@ -116,7 +117,7 @@ pub async fn accept(
     let Entrance { config, gate } = match choose(facts.server_name.as_deref()) {
         Ok(entrance) => entrance,
         Err(refusal) => {
-            io.outgoing().extend_from_slice(refusal.alert());
+            io.outbox().outgoing().extend_from_slice(refusal.alert());
             return Err(refused(io, HandshakeErrorKind::Refused(refusal)));
         }
     };
@@ -125,14 +126,14 @@ pub async fn accept(
     let mut connection = match connection {
         Ok(connection) => connection,
         Err((error, mut alert)) => {
-            let _infallible = alert.write_all(io.outgoing());
+            let _infallible = alert.write_all(&mut *io.outbox().outgoing());
             return Err(refused(io, HandshakeErrorKind::Tls(error)));
         }
     };
     let finished = handshake(&mut io, &mut connection, notes).await;
     facts.negotiated = Negotiated::of(&connection);
     if let Err(kind) = finished {
-        write_records(&mut connection, &mut io);
+        write_records(&mut connection, &io);
         return Err(refused(io, kind));
     }
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
@@ -146,7 +147,7 @@ pub async fn accept(
     if !gate::pass_at_the_end(notes, &client, resumed) {
         // rustls sends fatal alerts for what itself finds wrong, and has no call for another.
         connection.send_close_notify();
-        write_records(&mut connection, &mut io);
+        write_records(&mut connection, &io);
         return Err(refused(io, HandshakeErrorKind::Barred));
     }
     settle(vault, notes, &client, resumed);
@@ -169,7 +170,7 @@ async fn read_hello(io: &mut Duplex) -> Result<rustls::server::Accepted, Handsha
             Ok(Some(accepted)) => return Ok(accepted),
             Ok(None) => fill(io).await?,
             Err(HelloError { error, alert }) => {
-                io.outgoing().extend_from_slice(&alert);
+                io.outbox().outgoing().extend_from_slice(&alert);
                 return Err(HandshakeErrorKind::Tls(error));
             }
         }
@@ -192,12 +193,16 @@ async fn handshake(
             with_notes(notes, || connection.process_new_packets()).map_err(HandshakeErrorKind::Tls)?;
         }
         write_records(connection, io);
-        poll_fn(|cx| io.poll_send(cx))
-            .await
-            .map_err(HandshakeErrorKind::Transport)?;
         if !connection.is_handshaking() {
+            // What is left to say, a ticket most often, goes out with what HTTP has to say, or before that waits for a request.
             return Ok(());
         }
+        poll_fn(|cx| {
+            io.outbox().post(cx);
+            Poll::Ready(io.outbox().take_failure())
+        })
+        .await
+        .map_err(HandshakeErrorKind::Transport)?;
         fill(io).await?;
     }
 }
@@ -224,10 +229,10 @@ fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, client: &ClientAuth,
 }
 
 /// Moves what rustls wants to send into the socket's send buffer.
-pub(super) fn write_records(connection: &mut ServerConnection, io: &mut Duplex) {
+pub(super) fn write_records(connection: &mut ServerConnection, io: &Duplex) {
     while connection.wants_write() {
         // Writing into a Vec cannot fail.
-        if connection.write_tls(io.outgoing()).is_err() {
+        if connection.write_tls(&mut *io.outbox().outgoing()).is_err() {
             return;
         }
     }

@@ -1,17 +1,19 @@
 //! The established connection as hyper wants it: plaintext to be polled, over rustls, over the socket's own buffers.
 //!
 //! Outgoing: hyper's bytes go through rustls straight into the send buffer that io_uring will own, many records to a
-//! send. Incoming: the receive buffer feeds rustls, whose plaintext is copied once into hyper's.
+//! send. They wait there until the [`Outbox`] is posted, by whoever polls hyper, so that what one poll has to say is one send.
+//! Incoming: the receive buffer feeds rustls, whose plaintext is copied once into hyper's.
 
 use std::io::{self, BufRead, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write as HyperWrite};
 use rustls::ServerConnection;
 
 use super::acceptor::write_records;
-use crate::runtime::Duplex;
+use crate::runtime::{Duplex, Outbox};
 
 /// A TLS connection past its handshake.
 pub struct TlsStream {
@@ -19,16 +21,20 @@ pub struct TlsStream {
     io: Duplex,
     /// What the peer did that TLS cannot go on after.
     fault: Option<rustls::Error>,
+    /// Plaintext that its reader has given back: it comes first.
+    returned: Bytes,
 }
 
 impl TlsStream {
-    pub(super) fn new(mut connection: ServerConnection, io: Duplex) -> Self {
+    pub(super) fn new(mut connection: ServerConnection, mut io: Duplex) -> Self {
+        io.settle();
         // The send buffer applies the back-pressure; rustls' own limit would only cut writes short.
         connection.set_buffer_limit(None);
         Self {
             connection,
             io,
             fault: None,
+            returned: Bytes::new(),
         }
     }
 
@@ -37,8 +43,35 @@ impl TlsStream {
         &self.connection
     }
 
+    /// Where this stream leaves what is to be sent, for the task that polls it to post after each poll.
+    pub fn outbox(&self) -> &Outbox {
+        self.io.outbox()
+    }
+
+    /// Takes back plaintext that was read and not used.
+    pub fn put_back(&mut self, unused: Bytes) {
+        debug_assert!(self.returned.is_empty(), "who reads has read all of it");
+        self.returned = unused;
+    }
+
+    /// Ready when there is something to read: plaintext, the end of the stream, or an error.
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.returned.is_empty() && is_without_plaintext(&mut self.connection) && self.fault.is_none() {
+            // An error is met again by whoever reads.
+            if ready!(self.poll_records(cx)).is_err() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
     /// Copies plaintext that is already there; `None` when there is none yet.
     fn take_plaintext(&mut self, cursor: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
+        if !self.returned.is_empty() {
+            let taken = self.returned.len().min(cursor.remaining());
+            cursor.put_slice(&self.returned.split_to(taken));
+            return Some(Ok(()));
+        }
         let mut reader = self.connection.reader();
         let taken = match reader.fill_buf() {
             Ok(chunk) => {
@@ -66,11 +99,8 @@ impl TlsStream {
         if let Err(error) = self.connection.process_new_packets() {
             self.fault = Some(error);
         }
-        if self.connection.wants_write() {
-            // Key updates and their like must not wait for hyper to write.
-            write_records(&mut self.connection, &mut self.io);
-            let _in_flight_or_waiting = self.io.poll_send(cx)?;
-        }
+        // Key updates and their like must not wait for hyper to write.
+        write_records(&mut self.connection, &self.io);
         Poll::Ready(Ok(()))
     }
 
@@ -80,21 +110,23 @@ impl TlsStream {
             return Poll::Ready(Ok(()));
         };
         let error = io::Error::new(io::ErrorKind::InvalidData, fault.clone());
-        ready!(self.io.poll_flush(cx))?;
+        write_records(&mut self.connection, &self.io);
+        ready!(self.outbox().poll_flush(cx))?;
         Poll::Ready(Err(error))
     }
 
     fn poll_write_with(
         &mut self,
         cx: &mut Context<'_>,
+        bytes: usize,
         write: impl FnOnce(&mut ServerConnection) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        if self.io.is_congested() {
-            ready!(self.io.poll_send(cx))?;
-        }
+        ready!(self.outbox().poll_room(cx))?;
         let written = write(&mut self.connection)?;
-        write_records(&mut self.connection, &mut self.io);
-        let _in_flight_or_waiting = self.io.poll_send(cx)?;
+        let records = bytes.div_ceil(RECORD_BYTES_MAX);
+        let encrypted = bytes + records * RECORD_OVERHEAD_BYTES;
+        self.outbox().outgoing().reserve(encrypted);
+        write_records(&mut self.connection, &self.io);
         Poll::Ready(Ok(written))
     }
 }
@@ -120,7 +152,7 @@ impl HyperWrite for TlsStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
         self.get_mut()
-            .poll_write_with(cx, |connection| connection.writer().write(bytes))
+            .poll_write_with(cx, bytes.len(), |connection| connection.writer().write(bytes))
     }
 
     fn poll_write_vectored(
@@ -129,24 +161,31 @@ impl HyperWrite for TlsStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let slices = first_bytes(slices);
-        self.get_mut()
-            .poll_write_with(cx, |connection| connection.writer().write_vectored(&slices))
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
+        self.get_mut().poll_write_with(cx, bytes, |connection| {
+            connection.writer().write_vectored(&slices)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().io.poll_flush(cx)
+    /// Nothing is waited for: what was written goes out when the poll is over, and the room for more is what is bounded.
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.outbox().take_failure())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.connection.send_close_notify();
-        write_records(&mut this.connection, &mut this.io);
+        write_records(&mut this.connection, &this.io);
         this.io.poll_shutdown(cx)
     }
+}
+
+fn is_without_plaintext(connection: &mut ServerConnection) -> bool {
+    matches!(connection.reader().fill_buf(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// The front of `slices`, [`WRITE_BYTES_MAX`] in all: a peer that does not read must not make more wait, encrypted.
@@ -164,10 +203,14 @@ fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
     first
 }
 
+/// Plaintext of one record (RFC 8446 §5.1).
+const RECORD_BYTES_MAX: usize = 16 * 1024;
+/// Header, type, tag and, before TLS 1.3, an explicit nonce.
+const RECORD_OVERHEAD_BYTES: usize = 32;
 /// Slices taken from hyper at a time.
 const SLICES_MAX: usize = 64;
-/// Plaintext taken from hyper at a time.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// Plaintext taken from hyper at a time: an ordinary large response, so that it is one send from one buffer of the right size.
+const WRITE_BYTES_MAX: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {

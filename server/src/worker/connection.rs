@@ -2,28 +2,28 @@
 
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 use http::HeaderValue;
 use hyper::rt::{Executor, Write as _};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 
 use super::attempt::Attempt;
 use super::core::{Core, Handshake};
-use super::hearing;
+use super::drive::{drive, unless_closed};
 use super::outcome::Outcome;
 use super::registry::{Open, Phase};
 use super::sweep;
+use super::{hearing, http1};
 use crate::config::HostName;
 use crate::http::{Viewer, ViewerFacts, respond};
 use crate::limits::Limits;
 use crate::logs::ConnectionId;
 use crate::metrics::{CoreCounters, MemoResult};
-use crate::runtime::{Duplex, SignalKind, Stream, spawn_guarded, timeout};
+use crate::runtime::{Duplex, Stream, spawn_guarded, timeout};
 use crate::snapshot::{Distribution, Snapshot};
 use crate::tls::{self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal};
 
@@ -41,8 +41,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
         .flatten()
         .map(|address| address.ip());
 
-    // Boxed, as HTTP is below: a connection then takes the room of what it is doing, not of all that it ever does.
-    let accepting = Box::pin(tls::accept(
+    let accepting = tls::accept(
         Duplex::new(stream, open.stats.clone()),
         &core.shared.vault,
         &mut facts,
@@ -55,9 +54,10 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
                 gate: hearing::gate(&core, id, peer.ip().to_canonical(), found, name),
             })
         },
-    ));
+    );
     let limit = core.snapshot().limits.handshake_timeout;
-    let handshake = unless_closed(&open, timeout(limit, accepting)).await;
+    // Boxed, as HTTP is below: a connection then takes the room of what it is doing, not of all that it ever does.
+    let handshake = unless_closed(&open, Box::pin(timeout(limit, accepting))).await;
     drop(under_way);
 
     count_notes(&core, &notes);
@@ -76,7 +76,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
                 let mut stream = accepted.stream;
                 let ending = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
                 // Whether or not the client hears it, it is closed.
-                let _ended = timeout(sweep::CLOSE_GRACE, ending).await;
+                let _ended = Box::pin(timeout(sweep::CLOSE_GRACE, ending)).await;
                 return;
             }
             let facts = viewer_facts(id, &chosen, server_ip);
@@ -86,7 +86,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
             let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
             attempt.fail(outcome, facts, notes);
             if let Some(farewell) = error.farewell {
-                Box::pin(unless_closed(&open, farewell.say())).await;
+                unless_closed(&open, Box::pin(farewell.say())).await;
             }
         }
         (Some(Err(_elapsed)), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
@@ -114,19 +114,6 @@ fn choose(core: &Core, name: Option<&str>) -> Option<Chosen> {
         snapshot,
         distribution,
     })
-}
-
-/// `future`'s output, or `None` once the core has told the connection to close.
-async fn unless_closed<F: Future>(open: &Open, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut seen = SignalKind::None;
-    poll_fn(|cx| {
-        if open.signal.follow(&mut seen, cx) == SignalKind::Close {
-            return Poll::Ready(None);
-        }
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
 }
 
 fn count_notes(core: &Core, notes: &HandshakeNotes) {
@@ -176,7 +163,7 @@ async fn serve_http(
     let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
         return;
     };
-    let http1 = http1_settings(&chosen.snapshot.limits);
+    let http1 = http1::settings(&chosen.snapshot.limits);
     let http2 = http2_settings(&chosen.snapshot.limits, core.counters.clone());
     // From here on nothing of this connection keeps a trust store or a revocation set of an old snapshot in memory.
     drop(chosen);
@@ -192,28 +179,16 @@ async fn serve_http(
     let service = service_fn(move |request| respond(&viewer, request));
     if is_http2 {
         open.phase.set(Phase::Http2);
+        let outbox = accepted.stream.outbox().clone();
         let mut connection = Box::pin(http2.serve_connection(accepted.stream, service));
-        drive(connection.as_mut(), open, |connection| {
+        drive(connection.as_mut(), open, &outbox, |connection| {
             connection.graceful_shutdown()
         })
         .await;
     } else {
         open.phase.set(Phase::Http1);
-        let mut connection = Box::pin(http1.serve_connection(accepted.stream, service));
-        drive(connection.as_mut(), open, |connection| {
-            connection.graceful_shutdown()
-        })
-        .await;
+        http1::serve(core, open, &http1, accepted.stream, service).await;
     }
-}
-
-/// HTTP/1.1 as every listener speaks it. Time limits are the tick's, not hyper's: a timer for each request costs.
-pub fn http1_settings(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .half_close(false)
-        .max_buf_size(limits.header_bytes_max.max(HTTP1_BUFFER_MIN));
-    builder
 }
 
 fn http2_settings(limits: &Limits, counters: Arc<CoreCounters>) -> http2::Builder<CoreExecutor> {
@@ -230,44 +205,6 @@ fn http2_settings(limits: &Limits, counters: Arc<CoreCounters>) -> http2::Builde
     builder
 }
 
-/// Polls `connection` to its end, and passes on what the core signals meanwhile.
-///
-/// An HTTP/1 connection told to drain before its first request still gets that one answered: its client may have been
-/// waiting in the accept queue when the order came.
-pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
-    mut connection: Pin<&mut C>,
-    open: &Open,
-    graceful_shutdown: impl Fn(Pin<&mut C>),
-) {
-    let mut seen = SignalKind::None;
-    let mut finishing = false;
-    poll_fn(|cx| {
-        loop {
-            if open.signal.follow(&mut seen, cx) == SignalKind::Close {
-                return Poll::Ready(());
-            }
-            if !finishing && must_finish(open, seen) {
-                finishing = true;
-                graceful_shutdown(connection.as_mut());
-            }
-            let polled = connection.as_mut().poll(cx);
-            if polled.is_pending() && !finishing && must_finish(open, seen) {
-                // The first request came while draining: say now that it is the last.
-                continue;
-            }
-            return polled.map(|result| {
-                result.unwrap_or_else(|error| tracing::debug!(%error, "the connection ended early"));
-            });
-        }
-    })
-    .await;
-}
-
-fn must_finish(open: &Open, seen: SignalKind) -> bool {
-    let may_drain = open.phase.get() == Phase::Http2 || open.activity.requests() > 0;
-    seen >= SignalKind::Finish || (seen == SignalKind::Drain && may_drain)
-}
-
 /// Runs tasks that hyper wants run beside a connection (one for each HTTP/2 stream) on this core.
 #[derive(Clone)]
 pub struct CoreExecutor(Arc<CoreCounters>);
@@ -282,8 +219,6 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for CoreExecutor {
     }
 }
 
-/// hyper's own minimum.
-const HTTP1_BUFFER_MIN: usize = 8_192;
 /// CVE-2023-44487 (rapid reset): streams reset before they were taken up, before the connection is ended.
 const HTTP2_PENDING_RESETS_MAX: usize = 20;
 /// CVE-2025-8671 (made you reset): streams that this side had to reset, before the connection is ended.

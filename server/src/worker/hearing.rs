@@ -17,7 +17,7 @@ use crate::functions::{
     ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection,
 };
 use crate::logs::ConnectionId;
-use crate::metrics::{FailureCode, FunctionResult};
+use crate::metrics::{FailureCode, FunctionResult, monotonic};
 use crate::snapshot::Distribution;
 use crate::tls::{Applicant, Barred, ClientAuth, Gate, Ruling};
 use crate::trust::CertificateFacts;
@@ -60,7 +60,10 @@ impl Hearing {
         };
         let function = function.current();
         let id = self.id.to_string();
+        let mark = &self.core.counters.function_call;
+        let marked = mark.begin(function.name(), monotonic());
         let outcome = call_connection(&function, &self.event(&id, &distribution, applicant));
+        drop(marked);
         self.count(&outcome);
         self.tell(&id, &function, &outcome);
         Ruling {

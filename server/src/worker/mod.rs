@@ -9,7 +9,9 @@
 mod attempt;
 mod connection;
 mod core;
+mod drive;
 mod hearing;
+mod http1;
 mod outcome;
 mod plain;
 mod registry;

@@ -10,8 +10,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 
-use super::connection::{drive, http1_settings};
 use super::core::Core;
+use super::drive::drive;
+use super::http1;
 use super::registry::Entry;
 use crate::config::Authority;
 use crate::http::{authority, redirect, refusal};
@@ -22,6 +23,7 @@ use crate::runtime::{Duplex, Stream};
 pub async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16) {
     let open = entry.open().clone();
     let io = PlainStream(Duplex::new(stream, open.stats.clone()));
+    let outbox = io.0.outbox().clone();
     let service = service_fn(|request: Request<Incoming>| {
         let in_flight = open.activity.begin();
         let response =
@@ -30,8 +32,11 @@ pub async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16
         drop(in_flight);
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let connection = pin!(http1_settings(&core.snapshot().limits).serve_connection(io, service));
-    drive(connection, &open, |connection| connection.graceful_shutdown()).await;
+    let connection = pin!(http1::settings(&core.snapshot().limits).serve_connection(io, service));
+    drive(connection, &open, &outbox, |connection| {
+        connection.graceful_shutdown()
+    })
+    .await;
 }
 
 fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response<&'static str> {

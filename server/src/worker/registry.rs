@@ -21,6 +21,18 @@ pub enum Phase {
     Plain,
 }
 
+/// Whether an HTTP/1 connection between two requests keeps the buffers of HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// It does.
+    #[default]
+    Awake,
+    /// It has been quiet for a while, and should not.
+    Due,
+    /// It does not.
+    Resting,
+}
+
 /// One open connection.
 pub struct Open {
     pub signal: Signal,
@@ -28,6 +40,8 @@ pub struct Open {
     pub activity: Rc<Activity>,
     pub phase: Cell<Phase>,
     pub watch: Cell<Watch>,
+    /// How much of HTTP is held in memory for it.
+    pub rest: Cell<Rest>,
     /// Set when the handshake has succeeded.
     pub admitted: OnceCell<Admitted>,
     /// Set when the client is no longer admitted.
@@ -61,9 +75,17 @@ impl Open {
             activity,
             phase: Cell::new(phase),
             watch: Cell::new(watch),
+            rest: Cell::default(),
             admitted: OnceCell::new(),
             closing: OnceCell::new(),
         }
+    }
+}
+
+impl Open {
+    /// Whether it keeps buffers that a quiet connection does not need.
+    pub fn may_rest(&self) -> bool {
+        self.phase.get() == Phase::Http1 && self.rest.get() == Rest::Awake && !self.activity.is_busy()
     }
 }
 

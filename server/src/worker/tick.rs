@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::registry::{Open, Phase, Watch};
+use super::registry::{Open, Phase, Rest, Watch};
 use crate::limits::Limits;
 use crate::runtime::{SignalKind, sleep};
 
@@ -15,6 +15,9 @@ use crate::runtime::{SignalKind, sleep};
 const SLICE: usize = 1_024;
 /// While draining, a connection that has not sent its first request for so long is not waited for.
 const DRAIN_FIRST_REQUEST: Duration = Duration::from_secs(2);
+
+/// Silence after which a connection gives back what only HTTP needs.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// Watches `core`'s connections for as long as it runs.
 pub async fn tick(core: Rc<Core>) {
@@ -73,6 +76,9 @@ fn watch(open: &Open, limits: &Limits, draining: bool, now: Instant) {
         });
     } else if draining && seen.requests == 0 && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST) {
         open.signal.raise(SignalKind::Finish);
+    } else if open.may_rest() && seen.head_since.is_none() && overdue(seen.quiet_since, REST_AFTER) {
+        open.rest.set(Rest::Due);
+        open.signal.nudge();
     }
 }
 

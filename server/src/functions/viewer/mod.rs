@@ -22,6 +22,8 @@ mod call_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod interrupt_tests;
+#[cfg(test)]
 mod request_tests;
 #[cfg(test)]
 mod response_tests;

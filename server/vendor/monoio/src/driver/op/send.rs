@@ -73,7 +73,8 @@ impl<T: IoBuf> OpAble for Send<T> {
         let flags = zero_copy_flag_guard(&self.buf);
         #[cfg(not(feature = "zero-copy"))]
         #[allow(deprecated)]
-        let flags = libc::MSG_NOSIGNAL as libc::c_int;
+        // Bothways patch 7: the kernel goes on until everything is sent.
+        let flags = libc::MSG_NOSIGNAL as libc::c_int | libc::MSG_WAITALL as libc::c_int;
 
         opcode::Send::new(
             types::Fd(self.fd.raw_fd()),

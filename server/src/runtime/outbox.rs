@@ -1,0 +1,199 @@
+//! The sending side of a socket: bytes are put down at any time and go out together when they are posted.
+//!
+//! What one poll of a connection has to say (a ticket, a response, a close_notify) thus is one send, not one for each
+//! layer that said "flush". The stream in hyper's hands and the task that polls hyper share an [`Outbox`]: the one
+//! fills it, the other posts it when the poll is over.
+//!
+//! Bounded: whoever fills asks for room first ([`Outbox::poll_room`]).
+
+use std::cell::{RefCell, RefMut};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use super::core::sends_end_by_themselves;
+use super::duplex::DuplexStats;
+use super::pump::Direction;
+
+/// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
+const BYTES_MAX: usize = 64 * 1024;
+/// A send buffer larger than this is not kept by an idle connection.
+const BYTES_KEPT: usize = 4 * 1024;
+
+/// A handle on one socket's sending side.
+#[derive(Clone)]
+pub struct Outbox(Rc<RefCell<Sending>>);
+
+struct Sending {
+    writer: Direction,
+    /// Not yet handed to the kernel.
+    unsent: Vec<u8>,
+    spare: Vec<u8>,
+    /// Of a send that nobody waited for.
+    failure: Option<io::Error>,
+    is_shut: bool,
+    /// The task is to be woken when the send in flight has ended.
+    is_awaited: bool,
+    stats: Rc<DuplexStats>,
+}
+
+impl Outbox {
+    pub(super) fn new(writer: Direction, stats: Rc<DuplexStats>) -> Self {
+        Self(Rc::new(RefCell::new(Sending {
+            writer,
+            unsent: Vec::new(),
+            spare: Vec::new(),
+            failure: None,
+            is_shut: false,
+            is_awaited: false,
+            stats,
+        })))
+    }
+
+    /// Where to append bytes to be sent.
+    pub fn outgoing(&self) -> RefMut<'_, Vec<u8>> {
+        RefMut::map(self.0.borrow_mut(), |sending| &mut sending.unsent)
+    }
+
+    /// Ready when more may be appended.
+    ///
+    /// # Errors
+    /// An earlier send has failed.
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sending = &mut *self.0.borrow_mut();
+        sending.take_failure()?;
+        while sending.unsent.len() >= BYTES_MAX {
+            ready!(sending.poll_sent(cx))?;
+            sending.begin();
+            let _in_flight = sending.poll_with(cx, false)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what is outgoing, without anybody waiting for its end: a failure surfaces with the next bytes. To be called at the end of a
+    /// poll, whose task is woken if there is more to post then.
+    pub fn post(&self, cx: &mut Context<'_>) {
+        let sending = &mut *self.0.borrow_mut();
+        if let Err(error) = sending.post(cx) {
+            sending.failure = Some(error);
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Whether nothing waits to be sent, no send is in flight and none has failed. If so, the buffer that was kept for the next one is given
+    /// back.
+    pub fn rest(&self) -> bool {
+        let sending = &mut *self.0.borrow_mut();
+        if sending.is_awaited {
+            return false;
+        }
+        let polled = sending.poll_with(&mut Context::from_waker(Waker::noop()), false);
+        if let Poll::Ready(Err(error)) = polled {
+            sending.failure = Some(error);
+            return false;
+        }
+        let idle = polled.is_ready() && sending.failure.is_none() && sending.unsent.is_empty();
+        if idle {
+            sending.spare = Vec::new();
+            sending.unsent = Vec::new();
+        }
+        idle
+    }
+
+    /// The error of a send that nobody has waited for.
+    ///
+    /// # Errors
+    /// As `send(2)`.
+    pub fn take_failure(&self) -> io::Result<()> {
+        self.0.borrow_mut().take_failure()
+    }
+
+    /// Ready once everything outgoing was handed to the kernel.
+    ///
+    /// # Errors
+    /// As `send(2)`.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sending = &mut *self.0.borrow_mut();
+        sending.take_failure()?;
+        loop {
+            ready!(sending.poll_sent(cx))?;
+            if sending.unsent.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            sending.begin();
+        }
+    }
+
+    /// Flushes and closes the sending direction: a FIN with, or after, the last byte.
+    ///
+    /// # Errors
+    /// As `send(2)`.
+    pub fn poll_shut(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sending = &mut *self.0.borrow_mut();
+        sending.take_failure()?;
+        if !sending.is_shut {
+            ready!(sending.poll_sent(cx))?;
+            sending.is_shut = true;
+            let last = sending.next();
+            sending.writer.submit_last(last);
+        }
+        sending.poll_sent(cx)
+    }
+}
+
+impl Sending {
+    fn take_failure(&mut self) -> io::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn post(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            let tell = !self.unsent.is_empty() || !sends_end_by_themselves();
+            let Poll::Ready(ended) = self.poll_with(cx, tell) else {
+                return Ok(());
+            };
+            ended?;
+            if self.unsent.is_empty() {
+                return Ok(());
+            }
+            self.begin();
+        }
+    }
+
+    /// Hands what waits to the writer, which is idle.
+    fn begin(&mut self) {
+        let next = self.next();
+        self.writer.submit(next);
+    }
+
+    fn next(&mut self) -> Vec<u8> {
+        let next = std::mem::replace(&mut self.unsent, std::mem::take(&mut self.spare));
+        let sent = &self.stats.bytes_out;
+        sent.set(sent.get() + next.len() as u64);
+        next
+    }
+
+    /// Ready when no send is in flight; else the task is woken when that is so.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_with(cx, true)
+    }
+
+    fn poll_with(&mut self, cx: &mut Context<'_>, tell: bool) -> Poll<io::Result<()>> {
+        if !self.writer.is_busy() {
+            return Poll::Ready(Ok(()));
+        }
+        // Whoever waits already must not be forgotten over somebody who does not.
+        self.is_awaited |= tell;
+        let polled = match self.is_awaited {
+            true => self.writer.poll(cx),
+            false => self.writer.poll(&mut Context::from_waker(Waker::noop())),
+        };
+        let (result, mut buffer) = ready!(polled);
+        self.is_awaited = false;
+        if buffer.capacity() <= BYTES_KEPT {
+            buffer.clear();
+            self.spare = buffer;
+        }
+        Poll::Ready(result.map(drop))
+    }
+}

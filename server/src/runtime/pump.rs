@@ -1,0 +1,143 @@
+//! One direction of a socket as something that can be polled.
+//!
+//! io_uring wants to own a buffer for as long as an operation is in flight, hyper and rustls want to poll. Between them
+//! stands one *pump* per direction: a boxed future that lives as long as the connection and loops { take a buffer, run
+//! one operation, hand the buffer back }. So an armed operation is never dropped while the connection lives (it could
+//! swallow data), and an operation costs no allocation.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use monoio::io::{AsyncReadRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::net::TcpStream;
+use rustix::net::{SendFlags, send};
+
+use super::tcp::Stream;
+
+type Finished = (io::Result<usize>, Vec<u8>);
+type Pump = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Where one direction and its pump leave each other their buffers.
+#[derive(Default)]
+struct Slot {
+    demand: Cell<Option<Vec<u8>>>,
+    finished: Cell<Option<Finished>>,
+    /// What is demanded from now on is to be sent as the last that the peer will hear.
+    is_last: Cell<bool>,
+}
+
+impl Slot {
+    /// Ready once a buffer was submitted. The pump is polled right after, so nobody needs waking.
+    async fn demand(&self) -> Vec<u8> {
+        poll_fn(|_| self.demand.take().map_or(Poll::Pending, Poll::Ready)).await
+    }
+}
+
+pub(super) struct Direction {
+    slot: Rc<Slot>,
+    pump: Pump,
+    busy: bool,
+}
+
+/// The reading and the writing direction of `stream`.
+pub(super) fn directions(stream: Stream) -> (Direction, Direction) {
+    let (read_half, write_half) = stream.0.into_split();
+    let reader = Direction::new(|slot| read_pump(read_half, slot));
+    let writer = Direction::new(|slot| write_pump(write_half, slot));
+    (reader, writer)
+}
+
+impl Direction {
+    fn new<F: Future<Output = ()> + 'static>(pump: impl FnOnce(Rc<Slot>) -> F) -> Self {
+        let slot = Rc::new(Slot::default());
+        Self {
+            pump: Box::pin(pump(slot.clone())),
+            slot,
+            busy: false,
+        }
+    }
+
+    /// Whether an operation is in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Takes `buffer` for one operation, which begins with the next [`Self::poll`].
+    pub(super) fn submit(&mut self, buffer: Vec<u8>) {
+        self.slot.demand.set(Some(buffer));
+        self.busy = true;
+    }
+
+    /// The same; after it the sending direction of the socket is closed, and nothing may be submitted any more.
+    pub(super) fn submit_last(&mut self, buffer: Vec<u8>) {
+        self.slot.is_last.set(true);
+        self.submit(buffer);
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {
+        if self.busy {
+            let _ended_after_the_last = self.pump.as_mut().poll(cx).is_ready();
+        }
+        match self.slot.finished.take() {
+            Some(finished) => {
+                self.busy = false;
+                Poll::Ready(finished)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+async fn read_pump(mut half: OwnedReadHalf<TcpStream>, slot: Rc<Slot>) {
+    loop {
+        let buffer = slot.demand().await;
+        let finished = half.read(buffer).await;
+        slot.finished.set(Some(finished));
+    }
+}
+
+async fn write_pump(mut half: OwnedWriteHalf<TcpStream>, slot: Rc<Slot>) {
+    loop {
+        let buffer = slot.demand().await;
+        if slot.is_last.get() {
+            let finished = write_last(&mut half, buffer).await;
+            // Dropping this half closes the sending direction (`shutdown(2)`).
+            drop(half);
+            slot.finished.set(Some(finished));
+            return;
+        }
+        let finished = half.write_all(buffer).await;
+        slot.finished.set(Some(finished));
+    }
+}
+
+/// Sends so that the FIN can go out with the last bytes: two packets less to make, to carry and to wake for than with a send of their own
+/// and its completion.
+async fn write_last(half: &mut OwnedWriteHalf<TcpStream>, mut buffer: Vec<u8>) -> Finished {
+    if buffer.is_empty() {
+        return (Ok(0), buffer);
+    }
+    let at_once = SendFlags::MORE | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let sent = send(socket(half), &buffer, at_once).unwrap_or(0);
+    if sent == buffer.len() {
+        return (Ok(sent), buffer);
+    }
+    // The socket's own buffer is full, or it has failed, which the ordinary way will tell.
+    buffer.drain(..sent);
+    half.write_all(buffer).await
+}
+
+fn socket(half: &OwnedWriteHalf<TcpStream>) -> BorrowedFd<'_> {
+    // JUSTIFICATION: monoio gives out its sockets as numbers only.
+    // SAFETY: nothing holds a mutable reference, since this half's futures are not alive while it is borrowed here, and the other half only
+    // ever borrows the stream to clone its descriptor; the descriptor stays open for as long as the half that is borrowed.
+    #[allow(unsafe_code)]
+    unsafe {
+        BorrowedFd::borrow_raw((*half.0.get()).as_raw_fd())
+    }
+}

@@ -1,0 +1,89 @@
+//! What polls an HTTP connection: posts what was written, passes on signals, and notices when it may rest.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use super::registry::{Open, Phase, Rest};
+use crate::runtime::{Outbox, SignalKind};
+
+/// How driving a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driven {
+    /// With the connection.
+    Ended,
+    /// Nothing is under way, and what HTTP holds in memory may be given back until the peer speaks again.
+    Resting,
+}
+
+/// Polls `connection` to its end or to its rest, posts what each poll has written, and passes on what the core signals meanwhile.
+///
+/// An HTTP/1 connection told to drain before its first request still gets that one answered: its client may have been
+/// waiting in the accept queue when the order came.
+pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
+    mut connection: Pin<&mut C>,
+    open: &Open,
+    outbox: &Outbox,
+    graceful_shutdown: impl Fn(Pin<&mut C>),
+) -> Driven {
+    let mut seen = SignalKind::None;
+    let mut finishing = false;
+    let driven = poll_fn(|cx| {
+        loop {
+            if open.signal.follow(&mut seen, cx) == SignalKind::Close {
+                return Poll::Ready(Driven::Ended);
+            }
+            if !finishing && must_finish(open, seen) {
+                finishing = true;
+                graceful_shutdown(connection.as_mut());
+            }
+            let polled = connection.as_mut().poll(cx);
+            if polled.is_pending() && !finishing && must_finish(open, seen) {
+                // The first request came while draining: say now that it is the last.
+                continue;
+            }
+            outbox.post(cx);
+            if polled.is_pending() && !finishing && may_rest(open, outbox) {
+                return Poll::Ready(Driven::Resting);
+            }
+            return polled.map(|result| {
+                result.unwrap_or_else(|error| tracing::debug!(%error, "the connection ended early"));
+                Driven::Ended
+            });
+        }
+    })
+    .await;
+    // Most often everything is sent by now, and this asks nobody.
+    if driven == Driven::Ended {
+        let _ended_anyway = unless_closed(open, poll_fn(|cx| outbox.poll_flush(cx))).await;
+    }
+    driven
+}
+
+/// Whether a connection that the tick has found quiet still is: what hyper had to write is on its way, so it holds nothing that is not
+/// also elsewhere, apart from what it would give back.
+fn may_rest(open: &Open, outbox: &Outbox) -> bool {
+    if open.rest.get() != Rest::Due {
+        return false;
+    }
+    let rests = !open.activity.is_busy() && !open.activity.is_head_pending() && outbox.rest();
+    open.rest.set(if rests { Rest::Resting } else { Rest::Awake });
+    rests
+}
+
+fn must_finish(open: &Open, seen: SignalKind) -> bool {
+    let may_drain = open.phase.get() == Phase::Http2 || open.activity.requests() > 0;
+    seen >= SignalKind::Finish || (seen == SignalKind::Drain && may_drain)
+}
+
+/// `future`'s output, or `None` once the core has told the connection to close.
+pub async fn unless_closed<F: Future + Unpin>(open: &Open, mut future: F) -> Option<F::Output> {
+    let mut seen = SignalKind::None;
+    poll_fn(|cx| {
+        if open.signal.follow(&mut seen, cx) == SignalKind::Close {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut future).poll(cx).map(Some)
+    })
+    .await
+}
