@@ -75,7 +75,9 @@ fn a_mix_of_good_and_bad_clients_is_admitted_and_refused_to_the_last_one() {
                 run.text
             );
         }
-        let metrics = server.metrics();
+        let metrics = server.wait_for_metrics("every connection has ended", |metrics| {
+            metrics.sum("bothways_connections_total") >= 100
+        });
         assert_eq!(metrics.connections("Success"), 50);
         assert_eq!(metrics.connections("Failed:ClientCertMissing"), 20);
         assert_eq!(metrics.sum("bothways_connections_total"), 100);

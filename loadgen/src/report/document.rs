@@ -238,6 +238,12 @@ impl Document {
         self.settings.get("scenario").is_some_and(Value::is_string)
     }
 
+    /// Whether it had nothing to do but to hold connections open.
+    pub fn is_idle_only(&self) -> bool {
+        let is_loaded = |phase: &Phase| phase.clients.is_some() || phase.rate.is_some();
+        self.phases.iter().any(|phase| phase.idle.is_some()) && !self.phases.iter().any(is_loaded)
+    }
+
     /// A setting as text; empty where there is none.
     pub fn setting(&self, name: &str) -> String {
         self.settings.get(name).map(plain).unwrap_or_default()

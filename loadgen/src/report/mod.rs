@@ -87,7 +87,7 @@ pub struct Operations {
     pub retried: u64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kind {
     pub kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

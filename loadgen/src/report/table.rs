@@ -72,6 +72,7 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
         writeln!(out, "{}  ({} connections)", kind.kind, count(kind.count))?;
     }
     let clients = match (&settings.scenario, settings.mode) {
+        (Some(_), _) if settings.connections == 0 => "idle connections only".to_owned(),
         (Some(_), _) => format!("at most {} clients", settings.connections),
         (None, Mode::H2) => format!(
             "{} connections x {} streams",
@@ -85,13 +86,14 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
         many => format!("{many} client certificates"),
     };
     let pace = match settings.rate {
-        Some(rate) if settings.scenario.is_some() => format!("open loop, {rate:.1} op/s on average"),
-        Some(rate) => format!("open loop, {rate} op/s"),
-        None => format!("{} loop", settings.loop_kind),
+        Some(rate) if settings.scenario.is_some() => format!("open loop, {rate:.1} op/s on average, "),
+        Some(rate) => format!("open loop, {rate} op/s, "),
+        None if settings.connections == 0 => String::new(),
+        None => format!("{} loop, ", settings.loop_kind),
     };
     writeln!(
         out,
-        "{pace}, {clients}, {identities}, core {} ({})",
+        "{pace}{clients}, {identities}, core {} ({})",
         list(&settings.cores),
         summary.driver
     )?;
@@ -212,7 +214,7 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
             row(out, name, latency)?;
         }
     }
-    if summary.settings.rate.is_none() {
+    if summary.settings.rate.is_none() && latency.operation.is_some() {
         writeln!(
             out,
             "closed loop: a server that stalls is asked less; a rate shows what its users would see"

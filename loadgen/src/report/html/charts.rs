@@ -11,10 +11,15 @@ use crate::report::timeline::{Interval, Percentiles};
 
 /// All charts of a page in their order.
 pub fn charts(runs: &[Run]) -> Vec<Chart> {
-    let mut charts = vec![throughput(runs)];
+    let mut charts = Vec::new();
+    if !runs.iter().all(|run| run.document.is_idle_only()) {
+        charts.push(throughput(runs));
+    }
     match runs {
         [run] => {
-            charts.push(latency(run));
+            if !run.document.is_idle_only() {
+                charts.push(latency(run));
+            }
             charts.push(percentiles(runs));
             charts.push(load(run));
             charts.extend(connections(run));

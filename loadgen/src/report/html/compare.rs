@@ -134,13 +134,15 @@ pub fn settings(out: &mut Markup, runs: &[Run]) {
             .map_or_else(|| UNKNOWN.to_owned(), |(_, value)| value.clone())
     };
     section(out, "What was different", |out| {
-        table(out, &run_heads(runs), |out| {
-            for name in names {
-                let values: Vec<String> = all.iter().map(|settings| of(settings, name)).collect();
-                if values.windows(2).any(|pair| pair.first() != pair.last()) {
-                    row(out, &[vec![name.clone()], values].concat());
+        out.element("div", &[("class", "texts")], |out| {
+            table(out, &run_heads(runs), |out| {
+                for name in names {
+                    let values: Vec<String> = all.iter().map(|settings| of(settings, name)).collect();
+                    if values.windows(2).any(|pair| pair.first() != pair.last()) {
+                        row(out, &[vec![name.clone()], values].concat());
+                    }
                 }
-            }
+            });
         });
     });
     section(out, "What was run", |out| {

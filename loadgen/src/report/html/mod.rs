@@ -14,6 +14,7 @@ mod scenario;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 use super::document::Document;
 use super::latency::Latency;
@@ -46,7 +47,7 @@ pub fn page(document: Document) -> String {
     let title = sections::title(&run.document);
     frame(&title, |out| {
         sections::head(out, &run.document, &title);
-        sections::tiles(out, &run.document);
+        tiles::tiles(out, &run.document);
         sections::remarks(out, &run.document);
         draw(out, std::slice::from_ref(&run));
         sections::tables(out, &run.document);

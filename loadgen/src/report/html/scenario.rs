@@ -92,14 +92,12 @@ fn phases(out: &mut Markup, run: &Document) {
             row(out, &cells);
         }
     });
-    out.leaf(
-        "p",
-        &[("class", "note")],
-        "From and to count from the start of the window; an operation counts in the phase in which it ended.",
-    );
     for sentence in run.phases.iter().flat_map(sentences) {
-        out.leaf("p", &[], &sentence);
+        out.leaf("p", &[("class", "finding")], &sentence);
     }
+    let note =
+        "From and to count from the start of the window; an operation counts in the phase in which it ended.";
+    out.leaf("p", &[("class", "note")], note);
 }
 
 fn shown_name(phase: &Phase) -> String {

@@ -9,7 +9,7 @@ use super::markup::Markup;
 use super::scenario;
 use crate::report::Kind;
 use crate::report::document::{Document, plain};
-use crate::report::latency::{Latency, PERCENTILES};
+use crate::report::latency::PERCENTILES;
 use crate::report::timeline::Interval;
 
 /// What was run against what.
@@ -42,6 +42,7 @@ pub fn about(run: &Document) -> String {
     let pace = match (asked, run.is_scenario()) {
         (Some(asked), true) => format!("open loop at {asked} op/s on average"),
         (Some(asked), false) => format!("open loop at {asked} op/s"),
+        (None, _) if run.is_idle_only() => "no load".to_owned(),
         (None, _) => format!("{} loop", run.setting("loop_kind")),
     };
     let path = if run.entries.len() > 1 {
@@ -63,96 +64,11 @@ pub fn about(run: &Document) -> String {
 fn clients(run: &Document) -> String {
     let connections = run.setting("connections");
     match (run.is_scenario(), run.setting("streams").as_str()) {
+        (true, _) if run.is_idle_only() => "idle connections only".to_owned(),
         (true, _) => format!("at most {connections} clients"),
         (false, "" | "1") => format!("{connections} connections"),
         (false, many) => format!("{connections} connections × {many} streams"),
     }
-}
-
-pub fn tiles(out: &mut Markup, run: &Document) {
-    let failed = run.operations.failed + run.operations.not_resumed;
-    let latency = run.latency_us.operation.as_ref();
-    let at = |value: fn(&Latency) -> Option<f64>| or_unknown(latency.and_then(value), time);
-    let ill = |bad: bool| if bad { "tile ill" } else { "tile" };
-    out.element(
-        "section",
-        &[("class", "tiles"), ("aria-label", "Summary")],
-        |out| {
-            let throughput = rate(run.throughput.operations_per_s);
-            tile(
-                out,
-                "tile",
-                "Throughput",
-                &format!("{throughput} op/s"),
-                &format!("{} ok", count(run.operations.ok)),
-            );
-            let of = format!("{} of {}", count(failed), count(run.operations.total));
-            tile(
-                out,
-                ill(failed > 0),
-                "Failed",
-                &share(failed, run.operations.total),
-                &of,
-            );
-            tile(
-                out,
-                "tile",
-                "p50",
-                &at(|l| l.p50),
-                &format!("mean {}", at(|l| Some(l.mean))),
-            );
-            tile(
-                out,
-                "tile",
-                "p99",
-                &at(|l| l.p99),
-                &format!("p90 {}", at(|l| l.p90)),
-            );
-            tile(
-                out,
-                "tile",
-                "p99.9",
-                &at(|l| l.p99_9),
-                &format!("max {}", at(|l| Some(l.max))),
-            );
-            if let Some(server) = &run.server {
-                let note = format!("per op; {} of a core", percent(server.busy_percent));
-                tile(
-                    out,
-                    "tile",
-                    "Server CPU",
-                    &or_unknown(server.cpu_us_per_operation, time),
-                    &note,
-                );
-            }
-            let busiest = run
-                .generator
-                .threads
-                .iter()
-                .map(|thread| thread.busy_percent)
-                .reduce(f64::max);
-            let note = if run.generator.was_the_limit {
-                "busy; was the limit"
-            } else {
-                "busy; was not the limit"
-            };
-            tile(
-                out,
-                ill(run.generator.was_the_limit),
-                "Generator",
-                &or_unknown(busiest, percent),
-                note,
-            );
-        },
-    );
-}
-
-fn tile(out: &mut Markup, class: &str, name: &str, value: &str, note: &str) {
-    out.element("div", &[("class", class)], |out| {
-        out.leaf("h2", &[], name);
-        out.leaf("p", &[("class", "value")], value);
-        out.leaf("p", &[("class", "note")], note);
-    });
 }
 
 /// What changes how the figures must be read.
@@ -221,7 +137,7 @@ fn latencies(out: &mut Markup, run: &Document) {
             row(out, &cells);
         }
     });
-    if run.open_loop.is_none() {
+    if run.open_loop.is_none() && latency.operation.is_some() {
         let note = "Closed loop: a server that stalls is asked less, and the percentiles hide it. An open loop (a rate) counts \
                     from the time an operation was due.";
         out.leaf("p", &[("class", "note")], note);
@@ -237,33 +153,35 @@ pub fn percentile_heads(first: &'static str, last: &[&'static str]) -> Vec<&'sta
 }
 
 fn reasons(out: &mut Markup, run: &Document) {
-    let rows = |kind: &'static str, list: &[Kind]| {
-        list.iter()
-            .map(|reason| (kind, reason.kind.clone(), reason.count))
-            .collect::<Vec<_>>()
+    let whole_run = run.operations.total + run.warm_up.total;
+    let parts = [
+        ("failed", "bad", whole_run, &run.failures),
+        ("refused as expected", "ok", run.operations.total, &run.refusals),
+    ];
+    let rows = || {
+        let part = |(how, class, of, kinds): (&'static str, &'static str, u64, &'_ Vec<Kind>)| {
+            let row = move |kind: &Kind| (how, class, of, kind.clone());
+            kinds.iter().map(row).collect::<Vec<_>>()
+        };
+        parts.into_iter().flat_map(part)
     };
-    let all = [
-        rows("failed", &run.failures),
-        rows("refused as expected", &run.refusals),
-    ]
-    .concat();
-    let most = all.iter().map(|row| row.2).max().unwrap_or(0);
-    let total = run.operations.total + run.warm_up.total;
+    let most = rows().map(|(.., kind)| kind.count).max().unwrap_or(0);
     table(out, &["reason", "", "operations", "share", ""], |out| {
-        for (kind, reason, number) in all {
+        for (how, class, of, kind) in rows() {
             out.element("tr", &[], |out| {
-                out.leaf("th", &[("scope", "row"), ("class", "reason")], &reason);
-                out.leaf("td", &[], kind);
-                out.leaf("td", &[], &count(number));
-                out.leaf("td", &[], &share(number, total));
-                out.element("td", &[("class", "bar")], |out| bar(out, number, most));
+                out.leaf("th", &[("scope", "row"), ("class", "reason")], &kind.kind);
+                out.leaf("td", &[], how);
+                out.leaf("td", &[], &count(kind.count));
+                out.leaf("td", &[], &share(kind.count, of));
+                out.element("td", &[("class", "bar")], |out| bar(out, class, kind.count, most));
             });
         }
     });
-    out.leaf("p", &[("class", "note")], "Of window and warm-up together.");
+    let note = "Failures are those of window and warm-up together, refusals those of the window.";
+    out.leaf("p", &[("class", "note")], note);
 }
 
-fn bar(out: &mut Markup, number: u64, most: u64) {
+fn bar(out: &mut Markup, class: &str, number: u64, most: u64) {
     let width = format!("{:.1}", 120.0 * number as f64 / most.max(1) as f64);
     let view = [
         ("viewBox", "0 0 120 10"),
@@ -271,7 +189,7 @@ fn bar(out: &mut Markup, number: u64, most: u64) {
         ("aria-hidden", "true"),
     ];
     out.element("svg", &view, |out| {
-        let bar = [("class", "bad"), ("width", width.as_str()), ("height", "10")];
+        let bar = [("class", class), ("width", width.as_str()), ("height", "10")];
         out.void("rect", &bar);
     });
 }

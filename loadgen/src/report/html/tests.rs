@@ -212,6 +212,31 @@ fn entries_and_phases_of_several_runs_are_compared_by_name() {
 }
 
 #[test]
+fn a_run_of_idle_connections_only_shows_them_in_place_of_operations_that_nobody_asked_for() {
+    let idle = report(|value| {
+        value["phases"] = json!([value["phases"][2].take()]);
+        value["phases"][0]["clients"] = json!(null);
+        value["settings"]["scenario"] = json!("hold.toml");
+        value["operations"] = json!({});
+        value["latency_us"] = json!({});
+    });
+    let page = page(idle);
+    let text = check(&page);
+    for expected in [
+        "hold a.example",
+        "idle connections only",
+        "alive of 50",
+        "Server memory",
+    ] {
+        assert!(text.contains(expected), "{expected}");
+    }
+    assert!(
+        !text.contains("Throughput") && !text.contains("Closed loop"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_run_without_operations_or_intervals_has_a_page() {
     let empty = report(|value| {
         *value = json!({"format": "bothways-loadgen/1"});
