@@ -5,13 +5,6 @@ use bothways_tests::s_client::SClient;
 use bothways_tests::tls_client::Version::Tls13;
 use bothways_tests::{Client, Config, Pki, Server};
 
-/// Resident memory of the server, in bytes.
-fn resident(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
-
 fn assert_serves(server: &Server) {
     let client = Client::with_identity(&Pki::shared().client("alice"));
     assert!(client.get(server.address()).outcome.is_ok());
@@ -37,14 +30,14 @@ fn ten_thousand_key_updates_cost_no_memory() {
     let client = Client::speaking(Tls13, Some(&Pki::shared().client("alice")));
     let mut connection = client.connect(server.address()).unwrap();
     assert!(connection.exchange(&client.request("GET", "/", "")).is_ok());
-    let before = resident(&server);
+    let before = server.resident_bytes();
     // A server that ends the connection over it is right as well.
     let survived = (0..10_000).all(|_| connection.update_keys().is_ok());
     if survived {
         assert!(connection.exchange(&client.request("GET", "/", "")).is_ok());
     }
     assert_serves(&server);
-    let grown = resident(&server).saturating_sub(before);
+    let grown = server.resident_bytes().saturating_sub(before);
     assert!(grown < 4 * 1024 * 1024, "grown by {grown} bytes");
 }
 
@@ -56,9 +49,9 @@ fn refused_handshakes_leave_no_memory_behind() {
     let expired = Pki::shared().issuing.issue(Leaf::client("late").expired());
     let client = Client::with_identity(&expired);
     let growth = || {
-        let before = resident(&server);
+        let before = server.resident_bytes();
         (0..ROUND).for_each(|_| assert!(!client.get(server.address()).outcome.is_ok()));
-        resident(&server).saturating_sub(before)
+        server.resident_bytes().saturating_sub(before)
     };
     // Memory that each handshake leaves behind, be it 200 bytes, shows in every round; what is allocated once does not.
     let mut growths: Vec<u64> = Vec::new();

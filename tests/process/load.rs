@@ -217,3 +217,35 @@ fn openssl_judges_the_certificates_of_loadgen_as_their_names_say() {
         "{untrusted}"
     );
 }
+
+/// scripts/soak in short.
+#[test]
+fn reloads_and_bad_clients_under_load_cost_no_good_client_and_no_record() {
+    const RELOADS: u64 = 5;
+    let loadgen = Loadgen::new(20, 5);
+    let server = server(&loadgen, "revoked-serials.txt");
+    let mut scenario = IDENTITIES.to_owned();
+    for work in ["handshake", "resume", "keepalive", "h2"] {
+        scenario +=
+            &format!("[[mix]]\nname = \"{work}\"\nweight = 2\nwork = \"{work}\"\nidentities = \"good\"\n");
+    }
+    for bad in ["untrusted", "revoked"] {
+        scenario += &entry(bad, 1, &format!("identities = \"{bad}\"\nexpect = \"refused\""));
+    }
+    let run = std::thread::scope(|scope| {
+        let run = scope.spawn(|| loadgen.run(&server, &format!("{scenario}{HUNDRED}")));
+        server.wait_for_metrics("load", |metrics| metrics.connections("Success") > 0);
+        (0..RELOADS).for_each(|_| server.reload_published());
+        run.join().unwrap()
+    });
+    assert_eq!(run.code, Some(0), "{}", run.text);
+    let metrics = server.metrics();
+    assert_eq!(
+        metrics.get("bothways_reloads_total{result=\"published\"}"),
+        RELOADS
+    );
+    assert_eq!(metrics.sum("bothways_records_dropped_total"), 0);
+    let accepted = metrics.get("bothways_connections_accepted_total");
+    assert_eq!(run.entry("revoked")["refusals"][0]["alert"], 44, "{}", run.text);
+    assert_eq!(server.stop().len() as u64, accepted);
+}

@@ -1,5 +1,6 @@
 //! An idle HTTP/1.1 connection gives back the buffers of HTTP, and nobody notices.
 
+use bothways_tests::origin::{EARLY, Origin, Received, Sum};
 use bothways_tests::tls_client::{Connection, Ending};
 use bothways_tests::{Client, Config, Distribution, Pki, Server, TrustStore};
 
@@ -86,5 +87,64 @@ fn what_ends_a_connection_ends_a_resting_one() {
     for record in records {
         assert!(ports.contains(&record.client_port().unwrap()), "{}", record.line);
         assert_eq!(record.status(), "Success", "{}", record.line);
+    }
+}
+
+#[test]
+fn a_connection_does_not_rest_within_a_request_that_was_answered_early() {
+    for driver in ["auto", "epoll"] {
+        let origin = Origin::start();
+        let distribution = Distribution::edge("none").proxies_to(&origin.url());
+        let server = Server::start(Config::new().distribution(distribution).driver(driver));
+        let client = Client::new();
+        let mut connection = client.connect(server.address()).unwrap();
+        // A body whose second half would make a request of its own.
+        let (front, back) = ("0123456789", client.request("GET", "/smuggled", ""));
+        let body = format!("{front}{back}");
+        let head = client.request("POST", "/early", &format!("Content-Length: {}\r\n", body.len()));
+        connection.write(format!("{head}{front}")).unwrap();
+        assert_eq!(connection.read_response().unwrap().text(), EARLY);
+
+        // Who has been quiet for less time rests: the other one would by now.
+        let _quiet = resting(&server, &client, 1);
+        let next = client.request("GET", "/next", "");
+        connection.write(format!("{back}{next}")).unwrap();
+        let received = Received::parse(&connection.read_response().unwrap().body);
+        assert_eq!(received.target(), "/next", "{driver}");
+        assert_eq!(origin.first_upload(), Sum::of(body.as_bytes()).text(), "{driver}");
+        connection.close();
+        assert_eq!(server.record_of(connection.port).number("requests"), Some(2));
+    }
+}
+
+#[test]
+fn a_request_whose_record_comes_in_halves_wakes_a_resting_connection() {
+    for driver in ["auto", "epoll"] {
+        let server = Server::start(Config::edge("none").driver(driver));
+        let client = Client::new();
+        let mut connection = resting(&server, &client, 1);
+        let second_half = connection
+            .write_first_half(client.request("GET", "/", ""))
+            .unwrap();
+        connection.write_raw(&second_half).unwrap();
+        assert_eq!(connection.read_response().unwrap().status, 200, "{driver}");
+    }
+}
+
+#[test]
+fn time_limits_hold_for_resting_connections_too() {
+    for driver in ["auto", "epoll"] {
+        for limit in ["idle_timeout_ms", "header_timeout_ms"] {
+            let server = Server::start(Config::edge("none").driver(driver).limit(limit, 2_000));
+            let client = Client::new();
+            let mut connection = resting(&server, &client, 1);
+            if limit == "header_timeout_ms" {
+                let _never_sent = connection
+                    .write_first_half(client.request("GET", "/", ""))
+                    .unwrap();
+            }
+            assert_eq!(connection.wait_for_close(), Ending::Eof, "{driver}: {limit}");
+            assert_eq!(server.record_of(connection.port).number("requests"), Some(1));
+        }
     }
 }

@@ -29,6 +29,7 @@ mod server_check;
 mod signal;
 #[cfg(test)]
 mod stand_in;
+pub mod tcp;
 mod tickets;
 pub mod tls_client;
 pub mod workdir;

@@ -5,6 +5,8 @@
 //! | `/bytes/N` | N octets of a known pattern, with Content-Length |
 //! | `/chunked/N` | the same, chunked |
 //! | `/sum` | reads the request body, answers `LENGTH SUM` (see `Sum`) |
+//! | `/early` | answers before it reads the request body |
+//! | `/late` | reads the request body once the test has opened the gate, and answers as `/sum` |
 //! | `/gate` | answers once the test has opened the gate |
 //! | `/stall` | reads the request and answers nothing |
 //! | `/cut` | announces 100 octets, sends 10, closes |
@@ -35,6 +37,9 @@ pub const DRIP: Duration = Duration::from_millis(400);
 /// The body of `/reply/N`.
 pub const REPLY: &str = "the origin's reply\n";
 
+/// The body of `/early`.
+pub const EARLY: &str = "I have heard enough\n";
+
 pub struct Origin {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -44,9 +49,18 @@ pub struct Origin {
 struct Shared {
     /// "METHOD target" of each request, when its head has arrived.
     requests: Lines,
+    /// `LENGTH SUM` of each request body of `/early`, when it has ended.
+    uploads: Lines,
     connections: AtomicUsize,
     gate_is_open: Mutex<bool>,
     gate_opens: Condvar,
+}
+
+impl Shared {
+    fn pass_the_gate(&self) {
+        let open = self.gate_is_open.lock().unwrap();
+        drop(self.gate_opens.wait_while(open, |open| !*open).unwrap());
+    }
 }
 
 impl Origin {
@@ -100,7 +114,13 @@ impl Origin {
         panic!("request {count} for {target} never came; came: {:?}", lines.all());
     }
 
-    /// Lets every request for `/gate`, waiting or to come, be answered.
+    /// `LENGTH SUM` of the first request body of `/early`.
+    pub fn first_upload(&self) -> String {
+        let first = self.shared.uploads.wait(0, PATIENCE, |_, _| true);
+        first.expect("an upload that ends").1
+    }
+
+    /// Lets every request for `/gate` or `/late`, waiting or to come, be answered.
     pub fn open_gate(&self) {
         *self.shared.gate_is_open.lock().unwrap() = true;
         self.shared.gate_opens.notify_all();
@@ -193,8 +213,19 @@ fn serve(tcp: TcpStream, shared: &Shared) {
         let words: Vec<&str> = head.start_line.split(' ').collect();
         let [method, target, _] = words[..] else { return };
         shared.requests.push(format!("{method} {target}"));
+        let early = target == "/early";
+        if early && send(&mut out, EARLY).is_err() {
+            return;
+        }
+        if target == "/late" {
+            shared.pass_the_gate();
+        }
         let mut sum = Sum::default();
         let whole = read_body(&mut source, Body::of_request(&head), |piece| sum.add(piece));
+        if early {
+            shared.uploads.push(sum.text());
+            continue;
+        }
         let went_on = whole.and_then(|()| answer(&mut out, &head, target, sum, shared));
         if !went_on.unwrap_or(false) {
             return;
@@ -220,10 +251,9 @@ fn answer(out: &mut TcpStream, head: &Head, target: &str, sum: Sum, shared: &Sha
             }
             out.write_all(b"0\r\n\r\n")?;
         }
-        ["sum"] => send(out, &sum.text())?,
+        ["sum" | "late"] => send(out, &sum.text())?,
         ["gate"] => {
-            let open = shared.gate_is_open.lock().unwrap();
-            drop(shared.gate_opens.wait_while(open, |open| !*open).unwrap());
+            shared.pass_the_gate();
             send(out, "through the gate\n")?;
         }
         ["stall"] => {

@@ -12,7 +12,10 @@ pub struct Raw {
 
 impl Raw {
     pub fn connect(address: SocketAddr) -> Self {
-        let tcp = open(address);
+        Self::over(open(address))
+    }
+
+    pub fn over(tcp: TcpStream) -> Self {
         Self {
             port: local_port(&tcp),
             tcp,

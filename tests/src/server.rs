@@ -104,6 +104,18 @@ impl Server {
         self.process.pid
     }
 
+    /// What it holds in memory now.
+    pub fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(path).expect("the server runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+        kilobytes
+            .and_then(|text| text.parse::<u64>().ok())
+            .expect("a size in kB")
+            * 1024
+    }
+
     /// The stderr lines so far.
     pub fn log(&self) -> Vec<String> {
         self.process.stderr.all()

@@ -14,12 +14,12 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion};
 
-use crate::PATIENCE;
 use crate::config::EDGE_NAME;
 use crate::http1::{self, Response};
 use crate::pki::Identity;
 use crate::raw_client::reframed;
 use crate::server_check::AnyNameOfOurs;
+pub use crate::tcp::{Ending, local_port, open, read_to_end};
 use crate::tickets::Tickets;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,14 +52,6 @@ pub enum Outcome {
     Reset,
     Timeout,
     Other(String),
-}
-
-/// How a TCP stream ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Ending {
-    Eof,
-    Reset,
-    Timeout,
 }
 
 impl Outcome {
@@ -189,7 +181,12 @@ impl Client {
 
     /// Completes a handshake, as far as the client can tell: under TLS 1.3 a refusal comes after it.
     pub fn connect(&self, address: SocketAddr) -> Result<Connection, Outcome> {
-        self.handshake(open(address)).map_err(|(outcome, _)| outcome)
+        self.connect_over(open(address))
+    }
+
+    /// The same over an open TCP connection.
+    pub fn connect_over(&self, tcp: TcpStream) -> Result<Connection, Outcome> {
+        self.handshake(tcp).map_err(|(outcome, _)| outcome)
     }
 
     /// Sends the ClientHello and reads the server's answer, so that the server has chosen what it judges by.
@@ -333,6 +330,22 @@ impl Connection {
         stream.send_pending()
     }
 
+    /// Sends the first half of the records that these bytes make. Returns the other half, for [`Self::write_raw`].
+    pub fn write_first_half(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<Vec<u8>> {
+        let stream = self.stream.get_mut();
+        stream.tls.writer().write_all(bytes.as_ref())?;
+        let mut records = Vec::new();
+        stream.tls.write_tls(&mut records)?;
+        let second_half = records.split_off(records.len() / 2);
+        stream.tcp.write_all(&records)?;
+        Ok(second_half)
+    }
+
+    /// Puts bytes on the wire as they are.
+    pub fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().tcp.write_all(bytes)
+    }
+
     pub fn read_response(&mut self) -> io::Result<Response> {
         http1::read_response(&mut self.stream)
     }
@@ -458,28 +471,6 @@ impl Write for TlsStream {
 
     fn flush(&mut self) -> io::Result<()> {
         self.send_pending()
-    }
-}
-
-/// Opens a TCP connection with bounded reads and writes and without Nagle's delay.
-pub fn open(address: SocketAddr) -> TcpStream {
-    let tcp = TcpStream::connect(address).unwrap_or_else(|e| panic!("connecting to {address}: {e}"));
-    tcp.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-    tcp.set_write_timeout(Some(PATIENCE)).expect("a time limit");
-    tcp.set_nodelay(true).expect("a socket option");
-    tcp
-}
-
-pub fn local_port(tcp: &TcpStream) -> u16 {
-    tcp.local_addr().expect("a connected socket").port()
-}
-
-/// Reads and drops everything up to the end of the stream.
-pub fn read_to_end(tcp: &mut TcpStream) -> Ending {
-    match io::copy(tcp, &mut io::sink()).map_err(|error| error.kind()) {
-        Ok(_) => Ending::Eof,
-        Err(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ending::Timeout,
-        Err(_) => Ending::Reset,
     }
 }
 

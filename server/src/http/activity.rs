@@ -61,6 +61,12 @@ impl Activity {
         self.in_flight.get() > 0
     }
 
+    /// Whether the last request has been answered and, as far as is known here, read to its end. An origin may answer before it has read
+    /// the body, which then goes on behind the response.
+    pub fn is_between_requests(&self) -> bool {
+        !self.is_busy() && !self.stats.linger.get()
+    }
+
     /// Whether bytes of a next request have come, but not yet its whole head. Meant for HTTP/1.
     pub fn is_head_pending(&self) -> bool {
         !self.is_busy() && self.stats.bytes_in.get() > self.settled_bytes_in.get()
@@ -125,8 +131,8 @@ mod tests {
         activity.expect_body(false);
         assert!(stats.linger.get(), "another request's body may still be coming");
         drop(first);
-        assert!(stats.linger.get());
+        assert!(stats.linger.get() && !activity.is_between_requests());
         activity.expect_body(false);
-        assert!(!stats.linger.get());
+        assert!(!stats.linger.get() && activity.is_between_requests());
     }
 }

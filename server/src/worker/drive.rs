@@ -60,13 +60,15 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
     driven
 }
 
-/// Whether a connection that the tick has found quiet still is: what hyper had to write is on its way, so it holds nothing that is not
-/// also elsewhere, apart from what it would give back.
+/// Whether a connection that the tick has found quiet still is: what hyper had to write is on its way, and it is not in the middle of a
+/// body, whose rest would be taken for a request of its own; so it holds nothing that is not also elsewhere, apart from what it would
+/// give back.
 fn may_rest(open: &Open, outbox: &Outbox) -> bool {
     if open.rest.get() != Rest::Due {
         return false;
     }
-    let rests = !open.activity.is_busy() && !open.activity.is_head_pending() && outbox.rest();
+    let quiet = open.activity.is_between_requests() && !open.activity.is_head_pending();
+    let rests = quiet && outbox.rest();
     open.rest.set(if rests { Rest::Resting } else { Rest::Awake });
     rests
 }

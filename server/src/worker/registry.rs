@@ -85,7 +85,9 @@ impl Open {
 impl Open {
     /// Whether it keeps buffers that a quiet connection does not need.
     pub fn may_rest(&self) -> bool {
-        self.phase.get() == Phase::Http1 && self.rest.get() == Rest::Awake && !self.activity.is_busy()
+        self.phase.get() == Phase::Http1
+            && self.rest.get() == Rest::Awake
+            && self.activity.is_between_requests()
     }
 }
 
