@@ -92,7 +92,7 @@ class Run:
         text += ["", "## What stands out", "", *self.stands_out()]
         for name, server in self.servers.items():
             if "\n" in server.configuration.strip():
-                text += ["", f"## Configuration of {name}", "", "```", server.configuration.strip(), "```"]
+                text += ["", f"## Configuration of {name}", "", "```", server.configuration.strip().replace(str(self.options.work), "WORK"), "```"]
         return "\n".join(text) + "\n"
 
     def stands_out(self):
