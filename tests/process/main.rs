@@ -29,6 +29,7 @@ mod redirect;
 mod reload;
 mod resting;
 mod resumption;
+mod sending;
 mod shutdown;
 mod sweep;
 mod viewer_function_faults;

@@ -277,6 +277,11 @@ impl Distribution {
         Self::new(EDGE, &[EDGE_NAME], mode).default(true)
     }
 
+    /// Shows this certificate instead of one for its aliases.
+    pub fn certificate(self, identity: Identity) -> Self {
+        Self { identity, ..self }
+    }
+
     pub fn default(self, default: bool) -> Self {
         Self { default, ..self }
     }

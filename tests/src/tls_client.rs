@@ -191,7 +191,13 @@ impl Client {
 
     /// Sends the ClientHello and reads the server's answer, so that the server has chosen what it judges by.
     pub fn begin(&self, address: SocketAddr) -> Begun {
-        let tcp = open(address);
+        let mut begun = self.begin_over(open(address));
+        begun.stream.receive().expect("the server answers the ClientHello");
+        begun
+    }
+
+    /// Sends the ClientHello over an open TCP connection and waits for the answer without reading it.
+    pub fn begin_over(&self, tcp: TcpStream) -> Begun {
         let port = local_port(&tcp);
         let mut stream = TlsStream {
             tls: self.connection(),
@@ -199,7 +205,7 @@ impl Client {
         };
         stream
             .send_first_flight(self.first_flight)
-            .and_then(|()| stream.receive())
+            .and_then(|()| stream.tcp.peek(&mut [0]))
             .expect("the server answers the ClientHello");
         Begun { port, stream }
     }
