@@ -192,7 +192,10 @@ impl Client {
     /// Sends the ClientHello and reads the server's answer, so that the server has chosen what it judges by.
     pub fn begin(&self, address: SocketAddr) -> Begun {
         let mut begun = self.begin_over(open(address));
-        begun.stream.receive().expect("the server answers the ClientHello");
+        begun
+            .stream
+            .receive()
+            .expect("the server answers the ClientHello");
         begun
     }
 

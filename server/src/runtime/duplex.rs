@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use monoio::time::{Sleep, sleep};
+use monoio::time::{Sleep, sleep, timeout};
 
 use super::outbox::Outbox;
 use super::pump::{Direction, directions};
@@ -28,6 +28,8 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 /// How long, and how much, a peer may still send before the socket is closed over it.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 256 * 1024;
+/// For a farewell, lingering included.
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
 /// Bytes moved so far, both directions, as the socket saw them.
 #[derive(Default)]
@@ -163,12 +165,12 @@ impl Duplex {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
-    /// [`Duplex::poll_shutdown`] as a future, lingering.
+    /// [`Duplex::poll_shutdown`] as a future, lingering. A peer that does not read is not waited for.
     ///
     /// # Errors
-    /// As `send(2)`.
+    /// As `send(2)`; `TimedOut` where the peer has left no room for what was to be said.
     pub async fn say_goodbye(&mut self) -> io::Result<()> {
         self.stats.linger.set(true);
-        poll_fn(|cx| self.poll_shutdown(cx)).await
+        timeout(GOODBYE_TIME, poll_fn(|cx| self.poll_shutdown(cx))).await?
     }
 }

@@ -5,7 +5,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use rustls_pki_types::UnixTime;
@@ -197,18 +196,18 @@ async fn handshake(
             // What is left to say, a ticket most often, goes out with what HTTP has to say, or before that waits for a request.
             return Ok(());
         }
-        poll_fn(|cx| {
-            io.outbox().post(cx);
-            Poll::Ready(io.outbox().take_failure())
-        })
-        .await
-        .map_err(HandshakeErrorKind::Transport)?;
         fill(io).await?;
     }
 }
 
+/// Reads more, and sends meanwhile what is outgoing: a flight may be more than the kernel takes at once.
 async fn fill(io: &mut Duplex) -> Result<(), HandshakeErrorKind> {
-    match io.fill().await {
+    let filled = poll_fn(|cx| {
+        io.outbox().post(cx);
+        io.outbox().take_failure()?;
+        io.poll_fill(cx)
+    });
+    match filled.await {
         Ok(0) => Err(HandshakeErrorKind::Transport(io::ErrorKind::UnexpectedEof.into())),
         Ok(_) => Ok(()),
         Err(error) => Err(HandshakeErrorKind::Transport(error)),

@@ -79,6 +79,9 @@ fn watch(open: &Open, limits: &Limits, draining: bool, now: Instant) {
     } else if open.may_rest() && seen.head_since.is_none() && overdue(seen.quiet_since, REST_AFTER) {
         open.rest.set(Rest::Due);
         open.signal.nudge();
+    } else if open.activity.is_busy() && overdue(seen.quiet_since, REST_AFTER) {
+        // Nobody was woken for the end of a send: if it has failed, its connection has to hear of that while an origin is waited for.
+        open.signal.nudge();
     }
 }
 
