@@ -7,6 +7,7 @@
 //! dropped. Tasks may wake themselves, as hyper's do while a client keeps sending: the released monoio would then run no timer, no
 //! other task, no completion and no message of that core. The one that is linked is patched, see server/vendor/monoio/BOTHWAYS.md.
 
+mod buffers;
 mod core;
 mod duplex;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub use self::core::{CoreRuntime, Driver, DriverChoice};
 pub use self::duplex::{Duplex, DuplexStats};
 pub use self::mailbox::{Mailbox, MailboxSender, mailbox};
 pub use self::outbox::Outbox;
-pub use self::task::{Signal, SignalKind, spawn_guarded};
+pub use self::task::{Signal, SignalKind, run_guarded, spawn_guarded};
 pub use self::tcp::{Listener, Stream, connect};
 
 pub use monoio::time::{sleep, timeout};

@@ -11,14 +11,13 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
+use super::buffers;
 use super::core::sends_end_by_themselves;
 use super::duplex::DuplexStats;
 use super::pump::Direction;
 
 /// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
 const BYTES_MAX: usize = 64 * 1024;
-/// A send buffer larger than this is not kept by an idle connection.
-const BYTES_KEPT: usize = 4 * 1024;
 
 /// A handle on one socket's sending side.
 #[derive(Clone)]
@@ -26,9 +25,8 @@ pub struct Outbox(Rc<RefCell<Sending>>);
 
 struct Sending {
     writer: Direction,
-    /// Not yet handed to the kernel.
+    /// Not yet handed to the kernel. Without anything in it, it is no buffer of the core's.
     unsent: Vec<u8>,
-    spare: Vec<u8>,
     /// Of a send that nobody waited for.
     failure: Option<io::Error>,
     is_shut: bool,
@@ -42,7 +40,6 @@ impl Outbox {
         Self(Rc::new(RefCell::new(Sending {
             writer,
             unsent: Vec::new(),
-            spare: Vec::new(),
             failure: None,
             is_shut: false,
             is_awaited: false,
@@ -52,7 +49,12 @@ impl Outbox {
 
     /// Where to append bytes to be sent.
     pub fn outgoing(&self) -> RefMut<'_, Vec<u8>> {
-        RefMut::map(self.0.borrow_mut(), |sending| &mut sending.unsent)
+        RefMut::map(self.0.borrow_mut(), |sending| {
+            if sending.unsent.capacity() == 0 {
+                sending.unsent = buffers::take();
+            }
+            &mut sending.unsent
+        })
     }
 
     /// Ready when more may be appended.
@@ -64,7 +66,7 @@ impl Outbox {
         sending.take_failure()?;
         while sending.unsent.len() >= BYTES_MAX {
             ready!(sending.poll_sent(cx))?;
-            sending.begin();
+            sending.begin()?;
             let _in_flight = sending.poll_with(cx, false)?;
         }
         Poll::Ready(Ok(()))
@@ -80,9 +82,8 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits to be sent, no send is in flight and none has failed. If so, the buffer that was kept for the next one is given
-    /// back.
-    pub fn rest(&self) -> bool {
+    /// Whether nothing waits to be sent, no send is in flight and none has failed.
+    pub fn is_idle(&self) -> bool {
         let sending = &mut *self.0.borrow_mut();
         if sending.is_awaited {
             return false;
@@ -92,12 +93,7 @@ impl Outbox {
             sending.failure = Some(error);
             return false;
         }
-        let idle = polled.is_ready() && sending.failure.is_none() && sending.unsent.is_empty();
-        if idle {
-            sending.spare = Vec::new();
-            sending.unsent = Vec::new();
-        }
-        idle
+        polled.is_ready() && sending.failure.is_none() && sending.unsent.is_empty()
     }
 
     /// The error of a send that nobody has waited for.
@@ -120,7 +116,7 @@ impl Outbox {
             if sending.unsent.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            sending.begin();
+            sending.begin()?;
         }
     }
 
@@ -156,21 +152,34 @@ impl Sending {
             if self.unsent.is_empty() {
                 return Ok(());
             }
-            self.begin();
+            self.begin()?;
         }
     }
 
-    /// Hands what waits to the writer, which is idle.
-    fn begin(&mut self) {
-        let next = self.next();
-        self.writer.submit(next);
+    /// Sends what waits, for which the writer has to be idle: at once where the socket has room, which it most often has; the rest goes to the
+    /// ring, which waits for room.
+    fn begin(&mut self) -> io::Result<()> {
+        let sent = self.writer.send_now(&self.unsent)?;
+        self.count(sent);
+        if sent < self.unsent.len() {
+            self.unsent.drain(..sent);
+            let rest = self.next();
+            self.writer.submit(rest);
+            return Ok(());
+        }
+        buffers::give_back(std::mem::take(&mut self.unsent));
+        Ok(())
     }
 
     fn next(&mut self) -> Vec<u8> {
-        let next = std::mem::replace(&mut self.unsent, std::mem::take(&mut self.spare));
-        let sent = &self.stats.bytes_out;
-        sent.set(sent.get() + next.len() as u64);
+        let next = std::mem::take(&mut self.unsent);
+        self.count(next.len());
         next
+    }
+
+    fn count(&self, sent: usize) {
+        let bytes_out = &self.stats.bytes_out;
+        bytes_out.set(bytes_out.get() + sent as u64);
     }
 
     /// Ready when no send is in flight; else the task is woken when that is so.
@@ -188,12 +197,9 @@ impl Sending {
             true => self.writer.poll(cx),
             false => self.writer.poll(&mut Context::from_waker(Waker::noop())),
         };
-        let (result, mut buffer) = ready!(polled);
+        let (result, buffer) = ready!(polled);
         self.is_awaited = false;
-        if buffer.capacity() <= BYTES_KEPT {
-            buffer.clear();
-            self.spare = buffer;
-        }
+        buffers::give_back(buffer);
         Poll::Ready(result.map(drop))
     }
 }

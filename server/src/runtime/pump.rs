@@ -8,13 +8,14 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
+use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
 use super::tcp::Stream;
@@ -42,23 +43,27 @@ pub(super) struct Direction {
     slot: Rc<Slot>,
     pump: Pump,
     busy: bool,
+    /// The pump's, open for as long as that is not at its end.
+    socket: RawFd,
 }
 
 /// The reading and the writing direction of `stream`.
 pub(super) fn directions(stream: Stream) -> (Direction, Direction) {
+    let socket = stream.0.as_raw_fd();
     let (read_half, write_half) = stream.0.into_split();
-    let reader = Direction::new(|slot| read_pump(read_half, slot));
-    let writer = Direction::new(|slot| write_pump(write_half, slot));
+    let reader = Direction::new(socket, |slot| read_pump(read_half, slot));
+    let writer = Direction::new(socket, |slot| write_pump(write_half, slot));
     (reader, writer)
 }
 
 impl Direction {
-    fn new<F: Future<Output = ()> + 'static>(pump: impl FnOnce(Rc<Slot>) -> F) -> Self {
+    fn new<F: Future<Output = ()> + 'static>(socket: RawFd, pump: impl FnOnce(Rc<Slot>) -> F) -> Self {
         let slot = Rc::new(Slot::default());
         Self {
             pump: Box::pin(pump(slot.clone())),
             slot,
             busy: false,
+            socket,
         }
     }
 
@@ -77,6 +82,24 @@ impl Direction {
     pub(super) fn submit_last(&mut self, buffer: Vec<u8>) {
         self.slot.is_last.set(true);
         self.submit(buffer);
+    }
+
+    /// Sends what the socket has room for, at once and without the ring: how many of `bytes`, which are none where it has none. Not to be
+    /// called while an operation is in flight, nor after the last.
+    ///
+    /// # Errors
+    /// As `send(2)`.
+    pub(super) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        debug_assert!(!self.busy && !self.slot.is_last.get(), "bytes go out in their order");
+        // JUSTIFICATION: monoio gives out its sockets as numbers only.
+        // SAFETY: the pump owns its half of the socket until it has sent the last bytes, after which nobody sends; so the descriptor is open,
+        // and this one's, while `self` is borrowed.
+        #[allow(unsafe_code)]
+        let socket = unsafe { BorrowedFd::borrow_raw(self.socket) };
+        match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            sent => Ok(sent?),
+        }
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Finished> {

@@ -16,6 +16,23 @@ pub fn spawn_guarded(future: impl Future<Output = ()> + 'static, on_panic: impl 
     });
 }
 
+/// Runs `future` on this core: here and now as far as it goes without waiting, most often to its end; what then is left of it as a task of
+/// its own. A panic inside it ends it alone, as [`spawn_guarded`] says.
+pub fn run_guarded(
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    on_panic: impl FnOnce(&str) + 'static,
+) {
+    let mut guarded = Guarded {
+        future,
+        on_panic: Some(on_panic),
+    };
+    // Whoever would be woken asks again as a task.
+    let mut cx = Context::from_waker(Waker::noop());
+    if Pin::new(&mut guarded).poll(&mut cx).is_pending() {
+        monoio::spawn(guarded);
+    }
+}
+
 pin_project! {
     /// A type of its own, since an `async` block would hold the future twice: where it came in, and where it is pinned.
     struct Guarded<F, P> {

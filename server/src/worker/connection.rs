@@ -1,29 +1,27 @@
 //! The life of one connection, top to bottom: handshake, requests, record.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use hyper::rt::{Executor, Write as _};
-use hyper::server::conn::http2;
+use hyper::rt::Write as _;
 use hyper::service::service_fn;
 
 use super::attempt::Attempt;
 use super::core::{Core, Handshake};
-use super::drive::{drive, unless_closed};
+use super::drive::unless_closed;
 use super::outcome::Outcome;
 use super::registry::{Open, Phase};
 use super::sweep;
-use super::{hearing, http1};
+use super::{hearing, http1, http2};
 use crate::config::HostName;
 use crate::http::{Viewer, ViewerFacts, respond};
-use crate::limits::Limits;
 use crate::logs::ConnectionId;
-use crate::metrics::{CoreCounters, MemoResult};
-use crate::runtime::{Duplex, Stream, spawn_guarded, timeout};
+use crate::metrics::MemoResult;
+use crate::runtime::{Duplex, Stream, timeout};
 use crate::snapshot::{Distribution, Snapshot};
 use crate::tls::{self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal};
 
@@ -164,7 +162,7 @@ async fn serve_http(
         return;
     };
     let http1 = http1::settings(&chosen.snapshot.limits);
-    let http2 = http2_settings(&chosen.snapshot.limits, core.counters.clone());
+    let http2 = http2::Settings::new(&chosen.snapshot.limits, core.counters.clone());
     // From here on nothing of this connection keeps a trust store or a revocation set of an old snapshot in memory.
     drop(chosen);
     let viewer = Rc::new(Viewer {
@@ -179,53 +177,9 @@ async fn serve_http(
     let service = service_fn(move |request| respond(&viewer, request));
     if is_http2 {
         open.phase.set(Phase::Http2);
-        let outbox = accepted.stream.outbox().clone();
-        let mut connection = Box::pin(http2.serve_connection(accepted.stream, service));
-        drive(connection.as_mut(), open, &outbox, |connection| {
-            connection.graceful_shutdown()
-        })
-        .await;
+        http2::serve(open, &http2, accepted.stream, service).await;
     } else {
         open.phase.set(Phase::Http1);
         http1::serve(core, open, &http1, accepted.stream, service).await;
     }
 }
-
-fn http2_settings(limits: &Limits, counters: Arc<CoreCounters>) -> http2::Builder<CoreExecutor> {
-    let header_list = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
-    let mut builder = http2::Builder::new(CoreExecutor(counters));
-    builder
-        .max_concurrent_streams(limits.streams_per_connection_max)
-        .max_header_list_size(header_list)
-        .max_pending_accept_reset_streams(HTTP2_PENDING_RESETS_MAX)
-        .max_local_error_reset_streams(HTTP2_LOCAL_RESETS_MAX)
-        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(HTTP2_SEND_BYTES_MAX);
-    builder
-}
-
-/// Runs tasks that hyper wants run beside a connection (one for each HTTP/2 stream) on this core.
-#[derive(Clone)]
-pub struct CoreExecutor(Arc<CoreCounters>);
-
-impl<F: Future<Output = ()> + 'static> Executor<F> for CoreExecutor {
-    fn execute(&self, stream: F) {
-        let counters = self.0.clone();
-        spawn_guarded(stream, move |message| {
-            counters.panics.add(1);
-            tracing::error!(message, "a stream panicked; its connection goes on");
-        });
-    }
-}
-
-/// CVE-2023-44487 (rapid reset): streams reset before they were taken up, before the connection is ended.
-const HTTP2_PENDING_RESETS_MAX: usize = 20;
-/// CVE-2025-8671 (made you reset): streams that this side had to reset, before the connection is ended.
-const HTTP2_LOCAL_RESETS_MAX: usize = 100;
-/// What one stream may send ahead.
-const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// What all streams of a connection may send ahead together.
-const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-/// What is kept of a stream's response while its window is closed.
-const HTTP2_SEND_BYTES_MAX: usize = 128 * 1024;

@@ -68,7 +68,7 @@ fn may_rest(open: &Open, outbox: &Outbox) -> bool {
         return false;
     }
     let quiet = open.activity.is_between_requests() && !open.activity.is_head_pending();
-    let rests = quiet && outbox.rest();
+    let rests = quiet && outbox.is_idle();
     open.rest.set(if rests { Rest::Resting } else { Rest::Awake });
     rests
 }

@@ -12,9 +12,11 @@ mod core;
 mod drive;
 mod hearing;
 mod http1;
+mod http2;
 mod outcome;
 mod plain;
 mod registry;
+mod streams;
 mod sweep;
 mod tick;
 

@@ -1,0 +1,96 @@
+//! HTTP/2 on one connection, and the order in which its streams are answered.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http2;
+use hyper::service::HttpService;
+use pin_project_lite::pin_project;
+
+use super::drive::drive;
+use super::registry::Open;
+use super::streams::Streams;
+use crate::limits::Limits;
+use crate::metrics::CoreCounters;
+use crate::tls::TlsStream;
+
+/// hyper's settings for one connection, and where it leaves that connection's streams.
+pub struct Settings {
+    builder: http2::Builder<Streams>,
+    streams: Streams,
+}
+
+impl Settings {
+    /// Those of `limits`.
+    pub fn new(limits: &Limits, counters: Arc<CoreCounters>) -> Self {
+        let header_list = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
+        let streams = Streams::new(counters);
+        let mut builder = http2::Builder::new(streams.clone());
+        builder
+            .max_concurrent_streams(limits.streams_per_connection_max)
+            .max_header_list_size(header_list)
+            .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+            .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(SEND_BYTES_MAX);
+        Self { builder, streams }
+    }
+}
+
+/// Serves `stream` to its end.
+pub async fn serve<S>(open: &Open, settings: &Settings, stream: Box<TlsStream>, service: S)
+where
+    S: HttpService<Incoming>,
+    S::Future: 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::ResBody: Body + 'static,
+    <S::ResBody as Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let outbox = stream.outbox().clone();
+    let mut answering = Box::pin(Answering {
+        connection: settings.builder.serve_connection(stream, service),
+        streams: &settings.streams,
+    });
+    let driving = drive(answering.as_mut(), open, &outbox, |answering| {
+        answering.project().connection.graceful_shutdown()
+    });
+    driving.await;
+}
+
+pin_project! {
+    /// hyper's connection, polled until all requests that it has taken up have had a turn and their answers are written.
+    struct Answering<'a, C> {
+        #[pin]
+        connection: C,
+        streams: &'a Streams,
+    }
+}
+
+impl<C: Future> Future for Answering<'_, C> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let mut this = self.project();
+        loop {
+            let polled = this.connection.as_mut().poll(cx);
+            if polled.is_ready() || !this.streams.answer() {
+                return polled;
+            }
+        }
+    }
+}
+
+/// CVE-2023-44487 (rapid reset): streams reset before they were taken up, before the connection is ended.
+const PENDING_RESETS_MAX: usize = 20;
+/// CVE-2025-8671 (made you reset): streams that this side had to reset, before the connection is ended.
+const LOCAL_RESETS_MAX: usize = 100;
+/// What one stream may send ahead.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// What all streams of a connection may send ahead together.
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What is kept of a stream's response while its window is closed.
+const SEND_BYTES_MAX: usize = 128 * 1024;
