@@ -1,8 +1,8 @@
 //! The life of one connection, top to bottom: handshake, requests, record.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,11 +23,34 @@ use crate::logs::ConnectionId;
 use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal};
+use crate::tls::{self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal, TlsStream};
 
 /// Serves one client from accept to close.
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
-    let (id, open) = (attempt.connection_id(), attempt.entry().open().clone());
+    let open = attempt.entry().open().clone();
+    // Each part boxed: a connection then takes the room of what it is doing, not of all that it ever does.
+    let admitting = Box::pin(admit(&core, &open, stream, peer, &mut attempt));
+    if let Some(admitted) = admitting.await {
+        serve_http(&core, &open, admitted).await;
+    }
+}
+
+/// A client that has come in, and what it is served.
+struct Admitted {
+    stream: Box<TlsStream>,
+    viewer: Rc<Viewer>,
+    snapshot: Arc<Snapshot>,
+}
+
+/// The handshake, to its end or to the end of what there is to say to a client that is refused.
+async fn admit(
+    core: &Rc<Core>,
+    open: &Rc<Open>,
+    stream: Stream,
+    peer: SocketAddr,
+    attempt: &mut Attempt,
+) -> Option<Admitted> {
+    let id = attempt.connection_id();
     let mut facts = HandshakeFacts::default();
     let mut notes = HandshakeNotes::default();
     let mut chosen: Option<Chosen> = None;
@@ -45,20 +68,19 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
         &mut facts,
         &mut notes,
         |name| {
-            let found = chosen.insert(choose(&core, name).ok_or(Refusal::UnknownName)?);
+            let found = chosen.insert(choose(core, name).ok_or(Refusal::UnknownName)?);
             under_way = Some(core.begin_handshake().ok_or(Refusal::Busy)?);
             Ok(Entrance {
                 config: found.distribution.tls.clone(),
-                gate: hearing::gate(&core, id, peer.ip().to_canonical(), found, name),
+                gate: hearing::gate(core, id, peer.ip().to_canonical(), found, name),
             })
         },
     );
     let limit = core.snapshot().limits.handshake_timeout;
-    // Boxed, as HTTP is below: a connection then takes the room of what it is doing, not of all that it ever does.
-    let handshake = unless_closed(&open, Box::pin(timeout(limit, accepting))).await;
+    let handshake = unless_closed(open, pin!(timeout(limit, accepting))).await;
     drop(under_way);
 
-    count_notes(&core, &notes);
+    count_notes(core, &notes);
     if let Some(chosen) = &chosen {
         attempt.serve(&chosen.distribution.id);
     }
@@ -70,21 +92,19 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
         (Some(Ok(Ok(accepted))), Some(chosen)) => {
             attempt.succeed(&accepted, facts);
             open.activity.settle();
-            if !sweep::admit(&core, &open, &chosen, &accepted.client) {
-                let mut stream = accepted.stream;
-                let ending = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
-                // Whether or not the client hears it, it is closed.
-                let _ended = Box::pin(timeout(sweep::CLOSE_GRACE, ending)).await;
-                return;
+            if sweep::admit(core, open, &chosen, &accepted.client) {
+                return admitted(core, open, chosen, accepted, peer, server_ip, id);
             }
-            let facts = viewer_facts(id, &chosen, server_ip);
-            Box::pin(serve_http(&core, &open, chosen, accepted, peer, facts)).await;
+            let mut stream = accepted.stream;
+            let ending = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
+            // Whether or not the client hears it, it is closed.
+            let _ended = timeout(sweep::CLOSE_GRACE, ending).await;
         }
         (Some(Ok(Err(error))), _) => {
             let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
             attempt.fail(outcome, facts, notes);
             if let Some(farewell) = error.farewell {
-                unless_closed(&open, Box::pin(farewell.say())).await;
+                unless_closed(open, pin!(farewell.say())).await;
             }
         }
         (Some(Err(_elapsed)), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
@@ -92,6 +112,7 @@ pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt
         // `tls::accept` succeeds only with a chosen distribution's configuration; the attempt keeps its first outcome.
         (Some(Ok(Ok(_))), None) => debug_assert!(false, "a handshake without a distribution"),
     }
+    None
 }
 
 /// What a ClientHello's name led to, under the snapshot of that moment.
@@ -132,6 +153,31 @@ fn count_notes(core: &Core, notes: &HandshakeNotes) {
     }
 }
 
+fn admitted(
+    core: &Core,
+    open: &Open,
+    chosen: Chosen,
+    accepted: Accepted,
+    peer: SocketAddr,
+    server_ip: Option<IpAddr>,
+    id: ConnectionId,
+) -> Option<Admitted> {
+    let viewer = Viewer {
+        edge: core.edge.clone(),
+        site: chosen.distribution.site.clone(),
+        client: accepted.client,
+        client_ip: HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok()?,
+        activity: open.activity.clone(),
+        facts: viewer_facts(id, &chosen, server_ip),
+        known_host: Default::default(),
+    };
+    Some(Admitted {
+        stream: accepted.stream,
+        viewer: Rc::new(viewer),
+        snapshot: chosen.snapshot,
+    })
+}
+
 /// What viewer functions are told about a connection.
 fn viewer_facts(connection_id: ConnectionId, chosen: &Chosen, server_ip: Option<IpAddr>) -> ViewerFacts {
     let distribution = &chosen.distribution;
@@ -148,38 +194,26 @@ fn viewer_facts(connection_id: ConnectionId, chosen: &Chosen, server_ip: Option<
     }
 }
 
-async fn serve_http(
-    core: &Rc<Core>,
-    open: &Rc<Open>,
-    chosen: Chosen,
-    accepted: Accepted,
-    peer: SocketAddr,
-    facts: ViewerFacts,
-) {
-    let site = chosen.distribution.site.clone();
-    let is_http2 = accepted.stream.connection().alpn_protocol() == Some(b"h2");
-    let Ok(client_ip) = HeaderValue::try_from(peer.ip().to_canonical().to_string()) else {
-        return;
-    };
-    let http1 = http1::settings(&chosen.snapshot.limits);
-    let http2 = http2::Settings::new(&chosen.snapshot.limits, core.counters.clone());
-    // From here on nothing of this connection keeps a trust store or a revocation set of an old snapshot in memory.
-    drop(chosen);
-    let viewer = Rc::new(Viewer {
-        edge: core.edge.clone(),
-        site,
-        client: accepted.client,
-        client_ip,
-        activity: open.activity.clone(),
-        facts,
-        known_host: Default::default(),
-    });
+/// Not `async`, which would hold the snapshot, and with it the trust stores and revocation sets of the past, for as long as the connection
+/// lives.
+fn serve_http<'a>(
+    core: &'a Core,
+    open: &'a Open,
+    admitted: Admitted,
+) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
+    let Admitted {
+        stream,
+        viewer,
+        snapshot,
+    } = admitted;
+    let limits = &snapshot.limits;
     let service = service_fn(move |request| respond(&viewer, request));
-    if is_http2 {
+    if stream.connection().alpn_protocol() == Some(b"h2") {
         open.phase.set(Phase::Http2);
-        http2::serve(open, &http2, accepted.stream, service).await;
+        let settings = http2::Settings::new(limits, core.counters.clone());
+        Box::pin(http2::serve(open, settings, stream, service))
     } else {
         open.phase.set(Phase::Http1);
-        http1::serve(core, open, &http1, accepted.stream, service).await;
+        Box::pin(http1::serve(core, open, http1::settings(limits), stream, service))
     }
 }

@@ -31,7 +31,7 @@ pub fn settings(limits: &Limits) -> http1::Builder {
 pub async fn serve<S>(
     core: &Core,
     open: &Open,
-    settings: &http1::Builder,
+    settings: http1::Builder,
     mut stream: Box<TlsStream>,
     mut service: S,
 ) where
@@ -49,15 +49,32 @@ pub async fn serve<S>(
         if driven.await == Driven::Ended {
             return;
         }
-        let parts = connection.into_parts();
-        (stream, service) = (parts.io, parts.service);
-        if !parts.read_buf.is_empty() {
-            stream.put_back(parts.read_buf);
-        }
+        (stream, service) = taken_apart(*connection);
         core.counters.connection_rests.add(1);
         rest(open, &mut stream).await;
         open.rest.set(Rest::Awake);
     }
+}
+
+/// What is left of HTTP on a connection between two requests: the stream, which comes first at what hyper has read ahead, and the service.
+fn taken_apart<S>(connection: http1::Connection<Box<TlsStream>, S>) -> (Box<TlsStream>, S)
+where
+    S: HttpService<Incoming>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::ResBody: Body + 'static,
+    <S::ResBody as Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let http1::Parts {
+        io: mut stream,
+        read_buf,
+        service,
+        ..
+    } = connection.into_parts();
+    // An empty one holds 8 KiB all the same.
+    if !read_buf.is_empty() {
+        stream.put_back(read_buf);
+    }
+    (stream, service)
 }
 
 /// Ends when the peer has spoken or gone, or the core has something to say.

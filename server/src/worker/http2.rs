@@ -42,7 +42,7 @@ impl Settings {
 }
 
 /// Serves `stream` to its end.
-pub async fn serve<S>(open: &Open, settings: &Settings, stream: Box<TlsStream>, service: S)
+pub async fn serve<S>(open: &Open, settings: Settings, stream: Box<TlsStream>, service: S)
 where
     S: HttpService<Incoming>,
     S::Future: 'static,

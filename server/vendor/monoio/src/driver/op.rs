@@ -15,7 +15,7 @@ mod fsync;
 mod open;
 mod poll;
 mod read;
-mod recv;
+pub(crate) mod recv; // Bothways patch 8: was private.
 mod send;
 mod write;
 
