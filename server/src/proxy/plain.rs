@@ -32,7 +32,7 @@ impl Write for PlainStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let io = &mut self.get_mut().0;
         ready!(io.outbox().poll_room(cx))?;
-        io.outbox().outgoing().extend_from_slice(bytes);
+        io.outbox().append(bytes);
         io.outbox().post(cx);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -13,15 +13,68 @@ thread_local! {
     static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer, of whatever capacity the last use has left it.
-pub(super) fn take() -> Vec<u8> {
+/// Bytes to be sent, which are written into room that is already there: it was filled with zeros once, in an earlier life perhaps.
+#[derive(Default)]
+pub(super) struct SendBuffer {
+    room: Vec<u8>,
+    filled: usize,
+}
+
+impl SendBuffer {
+    /// How many bytes are to be sent.
+    pub(super) fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// What is to be sent.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.room.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Lets `write` put something behind what is there already, into `bytes` of room at least; it says how much that was.
+    pub(super) fn fill<E>(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        if self.room.capacity() == 0 {
+            self.room = take();
+        }
+        let needed = self.filled + bytes;
+        if self.room.len() < needed {
+            self.room.resize(needed, 0);
+        }
+        let written = write(self.room.get_mut(self.filled..).unwrap_or_default())?;
+        debug_assert!(self.filled + written <= self.room.len(), "no more was written than fits");
+        self.filled += written;
+        Ok(())
+    }
+
+    /// Everything but the first `sent` bytes, to be sent by somebody else.
+    pub(super) fn rest(mut self, sent: usize) -> Vec<u8> {
+        self.room.truncate(self.filled);
+        self.room.drain(..sent);
+        self.room
+    }
+
+    /// Everything was sent.
+    pub(super) fn give_back(self) {
+        give_back(self.room);
+    }
+}
+
+fn take() -> Vec<u8> {
     FREE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Keeps `buffer` for another use.
-pub(super) fn give_back(mut buffer: Vec<u8>) {
+/// Keeps `buffer`, whatever is in it, for another use.
+pub(super) fn give_back(buffer: Vec<u8>) {
     if (1..=BYTES_MAX).contains(&buffer.capacity()) {
-        buffer.clear();
         FREE.with_borrow_mut(|free| {
             if free.len() < BUFFERS_MAX {
                 free.push(buffer);
@@ -34,17 +87,36 @@ pub(super) fn give_back(mut buffer: Vec<u8>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_buffer_comes_back_empty_and_one_that_is_too_large_does_not() {
-        give_back(vec![1; 100]);
-        let again = take();
-        assert!(again.is_empty() && again.capacity() >= 100);
-        give_back(vec![1; BYTES_MAX + 1]);
-        assert_eq!(take().capacity(), 0);
+    fn append(buffer: &mut SendBuffer, bytes: &[u8]) {
+        let written = buffer.fill(bytes.len(), |room| {
+            room[..bytes.len()].copy_from_slice(bytes);
+            Ok::<_, ()>(bytes.len())
+        });
+        assert!(written.is_ok());
     }
 
     #[test]
-    fn no_more_are_kept_than_the_bound() {
+    fn what_is_filled_in_comes_out_and_nothing_of_an_earlier_life() {
+        give_back(vec![1; 100]);
+        let mut buffer = SendBuffer::default();
+        append(&mut buffer, b"first");
+        append(&mut buffer, b" second");
+        assert_eq!(buffer.bytes(), b"first second");
+        assert_eq!(buffer.rest(6), b"second");
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_was_there() {
+        let mut buffer = SendBuffer::default();
+        append(&mut buffer, b"before");
+        assert_eq!(buffer.fill(10, |_| Err("no")), Err("no"));
+        assert_eq!(buffer.bytes(), b"before");
+    }
+
+    #[test]
+    fn neither_large_buffers_are_kept_nor_many() {
+        give_back(vec![1; BYTES_MAX + 1]);
+        assert_eq!(take().capacity(), 0);
         (0..2 * BUFFERS_MAX).for_each(|_| give_back(vec![1; 100]));
         let kept = std::iter::repeat_with(take).take_while(|buffer| buffer.capacity() > 0);
         assert_eq!(kept.count(), BUFFERS_MAX);

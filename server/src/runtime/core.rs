@@ -5,7 +5,6 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 
-use monoio::net::recv_polls_first;
 use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
@@ -94,10 +93,7 @@ impl CoreRuntime {
         if choice == DriverChoice::Auto {
             for driver in Driver::RINGS {
                 if let Ok(ring) = ring_runtime(driver) {
-                    // Linux 5.19 has both, as it has the flags of that driver.
-                    let is_recent = driver <= Driver::CoopTaskrun;
-                    SENDS_END_BY_THEMSELVES.set(is_recent);
-                    recv_polls_first(is_recent && std::env::var_os("NPF").is_none());
+                    SENDS_END_BY_THEMSELVES.set(driver <= Driver::CoopTaskrun);
                     return Ok(Self {
                         inner: Inner::Ring(ring),
                         driver,

@@ -20,10 +20,13 @@ use super::tcp::Stream;
 
 /// A first read buffer: one full TLS handshake flight of a client with a short chain.
 const READ_BYTES_FIRST: usize = 4 * 1024;
-/// A read buffer of a settled connection, which is lent to the kernel for as long as the peer is silent: one ordinary request.
-const READ_BYTES_MIN: usize = 1024;
+/// A read buffer of a settled connection, which is lent to the kernel for as long as the peer is silent: a small request.
+const READ_BYTES_MIN: usize = 512;
 /// A read buffer once the peer has shown that it fills smaller ones.
 const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// What may wait for the rest of it: a handshake message of the largest size in records of an ordinary one, or a record.
+const UNREAD_BYTES_MAX: usize = 96 * 1024;
 
 /// How long, and how much, a peer may still send before the socket is closed over it.
 const LINGER_TIME: Duration = Duration::from_secs(1);
@@ -83,6 +86,14 @@ impl Duplex {
         self.unread.get(self.consumed..).unwrap_or_default()
     }
 
+    /// The same, to be decrypted where they are, and what is to be sent in answer.
+    pub fn split(&mut self) -> (&mut [u8], &Outbox) {
+        (
+            self.unread.get_mut(self.consumed..).unwrap_or_default(),
+            &self.outbox,
+        )
+    }
+
     /// Marks `count` unread bytes as consumed.
     pub fn consume(&mut self, count: usize) {
         self.consumed = self.consumed.saturating_add(count).min(self.unread.len());
@@ -94,24 +105,44 @@ impl Duplex {
         self.read_bytes = READ_BYTES_MIN;
     }
 
-    /// Reads more once everything unread is consumed. `Ready(Ok(0))` is the peer's end of stream.
+    /// Reads once more, behind what is unread, which is there meanwhile. Ready with how many bytes came: 0 at the end of the stream.
+    ///
+    /// # Errors
+    /// As `recv(2)`; `InvalidData` where [`UNREAD_BYTES_MAX`] are unread.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if !self.reader.is_busy() {
-            let mut buffer = std::mem::take(&mut self.unread);
-            self.consumed = 0;
-            buffer.clear();
-            if buffer.capacity() != self.read_bytes {
-                buffer = Vec::with_capacity(self.read_bytes);
+            if self.unread().len() >= UNREAD_BYTES_MAX {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
+            let buffer = self.buffer();
             self.reader.submit(buffer);
         }
-        let (result, buffer) = ready!(self.reader.poll(cx));
-        self.unread = buffer;
-        let count = result.inspect_err(|_| self.unread.clear())?;
-        self.unread.truncate(count);
+        let (result, mut buffer) = ready!(self.reader.poll(cx));
+        let count = result?;
+        buffer.truncate(count);
+        if self.unread().is_empty() {
+            self.unread = buffer;
+        } else {
+            self.unread.drain(..self.consumed);
+            self.unread.extend_from_slice(&buffer);
+        }
+        self.consumed = 0;
         self.adapt(count);
         self.stats.bytes_in.set(self.stats.bytes_in.get() + count as u64);
         Poll::Ready(Ok(count))
+    }
+
+    /// An empty buffer to read into: that of what was read before, where nothing of it is left and its size is right.
+    fn buffer(&mut self) -> Vec<u8> {
+        if self.unread().is_empty() {
+            self.consumed = 0;
+            let mut buffer = std::mem::take(&mut self.unread);
+            buffer.clear();
+            if buffer.capacity() == self.read_bytes {
+                return buffer;
+            }
+        }
+        Vec::with_capacity(self.read_bytes)
     }
 
     /// Full reads earn a larger buffer, small ones give it back.
@@ -148,6 +179,7 @@ impl Duplex {
             if *read >= LINGER_BYTES_MAX || until.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
+            self.consume(self.unread().len());
             // An error ends it as an end of stream does.
             let count = ready!(self.poll_fill(cx)).unwrap_or(0);
             match (count, &mut self.lingering) {

@@ -6,12 +6,13 @@
 //!
 //! Bounded: whoever fills asks for room first ([`Outbox::poll_room`]).
 
-use std::cell::{RefCell, RefMut};
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::buffers;
+use super::buffers::{self, SendBuffer};
 use super::core::sends_end_by_themselves;
 use super::duplex::DuplexStats;
 use super::pump::Direction;
@@ -25,8 +26,8 @@ pub struct Outbox(Rc<RefCell<Sending>>);
 
 struct Sending {
     writer: Direction,
-    /// Not yet handed to the kernel. Without anything in it, it is no buffer of the core's.
-    unsent: Vec<u8>,
+    /// Not yet handed to the kernel.
+    unsent: SendBuffer,
     /// Of a send that nobody waited for.
     failure: Option<io::Error>,
     is_shut: bool,
@@ -39,7 +40,7 @@ impl Outbox {
     pub(super) fn new(writer: Direction, stats: Rc<DuplexStats>) -> Self {
         Self(Rc::new(RefCell::new(Sending {
             writer,
-            unsent: Vec::new(),
+            unsent: SendBuffer::default(),
             failure: None,
             is_shut: false,
             is_awaited: false,
@@ -47,14 +48,27 @@ impl Outbox {
         })))
     }
 
-    /// Where to append bytes to be sent.
-    pub fn outgoing(&self) -> RefMut<'_, Vec<u8>> {
-        RefMut::map(self.0.borrow_mut(), |sending| {
-            if sending.unsent.capacity() == 0 {
-                sending.unsent = buffers::take();
+    /// Appends `bytes` to what is to be sent.
+    pub fn append(&self, bytes: &[u8]) {
+        let copied = self.fill(bytes.len(), |room| {
+            if let Some(room) = room.get_mut(..bytes.len()) {
+                room.copy_from_slice(bytes);
             }
-            &mut sending.unsent
-        })
+            Ok::<_, Infallible>(bytes.len())
+        });
+        let Ok(()) = copied;
+    }
+
+    /// Lets `write` append to what is to be sent, into room for `bytes` at least; it says how much that was.
+    ///
+    /// # Errors
+    /// What `write` says; nothing was appended then.
+    pub fn fill<E>(
+        &self,
+        bytes: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        self.0.borrow_mut().unsent.fill(bytes, write)
     }
 
     /// Ready when more may be appended.
@@ -130,8 +144,9 @@ impl Outbox {
         if !sending.is_shut {
             ready!(sending.poll_sent(cx))?;
             sending.is_shut = true;
-            let last = sending.next();
-            sending.writer.submit_last(last);
+            let last = std::mem::take(&mut sending.unsent);
+            sending.count(last.len());
+            sending.writer.submit_last(last.rest(0));
         }
         sending.poll_sent(cx)
     }
@@ -159,22 +174,15 @@ impl Sending {
     /// Sends what waits, for which the writer has to be idle: at once where the socket has room, which it most often has; the rest goes to the
     /// ring, which waits for room.
     fn begin(&mut self) -> io::Result<()> {
-        let sent = self.writer.send_now(&self.unsent)?;
-        self.count(sent);
-        if sent < self.unsent.len() {
-            self.unsent.drain(..sent);
-            let rest = self.next();
-            self.writer.submit(rest);
-            return Ok(());
+        let sent = self.writer.send_now(self.unsent.bytes())?;
+        let unsent = std::mem::take(&mut self.unsent);
+        self.count(unsent.len());
+        if sent < unsent.len() {
+            self.writer.submit(unsent.rest(sent));
+        } else {
+            unsent.give_back();
         }
-        buffers::give_back(std::mem::take(&mut self.unsent));
         Ok(())
-    }
-
-    fn next(&mut self) -> Vec<u8> {
-        let next = std::mem::take(&mut self.unsent);
-        self.count(next.len());
-        next
     }
 
     fn count(&self, sent: usize) {

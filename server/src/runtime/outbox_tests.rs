@@ -50,8 +50,8 @@ fn what_is_put_down_in_one_poll_is_sent_without_anybody_waiting() {
         runtime.block_on(async {
             let (mut io, stats) = connect(address).await;
             poll_fn(|cx| {
-                io.outbox().outgoing().extend_from_slice(b"a ticket");
-                io.outbox().outgoing().extend_from_slice(b"response");
+                io.outbox().append(b"a ticket");
+                io.outbox().append(b"response");
                 io.outbox().post(cx);
                 Poll::Ready(())
             })
@@ -73,7 +73,7 @@ fn more_than_the_socket_takes_arrives_whole_and_in_order() {
             let (mut io, _) = connect(address).await;
             for chunk in bytes.chunks(10_000) {
                 poll_fn(|cx| io.outbox().poll_room(cx)).await.expect("room");
-                io.outbox().outgoing().extend_from_slice(chunk);
+                io.outbox().append(chunk);
                 poll_fn(|cx| {
                     io.outbox().post(cx);
                     Poll::Ready(())
@@ -98,7 +98,7 @@ fn a_writer_waits_while_the_peer_does_not_read() {
             let (mut io, stats) = connect(address).await;
             let never = poll_fn(|cx| {
                 while io.outbox().poll_room(cx).is_ready() {
-                    io.outbox().outgoing().extend_from_slice(&[7; 10_000]);
+                    io.outbox().append(&[7; 10_000]);
                     if stats.bytes_out.get() > 64 * MUCH as u64 {
                         return Poll::Ready(());
                     }
@@ -122,7 +122,7 @@ fn the_last_bytes_come_before_the_end_however_many_they_are() {
             let (address, peer) = listen(read_all);
             runtime.block_on(async {
                 let (mut io, _) = connect(address).await;
-                io.outbox().outgoing().extend_from_slice(&vec![9; count]);
+                io.outbox().append(&vec![9; count]);
                 poll_fn(|cx| io.poll_shutdown(cx)).await.expect("it is sent");
                 poll_fn(|cx| io.poll_shutdown(cx))
                     .await
@@ -142,7 +142,7 @@ fn who_waits_for_the_end_of_a_send_is_woken_although_others_post() {
         let (address, peer) = listen(|tcp| read_all(tcp).len());
         runtime.block_on(async {
             let (mut io, _) = connect(address).await;
-            io.outbox().outgoing().extend_from_slice(&vec![5; MUCH]);
+            io.outbox().append(&vec![5; MUCH]);
             let flushed = poll_fn(|cx| {
                 let flushed = io.outbox().poll_flush(cx);
                 io.outbox().post(cx);
@@ -167,7 +167,7 @@ fn a_peer_that_is_gone_is_told_to_whoever_writes_next() {
                 if let Err(error) = io.outbox().take_failure() {
                     return Poll::Ready(error);
                 }
-                io.outbox().outgoing().push(1);
+                io.outbox().append(&[1]);
                 io.outbox().post(cx);
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -6,12 +6,13 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{HandshakeKind, ServerConfig};
 use rustls_pki_types::UnixTime;
 
 use super::client::ClientAuth;
 use super::gate::{self, Gate, Negotiated};
 use super::hello::{HelloError, HelloReader};
+use super::machine::{Machine, Turn};
 use super::notes::{HandshakeNotes, with_notes};
 use super::session::{SessionOwner, SessionVault};
 use super::stream::TlsStream;
@@ -107,35 +108,30 @@ pub async fn accept(
     notes: &mut HandshakeNotes,
     choose: impl FnOnce(Option<&str>) -> Result<Entrance, Refusal>,
 ) -> Result<Accepted, HandshakeError> {
-    let accepted = match read_hello(&mut io).await {
-        Ok(accepted) => accepted,
+    let server_name = match read_hello(&mut io).await {
+        Ok(server_name) => server_name,
         Err(kind) => return Err(refused(io, kind)),
     };
     facts.complete = true;
-    facts.server_name = accepted.client_hello().server_name().map(Box::from);
+    facts.server_name = server_name;
     let Entrance { config, gate } = match choose(facts.server_name.as_deref()) {
         Ok(entrance) => entrance,
         Err(refusal) => {
-            io.outbox().outgoing().extend_from_slice(refusal.alert());
+            io.outbox().append(refusal.alert());
             return Err(refused(io, HandshakeErrorKind::Refused(refusal)));
         }
     };
     notes.gate = Some(gate);
-    let connection = with_notes(notes, || accepted.into_connection(config));
-    let mut connection = match connection {
-        Ok(connection) => connection,
-        Err((error, mut alert)) => {
-            let _infallible = alert.write_all(&mut *io.outbox().outgoing());
-            return Err(refused(io, HandshakeErrorKind::Tls(error)));
-        }
+    let mut machine = match Machine::new(config) {
+        Ok(machine) => machine,
+        Err(error) => return Err(refused(io, HandshakeErrorKind::Tls(error))),
     };
-    let finished = handshake(&mut io, &mut connection, notes).await;
-    facts.negotiated = Negotiated::of(&connection);
+    let finished = handshake(&mut io, &mut machine, notes).await;
+    facts.negotiated = Negotiated::of(machine.connection());
     if let Err(kind) = finished {
-        write_records(&mut connection, &io);
         return Err(refused(io, kind));
     }
-    let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    let resumed = machine.connection().handshake_kind() == Some(HandshakeKind::Resumed);
     facts.resumed = resumed;
     let Some(client) = notes.client(resumed) else {
         return Err(refused(
@@ -145,31 +141,30 @@ pub async fn accept(
     };
     if !gate::pass_at_the_end(notes, &client, resumed) {
         // rustls sends fatal alerts for what itself finds wrong, and has no call for another.
-        connection.send_close_notify();
-        write_records(&mut connection, &io);
+        let _closed_anyway = machine.close(&mut io);
         return Err(refused(io, HandshakeErrorKind::Barred));
     }
     settle(vault, notes, &client, resumed);
     Ok(Accepted {
-        stream: Box::new(TlsStream::new(connection, io)),
+        stream: Box::new(TlsStream::new(machine, io)),
         client,
         resumed,
     })
 }
 
-async fn read_hello(io: &mut Duplex) -> Result<rustls::server::Accepted, HandshakeErrorKind> {
+/// The name in the ClientHello, which stays unread: rustls reads it again when it is known for whom.
+async fn read_hello(io: &mut Duplex) -> Result<Option<Box<str>>, HandshakeErrorKind> {
     let mut reader = HelloReader::default();
+    let mut seen = 0;
     loop {
-        let mut unread = io.unread();
-        let before = unread.len();
-        let read = reader.read(&mut unread);
-        let taken = before - unread.len();
-        io.consume(taken);
+        let mut fresh = io.unread().get(seen..).unwrap_or_default();
+        let read = reader.read(&mut fresh);
+        seen = io.unread().len() - fresh.len();
         match read {
-            Ok(Some(accepted)) => return Ok(accepted),
+            Ok(Some(accepted)) => return Ok(accepted.client_hello().server_name().map(Box::from)),
             Ok(None) => fill(io).await?,
             Err(HelloError { error, alert }) => {
-                io.outbox().outgoing().extend_from_slice(&alert);
+                io.outbox().append(&alert);
                 return Err(HandshakeErrorKind::Tls(error));
             }
         }
@@ -178,25 +173,25 @@ async fn read_hello(io: &mut Duplex) -> Result<rustls::server::Accepted, Handsha
 
 async fn handshake(
     io: &mut Duplex,
-    connection: &mut ServerConnection,
+    machine: &mut Machine,
     notes: &mut HandshakeNotes,
 ) -> Result<(), HandshakeErrorKind> {
     loop {
-        // What follows the handshake is the stream's to read.
-        while connection.is_handshaking() && !io.unread().is_empty() {
-            let taken = connection
-                .read_tls(&mut io.unread())
-                .map_err(HandshakeErrorKind::Transport)?;
-            io.consume(taken);
-            notes.negotiated = Negotiated::of(connection);
-            with_notes(notes, || connection.process_new_packets()).map_err(HandshakeErrorKind::Tls)?;
-        }
-        write_records(connection, io);
-        if !connection.is_handshaking() {
-            // What is left to say, a ticket most often, goes out with what HTTP has to say, or before that waits for a request.
+        notes.negotiated = Negotiated::of(machine.connection());
+        let nobody_reads_yet = |_: &[u8]| debug_assert!(false, "plaintext comes after the handshake");
+        let turn = with_notes(notes, || machine.turn(io, nobody_reads_yet)).map_err(HandshakeErrorKind::Tls)?;
+        if !machine.connection().is_handshaking() {
+            // What follows is the stream's to read. What is left to say, a ticket most often, goes out with what HTTP has to say, or before
+            // that waits for a request.
             return Ok(());
         }
-        fill(io).await?;
+        match turn {
+            Turn::Blocked => fill(io).await?,
+            Turn::PeerClosed | Turn::Closed => {
+                return Err(HandshakeErrorKind::Transport(io::ErrorKind::UnexpectedEof.into()));
+            }
+            Turn::Further | Turn::Plaintext | Turn::Written => {}
+        }
     }
 }
 
@@ -224,16 +219,6 @@ fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, client: &ClientAuth,
     });
     if let Some(key) = notes.issued {
         vault.bind(key, owner);
-    }
-}
-
-/// Moves what rustls wants to send into the socket's send buffer.
-pub(super) fn write_records(connection: &mut ServerConnection, io: &Duplex) {
-    while connection.wants_write() {
-        // Writing into a Vec cannot fail.
-        if connection.write_tls(&mut *io.outbox().outgoing()).is_err() {
-            return;
-        }
     }
 }
 

@@ -11,7 +11,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::{CertificateError, CipherSuite, Error, ProtocolVersion, ServerConnection};
+use rustls::{CertificateError, CipherSuite, CommonState, Error, ProtocolVersion};
 
 use super::client::ClientAuth;
 use super::notes::{HandshakeNotes, note};
@@ -62,7 +62,7 @@ impl Ruling {
 }
 
 impl Negotiated {
-    pub(super) fn of(connection: &ServerConnection) -> Self {
+    pub(super) fn of(connection: &CommonState) -> Self {
         let suite = connection.negotiated_cipher_suite();
         Self {
             protocol: connection.protocol_version(),

@@ -8,6 +8,7 @@ mod acceptor;
 mod client;
 mod gate;
 pub mod hello;
+mod machine;
 mod notes;
 mod passthrough;
 mod server_config;

@@ -1,46 +1,47 @@
 //! The established connection as hyper wants it: plaintext to be polled, over rustls, over the socket's own buffers.
 //!
-//! Outgoing: hyper's bytes go through rustls straight into the send buffer that io_uring will own, many records to a
-//! send. They wait there until the [`Outbox`] is posted, by whoever polls hyper, so that what one poll has to say is one send.
-//! Incoming: the receive buffer feeds rustls, whose plaintext is copied once into hyper's.
+//! Outgoing: hyper's bytes are encrypted into the send buffer, as many records to a send as there are. They wait there until the [`Outbox`] is
+//! posted, by whoever polls hyper, so that what one poll has to say is one send.
+//! Incoming: records are decrypted in the receive buffer, one at a time, and their plaintext is copied into hyper's.
 
-use std::io::{self, BufRead, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write as HyperWrite};
-use rustls::ServerConnection;
+use rustls::server::UnbufferedServerConnection;
 
-use super::acceptor::write_records;
+use super::machine::{Machine, Turn};
 use crate::runtime::{Duplex, Outbox};
 
 /// A TLS connection past its handshake.
 pub struct TlsStream {
-    connection: ServerConnection,
+    machine: Machine,
     io: Duplex,
     /// What the peer did that TLS cannot go on after.
     fault: Option<rustls::Error>,
-    /// Plaintext that its reader has given back: it comes first.
-    returned: Bytes,
+    /// The peer says no more.
+    has_ended: bool,
+    /// Plaintext that found no room with its reader, or that its reader has given back: it comes first.
+    waiting: BytesMut,
 }
 
 impl TlsStream {
-    pub(super) fn new(mut connection: ServerConnection, mut io: Duplex) -> Self {
+    pub(super) fn new(machine: Machine, mut io: Duplex) -> Self {
         io.settle();
-        // The send buffer applies the back-pressure; rustls' own limit would only cut writes short.
-        connection.set_buffer_limit(None);
         Self {
-            connection,
+            machine,
             io,
             fault: None,
-            returned: Bytes::new(),
+            has_ended: false,
+            waiting: BytesMut::new(),
         }
     }
 
     /// rustls' side: version, suite, ALPN.
-    pub fn connection(&self) -> &ServerConnection {
-        &self.connection
+    pub fn connection(&self) -> &UnbufferedServerConnection {
+        self.machine.connection()
     }
 
     /// Where this stream leaves what is to be sent, for the task that polls it to post after each poll.
@@ -50,58 +51,53 @@ impl TlsStream {
 
     /// Takes back plaintext that was read and not used.
     pub fn put_back(&mut self, unused: Bytes) {
-        debug_assert!(self.returned.is_empty(), "who reads has read all of it");
-        self.returned = unused;
+        let waiting = std::mem::replace(&mut self.waiting, unused.into());
+        self.waiting.extend_from_slice(&waiting);
     }
 
     /// Ready when there is something to read: plaintext, the end of the stream, or an error.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.returned.is_empty() && is_without_plaintext(&mut self.connection) && self.fault.is_none() {
+        while self.waiting.is_empty() && !self.has_ended && self.fault.is_none() {
+            let waiting = &mut self.waiting;
+            let turned = self
+                .machine
+                .advance(&mut self.io, |plaintext| waiting.extend_from_slice(plaintext));
             // An error is met again by whoever reads.
-            if ready!(self.poll_records(cx)).is_err() {
+            if ready!(self.poll_turned(cx, turned)).is_err() {
                 break;
             }
         }
         Poll::Ready(())
     }
 
-    /// Copies plaintext that is already there; `None` when there is none yet.
-    fn take_plaintext(&mut self, cursor: &mut ReadBufCursor<'_>) -> Option<io::Result<()>> {
-        if !self.returned.is_empty() {
-            let taken = self.returned.len().min(cursor.remaining());
-            cursor.put_slice(&self.returned.split_to(taken));
-            return Some(Ok(()));
+    /// Notes what the machine's turn has come to, and reads on where it is blocked.
+    fn poll_turned(
+        &mut self,
+        cx: &mut Context<'_>,
+        turned: Result<Turn, rustls::Error>,
+    ) -> Poll<io::Result<()>> {
+        match turned {
+            // Without a close_notify it is, to HTTP, whose messages end themselves, an end like any other.
+            Ok(Turn::Blocked) => self.has_ended = ready!(self.io.poll_fill(cx))? == 0,
+            Ok(Turn::PeerClosed | Turn::Closed) => self.has_ended = true,
+            Ok(Turn::Further | Turn::Plaintext | Turn::Written) => {}
+            Err(error) => self.fault = Some(error),
         }
-        let mut reader = self.connection.reader();
-        let taken = match reader.fill_buf() {
-            Ok(chunk) => {
-                let taken = chunk.len().min(cursor.remaining());
-                cursor.put_slice(chunk.get(..taken).unwrap_or_default());
-                taken
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            // The peer closed without close_notify: to HTTP, whose messages end themselves, an end like any other.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Some(Ok(())),
-            Err(error) => return Some(Err(error)),
-        };
-        reader.consume(taken);
-        Some(Ok(()))
+        Poll::Ready(Ok(()))
     }
 
-    /// Feeds rustls with bytes from the socket.
-    fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.io.unread().is_empty() && ready!(self.io.poll_fill(cx))? == 0 {
-            self.connection.read_tls(&mut io::empty())?;
-            return Poll::Ready(Ok(()));
+    /// Copies plaintext that is already there. Whether there was any.
+    fn take_waiting(&mut self, cursor: &mut ReadBufCursor<'_>) -> bool {
+        if self.waiting.is_empty() {
+            return false;
         }
-        let taken = self.connection.read_tls(&mut self.io.unread())?;
-        self.io.consume(taken);
-        if let Err(error) = self.connection.process_new_packets() {
-            self.fault = Some(error);
+        let taken = self.waiting.len().min(cursor.remaining());
+        cursor.put_slice(self.waiting.get(..taken).unwrap_or_default());
+        self.waiting.advance(taken);
+        if self.waiting.is_empty() {
+            self.waiting = BytesMut::new();
         }
-        // Key updates and their like must not wait for hyper to write.
-        write_records(&mut self.connection, &self.io);
-        Poll::Ready(Ok(()))
+        true
     }
 
     /// The error that ends the connection, once its alert was handed to the kernel: hyper drops the stream with it.
@@ -110,24 +106,26 @@ impl TlsStream {
             return Poll::Ready(Ok(()));
         };
         let error = io::Error::new(io::ErrorKind::InvalidData, fault.clone());
-        write_records(&mut self.connection, &self.io);
         ready!(self.outbox().poll_flush(cx))?;
         Poll::Ready(Err(error))
     }
 
-    fn poll_write_with(
+    fn poll_write_slices(
         &mut self,
         cx: &mut Context<'_>,
-        bytes: usize,
-        write: impl FnOnce(&mut ServerConnection) -> io::Result<usize>,
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_fault(cx))?;
         ready!(self.outbox().poll_room(cx))?;
-        let written = write(&mut self.connection)?;
-        let records = bytes.div_ceil(RECORD_BYTES_MAX);
-        let encrypted = bytes + records * RECORD_OVERHEAD_BYTES;
-        self.outbox().outgoing().reserve(encrypted);
-        write_records(&mut self.connection, &self.io);
-        Poll::Ready(Ok(written))
+        let waiting = &mut self.waiting;
+        let written = self
+            .machine
+            .write(&mut self.io, slices, |plaintext| waiting.extend_from_slice(plaintext));
+        if let Err(error) = written {
+            self.fault = Some(error);
+            ready!(self.poll_fault(cx))?;
+        }
+        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
     }
 }
 
@@ -139,11 +137,23 @@ impl Read for TlsStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if let Some(result) = this.take_plaintext(&mut cursor) {
-                return Poll::Ready(result);
+            if this.take_waiting(&mut cursor) {
+                return Poll::Ready(Ok(()));
             }
             ready!(this.poll_fault(cx))?;
-            ready!(this.poll_records(cx))?;
+            if this.has_ended {
+                return Poll::Ready(Ok(()));
+            }
+            let waiting = &mut this.waiting;
+            let turned = this.machine.advance(&mut this.io, |plaintext| {
+                let (fits, rest) = plaintext.split_at(plaintext.len().min(cursor.remaining()));
+                cursor.put_slice(fits);
+                waiting.extend_from_slice(rest);
+            });
+            if turned == Ok(Turn::Plaintext) {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.poll_turned(cx, turned))?;
         }
     }
 }
@@ -151,8 +161,7 @@ impl Read for TlsStream {
 impl HyperWrite for TlsStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
-        self.get_mut()
-            .poll_write_with(cx, bytes.len(), |connection| connection.writer().write(bytes))
+        self.get_mut().poll_write_slices(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -160,11 +169,7 @@ impl HyperWrite for TlsStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let slices = first_bytes(slices);
-        let bytes = slices.iter().map(|slice| slice.len()).sum();
-        self.get_mut().poll_write_with(cx, bytes, |connection| {
-            connection.writer().write_vectored(&slices)
-        })
+        self.get_mut().poll_write_slices(cx, &first_bytes(slices))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -178,14 +183,10 @@ impl HyperWrite for TlsStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.connection.send_close_notify();
-        write_records(&mut this.connection, &this.io);
+        // After a fault there is an alert in its place.
+        let _closed_anyway = this.machine.close(&mut this.io);
         this.io.poll_shutdown(cx)
     }
-}
-
-fn is_without_plaintext(connection: &mut ServerConnection) -> bool {
-    matches!(connection.reader().fill_buf(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// The front of `slices`, [`WRITE_BYTES_MAX`] in all: a peer that does not read must not make more wait, encrypted.
@@ -203,10 +204,6 @@ fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
     first
 }
 
-/// Plaintext of one record (RFC 8446 §5.1).
-const RECORD_BYTES_MAX: usize = 16 * 1024;
-/// Header, type, tag and, before TLS 1.3, an explicit nonce.
-const RECORD_OVERHEAD_BYTES: usize = 32;
 /// Slices taken from hyper at a time.
 const SLICES_MAX: usize = 64;
 /// Plaintext taken from hyper at a time: an ordinary large response, so that it is one send from one buffer of the right size.

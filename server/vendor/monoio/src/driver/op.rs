@@ -15,7 +15,7 @@ mod fsync;
 mod open;
 mod poll;
 mod read;
-pub(crate) mod recv; // Bothways patch 8: was private.
+mod recv;
 mod send;
 mod write;
 

@@ -2,8 +2,6 @@
 //! Currently, TCP/UnixStream/UnixDatagram are implemented.
 
 mod listener_config;
-pub use crate::driver::op::recv::recv_polls_first; // Bothways patch 8
-
 pub mod tcp;
 pub mod udp;
 #[cfg(unix)]

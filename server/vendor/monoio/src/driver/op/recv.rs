@@ -41,17 +41,6 @@ use crate::{
     BufResult,
 };
 
-// Bothways patch 8
-thread_local! {
-    static POLL_FIRST: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Whether a receive on this thread's ring waits for data before it first tries, which spares a try that most often finds nothing. Needs
-/// Linux 5.19.
-pub fn recv_polls_first(yes: bool) {
-    POLL_FIRST.set(yes);
-}
-
 pub(crate) struct Recv<T> {
     /// Holds a strong ref to the FD, preventing the file from being closed
     /// while the operation is in-flight.
@@ -93,24 +82,12 @@ impl<T: IoBufMut> Op<Recv<T>> {
 impl<T: IoBufMut> OpAble for Recv<T> {
     #[cfg(all(target_os = "linux", feature = "iouring"))]
     fn uring_op(&mut self) -> io_uring::squeue::Entry {
-        let mut entry = opcode::Recv::new(
+        opcode::Recv::new(
             types::Fd(self.fd.raw_fd()),
             self.buf.write_ptr(),
             self.buf.bytes_total() as _,
         )
-        .build();
-        // Bothways patch 8
-        if POLL_FIRST.get() {
-            const IORING_RECVSEND_POLL_FIRST: u16 = 1;
-            // SAFETY: an entry is a `struct io_uring_sqe` (`repr(C)`), whose `__u16 ioprio` is at byte 2 and is aligned as it wants.
-            unsafe {
-                (&mut entry as *mut io_uring::squeue::Entry)
-                    .cast::<u16>()
-                    .add(1)
-                    .write(IORING_RECVSEND_POLL_FIRST);
-            }
-        }
-        entry
+        .build()
     }
 
     #[cfg(any(feature = "legacy", feature = "poll-io"))]

@@ -1,0 +1,255 @@
+//! rustls' state machine of one connection, without I/O of its own: the peer's records in, plaintext and our records out.
+//!
+//! By its unbuffered interface: records are decrypted where they were read, and ours written where they are sent from, so that an idle
+//! connection holds no buffer of rustls'. Owns the loop that this interface asks for, and that an alert is written when one is due.
+
+use std::cell::RefCell;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus,
+    WriteTraffic,
+};
+use rustls::{Error, ServerConfig};
+
+use crate::runtime::{Duplex, Outbox};
+
+/// One connection.
+pub struct Machine(UnbufferedServerConnection);
+
+/// What a turn has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There is more to be done with what was read.
+    Further,
+    /// Plaintext was handed out.
+    Plaintext,
+    /// The peer has to say more first.
+    Blocked,
+    /// The peer has said that it will say no more (close_notify).
+    PeerClosed,
+    /// Both have.
+    Closed,
+    /// What was to be written is in the outbox.
+    Written,
+}
+
+type Traffic<'c> = WriteTraffic<'c, ServerConnectionData>;
+
+impl Machine {
+    /// A connection of which nothing was read yet, its ClientHello included.
+    ///
+    /// # Errors
+    /// `config` can serve nobody.
+    pub fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
+        UnbufferedServerConnection::new(config).map(Self)
+    }
+
+    /// What was negotiated, and how far the handshake has come.
+    pub fn connection(&self) -> &UnbufferedServerConnection {
+        &self.0
+    }
+
+    /// One step with what was read: a record's plaintext at most goes to `plaintext`, and what is to be answered to the outbox.
+    ///
+    /// # Errors
+    /// What the peer did that TLS cannot go on after. The alert that says so is in the outbox.
+    pub fn turn(&mut self, io: &mut Duplex, plaintext: impl FnMut(&[u8])) -> Result<Turn, Error> {
+        self.step(io, plaintext, |_, _| Ok(Turn::Blocked))
+    }
+
+    /// As many turns as it takes until something was handed out, or the peer has to say more.
+    ///
+    /// # Errors
+    /// As [`Machine::turn`].
+    pub fn advance(&mut self, io: &mut Duplex, mut plaintext: impl FnMut(&[u8])) -> Result<Turn, Error> {
+        loop {
+            match self.turn(io, &mut plaintext)? {
+                Turn::Further => {}
+                turn => return Ok(turn),
+            }
+        }
+    }
+
+    /// Encrypts `slices` into the outbox, in as few records as they fit. What has been read before is decrypted first, to `plaintext`: one read's
+    /// worth at most.
+    ///
+    /// # Errors
+    /// As [`Machine::turn`]; or the keys are used up, or both sides have closed.
+    pub fn write(
+        &mut self,
+        io: &mut Duplex,
+        slices: &[IoSlice<'_>],
+        plaintext: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let written = self.when_writable(io, plaintext, |traffic, outbox| match slices {
+            [slice] => encrypt(traffic, outbox, slice),
+            slices => encrypt_all(traffic, outbox, slices),
+        })?;
+        match written {
+            Turn::Written => Ok(()),
+            _ => Err(Error::General("the connection is closed".to_owned())),
+        }
+    }
+
+    /// Puts a close_notify into the outbox, unless one was there before.
+    ///
+    /// # Errors
+    /// As [`Machine::turn`].
+    pub fn close(&mut self, io: &mut Duplex) -> Result<(), Error> {
+        let nobody_reads = |_: &[u8]| {};
+        self.when_writable(io, nobody_reads, |traffic, outbox| {
+            put(outbox, ALERT_BYTES_MAX, |room| traffic.queue_close_notify(room))
+        })
+        .map(drop)
+    }
+
+    /// Turns until `write` has had its turn, or there will be none.
+    fn when_writable(
+        &mut self,
+        io: &mut Duplex,
+        mut plaintext: impl FnMut(&[u8]),
+        write: impl FnOnce(&mut Traffic<'_>, &Outbox) -> Result<(), EncryptError>,
+    ) -> Result<Turn, Error> {
+        let mut write = Some(write);
+        loop {
+            let turn = self.step(io, &mut plaintext, |traffic, outbox| {
+                let written = write.take().map_or(Ok(()), |write| write(traffic, outbox));
+                written.map_err(|_| Error::EncryptError)?;
+                Ok(Turn::Written)
+            });
+            match turn? {
+                Turn::Further | Turn::Plaintext | Turn::PeerClosed => {}
+                turn => return Ok(turn),
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        io: &mut Duplex,
+        mut plaintext: impl FnMut(&[u8]),
+        writable: impl FnOnce(&mut Traffic<'_>, &Outbox) -> Result<Turn, Error>,
+    ) -> Result<Turn, Error> {
+        let (unread, outbox) = io.split();
+        let UnbufferedStatus {
+            mut discard, state, ..
+        } = self.0.process_tls_records(unread);
+        let turn = state.and_then(|state| match state {
+            ConnectionState::WriteTraffic(mut traffic) => writable(&mut traffic, outbox),
+            ConnectionState::ReadTraffic(mut records) => {
+                while let Some(record) = records.next_record() {
+                    let record = record?;
+                    discard += record.discard;
+                    plaintext(record.payload);
+                }
+                Ok(Turn::Plaintext)
+            }
+            ConnectionState::EncodeTlsData(data) => encode(data, outbox).map(|()| Turn::Further),
+            ConnectionState::TransmitTlsData(sent) => {
+                sent.done();
+                Ok(Turn::Further)
+            }
+            ConnectionState::BlockedHandshake => Ok(Turn::Blocked),
+            ConnectionState::PeerClosed => Ok(Turn::PeerClosed),
+            ConnectionState::Closed => Ok(Turn::Closed),
+            // Early data, which no configuration of ours lets a client send.
+            _ => Err(Error::General("rustls is in a state that is not known here".to_owned())),
+        });
+        io.consume(discard);
+        if turn.is_err() {
+            self.tell(io);
+        }
+        turn
+    }
+
+    /// Writes the alerts that are due after an error.
+    fn tell(&mut self, io: &mut Duplex) {
+        loop {
+            let (unread, outbox) = io.split();
+            let told = match self.0.process_tls_records(unread).state {
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, outbox).is_ok(),
+                _ => false,
+            };
+            if !told {
+                return;
+            }
+        }
+    }
+}
+
+fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, outbox: &Outbox) -> Result<(), Error> {
+    let needed = match data.encode(&mut []) {
+        Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => required_size,
+        Ok(_) | Err(EncodeError::AlreadyEncoded) => return Ok(()),
+    };
+    outbox
+        .fill(needed, |room| data.encode(room))
+        .map_err(|error| Error::General(error.to_string()))
+}
+
+/// Whatever their sizes, into records that are full but for the last one of a large slice, and the last.
+fn encrypt_all(
+    traffic: &mut Traffic<'_>,
+    outbox: &Outbox,
+    slices: &[IoSlice<'_>],
+) -> Result<(), EncryptError> {
+    GATHERED.with_borrow_mut(|gathered| {
+        gathered.clear();
+        for slice in slices {
+            let room = match gathered.is_empty() && slice.len() >= RECORD_BYTES_MAX {
+                true => 0,
+                false => (RECORD_BYTES_MAX - gathered.len()).min(slice.len()),
+            };
+            let (front, rest) = slice.split_at(room);
+            gathered.extend_from_slice(front);
+            if rest.is_empty() {
+                continue;
+            }
+            encrypt(traffic, outbox, gathered)?;
+            gathered.clear();
+            match rest.len() >= RECORD_BYTES_MAX {
+                true => encrypt(traffic, outbox, rest)?,
+                false => gathered.extend_from_slice(rest),
+            }
+        }
+        encrypt(traffic, outbox, gathered)
+    })
+}
+
+fn encrypt(traffic: &mut Traffic<'_>, outbox: &Outbox, bytes: &[u8]) -> Result<(), EncryptError> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let records = bytes.len().div_ceil(RECORD_BYTES_MAX);
+    let encrypted = bytes.len() + records * RECORD_OVERHEAD_BYTES;
+    put(outbox, encrypted, |room| traffic.encrypt(bytes, room))
+}
+
+/// Lets `write` append to the outbox, once more if it wants more room than `bytes`.
+fn put(
+    outbox: &Outbox,
+    bytes: usize,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+) -> Result<(), EncryptError> {
+    match outbox.fill(bytes, &mut write) {
+        Err(EncryptError::InsufficientSize(InsufficientSizeError { required_size })) => {
+            outbox.fill(required_size, write)
+        }
+        done => done,
+    }
+}
+
+thread_local! {
+    /// Small slices on their way into one record.
+    static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Plaintext of one record (RFC 8446 §5.1).
+const RECORD_BYTES_MAX: usize = 16 * 1024;
+/// Header, type, tag and, before TLS 1.3, an explicit nonce.
+const RECORD_OVERHEAD_BYTES: usize = 32;
+/// An alert, encrypted.
+const ALERT_BYTES_MAX: usize = 2 + RECORD_OVERHEAD_BYTES;
