@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use rustls::{HandshakeKind, ServerConfig};
 use rustls_pki_types::UnixTime;
 
@@ -126,7 +127,8 @@ pub async fn accept(
         Ok(machine) => machine,
         Err(error) => return Err(refused(io, HandshakeErrorKind::Tls(error))),
     };
-    let finished = handshake(&mut io, &mut machine, notes).await;
+    let mut early = BytesMut::new();
+    let finished = handshake(&mut io, &mut machine, notes, &mut early).await;
     facts.negotiated = Negotiated::of(machine.connection());
     if let Err(kind) = finished {
         return Err(refused(io, kind));
@@ -146,7 +148,7 @@ pub async fn accept(
     }
     settle(vault, notes, &client, resumed);
     Ok(Accepted {
-        stream: Box::new(TlsStream::new(machine, io)),
+        stream: Box::new(TlsStream::new(machine, io, early)),
         client,
         resumed,
     })
@@ -171,15 +173,19 @@ async fn read_hello(io: &mut Duplex) -> Result<Option<Box<str>>, HandshakeErrorK
     }
 }
 
+/// A record that comes with the end of the handshake may be decrypted in the same turn: its plaintext is left in `early`.
 async fn handshake(
     io: &mut Duplex,
     machine: &mut Machine,
     notes: &mut HandshakeNotes,
+    early: &mut BytesMut,
 ) -> Result<(), HandshakeErrorKind> {
     loop {
         notes.negotiated = Negotiated::of(machine.connection());
-        let nobody_reads_yet = |_: &[u8]| debug_assert!(false, "plaintext comes after the handshake");
-        let turn = with_notes(notes, || machine.turn(io, nobody_reads_yet)).map_err(HandshakeErrorKind::Tls)?;
+        let turn = with_notes(notes, || {
+            machine.turn(io, |plaintext| early.extend_from_slice(plaintext))
+        });
+        let turn = turn.map_err(HandshakeErrorKind::Tls)?;
         if !machine.connection().is_handshaking() {
             // What follows is the stream's to read. What is left to say, a ticket most often, goes out with what HTTP has to say, or before
             // that waits for a request.

@@ -17,7 +17,11 @@ use rustls::{Error, ServerConfig};
 use crate::runtime::{Duplex, Outbox};
 
 /// One connection.
-pub struct Machine(UnbufferedServerConnection);
+pub struct Machine {
+    connection: UnbufferedServerConnection,
+    /// What the peer did that TLS cannot go on after: rustls is asked for nothing more.
+    fault: Option<Error>,
+}
 
 /// What a turn has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +48,20 @@ impl Machine {
     /// # Errors
     /// `config` can serve nobody.
     pub fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
-        UnbufferedServerConnection::new(config).map(Self)
+        Ok(Self {
+            connection: UnbufferedServerConnection::new(config)?,
+            fault: None,
+        })
     }
 
     /// What was negotiated, and how far the handshake has come.
     pub fn connection(&self) -> &UnbufferedServerConnection {
-        &self.0
+        &self.connection
+    }
+
+    /// What the peer did that TLS cannot go on after.
+    pub fn fault(&self) -> Option<&Error> {
+        self.fault.as_ref()
     }
 
     /// One step with what was read: a record's plaintext at most goes to `plaintext`, and what is to be answered to the outbox.
@@ -133,10 +145,13 @@ impl Machine {
         mut plaintext: impl FnMut(&[u8]),
         writable: impl FnOnce(&mut Traffic<'_>, &Outbox) -> Result<Turn, Error>,
     ) -> Result<Turn, Error> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         let (unread, outbox) = io.split();
         let UnbufferedStatus {
             mut discard, state, ..
-        } = self.0.process_tls_records(unread);
+        } = self.connection.process_tls_records(unread);
         let turn = state.and_then(|state| match state {
             ConnectionState::WriteTraffic(mut traffic) => writable(&mut traffic, outbox),
             ConnectionState::ReadTraffic(mut records) => {
@@ -159,21 +174,20 @@ impl Machine {
             _ => Err(Error::General("rustls is in a state that is not known here".to_owned())),
         });
         io.consume(discard);
-        if turn.is_err() {
-            self.tell(io);
-        }
-        turn
+        turn.inspect_err(|error| self.fail(error, io))
     }
 
-    /// Writes the alerts that are due after an error.
-    fn tell(&mut self, io: &mut Duplex) {
-        loop {
+    /// Writes what is due after an error, its alert last.
+    fn fail(&mut self, fault: &Error, io: &mut Duplex) {
+        self.fault = Some(fault.clone());
+        // Not a turn more than there is something to write: rustls would take up what was read.
+        while self.connection.wants_write() {
             let (unread, outbox) = io.split();
-            let told = match self.0.process_tls_records(unread).state {
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, outbox).is_ok(),
-                _ => false,
+            let encoded = match self.connection.process_tls_records(unread).state {
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, outbox),
+                _ => return,
             };
-            if !told {
+            if encoded.is_err() {
                 return;
             }
         }

@@ -19,8 +19,6 @@ use crate::runtime::{Duplex, Outbox};
 pub struct TlsStream {
     machine: Machine,
     io: Duplex,
-    /// What the peer did that TLS cannot go on after.
-    fault: Option<rustls::Error>,
     /// The peer says no more.
     has_ended: bool,
     /// Plaintext that found no room with its reader, or that its reader has given back: it comes first.
@@ -28,14 +26,14 @@ pub struct TlsStream {
 }
 
 impl TlsStream {
-    pub(super) fn new(machine: Machine, mut io: Duplex) -> Self {
+    /// `waiting` came with the end of the handshake.
+    pub(super) fn new(machine: Machine, mut io: Duplex, waiting: BytesMut) -> Self {
         io.settle();
         Self {
             machine,
             io,
-            fault: None,
             has_ended: false,
-            waiting: BytesMut::new(),
+            waiting,
         }
     }
 
@@ -57,7 +55,7 @@ impl TlsStream {
 
     /// Ready when there is something to read: plaintext, the end of the stream, or an error.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.waiting.is_empty() && !self.has_ended && self.fault.is_none() {
+        while self.waiting.is_empty() && !self.has_ended && self.machine.fault().is_none() {
             let waiting = &mut self.waiting;
             let turned = self
                 .machine
@@ -80,8 +78,8 @@ impl TlsStream {
             // Without a close_notify it is, to HTTP, whose messages end themselves, an end like any other.
             Ok(Turn::Blocked) => self.has_ended = ready!(self.io.poll_fill(cx))? == 0,
             Ok(Turn::PeerClosed | Turn::Closed) => self.has_ended = true,
-            Ok(Turn::Further | Turn::Plaintext | Turn::Written) => {}
-            Err(error) => self.fault = Some(error),
+            // A fault is the machine's to keep.
+            Ok(Turn::Further | Turn::Plaintext | Turn::Written) | Err(_) => {}
         }
         Poll::Ready(Ok(()))
     }
@@ -102,7 +100,7 @@ impl TlsStream {
 
     /// The error that ends the connection, once its alert was handed to the kernel: hyper drops the stream with it.
     fn poll_fault(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(fault) = &self.fault else {
+        let Some(fault) = self.machine.fault() else {
             return Poll::Ready(Ok(()));
         };
         let error = io::Error::new(io::ErrorKind::InvalidData, fault.clone());
@@ -121,8 +119,7 @@ impl TlsStream {
         let written = self
             .machine
             .write(&mut self.io, slices, |plaintext| waiting.extend_from_slice(plaintext));
-        if let Err(error) = written {
-            self.fault = Some(error);
+        if written.is_err() {
             ready!(self.poll_fault(cx))?;
         }
         Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
