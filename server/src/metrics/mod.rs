@@ -4,8 +4,9 @@
 //! decide *when* something counts: the worker, the shipper and the reloader do.
 //!
 //! Invariants: a [`CoreCounters`] has one writer, its core, so that counting is a load and a store without a locked
-//! instruction; the reader sums over the cores and may see one counter a moment before another. Other cores read how many connections it holds. What more than one thread
-//! counts lives in [`ProcessCounters`]. Counters only grow; durations are kept in nanoseconds and shown in seconds.
+//! instruction; the reader sums over the cores and may see one counter a moment before another. Other
+//! cores read how many connections it holds. What more than one thread counts lives in [`ProcessCounters`]. Counters only grow; durations
+//! are kept in nanoseconds and shown in seconds.
 
 mod call_mark;
 mod cells;
