@@ -6,6 +6,7 @@ mod admin;
 mod advertise;
 mod article;
 mod badconfig;
+mod balance;
 mod candidate;
 mod crls;
 mod floods;

@@ -13,6 +13,7 @@ pub const EDGE_NAME: &str = "edge.example.com";
 pub struct Config {
     cores: Option<String>,
     driver: Option<&'static str>,
+    balance_connections: Option<bool>,
     limits: Vec<(&'static str, u64)>,
     listeners: Vec<&'static str>,
     without_admin: bool,
@@ -53,6 +54,13 @@ impl Config {
     pub fn driver(self, driver: &'static str) -> Self {
         Self {
             driver: Some(driver),
+            ..self
+        }
+    }
+
+    pub fn balance_connections(self, balance: bool) -> Self {
+        Self {
+            balance_connections: Some(balance),
             ..self
         }
     }
@@ -143,6 +151,9 @@ impl Config {
         let _ = writeln!(out, "[runtime]\ncores = {}", self.cores.as_deref().unwrap_or("1"));
         if let Some(driver) = self.driver {
             let _ = writeln!(out, "driver = \"{driver}\"");
+        }
+        if let Some(balance) = self.balance_connections {
+            let _ = writeln!(out, "balance_connections = {balance}");
         }
         out.push_str("\n[limits]\n");
         for (name, value) in &self.limits {

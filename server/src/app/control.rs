@@ -100,6 +100,11 @@ impl Control {
             DriverConfig::Auto => DriverChoice::Auto,
             DriverConfig::Epoll => DriverChoice::Epoll,
         };
+        let mut places = match config.runtime.balance_connections {
+            true => worker::places(&registry.cores),
+            false => Vec::new(),
+        }
+        .into_iter();
         let mut mailboxes = Vec::with_capacity(cpus.len());
         let cores = cpus
             .into_iter()
@@ -117,6 +122,7 @@ impl Control {
                 counters: counters.clone(),
                 listeners,
                 mailbox,
+                place: places.next(),
             };
             start_core(setup, event_sender.clone())?;
         }

@@ -40,6 +40,7 @@ pub(super) struct RawConfig {
 pub(super) struct RawRuntime {
     pub cores: Option<RawCores>,
     pub driver: Option<String>,
+    pub balance_connections: Option<bool>,
 }
 
 pub(super) enum RawCores {

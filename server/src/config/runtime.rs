@@ -14,6 +14,8 @@ use super::suggest::choose;
 pub struct RuntimeConfig {
     pub cores: Cores,
     pub driver: Driver,
+    /// Whether a core hands what it accepts over to one that holds noticeably fewer connections.
+    pub balance_connections: bool,
 }
 
 /// Which CPUs get a core thread each.
@@ -45,7 +47,11 @@ pub(super) fn runtime(raw: &RawRuntime) -> Result<RuntimeConfig, Problem> {
             &[("auto", Driver::Auto), ("epoll", Driver::Epoll)],
         )?,
     };
-    Ok(RuntimeConfig { cores, driver })
+    Ok(RuntimeConfig {
+        cores,
+        driver,
+        balance_connections: raw.balance_connections.unwrap_or(true),
+    })
 }
 
 fn cores(key: &KeyPath, raw: Option<&RawCores>) -> Result<Cores, Problem> {

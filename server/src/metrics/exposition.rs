@@ -177,13 +177,19 @@ impl Page<'_> {
         );
     }
 
-    /// What shows whether the kernel shares clients out evenly. Cores are numbered as their threads are named.
+    /// What shows whether the kernel shares clients out evenly, and what the cores do about it. Cores are numbered as their threads are named.
     fn cores(&mut self) {
         self.by_core(
             "bothways_core_connections_accepted_total",
-            "Connections accepted by each core.",
+            "Connections accepted, by the core that serves them, also where another core accepted and handed them over.",
             "counter",
             |core| core.connections_accepted.get(),
+        );
+        self.by_core(
+            "bothways_core_connections_handed_over_total",
+            "Connections that each core accepted and handed over to one with fewer, which counts them as accepted; the sum of both is what the kernel gave the core.",
+            "counter",
+            |core| core.connections_handed_over.get(),
         );
         self.by_core(
             "bothways_core_connections_open",
@@ -359,6 +365,7 @@ mod tests {
                 "bothways_connections_open",
                 "bothways_connections_total",
                 "bothways_core_connections_accepted_total",
+                "bothways_core_connections_handed_over_total",
                 "bothways_core_connections_open",
                 "bothways_function_calls_stuck_total",
                 "bothways_handshake_seconds",
@@ -397,6 +404,7 @@ mod tests {
         for core in &registry.cores {
             core.connections.of(expired).add(2);
             core.connections_open.increment();
+            core.connections_handed_over.add(3);
             core.tickets_declined.of(TicketDecline::Revoked).add(1);
         }
         registry.process.records_dropped.of(DropReason::QueueFull).add(5);
@@ -411,6 +419,7 @@ mod tests {
             (r#"bothways_core_connections_open{core="0"}"#, 1.0),
             (r#"bothways_core_connections_open{core="1"}"#, 1.0),
             (r#"bothways_core_connections_accepted_total{core="1"}"#, 0.0),
+            (r#"bothways_core_connections_handed_over_total{core="1"}"#, 3.0),
             (r#"bothways_tickets_declined_total{reason="revoked"}"#, 2.0),
             (r#"bothways_records_dropped_total{reason="queue_full"}"#, 5.0),
             (r#"bothways_reloads_total{result="refused"}"#, 1.0),

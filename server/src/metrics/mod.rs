@@ -4,8 +4,9 @@
 //! decide *when* something counts: the worker, the shipper and the reloader do.
 //!
 //! Invariants: a [`CoreCounters`] has one writer, its core, so that counting is a load and a store without a locked
-//! instruction; the reader sums over the cores and may see one counter a moment before another. What more than one thread
-//! counts lives in [`ProcessCounters`]. Counters only grow; durations are kept in nanoseconds and shown in seconds.
+//! instruction; the reader sums over the cores and may see one counter a moment before another. Other
+//! cores read how many connections it holds. What more than one thread counts lives in [`ProcessCounters`]. Counters only grow; durations
+//! are kept in nanoseconds and shown in seconds.
 
 mod call_mark;
 mod cells;
@@ -46,7 +47,10 @@ impl Registry {
 pub struct CoreCounters {
     /// Finished connections, counted with their record.
     pub connections: Family<ConnectionStatus, { ConnectionStatus::COUNT }>,
+    /// By the core that serves the connection, whichever accepted it.
     pub connections_accepted: Counter,
+    /// Accepted, and given to a core that holds fewer.
+    pub connections_handed_over: Counter,
     pub connections_open: Gauge,
     /// Idle connections that gave back the buffers of HTTP.
     pub connection_rests: Counter,

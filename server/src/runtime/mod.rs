@@ -25,6 +25,6 @@ pub use self::duplex::{Duplex, DuplexStats};
 pub use self::mailbox::{Mailbox, MailboxSender, mailbox};
 pub use self::outbox::Outbox;
 pub use self::task::{Signal, SignalKind, run_guarded, spawn_guarded};
-pub use self::tcp::{Listener, Stream, connect};
+pub use self::tcp::{DetachedStream, Listener, Stream, connect};
 
 pub use monoio::time::{sleep, timeout};

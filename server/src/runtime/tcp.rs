@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::os::fd::{FromRawFd, IntoRawFd};
 
 use monoio::io::Canceller;
 use monoio::net::{TcpListener, TcpStream};
@@ -14,6 +15,28 @@ impl Stream {
     /// The local address, one system call.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+
+    /// Takes the socket from this core's driver, so that another core can have it. Nothing was begun on it: what reads and writes,
+    /// [`super::Duplex`], is made of the whole of a `Stream`.
+    pub fn detach(self) -> DetachedStream {
+        // SAFETY: monoio has given up the descriptor, which is open and now owned by nobody else.
+        #[allow(unsafe_code)]
+        DetachedStream(unsafe { StdStream::from_raw_fd(self.0.into_raw_fd()) })
+    }
+}
+
+/// A connected socket that no driver knows: closed when dropped, on whichever thread.
+pub struct DetachedStream(StdStream);
+
+impl DetachedStream {
+    /// Gives the socket to the driver of the core that calls this, which need not be of the kind that it came from.
+    ///
+    /// # Errors
+    /// epoll has no room for it; it is closed.
+    pub fn adopt(self) -> io::Result<Stream> {
+        self.0.set_nonblocking(monoio::utils::is_legacy())?;
+        TcpStream::from_std(self.0).map(Stream)
     }
 }
 
@@ -69,12 +92,7 @@ impl Listener {
         self.queue.set_nonblocking(true).ok()?;
         loop {
             match self.queue.accept() {
-                Ok((stream, peer)) => {
-                    stream.set_nonblocking(monoio::utils::is_legacy()).ok()?;
-                    return TcpStream::from_std(stream)
-                        .ok()
-                        .map(|stream| (Stream(stream), peer));
-                }
+                Ok((stream, peer)) => return Some((DetachedStream(stream).adopt().ok()?, peer)),
                 Err(error) if died_in_queue(&error) => {}
                 Err(_) => return None,
             }
@@ -102,14 +120,14 @@ fn died_in_queue(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::future::{Future, pending, poll_fn};
-    use std::io::Read as _;
-    use std::net::TcpStream as StdStream;
+    use std::io::{Read as _, Write as _};
     use std::pin::Pin;
+    use std::rc::Rc;
     use std::task::Poll;
     use std::time::Duration;
 
     use super::*;
-    use crate::runtime::{CoreRuntime, DriverChoice, timeout};
+    use crate::runtime::{CoreRuntime, DriverChoice, Duplex, DuplexStats, timeout};
 
     const BRIEFLY: Duration = Duration::from_millis(1);
 
@@ -153,6 +171,51 @@ mod tests {
             .expect("a time limit");
         let read = client.read(&mut [0]);
         assert!(matches!(read, Ok(0)), "completed: {completed}: {read:?}");
+    }
+
+    #[test]
+    fn a_socket_that_one_core_has_accepted_is_served_by_another_of_either_kind() {
+        for from in [DriverChoice::Auto, DriverChoice::Epoll] {
+            for to in [DriverChoice::Auto, DriverChoice::Epoll] {
+                let mut runtime = CoreRuntime::build(None, from).expect("a runtime");
+                let (mut client, socket) = runtime.block_on(accept_and_detach());
+                let server = std::thread::spawn(move || {
+                    let mut runtime = CoreRuntime::build(None, to).expect("a runtime");
+                    runtime.block_on(echo_five(socket));
+                });
+                client.write_all(b"hello").expect("room in the socket");
+                let mut answer = Vec::new();
+                client.read_to_end(&mut answer).expect("an end");
+                assert_eq!(answer, b"hello", "{from:?} to {to:?}");
+                drop(client);
+                server.join().expect("a core that ends");
+            }
+        }
+    }
+
+    async fn accept_and_detach() -> (StdStream, DetachedStream) {
+        let socket = StdListener::bind("127.0.0.1:0").expect("a listener");
+        let address = socket.local_addr().expect("its address");
+        socket
+            .set_nonblocking(true)
+            .expect("a socket that does not block");
+        let listener = Listener::adopt(socket).expect("a listener of this core");
+        let client = StdStream::connect(address).expect("a connection");
+        client
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a time limit");
+        let (stream, _) = listener.accept().await.expect("it").expect("a connection");
+        (client, stream.detach())
+    }
+
+    async fn echo_five(socket: DetachedStream) {
+        let stream = socket.adopt().expect("a stream of this core");
+        let mut duplex = Duplex::new(stream, Rc::new(DuplexStats::default()));
+        while duplex.unread().len() < 5 {
+            assert!(duplex.fill().await.expect("bytes") > 0);
+        }
+        duplex.outbox().outgoing().extend_from_slice(duplex.unread());
+        duplex.say_goodbye().await.expect("a goodbye");
     }
 
     async fn polled_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Cache};
 
 use super::attempt::{Attempt, record};
+use super::balance::{Door, HandedOver, Neighbours, Place};
 use super::outcome::Outcome;
 use super::registry::{Hold, Phase, Registry};
 use super::sweep::{self, SweepRequests};
@@ -66,6 +67,8 @@ pub struct CoreSetup {
     pub counters: Arc<CoreCounters>,
     pub listeners: Vec<ListenerSetup>,
     pub mailbox: Mailbox<CoreMessage>,
+    /// `None` where connections stay on the core that has accepted them.
+    pub place: Option<Place>,
 }
 
 /// Everything on one core.
@@ -76,6 +79,7 @@ pub struct Core {
     pub registry: Rc<Registry>,
     pub ids: RefCell<ConnectionIds>,
     pub sweeps: SweepRequests,
+    neighbours: Option<Neighbours>,
     handshakes: Cell<usize>,
     /// Raised when something vital has panicked.
     broken: Signal,
@@ -95,22 +99,25 @@ pub fn run(setup: CoreSetup, started: impl FnOnce(Driver)) -> io::Result<()> {
         counters,
         listeners,
         mailbox,
+        place,
     } = setup;
+    let (neighbours, arrivals) = place.map(|place| (place.neighbours, place.arrivals)).unzip();
+    let inbox = Inbox { mailbox, arrivals };
     let mut runtime = CoreRuntime::build(cpu, driver)?;
     let driver = runtime.driver();
     runtime.block_on(async move {
-        let core = Rc::new(Core::new(shared, counters));
+        let core = Rc::new(Core::new(shared, counters, neighbours));
         let listeners = core.listen(listeners)?;
         core.prepare_functions();
         started(driver);
-        let ended = core.live(listeners, mailbox).await;
+        let ended = core.live(listeners, inbox).await;
         tracing::debug!(core = index, "drained");
         ended
     })
 }
 
 impl Core {
-    fn new(shared: Shared, counters: Arc<CoreCounters>) -> Self {
+    fn new(shared: Shared, counters: Arc<CoreCounters>, neighbours: Option<Neighbours>) -> Self {
         Self {
             snapshot: RefCell::new(Cache::new(shared.snapshot.clone())),
             edge: Rc::new(Edge {
@@ -122,6 +129,7 @@ impl Core {
             registry: Rc::default(),
             ids: RefCell::default(),
             sweeps: SweepRequests::default(),
+            neighbours,
             handshakes: Cell::new(0),
             broken: Signal::default(),
             shared,
@@ -162,18 +170,17 @@ impl Core {
         Ok(listeners)
     }
 
-    async fn live(
-        self: &Rc<Self>,
-        listeners: Vec<Rc<Listener>>,
-        mut mailbox: Mailbox<CoreMessage>,
-    ) -> io::Result<()> {
+    async fn live(self: &Rc<Self>, listeners: Vec<Rc<Listener>>, mut inbox: Inbox) -> io::Result<()> {
         self.spawn_vital("the tick", tick::tick(self.clone()));
         self.spawn_vital("the watch over expiry", sweep::expire(self.clone()));
-        let broken = self.told_or_broken(&mut mailbox).await;
+        let broken = self.told_or_broken(&mut inbox).await;
         listeners.iter().for_each(|listener| listener.stop());
         // With its accept loop, each socket closes: from then on the kernel sends new clients to others.
         drop(listeners);
+        let arriving = self.registry.hold();
         self.registry.drain();
+        self.take_in_the_last(inbox.arrivals.as_mut()).await;
+        drop(arriving);
         let limit = self.snapshot().limits.drain_timeout;
         if timeout(limit, self.registry.drained()).await.is_err() {
             self.cut().await;
@@ -188,17 +195,28 @@ impl Core {
 
     /// Serves the mailbox until the order to drain comes. Every sender gone means that control is gone, which is an
     /// order too. `true`: the core broke instead.
-    async fn told_or_broken(self: &Rc<Self>, mailbox: &mut Mailbox<CoreMessage>) -> bool {
+    async fn told_or_broken(self: &Rc<Self>, inbox: &mut Inbox) -> bool {
         loop {
-            match self.message_or_broken(mailbox).await {
-                Some(Some(CoreMessage::Sweep)) => {
+            match self.next_event(inbox).await {
+                Event::Told(Some(CoreMessage::Sweep)) => {
                     self.prepare_functions();
                     sweep::begin(self);
                 }
-                Some(Some(CoreMessage::PrepareFunctions)) => self.prepare_functions(),
-                Some(Some(CoreMessage::Drain) | None) => return false,
-                None => return true,
+                Event::Told(Some(CoreMessage::PrepareFunctions)) => self.prepare_functions(),
+                Event::Told(Some(CoreMessage::Drain) | None) => return false,
+                Event::Arrived(connection) => self.take_in(connection),
+                Event::Broken => return true,
             }
+        }
+    }
+
+    /// Takes in what other cores have handed over before they could know that this one drains. What they would hand over now comes back to
+    /// them; who is in the middle of it has a few instructions to go, so this waits for no time worth a limit.
+    async fn take_in_the_last(self: &Rc<Self>, arrivals: Option<&mut Mailbox<HandedOver>>) {
+        let Some(arrivals) = arrivals else { return };
+        arrivals.close();
+        while let Some(connection) = arrivals.receive().await {
+            self.take_in(connection);
         }
     }
 
@@ -210,11 +228,20 @@ impl Core {
         live.iter().for_each(|function| function.warm());
     }
 
-    async fn message_or_broken(&self, mailbox: &mut Mailbox<CoreMessage>) -> Option<Option<CoreMessage>> {
-        let mut told = pin!(mailbox.receive());
-        poll_fn(|cx| match told.as_mut().poll(cx) {
-            Poll::Ready(message) => Poll::Ready(Some(message)),
-            Poll::Pending => self.broken.poll_above(SignalKind::None, cx).map(|_| None),
+    async fn next_event(&self, inbox: &mut Inbox) -> Event {
+        let mut told = pin!(inbox.mailbox.receive());
+        let mut arrived = pin!(inbox.arrivals.as_mut().map(Mailbox::receive));
+        poll_fn(|cx| {
+            if let Poll::Ready(message) = told.as_mut().poll(cx) {
+                return Poll::Ready(Event::Told(message));
+            }
+            let arrived = arrived.as_mut().as_pin_mut().map(|arrived| arrived.poll(cx));
+            if let Some(Poll::Ready(Some(connection))) = arrived {
+                return Poll::Ready(Event::Arrived(connection));
+            }
+            self.broken
+                .poll_above(SignalKind::None, cx)
+                .map(|_| Event::Broken)
         })
         .await
     }
@@ -229,6 +256,53 @@ impl Core {
             let lost = self.registry.len() as u64;
             tracing::error!(lost, "connections did not end; their records are lost");
             self.shared.records.count_lost(lost);
+        }
+    }
+
+    /// Serves a connection that this core has accepted, or has another do it that holds noticeably fewer.
+    fn welcome(self: &Rc<Self>, stream: Stream, peer: SocketAddr, entrance: Entrance) {
+        let Some(door) = self.better_placed(entrance) else {
+            return self.admit(stream, peer, entrance);
+        };
+        let connection = HandedOver {
+            socket: stream.detach(),
+            peer,
+            entrance,
+        };
+        match door.hand_over(connection) {
+            Ok(()) => self.counters.connections_handed_over.add(1),
+            Err(come_back) => self.adopt(come_back),
+        }
+    }
+
+    fn better_placed(&self, entrance: Entrance) -> Option<&Door> {
+        // A plain connection is over after a word or two.
+        let may_be_handed_over = entrance.protocol == Protocol::Https && !self.registry.is_draining();
+        self.neighbours.as_ref().filter(|_| may_be_handed_over)?.choose()
+    }
+
+    /// Serves a connection that another core has accepted.
+    fn take_in(self: &Rc<Self>, connection: HandedOver) {
+        self.adopt(connection);
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.arrived();
+        }
+    }
+
+    fn adopt(self: &Rc<Self>, connection: HandedOver) {
+        let HandedOver {
+            socket,
+            peer,
+            entrance,
+        } = connection;
+        match socket.adopt() {
+            Ok(stream) => self.admit(stream, peer, entrance),
+            Err(error) => {
+                self.counters.connections_accepted.add(1);
+                let text = format!("closed at once: the core cannot take the socket over: {error}");
+                let outcome = Outcome::failed(FailureCode::Internal, text);
+                self.finish(record(self, peer, entrance.address.ip(), outcome));
+            }
         }
     }
 
@@ -301,12 +375,26 @@ impl Drop for Handshake {
     }
 }
 
+/// What others have for a core.
+struct Inbox {
+    mailbox: Mailbox<CoreMessage>,
+    arrivals: Option<Mailbox<HandedOver>>,
+}
+
+/// What a core does next, beside what its connections do.
+enum Event {
+    /// `None`: nobody is left who could tell it anything.
+    Told(Option<CoreMessage>),
+    Arrived(HandedOver),
+    Broken,
+}
+
 /// Where a connection came in.
 #[derive(Clone, Copy)]
-struct Entrance {
-    address: SocketAddr,
-    protocol: Protocol,
-    https_port: u16,
+pub struct Entrance {
+    pub address: SocketAddr,
+    pub protocol: Protocol,
+    pub https_port: u16,
 }
 
 /// The address that the client connected to: known for a bound socket, asked for where one listens on all.
@@ -325,7 +413,7 @@ async fn accept(core: Rc<Core>, listener: Rc<Listener>, entrance: Entrance, _unt
     let mut warned_at: Option<Instant> = None;
     loop {
         match listener.accept().await {
-            Ok(Some((stream, peer))) => core.admit(stream, peer, entrance),
+            Ok(Some((stream, peer))) => core.welcome(stream, peer, entrance),
             Ok(None) => break,
             Err(error) => {
                 if warned_at.is_none_or(|at| at.elapsed() >= ACCEPT_WARN_INTERVAL) {

@@ -7,6 +7,7 @@
 //! A core never blocks: no file, no name resolution, no contended lock.
 
 mod attempt;
+mod balance;
 mod connection;
 mod core;
 mod drive;
@@ -20,5 +21,6 @@ mod streams;
 mod sweep;
 mod tick;
 
+pub use self::balance::{Place, places};
 pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};
 pub use self::outcome::{Outcome, code_of};

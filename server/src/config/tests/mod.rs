@@ -101,7 +101,8 @@ fn a_good_configuration_becomes_what_it_says_with_the_documented_defaults() {
         config.runtime,
         RuntimeConfig {
             cores: Cores::All,
-            driver: Driver::Auto
+            driver: Driver::Auto,
+            balance_connections: true,
         }
     );
     assert_eq!(config.limits, Limits::default());
@@ -212,7 +213,8 @@ fn the_reference_configuration_states_the_defaults() {
         config.runtime,
         RuntimeConfig {
             cores: Cores::All,
-            driver: Driver::Auto
+            driver: Driver::Auto,
+            balance_connections: true,
         }
     );
     let distribution = &config.distributions[0];

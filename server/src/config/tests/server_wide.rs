@@ -112,6 +112,25 @@ fn cores_are_all_a_number_or_a_list_without_repetition() {
 }
 
 #[test]
+fn connections_are_balanced_unless_told_otherwise() {
+    let balance = |text: &str| {
+        good_with(
+            "[[listeners]]",
+            &format!("[runtime]\nbalance_connections = {text}\n[[listeners]]"),
+        )
+    };
+    for (text, expected) in [("true", true), ("false", false)] {
+        let config = parse_text(&balance(text)).unwrap();
+        assert_eq!(config.runtime.balance_connections, expected);
+    }
+    let message = message(&balance("\"no\""));
+    assert!(
+        message.starts_with("config/edge.toml: runtime.balance_connections: "),
+        "{message}"
+    );
+}
+
+#[test]
 fn every_limit_says_its_range() {
     let ranges = [
         ("connections_per_core", "1 to 10000000"),
