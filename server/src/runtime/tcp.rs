@@ -214,7 +214,7 @@ mod tests {
         while duplex.unread().len() < 5 {
             assert!(duplex.fill().await.expect("bytes") > 0);
         }
-        duplex.outbox().outgoing().extend_from_slice(duplex.unread());
+        duplex.outbox().append(duplex.unread());
         duplex.say_goodbye().await.expect("a goodbye");
     }
 

@@ -109,6 +109,17 @@ impl ClientAuth {
         }
     }
 
+    /// Certificates that the client has presented and that are kept, as they were presented: its leaf, then others.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        let (verified, unchecked) = match self {
+            Self::Verified(client) => (Some(client.certificates()), None),
+            Self::Unchecked(client) => (None, Some(client.certificates())),
+            Self::NotPresented => (None, None),
+        };
+        let verified = verified.into_iter().flatten();
+        verified.chain(unchecked.into_iter().flatten())
+    }
+
     /// The client of whom only the key is known.
     pub fn unchecked(&self) -> Option<&UncheckedClient> {
         match self {

@@ -13,6 +13,7 @@ mod notes;
 mod passthrough;
 mod server_config;
 mod session;
+mod session_state;
 mod stream;
 mod verifier;
 

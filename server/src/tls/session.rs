@@ -26,6 +26,7 @@ use sharded_slab::Slab;
 use super::client::{ClientAuth, ClientPolicy};
 use super::gate::GateVersion;
 use super::notes::{HandshakeNotes, note};
+use super::session_state::SessionState;
 use crate::metrics::TicketDecline;
 use crate::trust::{Mode, RejectedKind};
 
@@ -45,14 +46,15 @@ pub struct SessionVault {
 
 struct Session {
     secret: [u8; SECRET_BYTES],
-    /// rustls' own encoding of the session, opaque to us. Whoever takes it has used the ticket up.
-    plain: Mutex<Option<Vec<u8>>>,
+    /// Whoever takes it has used the ticket up.
+    state: Mutex<Option<SessionState>>,
     scope: Scope,
     owner: OnceLock<SessionOwner>,
 }
 
 /// A session out of the vault.
 struct Taken {
+    /// rustls' own encoding of it.
     plain: Vec<u8>,
     scope: Scope,
     owner: SessionOwner,
@@ -85,8 +87,14 @@ impl SessionVault {
 
     /// Says whose session the ticket of slab key `key` carries. Once; without it the ticket is declined.
     pub fn bind(&self, key: usize, owner: SessionOwner) {
-        if let Some(session) = self.sessions.get(key) {
-            let _already_bound = session.owner.set(owner);
+        let Some(session) = self.sessions.get(key) else {
+            return;
+        };
+        if session.owner.set(owner).is_ok()
+            && let (Some(owner), Ok(mut state)) = (session.owner.get(), session.state.lock())
+            && let Some(state) = &mut *state
+        {
+            state.slim(owner.client.certificates());
         }
     }
 
@@ -121,11 +129,12 @@ impl SessionVault {
         let key = usize::from_be_bytes(*key);
         let session = self.sessions.get(key)?;
         verify_slices_are_equal(&session.secret, secret).ok()?;
-        let plain = session.plain.lock().ok()?.take()?;
+        let state = session.state.lock().ok()?.take()?;
+        let owner = session.owner.get().cloned()?;
         let taken = Taken {
-            plain,
+            plain: state.restored(owner.client.certificates())?,
             scope: session.scope,
-            owner: session.owner.get().cloned()?,
+            owner,
         };
         drop(session);
         self.sessions.remove(key);
@@ -206,7 +215,7 @@ impl TicketScope {
         aws_lc_rs::rand::fill(&mut secret).ok()?;
         let session = Session {
             secret,
-            plain: Mutex::new(Some(plain.to_vec())),
+            state: Mutex::new(Some(SessionState::whole(plain))),
             scope: self.scope(),
             owner: OnceLock::new(),
         };

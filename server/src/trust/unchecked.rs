@@ -62,6 +62,12 @@ impl UncheckedClient {
         &self.0.facts
     }
 
+    /// All that was presented, the leaf first.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        let rest = self.0.chain.iter().map(|der| &**der);
+        std::iter::once(self.0.facts.der()).chain(rest)
+    }
+
     /// What was presented beside the leaf and can be read, in the order presented. Nobody has checked that one issued another.
     pub fn intermediates(&self) -> &[Arc<CertificateFacts>] {
         let all = || facts_of_all(self.0.chain.iter().map(|der| &**der));

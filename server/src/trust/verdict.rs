@@ -68,6 +68,12 @@ impl VerifiedClient {
         &self.0.facts
     }
 
+    /// The leaf and the certificates of the verified path between it and the anchor, as presented.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        let intermediates = self.0.links.iter().filter_map(|link| link.der.as_deref());
+        std::iter::once(self.0.facts.der()).chain(intermediates)
+    }
+
     /// The certificates of the verified path between leaf and anchor, the leaf's issuer first; nothing else that was presented. One
     /// whose names are no names is left out.
     pub fn intermediates(&self) -> &[Arc<CertificateFacts>] {
