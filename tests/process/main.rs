@@ -26,6 +26,7 @@ mod modes;
 mod odd_keys;
 mod passthrough;
 mod proxy;
+mod reading;
 mod redirect;
 mod reload;
 mod resting;

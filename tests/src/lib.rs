@@ -32,6 +32,7 @@ mod stand_in;
 pub mod tcp;
 mod tickets;
 pub mod tls_client;
+mod tls_records;
 pub mod workdir;
 
 use std::time::Duration;

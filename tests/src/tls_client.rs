@@ -306,7 +306,7 @@ impl Begun {
 /// A connection whose handshake the client has completed. Reads and writes plaintext.
 pub struct Connection {
     pub port: u16,
-    stream: BufReader<TlsStream>,
+    pub(crate) stream: BufReader<TlsStream>,
 }
 
 impl Connection {
@@ -337,22 +337,6 @@ impl Connection {
         let stream = self.stream.get_mut();
         stream.tls.refresh_traffic_keys().map_err(io::Error::other)?;
         stream.send_pending()
-    }
-
-    /// Sends the first half of the records that these bytes make. Returns the other half, for [`Self::write_raw`].
-    pub fn write_first_half(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<Vec<u8>> {
-        let stream = self.stream.get_mut();
-        stream.tls.writer().write_all(bytes.as_ref())?;
-        let mut records = Vec::new();
-        stream.tls.write_tls(&mut records)?;
-        let second_half = records.split_off(records.len() / 2);
-        stream.tcp.write_all(&records)?;
-        Ok(second_half)
-    }
-
-    /// Puts bytes on the wire as they are.
-    pub fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.get_mut().tcp.write_all(bytes)
     }
 
     pub fn read_response(&mut self) -> io::Result<Response> {
@@ -414,9 +398,9 @@ impl Connection {
     }
 }
 
-struct TlsStream {
-    tls: ClientConnection,
-    tcp: TcpStream,
+pub(crate) struct TlsStream {
+    pub(crate) tls: ClientConnection,
+    pub(crate) tcp: TcpStream,
 }
 
 impl TlsStream {

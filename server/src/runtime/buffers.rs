@@ -50,7 +50,10 @@ impl SendBuffer {
             self.room.resize(needed, 0);
         }
         let written = write(self.room.get_mut(self.filled..).unwrap_or_default())?;
-        debug_assert!(self.filled + written <= self.room.len(), "no more was written than fits");
+        debug_assert!(
+            self.filled + written <= self.room.len(),
+            "no more was written than fits"
+        );
         self.filled += written;
         Ok(())
     }

@@ -63,11 +63,7 @@ impl Outbox {
     ///
     /// # Errors
     /// What `write` says; nothing was appended then.
-    pub fn fill<E>(
-        &self,
-        bytes: usize,
-        write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> Result<(), E> {
+    pub fn fill<E>(&self, bytes: usize, write: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
         self.0.borrow_mut().unsent.fill(bytes, write)
     }
 

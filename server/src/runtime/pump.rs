@@ -90,7 +90,10 @@ impl Direction {
     /// # Errors
     /// As `send(2)`.
     pub(super) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        debug_assert!(!self.busy && !self.slot.is_last.get(), "bytes go out in their order");
+        debug_assert!(
+            !self.busy && !self.slot.is_last.get(),
+            "bytes go out in their order"
+        );
         // JUSTIFICATION: monoio gives out its sockets as numbers only.
         // SAFETY: the pump owns its half of the socket until it has sent the last bytes, after which nobody sends; so the descriptor is open,
         // and this one's, while `self` is borrowed.

@@ -18,10 +18,7 @@ pub fn spawn_guarded(future: impl Future<Output = ()> + 'static, on_panic: impl 
 
 /// Runs `future` on this core: here and now as far as it goes without waiting, most often to its end; what then is left of it as a task of
 /// its own. A panic inside it ends it alone, as [`spawn_guarded`] says.
-pub fn run_guarded(
-    future: Pin<Box<dyn Future<Output = ()>>>,
-    on_panic: impl FnOnce(&str) + 'static,
-) {
+pub fn run_guarded(future: Pin<Box<dyn Future<Output = ()>>>, on_panic: impl FnOnce(&str) + 'static) {
     let mut guarded = Guarded {
         future,
         on_panic: Some(on_panic),

@@ -21,6 +21,8 @@ pub struct Machine {
     connection: UnbufferedServerConnection,
     /// What the peer did that TLS cannot go on after: rustls is asked for nothing more.
     fault: Option<Error>,
+    /// The peer has said that it will say no more, which rustls tells once only.
+    is_closed_by_peer: bool,
 }
 
 /// What a turn has come to.
@@ -51,6 +53,7 @@ impl Machine {
         Ok(Self {
             connection: UnbufferedServerConnection::new(config)?,
             fault: None,
+            is_closed_by_peer: false,
         })
     }
 
@@ -69,7 +72,10 @@ impl Machine {
     /// # Errors
     /// What the peer did that TLS cannot go on after. The alert that says so is in the outbox.
     pub fn turn(&mut self, io: &mut Duplex, plaintext: impl FnMut(&[u8])) -> Result<Turn, Error> {
-        self.step(io, plaintext, |_, _| Ok(Turn::Blocked))
+        let turn = self.step(io, plaintext, |_, _| Ok(Turn::Blocked))?;
+        // It may have been read by a write.
+        let is_over = turn == Turn::Blocked && self.is_closed_by_peer;
+        Ok(if is_over { Turn::PeerClosed } else { turn })
     }
 
     /// As many turns as it takes until something was handed out, or the peer has to say more.
@@ -171,9 +177,12 @@ impl Machine {
             ConnectionState::PeerClosed => Ok(Turn::PeerClosed),
             ConnectionState::Closed => Ok(Turn::Closed),
             // Early data, which no configuration of ours lets a client send.
-            _ => Err(Error::General("rustls is in a state that is not known here".to_owned())),
+            _ => Err(Error::General(
+                "rustls is in a state that is not known here".to_owned(),
+            )),
         });
         io.consume(discard);
+        self.is_closed_by_peer |= matches!(turn, Ok(Turn::PeerClosed | Turn::Closed));
         turn.inspect_err(|error| self.fail(error, io))
     }
 

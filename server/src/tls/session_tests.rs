@@ -240,5 +240,26 @@ fn a_ticket_of_one_mode_opens_no_other_even_if_the_scopes_were_the_same() {
     );
 }
 
+#[test]
+fn a_session_is_kept_without_its_clients_certificates_and_comes_back_whole() {
+    let root = Ca::root("Root");
+    let (shown, issuer) = (root.issue(leaf("shown")), root.issue(leaf("issuer")));
+    let client = UncheckedClient::read(&shown, std::slice::from_ref(&issuer)).expect("certificates");
+    let plain = [b"version", &*shown, b"length", &*issuer, b"secret"].concat();
+    let vault = vault(8);
+    let scope = TicketScope::new(vault.clone(), ClientPolicy::Passthrough([0; 32]));
+    let ticket = scope.issue(&plain, at(0)).expect("a ticket");
+    let key = note(|notes| notes.issued.take()).expect("its key");
+    let owner = SessionOwner {
+        client: ClientAuth::Unchecked(client),
+        authenticated_at: at(0),
+    };
+    vault.bind(key, owner);
+    let kept = vault.sessions.get(key).expect("the session");
+    let kept = format!("{:?}", kept.state.lock().expect("nobody panicked"));
+    assert!(kept.len() < plain.len(), "{kept}");
+    assert_eq!(scope.redeem(&ticket, at(1)), Ok(plain));
+}
+
 /// The notAfter of [`leaf`]: 2030-01-01T00:00:00Z.
 const END_OF_2029: u64 = 1_893_456_000;

@@ -108,19 +108,16 @@ impl TlsStream {
         Poll::Ready(Err(error))
     }
 
-    fn poll_write_slices(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write_slices(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         ready!(self.poll_fault(cx))?;
         ready!(self.outbox().poll_room(cx))?;
         let waiting = &mut self.waiting;
-        let written = self
-            .machine
-            .write(&mut self.io, slices, |plaintext| waiting.extend_from_slice(plaintext));
-        if written.is_err() {
+        let written = self.machine.write(&mut self.io, slices, |plaintext| {
+            waiting.extend_from_slice(plaintext)
+        });
+        if let Err(error) = written {
             ready!(self.poll_fault(cx))?;
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, error)));
         }
         Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
     }

@@ -23,7 +23,9 @@ use crate::logs::ConnectionId;
 use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal, TlsStream};
+use crate::tls::{
+    self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal, TlsStream,
+};
 
 /// Serves one client from accept to close.
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
