@@ -91,6 +91,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures Bothways and other servers side by side.")
     parser.add_argument("--quick", action="store_true", help="a first look in about two minutes; its numbers are no result")
     parser.add_argument("--servers", type=listed, default=DEFAULT, help=f"any of {','.join([*SETTINGS, *PEERS])}; default {','.join(DEFAULT)}")
+    parser.add_argument("--build", type=build, action="append", default=[], metavar="NAME=FOLDER", help="measure the bothways of another folder beside it, as NAME; may be repeated")
     parser.add_argument("--works", type=listed, default=list(WORKS), help=f"any of {','.join(WORKS)}; default: all")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
@@ -105,6 +106,9 @@ def parse_arguments():
         parser.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     check_names(parser, "--servers", options.servers, [*SETTINGS, *PEERS])
+    options.builds = dict(options.build)
+    check_builds(parser, options.builds)
+    options.servers = [*options.servers, *options.builds]
     check_names(parser, "--works", options.works, WORKS)
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
@@ -125,6 +129,17 @@ def listed(text):
     return text.split(",")
 
 
+def build(text):
+    name, _, folder = text.partition("=")
+    return name, Path(folder).resolve()
+
+
+def check_builds(parser, builds):
+    for name, folder in builds.items():
+        if name in (*SETTINGS, *PEERS) or not (folder / "bothways").is_file():
+            parser.error(f"--build: {name}={folder}: a name that is not taken, and a folder with bothways in it, are wanted")
+
+
 def check_names(parser, option, names, known):
     for name in names:
         if name not in known:
@@ -134,6 +149,8 @@ def check_names(parser, option, names, known):
 def make(options, name):
     if name in PEERS:
         return PEERS[name](options)
+    if name in options.builds:
+        return bothways.make(options.builds[name], name)
     if name == "bothways-connection-function":
         bothways.store_file("revoked.json")
     if name.endswith("-function"):
