@@ -14,7 +14,7 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from bench_lib import NAME, bothways, machine, pki
+from bench_lib import LARGE_BYTES, NAME, bothways, machine, pki
 from bench_lib.load import WORKS
 from bench_lib.server import end_in_order
 
@@ -28,6 +28,7 @@ def main():
     end_in_order()
     os.chdir(options.work)
     pki.make()
+    Path("large").write_text("x" * LARGE_BYTES)
     rows = []
     for number in range(options.rounds):
         for cores in (1, 2) if number % 2 == 0 else (2, 1):
