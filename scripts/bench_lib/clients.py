@@ -7,7 +7,7 @@ from functools import cache
 
 from . import BODY, NAME
 
-SETTLE_SECONDS = 3  # for servers that give memory back when nothing is asked of a connection
+SETTLE_SECONDS = 6  # for servers that give memory back when nothing is asked of a connection
 TIMEOUT_SECONDS = 10
 
 

@@ -13,6 +13,7 @@ mod duplex;
 #[cfg(test)]
 mod fairness_tests;
 mod mailbox;
+mod memory;
 mod outbox;
 #[cfg(test)]
 mod outbox_tests;
@@ -23,6 +24,7 @@ mod tcp;
 pub use self::core::{CoreRuntime, Driver, DriverChoice};
 pub use self::duplex::{Duplex, DuplexStats};
 pub use self::mailbox::{Mailbox, MailboxSender, mailbox};
+pub use self::memory::give_back_free_pages;
 pub use self::outbox::Outbox;
 pub use self::task::{Signal, SignalKind, run_guarded, spawn_guarded};
 pub use self::tcp::{DetachedStream, Listener, Stream, connect};

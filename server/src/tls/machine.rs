@@ -20,7 +20,7 @@ use crate::runtime::{Duplex, Outbox};
 pub struct Machine {
     connection: UnbufferedServerConnection,
     /// What the peer did that TLS cannot go on after: rustls is asked for nothing more.
-    fault: Option<Error>,
+    fault: Option<Box<Error>>,
     /// The peer has said that it will say no more, which rustls tells once only.
     is_closed_by_peer: bool,
 }
@@ -64,7 +64,7 @@ impl Machine {
 
     /// What the peer did that TLS cannot go on after.
     pub fn fault(&self) -> Option<&Error> {
-        self.fault.as_ref()
+        self.fault.as_deref()
     }
 
     /// One step with what was read: a record's plaintext at most goes to `plaintext`, and what is to be answered to the outbox.
@@ -152,7 +152,7 @@ impl Machine {
         writable: impl FnOnce(&mut Traffic<'_>, &Outbox) -> Result<Turn, Error>,
     ) -> Result<Turn, Error> {
         if let Some(fault) = &self.fault {
-            return Err(fault.clone());
+            return Err(Error::clone(fault));
         }
         let (unread, outbox) = io.split();
         let UnbufferedStatus {
@@ -188,7 +188,7 @@ impl Machine {
 
     /// Writes what is due after an error, its alert last.
     fn fail(&mut self, fault: &Error, io: &mut Duplex) {
-        self.fault = Some(fault.clone());
+        self.fault = Some(Box::new(fault.clone()));
         // Not a turn more than there is something to write: rustls would take up what was read.
         while self.connection.wants_write() {
             let (unread, outbox) = io.split();

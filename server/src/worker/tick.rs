@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::core::Core;
 use super::registry::{Open, Phase, Rest, Watch};
 use crate::limits::Limits;
-use crate::runtime::{SignalKind, sleep};
+use crate::runtime::{SignalKind, give_back_free_pages, sleep};
 
 /// Connections looked at without letting others run.
 const SLICE: usize = 1_024;
@@ -19,8 +19,12 @@ const DRAIN_FIRST_REQUEST: Duration = Duration::from_secs(2);
 /// Silence after which a connection gives back what only HTTP needs.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
+/// How long the allocator keeps what was freed, since it may be wanted again, and a little more.
+const FREED_AFTER: Duration = Duration::from_millis(1_200);
+
 /// Watches `core`'s connections for as long as it runs.
 pub async fn tick(core: Rc<Core>) {
+    let mut freed = Freed::default();
     loop {
         let snapshot = core.snapshot();
         let limits = &snapshot.limits;
@@ -37,8 +41,32 @@ pub async fn tick(core: Rc<Core>) {
                 sleep(Duration::from_millis(1)).await;
             }
         }
+        freed.look(core.counters.connection_rests.get(), Instant::now());
         core.edge.pool.expire(Instant::now());
         core.edge.console.borrow_mut().tell_untold(Instant::now());
+    }
+}
+
+/// What connections that rest have freed, and the operating system has not got back yet.
+#[derive(Default)]
+struct Freed {
+    rests: u64,
+    since: Option<Instant>,
+}
+
+impl Freed {
+    /// Gives it back once none has come to rest for a while: whether that is now. `rests`: so many have until `now`.
+    fn look(&mut self, rests: u64, now: Instant) -> bool {
+        let is_over = |since: Instant| now.saturating_duration_since(since) >= FREED_AFTER;
+        if rests != std::mem::replace(&mut self.rests, rests) {
+            self.since = Some(now);
+            return false;
+        }
+        let given_back = self.since.take_if(|since| is_over(*since)).is_some();
+        if given_back {
+            give_back_free_pages();
+        }
+        given_back
     }
 }
 
@@ -98,5 +126,22 @@ fn look(open: &Open, last: Watch, now: Instant) -> Watch {
         requests,
         quiet_since: if moved { now } else { last.quiet_since },
         head_since: head_pending.then(|| last.head_since.filter(|_| same_head).unwrap_or(now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_freed_is_given_back_once_when_no_more_come_to_rest() {
+        let start = Instant::now();
+        let mut freed = Freed::default();
+        let mut look = |rests, after_ms| freed.look(rests, start + Duration::from_millis(after_ms));
+        assert!(!look(0, 0) && !look(0, 5_000), "nothing has rested");
+        assert!(!look(3, 6_000) && !look(3, 7_000), "too early");
+        assert!(!look(4, 7_500), "another one");
+        assert!(!look(4, 8_500) && look(4, 9_000), "a while after the last");
+        assert!(!look(4, 20_000), "once");
     }
 }
