@@ -1,5 +1,7 @@
 //! What comes in one go, in parts, or with the end of something else: nothing of it is lost, and nothing waits for more.
 
+use std::io::Write as _;
+
 use bothways_tests::pki::Pki;
 use bothways_tests::tls_client::Version::{Tls12, Tls13};
 use bothways_tests::tls_client::{Connection, Ending, Version};
@@ -81,4 +83,24 @@ fn a_request_in_many_small_segments_is_put_together() {
         let record = server.record_of(connection.port);
         assert_eq!(record.number("requests"), Some(1), "{}", record.line);
     });
+}
+
+#[test]
+fn half_a_handshake_message_before_a_body_that_nobody_reads_ends_its_connection_alone() {
+    for driver in DRIVERS {
+        let server = Server::start(Config::edge("required").driver(driver));
+        let client = speaking(Tls13);
+        let mut connection = client.connect(server.address()).unwrap();
+        let port = connection.port;
+        let post = client.request("POST", "/", "Content-Length: 1000000\r\n");
+        let mut bytes = connection.records(post).unwrap();
+        // The type of a KeyUpdate (RFC 8446 §4.6.3), whose rest never comes.
+        let (mut tcp, key_update) = connection.into_handshake_record(&[24]);
+        bytes.extend(key_update);
+        tcp.write_all(&bytes).unwrap();
+        let record = server.record_of(port);
+        assert_eq!(record.number("requests"), Some(1), "{driver}: {}", record.line);
+        assert_eq!(server.metrics().get("bothways_panics_total"), 0, "{driver}");
+        assert!(speaking(Tls13).get(server.address()).outcome.is_ok(), "{driver}");
+    }
 }

@@ -235,6 +235,7 @@ impl Client {
         };
         config.resumption = Resumption::store(tickets.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.enable_secret_extraction = true; // for Connection::into_handshake_record
         Self {
             config,
             tickets,

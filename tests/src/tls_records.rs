@@ -1,6 +1,10 @@
 //! What a client puts on the wire, record by record: together, apart, in halves.
 
 use std::io::{self, Write as _};
+use std::net::TcpStream;
+
+use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
+use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion, SupportedCipherSuite};
 
 use super::tls_client::Connection;
 
@@ -45,5 +49,32 @@ impl Connection {
     /// Puts bytes on the wire as they are.
     pub fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().tcp.write_all(bytes)
+    }
+
+    /// The connection's next record with these bytes as (part of) a handshake message, and the socket to send it on, for TLS 1.3: a thing that no TLS
+    /// library would send of itself.
+    pub fn into_handshake_record(self, bytes: &[u8]) -> (TcpStream, Vec<u8>) {
+        let stream = self.stream.into_inner();
+        let Some(SupportedCipherSuite::Tls13(suite)) = stream.tls.negotiated_cipher_suite() else {
+            panic!("TLS 1.3 is spoken");
+        };
+        let secrets = stream.tls.dangerous_extract_secrets().unwrap();
+        let (sequence_number, secrets) = secrets.tx;
+        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
+        else {
+            panic!("an AEAD of TLS 1.3");
+        };
+        let message = OutboundPlainMessage {
+            typ: ContentType::Handshake,
+            version: ProtocolVersion::TLSv1_2,
+            payload: OutboundChunks::Single(bytes),
+        };
+        let record = suite
+            .aead_alg
+            .encrypter(key, iv)
+            .encrypt(message, sequence_number);
+        (stream.tcp, record.unwrap().encode())
     }
 }

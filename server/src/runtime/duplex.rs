@@ -170,7 +170,7 @@ impl Duplex {
 
     /// Reads the peer's remaining bytes away, for [`LINGER_TIME`] and [`LINGER_BYTES_MAX`] at most: closing with unread
     /// bytes would make the kernel send a reset, which may overtake what was just sent, an alert or an early response
-    /// (RFC 9293 §3.6.1).
+    /// (RFC 9293 §3.6.1). What is unread goes as well: nobody may ask for it after this.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let (until, read) = self

@@ -170,8 +170,12 @@ impl Sending {
     /// Sends what waits, for which the writer has to be idle: at once where the socket has room, which it most often has; the rest goes to the
     /// ring, which waits for room.
     fn begin(&mut self) -> io::Result<()> {
-        let sent = self.writer.send_now(self.unsent.bytes())?;
         let unsent = std::mem::take(&mut self.unsent);
+        if self.is_shut {
+            // Nothing comes after the last, and there is no socket of ours to send it on.
+            return Ok(());
+        }
+        let sent = self.writer.send_now(unsent.bytes())?;
         self.count(unsent.len());
         if sent < unsent.len() {
             self.writer.submit(unsent.rest(sent));

@@ -23,6 +23,9 @@ pub struct Machine {
     fault: Option<Box<Error>>,
     /// The peer has said that it will say no more, which rustls tells once only.
     is_closed_by_peer: bool,
+    /// Bytes that the last turn has left unread. rustls may know its way in them, parts of a handshake message that it waits for the rest of,
+    /// so none of them may be gone at the next turn.
+    kept: usize,
 }
 
 /// What a turn has come to.
@@ -54,6 +57,7 @@ impl Machine {
             connection: UnbufferedServerConnection::new(config)?,
             fault: None,
             is_closed_by_peer: false,
+            kept: 0,
         })
     }
 
@@ -70,7 +74,7 @@ impl Machine {
     /// One step with what was read: a record's plaintext at most goes to `plaintext`, and what is to be answered to the outbox.
     ///
     /// # Errors
-    /// What the peer did that TLS cannot go on after. The alert that says so is in the outbox.
+    /// What the peer did that TLS cannot go on after. The alert that says so, where there is one, is in the outbox.
     pub fn turn(&mut self, io: &mut Duplex, plaintext: impl FnMut(&[u8])) -> Result<Turn, Error> {
         let turn = self.step(io, plaintext, |_, _| Ok(Turn::Blocked))?;
         // It may have been read by a write.
@@ -155,6 +159,10 @@ impl Machine {
             return Err(Error::clone(fault));
         }
         let (unread, outbox) = io.split();
+        if unread.len() < self.kept {
+            debug_assert!(false, "what is unread is rustls' until it is consumed");
+            return Err(Error::General("bytes were lost before they were read".to_owned()));
+        }
         let UnbufferedStatus {
             mut discard, state, ..
         } = self.connection.process_tls_records(unread);
@@ -182,6 +190,7 @@ impl Machine {
             )),
         });
         io.consume(discard);
+        self.kept = io.unread().len();
         self.is_closed_by_peer |= matches!(turn, Ok(Turn::PeerClosed | Turn::Closed));
         turn.inspect_err(|error| self.fail(error, io))
     }

@@ -1,6 +1,6 @@
 //! What the verifier and the ticketer, which rustls calls without saying for whom, note about the handshake at hand.
 //!
-//! rustls' callbacks are synchronous and run inside `process_new_packets`, on the connection's own core. So the
+//! rustls' callbacks are synchronous and run inside `process_tls_records`, on the connection's own core. So the
 //! notes of the connection being processed stand in a thread-local for exactly that call ([`with_notes`]).
 
 use std::cell::RefCell;

@@ -21,6 +21,8 @@ pub struct TlsStream {
     io: Duplex,
     /// The peer says no more.
     has_ended: bool,
+    /// Our end was said. From then on what is unread is thrown away, and rustls must not be asked about it.
+    is_closing: bool,
     /// Plaintext that found no room with its reader, or that its reader has given back: it comes first.
     waiting: BytesMut,
 }
@@ -33,6 +35,7 @@ impl TlsStream {
             machine,
             io,
             has_ended: false,
+            is_closing: false,
             waiting,
         }
     }
@@ -177,8 +180,10 @@ impl HyperWrite for TlsStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // After a fault there is an alert in its place.
-        let _closed_anyway = this.machine.close(&mut this.io);
+        if !std::mem::replace(&mut this.is_closing, true) {
+            // After a fault there is, most often, an alert in its place.
+            let _closed_anyway = this.machine.close(&mut this.io);
+        }
         this.io.poll_shutdown(cx)
     }
 }

@@ -75,15 +75,20 @@ impl<C: Future> Future for Answering<'_, C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
         let mut this = self.project();
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let polled = this.connection.as_mut().poll(cx);
             if polled.is_ready() || !this.streams.answer() {
                 return polled;
             }
         }
+        // A client that asks faster than it is answered: others have their turn now.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
+/// How often in one poll hyper may take up requests. A ring brings no more bytes within a poll, but a socket that is read at once (epoll) does.
+const ROUNDS_MAX: usize = 16;
 /// CVE-2023-44487 (rapid reset): streams reset before they were taken up, before the connection is ended.
 const PENDING_RESETS_MAX: usize = 20;
 /// CVE-2025-8671 (made you reset): streams that this side had to reset, before the connection is ended.
@@ -94,3 +99,56 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What is kept of a stream's response while its window is closed.
 const SEND_BYTES_MAX: usize = 128 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::{poll_fn, ready};
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use hyper::rt::Executor;
+
+    use super::*;
+
+    fn streams() -> Streams {
+        Streams::new(Arc::new(CoreCounters::default()))
+    }
+
+    fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn streams_are_answered_before_the_poll_is_over() {
+        let (streams, polls) = (streams(), Cell::new(0));
+        let connection = poll_fn(|_| {
+            polls.set(polls.get() + 1);
+            if polls.get() == 1 {
+                (0..3).for_each(|_| streams.execute(ready(())));
+            }
+            Poll::<()>::Pending
+        });
+        let polled = poll_once(Answering {
+            connection,
+            streams: &streams,
+        });
+        // Once more for what the answers have left to be written.
+        assert_eq!((polled, polls.get()), (Poll::Pending, 2));
+    }
+
+    #[test]
+    fn a_client_that_never_stops_asking_does_not_keep_the_core() {
+        let (streams, polls) = (streams(), Cell::new(0));
+        let connection = poll_fn(|_| {
+            polls.set(polls.get() + 1);
+            streams.execute(ready(()));
+            Poll::<()>::Pending
+        });
+        let polled = poll_once(Answering {
+            connection,
+            streams: &streams,
+        });
+        assert_eq!((polled, polls.get()), (Poll::Pending, ROUNDS_MAX));
+    }
+}
