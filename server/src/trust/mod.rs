@@ -23,6 +23,7 @@
 //!
 //! Not here: the TLS alert and the status code of a [`RejectedKind`] (`tls`, `logs`), reading files (`config`), memory of verdicts.
 
+mod canonical_name;
 mod certificate;
 mod crl;
 mod crl_extensions;
@@ -56,6 +57,7 @@ mod verdict;
 #[cfg(test)]
 pub(crate) mod test_pki;
 
+pub use canonical_name::{CanonicalName, is_same as is_same_name};
 pub use crl::CrlFault;
 pub use details::CertificateDetails;
 pub use facts::CertificateFacts;

@@ -63,11 +63,11 @@ pub(super) fn parts(name: &[u8]) -> Option<Vec<Part>> {
 }
 
 #[derive(Clone, Copy)]
-struct Attribute<'a> {
-    oid: &'a [u8],
-    value: der::Element<'a>,
+pub(super) struct Attribute<'a> {
+    pub(super) oid: &'a [u8],
+    pub(super) value: der::Element<'a>,
     /// Belongs to the same RDN as the attribute before it.
-    joins_previous: bool,
+    pub(super) joins_previous: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ enum Charset {
 }
 
 /// RFC 5280 §4.1.2.4: `SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value ANY }`.
-fn attributes(name: &[u8]) -> Option<Vec<Attribute<'_>>> {
+pub(super) fn attributes(name: &[u8]) -> Option<Vec<Attribute<'_>>> {
     let mut attributes = Vec::new();
     let mut rdns = Reader::new(name);
     while !rdns.is_empty() {
@@ -188,7 +188,7 @@ pub(super) fn is_unprintable(character: char) -> bool {
 }
 
 /// The text of a string value, by its type (X.680 §41); `None` when it is no text of that type.
-fn text(value: &der::Element<'_>) -> Option<String> {
+pub(super) fn text(value: &der::Element<'_>) -> Option<String> {
     match value.tag {
         UTF8_STRING => std::str::from_utf8(value.value).ok().map(str::to_owned),
         NUMERIC_STRING | PRINTABLE_STRING | IA5_STRING | VISIBLE_STRING => {
