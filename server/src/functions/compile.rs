@@ -1,7 +1,11 @@
 //! From the bytes of a file to a program that parses: size, UTF-8, syntax, imports.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use rquickjs::{Context, Module, Runtime};
 
+use super::budget::{Budget, Exhausted};
 use super::fault::{Fault, FaultKind};
 use super::function::{CompileError, FunctionKind, FunctionSource};
 use super::source::{IMPORTS, MODULES, Program, without_import};
@@ -99,6 +103,7 @@ fn sentence(message: String) -> CompileError {
 /// A context in which nothing ever runs.
 struct Parser {
     context: Context,
+    budget: Rc<Budget>,
 }
 
 impl Parser {
@@ -106,11 +111,32 @@ impl Parser {
         let no_parser = |error| Fault::new(FaultKind::Engine, format!("no parser could be made: {error}"));
         let runtime = Runtime::new().map_err(no_parser)?;
         runtime.set_memory_limit(PARSER_BYTES_MAX);
+        let budget = Rc::new(Budget::default());
+        let handler = Rc::clone(&budget);
+        runtime.set_interrupt_handler(Some(Box::new(move || handler.is_spent())));
         let context = Context::full(&runtime).map_err(no_parser)?;
-        Ok(Self { context })
+        Ok(Self { context, budget })
     }
 
+    /// Every core that makes an engine parses again, patterns included, so what takes long is refused here.
     fn parse(&self, program: &Program) -> Result<(), Fault> {
+        let time = TIME_MAX + TIME_PER_KIB * u32::try_from(program.text().len() / 1024).unwrap_or(u32::MAX);
+        self.budget.start(time, PARSER_BYTES_MAX);
+        let parsed = self.declare(program);
+        self.budget.stop();
+        match self.budget.exhausted() {
+            Some(Exhausted::Time) => Err(Fault::new(
+                FaultKind::Thrown,
+                format!(
+                    "compiling it takes longer than {} ms; a regular expression is too large, most likely",
+                    time.as_millis()
+                ),
+            )),
+            _ => parsed,
+        }
+    }
+
+    fn declare(&self, program: &Program) -> Result<(), Fault> {
         self.context.with(|ctx| {
             // QuickJS looks for the imported modules while it parses.
             let declare = |name: &str, text: &str| Module::declare(ctx.clone(), name, text);
@@ -134,3 +160,6 @@ impl Parser {
 
 const IMPORTS_MAX: usize = 8;
 const PARSER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// CPU time, twenty times that of ordinary code.
+const TIME_MAX: Duration = Duration::from_millis(100);
+const TIME_PER_KIB: Duration = Duration::from_millis(1);

@@ -326,6 +326,8 @@ static int re_string_list_op(REStringList *a, REStringList *b, int op)
 
     if (cr_op1(&a->cr, b->cr.points, b->cr.len, op))
         return -1;
+    /* Bothways patch 8: every string of either is looked at */
+    lre_count_work(a->cr.mem_opaque, a->n_strings + b->n_strings);
 
     switch(op) {
     case CR_OP_UNION:
@@ -372,6 +374,7 @@ static int re_string_list_canonicalize(REParseState *s1,
 {
     if (cr_regexp_canonicalize(&s->cr, is_unicode))
         return -1;
+    lre_count_work(s1->opaque, s->n_strings); /* Bothways patch 8 */
     if (s->n_strings != 0) {
         REStringList a_s, *a = &a_s;
         int i, j;
@@ -698,6 +701,14 @@ static int JS_PRINTF_FORMAT_ATTR(2, 3) re_parse_error(REParseState *s, JS_PRINTF
     return -1;
 }
 
+/* Bothways patch 8: 'units' as js_poll_work() counts them */
+static int re_poll_work(REParseState *s, size_t units)
+{
+    if (lre_poll_work(s->opaque, units > INTERRUPT_COUNTER_INIT ? INTERRUPT_COUNTER_INIT : units))
+        return re_parse_error(s, "interrupted");
+    return 0;
+}
+
 static int re_parse_out_of_memory(REParseState *s)
 {
     return re_parse_error(s, "out of memory");
@@ -881,6 +892,7 @@ static bool is_unicode_char(int c)
 static void seq_prop_cb(void *opaque, const uint32_t *seq, int seq_len)
 {
     REStringList *sl = opaque;
+    lre_count_work(sl->cr.mem_opaque, 1); /* Bothways patch 8 */
     re_string_add(sl, seq_len, seq);
 }
 
@@ -1449,6 +1461,9 @@ static int re_parse_nested_class(REParseState *s, REStringList *cr, const uint8_
     for(;;) {
         if (*p == ']')
             break;
+        /* Bothways patch 8: a single character is put among those that are there */
+        if (re_poll_work(s, 1 + (cr->cr.len >> 4)))
+            goto fail;
         if (*p == '[' && s->unicode_sets) {
             if (re_parse_nested_class(s, cr1, &p))
                 goto fail;
@@ -1521,6 +1536,8 @@ static int re_parse_nested_class(REParseState *s, REStringList *cr, const uint8_
             if (*p == '&' && p[1] == '&' && p[2] != '&') {
                 /* handle '&&' */
                 for(;;) {
+                    if (re_poll_work(s, 1)) /* Bothways patch 8 */
+                        goto fail;
                     if (*p == ']') {
                         break;
                     } else if (*p == '&' && p[1] == '&' && p[2] != '&') {
@@ -1538,6 +1555,8 @@ static int re_parse_nested_class(REParseState *s, REStringList *cr, const uint8_
             } else if (*p == '-' && p[1] == '-') {
                 /* handle '--' */
                 for(;;) {
+                    if (re_poll_work(s, 1)) /* Bothways patch 8 */
+                        goto fail;
                     if (*p == ']') {
                         break;
                     } else if (*p == '-' && p[1] == '-') {
@@ -1735,6 +1754,7 @@ static int re_parse_captures(REParseState *s, int *phas_named_captures,
     int capture_index, n;
     char name[TMP_BUF_SIZE];
 
+    lre_count_work(s->opaque, (s->buf_end - s->buf_start) >> 4); /* Bothways patch 8 */
     capture_index = 1;
     n = 0;
     *phas_named_captures = 0;
@@ -1809,6 +1829,7 @@ static int find_group_name(REParseState *s, const char *name, bool emit_group_in
     p = (char *)s->group_names.buf;
     if (!p)
         return 0;
+    lre_count_work(s->opaque, s->group_names.size >> 4); /* Bothways patch 8 */
     buf_end = (char *)s->group_names.buf + s->group_names.size;
     name_len = strlen(name);
     capture_index = 1;
@@ -1835,6 +1856,7 @@ static bool is_duplicate_group_name(REParseState *s, const char *name, int scope
     p = (char *)s->group_names.buf;
     if (!p)
         return 0;
+    lre_count_work(s->opaque, s->group_names.size >> 4); /* Bothways patch 8 */
     buf_end = (char *)s->group_names.buf + s->group_names.size;
     name_len = strlen(name);
     while (p < buf_end) {
@@ -1897,6 +1919,9 @@ static int re_parse_term(REParseState *s, bool is_backward_dir)
        still be NULL: stop before computing positions inside it */
     if (dbuf_error(&s->byte_code))
         return re_parse_out_of_memory(s);
+    /* Bothways patch 8 */
+    if (re_poll_work(s, 1))
+        return -1;
 
     last_atom_start = -1;
     last_capture_count = 0;
@@ -2307,6 +2332,9 @@ static int re_parse_term(REParseState *s, bool is_backward_dir)
                 bool need_capture_init, add_zero_advance_check;
                 int len, pos;
                 
+                /* Bothways patch 8: the atom is looked at, and moved */
+                if (re_poll_work(s, (s->byte_code.size - last_atom_start) >> 4))
+                    return -1;
                 /* the spec tells that if there is no advance when
                    running the atom after the first quant_min times,
                    then there is no match. We remove this test when we
@@ -2442,6 +2470,9 @@ static int re_parse_alternative(REParseState *s, bool is_backward_dir)
             term_size = end - term_start;
             if (dbuf_claim(&s->byte_code, term_size))
                 return re_parse_out_of_memory(s);
+            /* Bothways patch 8: all that was emitted is moved for each term */
+            if (re_poll_work(s, (end - start) >> 6))
+                return -1;
             memmove(s->byte_code.buf + start + term_size,
                     s->byte_code.buf + start,
                     end - start);
@@ -2466,6 +2497,9 @@ static int re_parse_disjunction(REParseState *s, bool is_backward_dir)
         s->buf_ptr++;
 
         len = s->byte_code.size - start;
+        /* Bothways patch 8: all that was emitted is moved for each alternative */
+        if (re_poll_work(s, 1 + (len >> 6)))
+            return -1;
 
         /* insert a split before the first alternative */
         if (dbuf_insert(&s->byte_code, start, 5)) {

@@ -71,6 +71,8 @@ bool lre_check_stack_overflow(void *opaque, size_t alloca_size);
 int lre_check_timeout(void *opaque);
 /* Bothways patch 6: adds to what the next poll outside of an execution counts */
 void lre_count_work(void *opaque, int units);
+/* Bothways patch 8: the same, and asks; non zero if interrupted (an exception has been thrown) */
+int lre_poll_work(void *opaque, int units);
 void *lre_realloc(void *opaque, void *ptr, size_t size);
 
 /* JS identifier test */

@@ -396,6 +396,12 @@ void cr_free(CharRange *cr)
     cr->realloc_func(cr->mem_opaque, cr->points, 0);
 }
 
+/* Bothways patch 8: of the host; what follows is done for regular expressions
+   alone, whose 'mem_opaque' it takes */
+void lre_count_work(void *opaque, int units);
+#define UNICODE_TABLE_UNITS 500 /* some 4,000 entries are decoded */
+#define UNICODE_CASE_UNITS 100 /* some 400 */
+
 int cr_realloc(CharRange *cr, int size)
 {
     int new_size;
@@ -458,6 +464,7 @@ int cr_op(CharRange *cr, const uint32_t *a_pt, int a_len,
     int a_idx, b_idx, is_in;
     uint32_t v;
 
+    lre_count_work(cr->mem_opaque, ((unsigned)a_len + (unsigned)b_len) >> 3); /* Bothways patch 8 */
     a_idx = 0;
     b_idx = 0;
     for(;;) {
@@ -523,6 +530,7 @@ int cr_invert(CharRange *cr)
 {
     int len;
     len = cr->len;
+    lre_count_work(cr->mem_opaque, (unsigned)len >> 4); /* Bothways patch 8 */
     if (cr_realloc(cr, len + 2))
         return -1;
     memmove(cr->points + 1, cr->points, len * sizeof(cr->points[0]));
@@ -1239,6 +1247,8 @@ int unicode_script(CharRange *cr,
         cr1 = cr;
     }
 
+    /* Bothways patch 8: for this table, and that of the extensions */
+    lre_count_work(cr->mem_opaque, UNICODE_TABLE_UNITS);
     p = unicode_script_table;
     p_end = unicode_script_table + countof(unicode_script_table);
     c = 0;
@@ -1337,7 +1347,7 @@ int unicode_script(CharRange *cr,
         cr_free(cr1);
         cr_free(cr2);
     }
-    goto fail;
+    return -1; /* Bothways patch 7: was 'goto fail' */
 }
 
 #define M(id) (1U << UNICODE_GC_ ## id)
@@ -1347,6 +1357,7 @@ static int unicode_general_category1(CharRange *cr, uint32_t gc_mask)
     const uint8_t *p, *p_end;
     uint32_t c, c0, b, n, v;
 
+    lre_count_work(cr->mem_opaque, UNICODE_TABLE_UNITS); /* Bothways patch 8 */
     p = unicode_gc_table;
     p_end = unicode_gc_table + countof(unicode_gc_table);
     c = 0;
@@ -1401,6 +1412,7 @@ static int unicode_prop1(CharRange *cr, int prop_idx)
 
     p = unicode_prop_table[prop_idx];
     p_end = p + unicode_prop_len_table[prop_idx];
+    lre_count_work(cr->mem_opaque, unicode_prop_len_table[prop_idx] >> 3); /* Bothways patch 8 */
     c = 0;
     bit = 0;
     while (p < p_end) {
@@ -1458,6 +1470,7 @@ static int unicode_case1(CharRange *cr, int case_mask)
 
     if (case_mask == 0)
         return 0;
+    lre_count_work(cr->mem_opaque, UNICODE_CASE_UNITS); /* Bothways patch 8 */
     mask = 0;
     for(i = 0; i < 3; i++) {
         if ((case_mask >> i) & 1)
@@ -1516,6 +1529,7 @@ static void cr_sort_and_remove_overlap(CharRange *cr)
 {
     uint32_t start, end, start1, end1, i, j;
 
+    lre_count_work(cr->mem_opaque, (unsigned)cr->len); /* Bothways patch 8: each point a few comparisons */
     /* the resulting ranges are not necessarily sorted and may overlap */
     rqsort(cr->points, cr->len / 2, sizeof(cr->points[0]) * 2, point_cmp, NULL);
     j = 0;
@@ -1584,6 +1598,7 @@ int cr_regexp_canonicalize(CharRange *cr, bool is_unicode)
         start = cr_inter.points[i];
         end = cr_inter.points[i + 1];
 
+        lre_count_work(cr->mem_opaque, (end - start) >> 1); /* Bothways patch 8 */
         for(c = start; c < end; c++) {
             for(;;) {
                 if (c >= code && c < code + len)

@@ -41,6 +41,8 @@
 #endif
 #include <time.h>
 #include <math.h>
+#include <sys/auxv.h> /* Bothways patch 9 */
+#include <sys/random.h>
 
 #include "cutils.h"
 #include "list.h"
@@ -602,7 +604,6 @@ struct JSContext {
     double time_origin;
 
     uint64_t random_state;
-    uint32_t hash_seed;
 
     /* when the counter reaches zero, JSRutime.interrupt_handler is called */
     int interrupt_counter;
@@ -2958,7 +2959,6 @@ JSContext *JS_NewContextRaw(JSRuntime *rt)
     // the state must be non zero
     if (ctx->random_state == 0)
         ctx->random_state = 1;
-    ctx->hash_seed = xorshift64star(&ctx->random_state);
 
     if (JS_AddIntrinsicBasicObjects(ctx)) {
         JS_FreeContext(ctx);
@@ -3293,27 +3293,55 @@ static inline bool is_num_string(uint32_t *pval, JSString *p)
     }
 }
 
-/* XXX: could use faster version ? */
-static inline uint32_t hash_string8(const uint8_t *str, size_t len, uint32_t h)
+/* Bothways patch 9: keys of hash tables come from clients. Whoever does not
+   know these numbers, chosen anew by each process, cannot make keys that
+   collide. Text hashes the same whatever the width of its characters and
+   however many pieces it is in. */
+static uint64_t js_hash_secret[2];
+
+__attribute__((constructor)) static void js_hash_secret_init(void)
+{
+    if (getrandom(js_hash_secret, sizeof(js_hash_secret), GRND_NONBLOCK) != sizeof(js_hash_secret))
+        memcpy(js_hash_secret, (const void *)getauxval(AT_RANDOM), sizeof(js_hash_secret));
+    js_hash_secret[0] |= 1; /* a factor */
+}
+
+static inline uint64_t hash_start(uint32_t kind)
+{
+    return js_hash_secret[1] + kind;
+}
+
+static inline uint64_t hash_add(uint64_t h, uint64_t v)
+{
+    unsigned __int128 product = (unsigned __int128)(h ^ v) * js_hash_secret[0];
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint32_t hash_end(uint64_t h)
+{
+    return h ^ (h >> 32);
+}
+
+static inline uint64_t hash_string8(const uint8_t *str, size_t len, uint64_t h)
 {
     size_t i;
 
     for(i = 0; i < len; i++)
-        h = h * 263 + str[i];
-    return h ^ hash32(len);
+        h = hash_add(h, str[i]);
+    return h;
 }
 
-static inline uint32_t hash_string16(const uint16_t *str,
-                                     size_t len, uint32_t h)
+static inline uint64_t hash_string16(const uint16_t *str,
+                                     size_t len, uint64_t h)
 {
     size_t i;
 
     for(i = 0; i < len; i++)
-        h = h * 263 + str[i];
-    return h ^ hash32(len);
+        h = hash_add(h, str[i]);
+    return h;
 }
 
-static uint32_t hash_string(JSString *str, uint32_t h)
+static uint64_t hash_string(JSString *str, uint64_t h)
 {
     if (str->is_wide_char)
         h = hash_string16(str16(str), str->len, h);
@@ -3322,7 +3350,7 @@ static uint32_t hash_string(JSString *str, uint32_t h)
     return h;
 }
 
-static uint32_t hash_string_rope(JSValueConst val, uint32_t h)
+static uint64_t hash_string_rope(JSValueConst val, uint64_t h)
 {
     if (JS_VALUE_GET_TAG(val) == JS_TAG_STRING) {
         return hash_string(JS_VALUE_GET_STRING(val), h);
@@ -3548,7 +3576,7 @@ static JSAtom __JS_NewAtom(JSRuntime *rt, JSString *str, int atom_type)
         }
         /* try and locate an already registered atom */
         len = str->len;
-        h = hash_string(str, atom_type);
+        h = hash_end(hash_string(str, hash_start(atom_type))); /* Bothways patch 9 */
         h &= JS_ATOM_HASH_MASK;
         h1 = h & (rt->atom_hash_size - 1);
         i = rt->atom_hash[h1];
@@ -3705,7 +3733,8 @@ static JSAtom __JS_FindAtom(JSRuntime *rt, const char *str, size_t len,
     uint32_t h, h1, i;
     JSAtomStruct *p;
 
-    h = hash_string8((const uint8_t *)str, len, JS_ATOM_TYPE_STRING);
+    /* Bothways patch 9 */
+    h = hash_end(hash_string8((const uint8_t *)str, len, hash_start(JS_ATOM_TYPE_STRING)));
     h &= JS_ATOM_HASH_MASK;
     h1 = h & (rt->atom_hash_size - 1);
     i = rt->atom_hash[h1];
@@ -5684,7 +5713,8 @@ static int init_shape_hash(JSRuntime *rt)
 static uintptr_t hash_atom(JSAtom atom, uintptr_t mask)
 {
     int shift = 1 + clz_uintptr(mask+1);
-    return hash_uintptr(atom) >> shift;
+    /* Bothways patch 9: an atom may be a number that a client has chosen */
+    return (uintptr_t)(atom * js_hash_secret[0]) >> shift;
 }
 
 static uint32_t shape_hash(uint32_t h, uint32_t val)
@@ -49506,7 +49536,8 @@ static JSValue js_compile_regexp(JSContext *ctx, JSValueConst pattern,
                                   sizeof(error_msg), str, len, re_flags, ctx);
     JS_FreeCString(ctx, str);
     if (!re_bytecode_buf) {
-        JS_ThrowSyntaxError(ctx, "%s", error_msg);
+        if (!JS_HasException(ctx)) /* Bothways patch 8: it was interrupted */
+            JS_ThrowSyntaxError(ctx, "%s", error_msg);
         return JS_EXCEPTION;
     }
 
@@ -49898,6 +49929,12 @@ int lre_check_timeout(void *opaque)
 void lre_count_work(void *opaque, int units)
 {
     js_count_work(opaque, units);
+}
+
+/* Bothways patch 8 */
+int lre_poll_work(void *opaque, int units)
+{
+    return js_poll_work(opaque, units);
 }
 
 void *lre_realloc(void *opaque, void *ptr, size_t size)
@@ -53640,24 +53677,26 @@ static JSValueConst map_normalize_key_const(JSContext *ctx, JSValueConst key)
 static uint32_t map_hash_key(JSContext *ctx, JSValueConst key)
 {
     uint32_t tag = JS_VALUE_GET_NORM_TAG(key);
-    uint32_t h;
+    uint64_t h; /* Bothways patch 9 */
     double d;
     JSFloat64Union u;
     JSBigInt *r;
 
+    h = hash_start(0);
     switch(tag) {
     case JS_TAG_BOOL:
-        h = JS_VALUE_GET_INT(key);
+        h = hash_add(h, JS_VALUE_GET_INT(key));
         break;
     case JS_TAG_STRING:
-        h = hash_string(JS_VALUE_GET_STRING(key), 0);
+        h = hash_string(JS_VALUE_GET_STRING(key), h);
         break;
     case JS_TAG_STRING_ROPE:
-        h = hash_string_rope(key, 0);
+        h = hash_string_rope(key, h);
+        tag = JS_TAG_STRING; /* equal to the same text in one piece */
         break;
     case JS_TAG_OBJECT:
     case JS_TAG_SYMBOL:
-        h = (uintptr_t)JS_VALUE_GET_PTR(key) * 3163;
+        h = hash_add(h, (uintptr_t)JS_VALUE_GET_PTR(key));
         break;
     case JS_TAG_INT:
         d = JS_VALUE_GET_INT(key);
@@ -53667,7 +53706,7 @@ static uint32_t map_hash_key(JSContext *ctx, JSValueConst key)
         goto hash_float64;
     case JS_TAG_BIG_INT:
         r = JS_VALUE_GET_PTR(key);
-        h = hash_string8((void *)r->tab, r->len * sizeof(*r->tab), 0);
+        h = hash_string8((void *)r->tab, r->len * sizeof(*r->tab), h);
         break;
     case JS_TAG_FLOAT64:
         d = JS_VALUE_GET_FLOAT64(key);
@@ -53676,14 +53715,13 @@ static uint32_t map_hash_key(JSContext *ctx, JSValueConst key)
             d = NAN;
     hash_float64:
         u.d = d;
-        h = (u.u32[0] ^ u.u32[1]) * 3163;
+        h = hash_add(h, u.u64);
         tag = JS_TAG_FLOAT64;
         break;
     default:
-        h = 0;
         break;
     }
-    return h ^ ctx->hash_seed ^ hash32(tag);
+    return hash_end(hash_add(h, (uint32_t)tag));
 }
 
 static JSMapRecord *map_find_record(JSContext *ctx, JSMapState *s,
