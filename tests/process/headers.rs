@@ -237,3 +237,66 @@ fn what_a_client_says_was_forwarded_is_continued_or_removed() {
         assert_eq!(received.values(name), [""; 0], "{name}");
     }
 }
+
+/// Claims under the names that others give them, with the octets that CGI and its like fold.
+const CLAIMS: [&str; 16] = [
+    "X-SSL-Client-Cert",
+    "X-SSL-Client-S-DN",
+    "SSL-Client-S-DN",
+    "ssl-client-verify",
+    "SSL_CLIENT_S_DN",
+    "X.SSL.Client.Verify",
+    "X-Forwarded-Client-Cert",
+    "X-Forwarded-Tls-Client-Cert-Info",
+    "X-Amzn-Mtls-Clientcert-Subject",
+    "X-ARR-ClientCert",
+    "X-Client-Cert-Subject-DN",
+    "Cf-Client-Cert-Sha256",
+    "CloudFront.Viewer~Cert-Subject",
+    "client'cert",
+    "X-Real-IP",
+    "X.Forwarded.For",
+];
+
+#[test]
+fn claims_under_other_proxies_names_never_arrive() {
+    let origin = Origin::start();
+    for mode in ["optional", "required"] {
+        let server = proxy(&origin, mode, &["CloudFront-Viewer-Cert-Subject"]);
+        for http2 in [false, true] {
+            let mut curl = Curl::new(server.address(), EDGE_NAME).header("X-Innocent: stays");
+            if mode == "required" {
+                curl = curl.identity(&Pki::shared().client("alice"));
+            }
+            for name in CLAIMS {
+                curl = curl.header(&format!("{name}: CN=admin"));
+            }
+            let output = if http2 { curl.http2() } else { curl }.get("/echo");
+            assert_eq!(output.status, 200, "{output:?}");
+            let received = Received::parse(&output.body);
+            let forged: Vec<_> = received
+                .headers()
+                .into_iter()
+                .filter(|(_, value)| value.contains("admin"))
+                .collect();
+            assert_eq!(forged, [], "{mode}, http2 {http2}");
+            assert_eq!(received.values("x-innocent"), ["stays"]);
+            let subjects = received.values("cloudfront-viewer-cert-subject").len();
+            assert_eq!(subjects, usize::from(mode == "required"));
+        }
+    }
+}
+
+#[test]
+fn names_are_added_to_the_claims_and_let_through() {
+    let origin = Origin::start();
+    let distribution = Distribution::edge("none").proxies_to(&origin.url());
+    let lists = "identity_headers = { remove = [\"X-Badge-*\", \"X-Forwarded-For\"], let_through = [\"Cf-Connecting-Ip\"] }";
+    let server = Server::start(Config::new().distribution(distribution.setting(lists)));
+    let claims = "X-Badge-Id: 1\r\nX_Badge_Id: 2\r\nX-Forwarded-For: 192.0.2.1\r\nCF-Connecting-IP: 192.0.2.2\r\n\
+        cf_connecting_ip: 192.0.2.3\r\nConnection: close\r\n";
+    let received = received(&Client::new(), &server, claims);
+    assert_eq!(received.values("x-badge-id"), [""; 0]);
+    assert_eq!(received.values("x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(received.values("cf-connecting-ip"), ["192.0.2.2"]);
+}

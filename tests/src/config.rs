@@ -254,6 +254,7 @@ pub struct Distribution {
     security_policy: Option<&'static str>,
     origin: String,
     origin_settings: Vec<String>,
+    settings: Vec<String>,
     request_headers: Vec<&'static str>,
     redirects: bool,
     behavior_settings: Vec<String>,
@@ -277,6 +278,7 @@ impl Distribution {
             security_policy: None,
             origin: "fixed_response = { status = 200, body = \"ok\\n\" }".to_owned(),
             origin_settings: Vec::new(),
+            settings: Vec::new(),
             request_headers: Vec::new(),
             redirects: false,
             behavior_settings: Vec::new(),
@@ -302,6 +304,12 @@ impl Distribution {
             trust_store: self.trust_store.and(Some(trust_store)),
             ..self
         }
+    }
+
+    /// A further line of the distribution's table.
+    pub fn setting(mut self, line: &str) -> Self {
+        self.settings.push(line.to_owned());
+        self
     }
 
     /// A further line of the table `viewer_mtls`.
@@ -383,6 +391,9 @@ impl Distribution {
         if let Some(policy) = self.security_policy {
             let _ = writeln!(out, "security_policy = \"{policy}\"");
         }
+        self.settings
+            .iter()
+            .for_each(|line| out.push_str(&format!("{line}\n")));
         if self.mode != "none" {
             let _ = writeln!(out, "\n[distributions.viewer_mtls]\nmode = \"{}\"", self.mode);
             if let Some(store) = self.trust_store {

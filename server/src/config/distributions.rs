@@ -8,6 +8,7 @@ use super::behaviors::{Behavior, behaviors};
 use super::error::Problem;
 use super::functions::Functions;
 use super::hosts::{Alias, HostMap, InvalidAlias};
+use super::identity_headers::{IdentityHeaders, identity_headers};
 use super::key::KeyPath;
 use super::origins::{Origin, origins};
 use super::raw::{RawDistribution, RawViewerMtls};
@@ -31,6 +32,7 @@ pub struct Distribution {
     pub viewer_mtls: MtlsPolicy,
     /// Index into the connection functions of the configuration.
     pub connection_function: Option<usize>,
+    pub identity_headers: IdentityHeaders,
     pub origins: Vec<Origin>,
     /// Never empty; the last one matches every path.
     pub behaviors: Vec<Behavior>,
@@ -155,6 +157,7 @@ fn distribution(
         default: raw.default,
         viewer_mtls,
         connection_function: connection_function(&mtls_key, raw.viewer_mtls.as_ref(), named.functions)?,
+        identity_headers: identity_headers(&key.child("identity_headers"), raw.identity_headers.as_ref())?,
         behaviors,
         origins,
     })

@@ -136,10 +136,20 @@ pub(super) struct RawDistribution {
     #[serde(default)]
     pub default: bool,
     pub viewer_mtls: Option<RawViewerMtls>,
+    pub identity_headers: Option<RawIdentityHeaders>,
     #[serde(default)]
     pub origins: Vec<RawOrigin>,
     #[serde(default)]
     pub behaviors: Vec<RawBehavior>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIdentityHeaders {
+    #[serde(default)]
+    pub remove: Vec<String>,
+    #[serde(default)]
+    pub let_through: Vec<String>,
 }
 
 /// Mode and trust store are needed; they are optional here so that their absence can be explained.

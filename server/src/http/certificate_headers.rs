@@ -1,46 +1,27 @@
 //! The headers that tell the origin who the client is, in the managed service's names and formats.
 //!
-//! Two rules, in this order, in every mode and for distributions without client authentication too: whatever the
-//! client sent under such a name is removed, in any spelling that some origin might fold into it; then the headers
-//! that the behaviour's origin request policy names are added once.
+//! Two rules, in this order, in every mode and for distributions without client authentication too: what the client says
+//! about itself is removed, under the names of other proxies too and in any spelling that some origin might fold into one
+//! ([`IdentityHeaders`]); then the headers that the behaviour's origin request policy names are added once.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::CertificateHeader;
+use crate::config::{CertificateHeader, IdentityHeaders};
 use crate::functions::viewer::CertificateRenames;
 use crate::tls::ClientAuth;
 use crate::trust::UncheckedClient;
 
-/// Removes every header that is, or that an origin could take for, one of ours: `CloudFront-Viewer-Cert-*`,
-/// `Client-Cert` and `Client-Cert-Chain` (RFC 9440), with underscores for hyphens too (CGI and WSGI fold them).
-pub fn remove_identity_headers(headers: &mut HeaderMap) {
-    remove_named(headers, is_identity);
-}
-
-fn is_identity(name: &str) -> bool {
-    reads_like(name, "cloudfront-viewer-cert") || reads_like(name, "client-cert")
-}
-
-/// Removes the headers whose name `is_meant`.
-pub(super) fn remove_named(headers: &mut HeaderMap, is_meant: impl Fn(&str) -> bool) {
-    let meant: Vec<HeaderName> = headers
+/// Removes what the client says about itself and about the way by which it came, but for `X-Forwarded-For`, which is continued.
+pub fn remove_claims(headers: &mut HeaderMap, claims: &IdentityHeaders) {
+    // Empty most often, and then nothing is allocated.
+    let made: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_meant(name.as_str()))
+        .filter(|name| claims.is_claim(name.as_str()))
         .cloned()
         .collect();
-    for name in meant {
+    for name in made {
         headers.remove(name);
     }
-}
-
-/// Whether `name`, from a `HeaderName` and so in lower case already, begins with `prefix` to those who take
-/// underscores for hyphens.
-pub(super) fn reads_like(name: &str, prefix: &str) -> bool {
-    name.len() >= prefix.len()
-        && name
-            .bytes()
-            .zip(prefix.bytes())
-            .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
 }
 
 /// What a viewer-request function has asked for.
@@ -122,37 +103,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forged_identity_headers_go_in_every_spelling() {
-        for name in [
-            "CloudFront-Viewer-Cert-Subject",
-            "cloudfront_viewer_cert_subject",
-            "CLOUDFRONT-VIEWER_CERT-Pem",
-            "cloudfront-viewer-cert-anything-new",
-            "Client-Cert",
-            "client_cert",
-            "Client-Cert-Chain",
-            "client_cert-chain",
+    fn claims_go_in_every_spelling_and_nothing_else_does() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("CloudFront-Viewer-Cert-Subject", "CN=admin"),
+            ("cloudfront.viewer_cert~pem", "x"),
+            ("client_cert-chain", "x"),
+            ("X-SSL-Client-Verify", "SUCCESS"),
+            ("x-forwarded-client-cert", "Hash=x"),
+            ("X_Forwarded_For", "192.0.2.9"),
+            ("Forwarded", "for=192.0.2.9"),
+            ("X-Forwarded-For", "192.0.2.1"),
+            ("X-Request-Id", "1"),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.append(
-                HeaderName::from_bytes(name.as_bytes()).expect("a name"),
-                HeaderValue::from_static("x"),
-            );
-            remove_identity_headers(&mut headers);
-            assert!(headers.is_empty(), "{name}");
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            headers.append(name.clone(), HeaderValue::from_static(value));
+            headers.append(name, HeaderValue::from_static("once more"));
         }
-    }
-
-    #[test]
-    fn other_headers_stay() {
-        for name in [
-            "cloudfront-viewer-country",
-            "x-client-cert",
-            "client",
-            "cloudfront-viewer-cer",
-        ] {
-            assert!(!is_identity(name), "{name}");
-        }
+        remove_claims(&mut headers, &IdentityHeaders::default());
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["x-forwarded-for", "x-request-id"]);
     }
 
     #[test]

@@ -1,31 +1,18 @@
 //! The headers that tell the origin by which way a request came.
 //!
 //! `X-Forwarded-For` is continued: what the client sent, then its address, in one value, so that an origin that reads
-//! the first or the last line only reads the same as one that joins them. `X-Forwarded-Proto` is ours. `Forwarded` and
-//! `X-Forwarded-Host` are removed: the first says the same things in words that nobody continues, the second would name
-//! a host that no rule of ours has seen to an origin that believes it over `Host`. Spellings of any `X-Forwarded-…` with
-//! an underscore are removed too, since CGI and WSGI take them for the true one. Other headers of that family pass.
+//! the first or the last line only reads the same as one that joins them. `X-Forwarded-Proto` is ours. What else clients say
+//! about the way is removed before ([`super::certificate_headers::remove_claims`]): `Forwarded` says the same things in words
+//! that nobody continues, `X-Forwarded-Host` would name a host that no rule of ours has seen to an origin that believes it
+//! over `Host`. Other headers of that family pass in their true spelling.
 
-use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
-
-use super::certificate_headers::{reads_like, remove_named};
-
-/// Removes what a client says about the way by which it came and nobody here continues.
-pub fn remove_forwarding_claims(headers: &mut HeaderMap) {
-    remove_named(headers, is_lookalike);
-    headers.remove(FORWARDED);
-    headers.remove(X_FORWARDED_HOST);
-}
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Makes the headers say how this request came: over https, from `client_ip`. What a function has set beside these stays.
 pub fn set_forwarded_headers(headers: &mut HeaderMap, client_ip: &HeaderValue) {
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     let way = way(headers, client_ip);
     headers.insert(X_FORWARDED_FOR, way);
-}
-
-fn is_lookalike(name: &str) -> bool {
-    name.contains('_') && reads_like(name, "x-forwarded-")
 }
 
 /// Most requests have no such header yet, and cost no allocation.
@@ -44,27 +31,11 @@ fn way(headers: &HeaderMap, client_ip: &HeaderValue) -> HeaderValue {
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn any_underscore_makes_a_lookalike() {
-        for name in [
-            "x_forwarded_for",
-            "x-forwarded_proto",
-            "x_forwarded-host",
-            "x-forwarded-user_id",
-        ] {
-            assert!(is_lookalike(name), "{name}");
-        }
-        for name in ["x-forwarded-for", "x_forwarded", "x_forward", "x_forwarder_id"] {
-            assert!(!is_lookalike(name), "{name}");
-        }
-    }
 
     #[test]
     fn the_way_is_one_value_whatever_it_was_before() {

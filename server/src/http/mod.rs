@@ -17,9 +17,9 @@ mod viewer_functions;
 pub use self::activity::{Activity, InFlight};
 pub use self::authority::{AuthorityError, authority};
 pub use self::certificate_headers::{
-    CertificateEdits, SHOWN_TO_FUNCTIONS, add_certificate_headers, remove_identity_headers,
+    CertificateEdits, SHOWN_TO_FUNCTIONS, add_certificate_headers, remove_claims,
 };
-pub use self::forwarded_headers::{remove_forwarding_claims, set_forwarded_headers};
+pub use self::forwarded_headers::set_forwarded_headers;
 pub use self::redirect::redirect;
 pub use self::request_head::clean_headers;
 pub use self::response::{refusal, text_response};

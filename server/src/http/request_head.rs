@@ -6,9 +6,10 @@ use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri, Version, request};
 
 use super::authority::authority;
-use super::certificate_headers::{CertificateEdits, add_certificate_headers, remove_identity_headers};
-use super::forwarded_headers::{remove_forwarding_claims, set_forwarded_headers};
+use super::certificate_headers::{CertificateEdits, add_certificate_headers, remove_claims};
+use super::forwarded_headers::set_forwarded_headers;
 use super::service::Viewer;
+use crate::config::IdentityHeaders;
 use crate::proxy::remove_hop_by_hop;
 use crate::snapshot::Behavior;
 
@@ -16,21 +17,20 @@ use crate::snapshot::Behavior;
 ///
 /// # Errors
 /// The status with which a request is refused whose host cannot be told.
-pub fn clean<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
+pub fn clean<B>(request: &mut Request<B>, claims: &IdentityHeaders) -> Result<(), StatusCode> {
     let host = authority(request).map_err(|_| StatusCode::BAD_REQUEST)?;
     let host = HeaderValue::from_str(host.unwrap_or_default()).map_err(|_| StatusCode::BAD_REQUEST)?;
     *request.uri_mut() = origin_form(request.uri());
     let headers = request.headers_mut();
-    clean_headers(headers);
+    clean_headers(headers, claims);
     headers.insert(HOST, host);
     Ok(())
 }
 
-/// What goes whatever the request is for.
-pub fn clean_headers(headers: &mut HeaderMap) {
+/// Removes the headers that go no further, whatever the request is for.
+pub fn clean_headers(headers: &mut HeaderMap, claims: &IdentityHeaders) {
     remove_hop_by_hop(headers);
-    remove_identity_headers(headers);
-    remove_forwarding_claims(headers);
+    remove_claims(headers, claims);
     headers.remove(EXPECT);
 }
 

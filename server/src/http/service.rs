@@ -93,7 +93,7 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
     if let (Origin::Fixed(fixed), false) = (&*behavior.origin, behavior.has_functions()) {
         return now(viewer, pending.answer(fixed.response()));
     }
-    if let Err(status) = clean(&mut request) {
+    if let Err(status) = clean(&mut request, &viewer.site.identity_headers) {
         return now(viewer, pending.refuse(status));
     }
     let (mut head, body) = request.into_parts();

@@ -222,6 +222,7 @@ fn load_distribution(
     let site = Site {
         distribution_id: id.clone(),
         origin_connections_max: config.limits.origin_connections_per_core,
+        identity_headers: distribution.identity_headers.clone(),
         behaviors: load_behaviors(config, distribution, parts.functions)?,
         served: parts.served.clone(),
     };

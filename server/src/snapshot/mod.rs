@@ -16,7 +16,9 @@ use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
 pub use self::functions::{Functions, Publication, Unpublished};
-use crate::config::{CertificateHeader, HostMap, HostName, OnRevocation, PathPattern, ViewerProtocolPolicy};
+use crate::config::{
+    CertificateHeader, HostMap, HostName, IdentityHeaders, OnRevocation, PathPattern, ViewerProtocolPolicy,
+};
 use crate::functions::LiveFunction;
 use crate::kvs::Store;
 use crate::limits::Limits;
@@ -65,6 +67,8 @@ pub struct Site {
     pub distribution_id: Arc<str>,
     /// Connections that a core may have open to one origin.
     pub origin_connections_max: usize,
+    /// What clients say about themselves, and origins are not to hear.
+    pub identity_headers: IdentityHeaders,
     behaviors: Vec<Arc<Behavior>>,
     /// Of all distributions.
     served: Arc<HostMap<Option<Arc<str>>>>,

@@ -18,7 +18,12 @@ use super::{files_with, load};
 fn every_viewer_function_of_the_gallery_is_tested() {
     assert_eq!(
         files_with("handler"),
-        ["client-name.js", "rewrite.js", "security-headers.js"]
+        [
+            "client-name.js",
+            "nginx-names.js",
+            "rewrite.js",
+            "security-headers.js"
+        ]
     );
 }
 
@@ -48,6 +53,37 @@ fn client_name_tells_the_subject_and_refuses_who_has_none() {
             assert_eq!(response.body.unwrap(), "this path needs a client certificate\n");
         }
         RequestVerdict::Continue(..) => panic!("it went on"),
+    }
+}
+
+#[test]
+fn nginx_names_are_made_of_the_certificate_and_of_nothing_else() {
+    let certificate = [
+        (CertificateHeader::Present, "1"),
+        (CertificateHeader::Subject, "CN=alice"),
+    ];
+    for (told, verify, subject) in [
+        (&certificate[..], "SUCCESS", Some("CN=alice")),
+        (&[(CertificateHeader::Present, "0")], "NONE", None),
+    ] {
+        let (verdict, mut uri) = request("nginx-names.js", "/", told);
+        let RequestVerdict::Continue(edits, renames) = verdict else {
+            panic!("it answered by itself")
+        };
+        // One that a configuration let through.
+        let mut headers = HeaderMap::from_iter([(
+            "x-ssl-client-s-dn".parse().unwrap(),
+            HeaderValue::from_static("CN=forged"),
+        )]);
+        edits.apply(&mut uri, &mut headers).unwrap();
+        renames.apply(&mut headers, |header| {
+            told.iter()
+                .find(|(known, _)| *known == header)
+                .map(|(_, text)| *text)
+        });
+        assert_eq!(headers.get("x-ssl-client-verify").unwrap(), verify);
+        let given = headers.get("x-ssl-client-s-dn");
+        assert_eq!(given.map(|value| value.to_str().unwrap()), subject);
     }
 }
 

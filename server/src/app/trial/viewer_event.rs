@@ -12,7 +12,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::event_field::{EventField, fields};
 use super::json::{At, BadEvent, Json};
-use crate::config::CertificateHeader;
+use crate::config::{CertificateHeader, IdentityHeaders};
 use crate::functions::viewer::{Moment, RequestFacts, ShownRequest, ShownResponse};
 use crate::http::{SHOWN_TO_FUNCTIONS, clean_headers};
 
@@ -115,7 +115,7 @@ fn read_request(at: &At<'_>, is_past_functions: bool) -> Result<(request::Parts,
     parts.headers = header_map(&headers)?;
     // What goes before a viewer-request function is asked; it may add some of that for the next.
     if !is_past_functions {
-        clean_headers(&mut parts.headers);
+        clean_headers(&mut parts.headers, &IdentityHeaders::default());
     }
     if let Some(value) = cookie(&cookies)? {
         parts.headers.insert(COOKIE, value);

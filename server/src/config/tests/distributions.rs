@@ -169,3 +169,40 @@ fn two_distributions_share_neither_id_nor_name_nor_being_the_default() {
     let both = format!("{GOOD}{SECOND}").replace("certificate", "default = true\ncertificate");
     assert!(message(&both).contains("distributions[1].default: another distribution"));
 }
+
+#[test]
+fn identity_headers_are_names_and_ours_are_never_let_through() {
+    let to = |line: &str| {
+        good_with(
+            "id = \"E1\"\n",
+            &format!("id = \"E1\"\nidentity_headers = {line}\n"),
+        )
+    };
+    let headers = &parse_text(&to("{ remove = [\"X-Badge-*\"], let_through = [\"X-Real-Ip\"] }"))
+        .unwrap()
+        .distributions[0]
+        .identity_headers;
+    assert!(headers.is_claim("x_badge_1") && !headers.is_claim("x-real-ip"));
+    for (line, key, part) in [
+        ("{ remove = [\"*\"] }", "remove[0]", "3 letters at least"),
+        ("{ remove = [\"\"] }", "remove[0]", "too many headers"),
+        ("{ remove = [\"a\", \"x_y\"] }", "remove[1]", "hyphens"),
+        ("{ remove = [\"a*b\"] }", "remove[0]", "is no header name"),
+        (
+            "{ let_through = [\"Client-Cert\"] }",
+            "let_through[0]",
+            "never reaches an origin",
+        ),
+        ("{ let_trough = [] }", "", "let_through"),
+    ] {
+        let message = message(&to(line));
+        let key = format!(
+            "distributions[0].identity_headers{}{key}",
+            if key.is_empty() { "" } else { "." }
+        );
+        assert!(
+            message.contains(&key) && message.contains(part),
+            "{line}: {message}"
+        );
+    }
+}

@@ -5,8 +5,9 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::header_rules::{Moment, is_identity, is_read_only, reads_like};
+use super::header_rules::{Moment, is_disallowed, is_identity, is_read_only};
 use crate::config::CertificateHeader;
+use crate::config::header_name::reads_like;
 
 /// The wishes of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,9 +163,7 @@ impl CertificateRenames {
 
 /// Replaces all that an origin could take for the header `name`.
 fn put(headers: &mut HeaderMap, name: &HeaderName, value: Option<String>) {
-    let reads_alike = |other: &&HeaderName| {
-        other.as_str().len() == name.as_str().len() && folded(other.as_str()).eq(folded(name.as_str()))
-    };
+    let reads_alike = |other: &&HeaderName| reads_like(other.as_str(), name.as_str());
     let alike: Vec<_> = headers.keys().filter(reads_alike).cloned().collect();
     for name in alike {
         headers.remove(name);
@@ -173,10 +172,6 @@ fn put(headers: &mut HeaderMap, name: &HeaderName, value: Option<String>) {
     if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
         headers.insert(name, value);
     }
-}
-
-fn folded(name: &str) -> impl Iterator<Item = u8> {
-    name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte })
 }
 
 /// One or more certificates as `format` wants them.
@@ -238,13 +233,12 @@ fn dress_octets(octets: &str, format: &PemFormat) -> String {
 fn target(name: &str) -> Result<HeaderName, RenameFault> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RenameFault::Name)?;
     let text = name.as_str();
-    // One fact of a certificate must not go by the name of another.
-    let is_framing = is_identity(text)
+    // One fact of a certificate must not go by the name of another, nor by one that says something else to every origin.
+    let is_taken = is_identity(text)
         || is_read_only(text, Moment::ViewerRequest)
-        || super::header_rules::is_disallowed(text)
-        || reads_like(text, "x-forwarded-")
-        || ["cookie", "set-cookie"].contains(&text);
-    if is_framing {
+        || is_disallowed(text)
+        || TAKEN.contains(&text);
+    if is_taken {
         Err(RenameFault::Name)
     } else {
         Ok(name)
@@ -262,6 +256,14 @@ fn check(format: &PemFormat) -> Result<(), RenameFault> {
     }
 }
 
+/// Headers of a request that say something else.
+const TAKEN: [&str; 5] = [
+    "cookie",
+    "forwarded",
+    "set-cookie",
+    "x-forwarded-for",
+    "x-forwarded-host",
+];
 const PEM_SOURCES: [CertificateHeader; 3] = [
     CertificateHeader::Pem,
     CertificateHeader::ClientCert,
@@ -374,7 +376,7 @@ mod tests {
             .rename("CloudFront-Viewer-Cert-Subject", "X-Client-Subject")
             .expect("a good wish");
         let mut headers = HeaderMap::new();
-        for name in ["x-client-subject", "x_client-subject"] {
+        for name in ["x-client-subject", "x_client-subject", "x.client~subject"] {
             headers.append(name, HeaderValue::from_static("CN=forged"));
         }
         renames.apply(&mut headers, text);
@@ -401,6 +403,9 @@ mod tests {
             "content-length",
             "Connection",
             "X-Forwarded-For",
+            "X-Forwarded-Proto",
+            "x.forwarded.client.cert",
+            "Client.Cert",
             "Cookie",
             "te",
         ] {

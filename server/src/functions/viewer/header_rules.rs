@@ -1,5 +1,7 @@
 //! Which headers functions see and which they may set: the managed service's lists, and what must be on them here.
 
+use crate::config::header_name::{is_forwarded_lookalike, is_ours};
+
 /// The two moments at which viewer functions run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -61,21 +63,10 @@ const DISALLOWED_X: [&str; 17] = [
 ];
 const DISALLOWED_PREFIXES: [&str; 2] = ["x-amz-cf-", "x-edge-"];
 
-/// What an origin could take for a header that we write about the client; the five that functions are shown are no exception
-/// when it comes to setting.
+/// Whether an origin could take it for a header that we write about the client or its way here. The five certificate headers that
+/// functions are shown are no exception when it comes to setting; `cf.mtls` gives them names that are free.
 pub(super) fn is_identity(name: &str) -> bool {
-    ["cloudfront-viewer-cert", "client-cert"]
-        .iter()
-        .any(|prefix| reads_like(name, prefix))
-}
-
-/// Whether `name` begins with `prefix` to those who take underscores for hyphens.
-pub(super) fn reads_like(name: &str, prefix: &str) -> bool {
-    name.len() >= prefix.len()
-        && name
-            .bytes()
-            .zip(prefix.bytes())
-            .all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
+    is_ours(name) || is_forwarded_lookalike(name)
 }
 
 /// Whether functions see the header of this lower-case name and may not add, change or remove it. Framing is read-only in
@@ -104,13 +95,24 @@ mod tests {
             assert!(is_hidden(name, Moment::ViewerRequest), "{name}");
             assert!(is_hidden(name, Moment::ViewerResponse), "{name}");
         }
-        for name in ["client-cert", "client_cert_chain", "cloudfront-viewer_cert-pem"] {
+        for name in [
+            "client-cert",
+            "client_cert_chain",
+            "client.cert",
+            "cloudfront-viewer_cert-pem",
+            "cloudfront~viewer~cert~pem",
+            "bothways-connection-id",
+            "x_forwarded_for",
+            "x.forwarded-proto",
+        ] {
             assert!(is_hidden(name, Moment::ViewerRequest), "{name}");
         }
         for name in [
             "host",
             "x-client-cert",
+            "x-ssl-client-s-dn",
             "x-forwarded-for",
+            "x-forwarded-client-cert",
             "cloudfront-viewer-country",
             "x-amzn-trace-id",
         ] {
