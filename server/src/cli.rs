@@ -3,6 +3,7 @@
 //! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused, or the running server said no.
 //! 2: the configuration or the command line is wrong, or no server runs.
 
+mod connections;
 mod function;
 mod kvs;
 
@@ -62,6 +63,9 @@ enum Command {
     /// Read and write the key-value stores of a running server. Exit code 0: done, 1: the server said no, 2: there is none.
     #[command(subcommand)]
     Kvs(kvs::KvsCommand),
+    /// List the clients that are connected to a running server: id, address, since when, distribution, protocol, requests, serial
+    /// number and subject, divided by tabs.
+    Connections(connections::ConnectionsCommand),
     /// Try functions out, and publish them on a running server.
     #[command(subcommand)]
     Function(function::FunctionCommand),
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
             app::explain(&question).map(|explanation| print(&explanation, json))
         }
         Command::Kvs(command) => kvs::run(command),
+        Command::Connections(command) => connections::run(command),
         Command::Function(command) => function::run(command),
     };
     match result {

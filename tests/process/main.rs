@@ -8,6 +8,7 @@ mod article;
 mod badconfig;
 mod balance;
 mod candidate;
+mod connections;
 mod crls;
 mod floods;
 mod function_changes;

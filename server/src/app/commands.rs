@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Sender, bounded};
 
+use super::census;
 use super::control::Event;
 use super::error::AppError;
 use super::publish::PublishOrder;
 use crate::config::Config;
-use crate::control_socket::{Backend, ControlSocket, Refusal, RefusalCode};
+use crate::control_socket::{Backend, Connections, ConnectionsWanted, ControlSocket, Refusal, RefusalCode};
 use crate::kvs::Store;
 use crate::snapshot::{Publication, Snapshot, Unpublished};
 
@@ -36,6 +37,10 @@ impl Backend for Commands {
             Err(Unpublished::NoSuchFunction(fault)) => Err(Refusal::new(RefusalCode::NoSuchFunction, fault)),
             Err(Unpublished::Unusable(fault)) => Err(Refusal::new(RefusalCode::InvalidFunction, fault)),
         }
+    }
+
+    fn connections(&self, wanted: &ConnectionsWanted) -> Result<Connections, Refusal> {
+        census::gather(&self.events, wanted)
     }
 }
 

@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::call_watch::{CallWatch, LOOK_EVERY};
+use super::census::CensusOrder;
 use super::commands::Commands;
 use super::error::AppError;
 use super::listeners::Bound;
@@ -50,6 +51,8 @@ pub(super) enum Event {
     Publish(PublishOrder),
     /// It was, or not.
     Published(PublishOrder, Published),
+    /// Somebody asks who is connected.
+    Census(CensusOrder),
 }
 
 /// The running server, as its control thread holds it.
@@ -157,7 +160,11 @@ impl Control {
                 Event::Ended(core, Ok(())) => {
                     return Err(AppError::Setup(format!("core {core} ended at once")));
                 }
-                Event::Signal(_) | Event::Rebuilt(_) | Event::Publish(_) | Event::Published(..) => {}
+                Event::Signal(_)
+                | Event::Rebuilt(_)
+                | Event::Publish(_)
+                | Event::Published(..)
+                | Event::Census(_) => {}
             }
         }
         match worst {
@@ -261,6 +268,7 @@ impl Control {
                 publish::tell(&order, published);
                 self.job_done();
             }
+            Event::Census(order) => self.ask_cores(order),
             Event::Ended(core, result) => self.core_ended(core, result),
             Event::Started(_) => {}
         }
@@ -276,10 +284,18 @@ impl Control {
     }
 
     fn tell_cores(&self, message: CoreMessage) {
-        for mailbox in &self.mailboxes {
-            // A core that has ended has no connection left.
-            let _ended_already = mailbox.send(message);
-        }
+        let _all_that_live = self.tell_cores_counted(message);
+    }
+
+    /// Returns how many heard it: a core that has ended has no connection left.
+    fn tell_cores_counted(&self, message: CoreMessage) -> usize {
+        let told = self.mailboxes.iter().map(|mailbox| mailbox.send(message.clone()));
+        told.filter(Result::is_ok).count()
+    }
+
+    fn ask_cores(&self, order: CensusOrder) {
+        let asked = self.tell_cores_counted(CoreMessage::Census(order.census));
+        let _nobody_waits_any_more = order.asked.send(asked);
     }
 
     /// A server on half its cores would be a slow mystery: the others drain, the process ends, its supervisor restarts it.

@@ -4,6 +4,7 @@
 //! on the control thread) and at the end (drain, join, flush). Does not touch a connection.
 
 mod call_watch;
+mod census;
 mod commands;
 mod control;
 mod cpus;

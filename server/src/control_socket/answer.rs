@@ -42,6 +42,11 @@ pub(super) fn answer(backend: &dyn Backend, request: Request, payload: Vec<u8>, 
             named(backend, &store).and_then(|store| write(&store, change, if_match, now))
         }
         Request::PublishFunction { name } => publish(backend, &name),
+        Request::Connections(wanted) => backend.connections(&wanted).map(|open| Reply {
+            ok: true,
+            open: Some(open),
+            ..Reply::default()
+        }),
     };
     done.unwrap_or_else(|refusal| refused(&refusal))
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::connections::{Connections, ConnectionsWanted};
+
 /// A command. ETags are hexadecimal; a write without `if_match` is made to whatever the store holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", deny_unknown_fields)]
@@ -39,6 +41,8 @@ pub enum Request {
     },
     #[serde(rename = "function publish")]
     PublishFunction { name: String },
+    #[serde(rename = "connections")]
+    Connections(ConnectionsWanted),
 }
 
 impl Request {
@@ -81,6 +85,9 @@ pub struct Reply {
     pub created: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
+    /// Of `connections`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub open: Option<Connections>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

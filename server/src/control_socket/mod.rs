@@ -16,6 +16,7 @@
 mod address;
 mod answer;
 mod client;
+mod connections;
 mod exchange;
 mod message;
 
@@ -34,6 +35,7 @@ use socket2::SockRef;
 pub use address::ClaimError;
 use address::Claimed;
 pub use client::{ClientError, send};
+pub use connections::{Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX};
 pub use message::{Item, RefusalCode, Reply, Request};
 
 use crate::kvs::{ETag, Store};
@@ -45,6 +47,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Makes the code that the file of this function holds now its live version. A sentence about what has become of it, or why not.
     fn publish_function(&self, name: &str) -> Result<String, Refusal>;
+
+    /// The clients that are connected now.
+    fn connections(&self, wanted: &ConnectionsWanted) -> Result<Connections, Refusal>;
 }
 
 /// Why a command was not carried out, with what to do about it.

@@ -56,6 +56,11 @@ impl Activity {
         self.requests.get()
     }
 
+    /// Requests being answered.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.get()
+    }
+
     /// Whether a request is being answered.
     pub fn is_busy(&self) -> bool {
         self.in_flight.get() > 0

@@ -5,12 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::HeaderValue;
 use hyper::rt::Write as _;
 use hyper::service::service_fn;
 
 use super::attempt::Attempt;
+use super::census::Contact;
 use super::core::{Core, Handshake};
 use super::drive::unless_closed;
 use super::outcome::Outcome;
@@ -94,7 +96,12 @@ async fn admit(
         (Some(Ok(Ok(accepted))), Some(chosen)) => {
             attempt.succeed(&accepted, facts);
             open.activity.settle();
-            if sweep::admit(core, open, &chosen, &accepted.client) {
+            let contact = Contact {
+                id,
+                client: peer,
+                since: SystemTime::now(),
+            };
+            if sweep::admit(core, open, &chosen, &accepted.client, contact) {
                 return admitted(core, open, chosen, accepted, peer, server_ip, id);
             }
             let mut stream = accepted.stream;

@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::attempt::{Attempt, record};
 use super::balance::{Door, HandedOver, Neighbours, Place};
+use super::census::{self, Census};
 use super::outcome::Outcome;
 use super::registry::{Hold, Phase, Registry};
 use super::sweep::{self, SweepRequests};
@@ -31,12 +32,14 @@ use crate::snapshot::Snapshot;
 use crate::tls::SessionVault;
 
 /// What control asks of a core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum CoreMessage {
     /// A new snapshot was published: close the connections whose clients it does not admit.
     Sweep,
     /// A new version of a function was published: have its engine ready.
     PrepareFunctions,
+    /// Tell which clients are connected.
+    Census(Arc<Census>),
     /// Stop accepting, finish what is open, end.
     Drain,
 }
@@ -203,6 +206,7 @@ impl Core {
                     sweep::begin(self);
                 }
                 Event::Told(Some(CoreMessage::PrepareFunctions)) => self.prepare_functions(),
+                Event::Told(Some(CoreMessage::Census(census))) => census::begin(self, census),
                 Event::Told(Some(CoreMessage::Drain) | None) => return false,
                 Event::Arrived(connection) => self.take_in(connection),
                 Event::Broken => return true,

@@ -8,6 +8,7 @@
 
 mod attempt;
 mod balance;
+mod census;
 mod connection;
 mod core;
 mod drive;
@@ -22,5 +23,6 @@ mod sweep;
 mod tick;
 
 pub use self::balance::{Place, places};
+pub use self::census::{Census, Connected, Page, Wanted};
 pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};
 pub use self::outcome::{Outcome, code_of};

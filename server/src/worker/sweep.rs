@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustls_pki_types::UnixTime;
 
+use super::census::Contact;
 use super::connection::Chosen;
 use super::core::Core;
 use super::registry::Open;
@@ -28,13 +29,14 @@ use crate::snapshot::{Distribution, Snapshot};
 use crate::tls::{ClientAuth, Inadmissible};
 use crate::trust::RejectedKind;
 
-/// On what grounds a connection was admitted.
+/// Grounds on which a connection was admitted.
 pub struct Admitted {
     /// Of the snapshot.
     generation: u64,
     name: Option<HostName>,
-    distribution_id: Arc<str>,
-    client: ClientAuth,
+    pub distribution_id: Arc<str>,
+    pub client: ClientAuth,
+    pub contact: Contact,
 }
 
 /// Why a connection is closed.
@@ -53,12 +55,13 @@ pub struct SweepRequests {
 
 /// Notes what a connection was admitted on. `false`: the snapshot has changed since its ClientHello, and today's does not
 /// admit it; it must be closed.
-pub fn admit(core: &Core, open: &Open, chosen: &Chosen, client: &ClientAuth) -> bool {
+pub fn admit(core: &Core, open: &Open, chosen: &Chosen, client: &ClientAuth, contact: Contact) -> bool {
     let admitted = open.admitted.get_or_init(|| Admitted {
         generation: chosen.snapshot.generation,
         name: chosen.name.clone(),
         distribution_id: chosen.distribution.id.clone(),
         client: client.clone(),
+        contact,
     });
     let closing = admitted.reassess(&core.snapshot(), UnixTime::now());
     let goes_on = closing.is_none();
