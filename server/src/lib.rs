@@ -3,6 +3,7 @@
 //! The library exists for the binary, the fuzz targets and the tests; it promises no stable interface.
 //! Dependencies between modules point down, in the order of this list (ARCHITECTURE.md has the table).
 
+
 pub mod cli;
 
 pub mod app;
@@ -23,6 +24,7 @@ pub mod kvs;
 pub mod trust;
 
 pub mod config;
+pub mod files;
 pub mod limits;
 pub mod metrics;
 pub mod runtime;

@@ -163,7 +163,11 @@ fn what_breaks_a_limit_is_refused_with_the_limit() {
     refused(
         &kvs(&server, "import", &["large.json"]),
         2,
-        &["large.json", "1025 bytes, more than 1024"],
+        &[
+            "large.json",
+            "larger than 1024 bytes",
+            "limits.key_value_store_bytes",
+        ],
     );
     assert_eq!(done(&kvs(&server, "list", &[])).len(), 603);
 }

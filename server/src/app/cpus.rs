@@ -1,8 +1,9 @@
 //! Which CPUs the cores run on.
 
-use std::fs;
+use std::path::Path;
 
 use crate::config::{Config, ConfigError, Cores, KeyPath};
+use crate::files;
 
 /// The CPU number of each core, in core order.
 ///
@@ -37,7 +38,7 @@ pub fn choose(config: &Config) -> Result<Vec<usize>, ConfigError> {
 
 /// The CPUs of this process's affinity mask, as the kernel lists them; CPU 0 to n-1 where it does not.
 fn allowed() -> Vec<usize> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = files::read_text(Path::new("/proc/self/status"), STATUS_BYTES_MAX).unwrap_or_default();
     let listed = status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
@@ -60,6 +61,8 @@ fn cpu_list(text: &str) -> Option<Vec<usize>> {
 }
 
 const CPU_MAX: usize = 65_535;
+/// A list of CPUs may be long.
+const STATUS_BYTES_MAX: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

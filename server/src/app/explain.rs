@@ -4,8 +4,6 @@
 //! trust store, opens no socket. The text is for people; the JSON has the same content under stable names.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustls::AlertDescription;
@@ -15,6 +13,7 @@ use serde::Serialize;
 
 use super::AppError;
 use crate::config::{self, ConfigError};
+use crate::files;
 use crate::metrics::ConnectionStatus;
 use crate::snapshot;
 use crate::tls::alert_of;
@@ -245,22 +244,10 @@ fn name_of(alert: AlertDescription) -> String {
 
 /// Text around the blocks is fine, keys are not looked at: people paste what they have.
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = read_bounded(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let pem =
+        files::read_argument(path, PEM_BYTES_MAX).map_err(|error| format!("cannot be read: {error}"))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     chain.map_err(|error| format!("is not well-formed PEM: {error}"))
-}
-
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(PEM_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    match bytes.len() as u64 <= PEM_BYTES_MAX {
-        true => Ok(bytes),
-        false => Err(io::Error::other(format!(
-            "it is larger than {PEM_BYTES_MAX} bytes"
-        ))),
-    }
 }
 
 /// Ten certificates of 16 KiB are the most that is looked at.

@@ -4,8 +4,6 @@
 //! ours. Opens the one file and nothing else. The text is kept, so that a fault found later (in a certificate that
 //! the configuration names, say) still finds its line.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +15,7 @@ use super::error::{ConfigError, Problem};
 use super::key::{KeyPath, Segment};
 use super::raw::RawConfig;
 use super::suggest;
+use crate::files;
 
 /// One configuration file as it was read.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ impl Source {
     }
 
     pub(super) fn read(file: &Path) -> Result<Self, ConfigError> {
-        let text = read_bounded(file).map_err(|fault| {
+        let text = files::read_text(file, FILE_BYTES_MAX).map_err(|fault| {
             let remedy = "name a readable TOML file with --config";
             let problem = Problem::new(
                 &KeyPath::root(),
@@ -154,19 +153,6 @@ impl Source {
     }
 }
 
-fn read_bounded(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(file)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    match u64::try_from(read) {
-        Ok(read) if read <= FILE_BYTES_MAX => Ok(text),
-        _ => Err(io::Error::other(format!(
-            "it is larger than {FILE_BYTES_MAX} bytes"
-        ))),
-    }
-}
-
 /// What the deserializer's message means to the person who wrote the file.
 fn shape_problem(key: &KeyPath, message: &str) -> Problem {
     if let Some(rest) = message.strip_prefix("unknown field ") {
@@ -231,5 +217,5 @@ fn entry<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<(Range<usize>, &'
     Some((key.span(), value.get_ref()))
 }
 
-/// Room for tens of thousands of distributions, and an end to reading a device or an endless pipe.
+/// Room for tens of thousands of distributions.
 const FILE_BYTES_MAX: u64 = 64 << 20;

@@ -13,6 +13,8 @@ use std::{error, fmt};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::files;
+
 /// A listening socket and its file.
 #[derive(Debug)]
 pub(super) struct Claimed {
@@ -29,7 +31,7 @@ impl Claimed {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let folder = File::open(folder).map_err(fault("open its folder"))?;
+        let folder = files::open_folder(folder).map_err(fault("open its folder"))?;
         match folder.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(ClaimError::Starting),

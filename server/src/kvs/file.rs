@@ -6,13 +6,14 @@
 //! rights are kept; access control lists are not. Blocks, so no core may call it.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::map::sha256;
+use crate::files;
 
 /// What a file held, by which it is known again.
 pub(super) type FileDigest = [u8; 32];
@@ -26,14 +27,8 @@ pub(super) struct Contents {
 
 /// Reads `path`; one byte more than `bytes_max` is read of a file that has more.
 pub(super) fn read(path: &Path, bytes_max: usize) -> io::Result<Contents> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut bytes = Vec::new();
     let enough = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(enough).read_to_end(&mut bytes)?;
+    let (bytes, metadata) = files::read_beginning(path, enough)?;
     Ok(Contents {
         digest: sha256(&bytes),
         modified: metadata.modified()?,
@@ -51,7 +46,7 @@ pub(super) fn replace(
     let fault = |doing: &'static str| move |error| ReplaceError::Io { doing, error };
     let target = fs::canonicalize(path).map_err(fault("find it"))?;
     let folder = target.parent().unwrap_or(Path::new("/"));
-    let folder = File::open(folder).map_err(fault("open its folder"))?;
+    let folder = files::open_folder(folder).map_err(fault("open its folder"))?;
     let draft = Draft::lock(&target)?;
     // Under the lock, so that no other process changes it after this look.
     let contents = read(&target, bytes_max).map_err(fault("read it"))?;
@@ -101,15 +96,8 @@ impl Draft {
             error,
         };
         let path = draft_path(target);
-        let mut options = OpenOptions::new();
-        // Not truncated before it is ours. Somebody's link is not followed.
-        options
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW);
-        let file = options.open(&path).map_err(fault)?;
+        // Not truncated before it is ours.
+        let file = files::open_draft(&path, 0o600).map_err(fault)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(ReplaceError::Busy),

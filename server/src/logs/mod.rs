@@ -5,13 +5,14 @@
 //! the queue in batches, encodes them as JSON lines and appends them to the [`Sink`].
 //!
 //! Invariants: every record sent is counted once, as written or as dropped with a reason; a line in the sink is never
-//! joined with another; a slow or broken sink costs records, never a core's time. Operator messages are not records and
-//! go through `tracing`; those of functions by way of a [`Console`], which bounds them.
+//! joined with another; a slow or broken sink costs records, never a core's time. Messages for the operator
+//! are not records: they go through `tracing` into [`Messages`], those of functions by way of a [`Console`], which bounds them.
 
 mod complaint;
 mod connection_id;
 mod console;
 mod json;
+mod line_writer;
 mod queue;
 mod record;
 mod shipper;

@@ -1,15 +1,18 @@
-//! Where lines end up: standard output or a file, appended to and never truncated.
+//! Where lines end up: standard output or what a path leads to, appended to and never truncated. `line_writer` keeps them whole.
 //!
-//! A write that fails in the middle of a line leaves half of it behind. The other half is kept and goes first when the
-//! sink takes bytes again, so that a full disk costs whole records and the file stays one JSON object a line. Taking the
-//! half back by truncation would make programs that follow the file read it again from its start.
+//! A path may lead to a regular file, or to a FIFO, a terminal or a device: none of them is waited for when it is opened. A FIFO that nobody reads
+//! is opened as soon as somebody does; until then records are dropped and counted.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{error, fmt};
+
+use super::line_writer::{Appended, LineWriter, count_lines};
+use crate::files;
 
 /// Where records are to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +27,28 @@ impl Sink {
     pub fn open(self) -> Result<OpenSink, SinkError> {
         let output = match &self {
             Self::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
-            Self::File(path) => open_for_append(path),
+            Self::File(path) => files::open_log(path, FILE_MODE),
         };
-        match output {
-            Ok(output) => Ok(OpenSink {
-                sink: self,
-                lines: LineWriter::new(output),
-                failed: false,
-            }),
-            Err(source) => Err(SinkError { sink: self, source }),
-        }
+        let lines = match output {
+            Ok(output) => Some(lines_on(output)),
+            Err(error) if self.is_unread_fifo(&error) => {
+                tracing::warn!(sink = %self, "nobody reads this FIFO: connection records are lost until somebody does");
+                None
+            }
+            Err(source) => return Err(SinkError { sink: self, source }),
+        };
+        Ok(OpenSink {
+            failed: lines.is_none(),
+            sink: self,
+            lines,
+        })
+    }
+
+    /// open(2): ENXIO, which a socket and a device without driver yield as well.
+    fn is_unread_fifo(&self, error: &io::Error) -> bool {
+        let Self::File(path) = self else { return false };
+        error.raw_os_error() == Some(libc::ENXIO)
+            && fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
     }
 }
 
@@ -74,7 +89,8 @@ impl error::Error for SinkError {
 #[derive(Debug)]
 pub struct OpenSink {
     sink: Sink,
-    lines: LineWriter<File>,
+    /// None of a FIFO that nobody has read yet.
+    lines: Option<LineWriter<File>>,
     /// Whether the last write failed; the next one begins by opening the file anew.
     failed: bool,
 }
@@ -83,12 +99,19 @@ impl OpenSink {
     /// Appends whole lines, each a record.
     pub(super) fn append(&mut self, lines: &[u8]) -> Appended {
         // A path that cannot be opened leaves the old file, which may take bytes again.
-        let given_up = match self.failed {
-            true => self.reopen().unwrap_or(0),
-            false => 0,
+        let reopened = match self.failed {
+            true => self.reopen(),
+            false => Ok(0),
         };
-        let mut appended = self.lines.append(lines);
-        appended.dropped += given_up;
+        let Some(writer) = &mut self.lines else {
+            return Appended {
+                written: 0,
+                dropped: count_lines(lines),
+                error: reopened.err(),
+            };
+        };
+        let mut appended = writer.append(lines);
+        appended.dropped += reopened.unwrap_or(0);
         self.failed = appended.error.is_some();
         appended
     }
@@ -99,20 +122,24 @@ impl OpenSink {
         let Sink::File(path) = &self.sink else {
             return Ok(0);
         };
-        if is_at(&self.lines.output, path) {
+        if self
+            .lines
+            .as_ref()
+            .is_some_and(|lines| is_at(lines.output(), path))
+        {
             return Ok(0);
         }
-        let fresh = LineWriter::new(open_for_append(path)?);
-        Ok(std::mem::replace(&mut self.lines, fresh).give_up())
+        let fresh = lines_on(files::open_log(path, FILE_MODE)?);
+        Ok(self.lines.replace(fresh).map_or(0, |mut old| old.give_up()))
     }
 
     pub(super) fn has_torn_line(&self) -> bool {
-        !self.lines.rest.is_empty()
+        self.lines.as_ref().is_some_and(LineWriter::has_torn_line)
     }
 
     /// Gives up a half-written line, if there is one: the number of records lost by that.
     pub(super) fn give_up(&mut self) -> u64 {
-        self.lines.give_up()
+        self.lines.as_mut().map_or(0, LineWriter::give_up)
     }
 }
 
@@ -122,111 +149,8 @@ impl fmt::Display for OpenSink {
     }
 }
 
-/// What became of the records of one append, and of the half-written one before it.
-#[derive(Debug, Default)]
-pub(super) struct Appended {
-    pub written: u64,
-    pub dropped: u64,
-    pub error: Option<io::Error>,
-}
-
-/// Keeps lines whole on an output that can fail between any two bytes.
-#[derive(Debug)]
-struct LineWriter<W> {
-    output: W,
-    /// The rest of a line whose beginning is in the output. Its record is not counted yet.
-    rest: Vec<u8>,
-}
-
-impl<W: Write> LineWriter<W> {
-    fn new(output: W) -> Self {
-        Self {
-            output,
-            rest: Vec::new(),
-        }
-    }
-
-    fn append(&mut self, lines: &[u8]) -> Appended {
-        debug_assert!(lines.last().is_none_or(|byte| *byte == b'\n'), "whole lines");
-        let (done, error) = write_counting(&mut self.output, &self.rest);
-        let finished = u64::from(!self.rest.is_empty() && error.is_none());
-        self.rest.drain(..done);
-        if error.is_some() {
-            return Appended {
-                written: 0,
-                dropped: count_lines(lines),
-                error,
-            };
-        }
-        let (done, error) = write_counting(&mut self.output, lines);
-        let (inside, outside) = lines.split_at(done);
-        let torn = inside.last().is_some_and(|byte| *byte != b'\n');
-        if torn {
-            self.rest
-                .extend(outside.split_inclusive(|byte| *byte == b'\n').take(1).flatten());
-        }
-        Appended {
-            written: finished + count_lines(inside),
-            dropped: count_lines(outside) - u64::from(torn),
-            error,
-        }
-    }
-
-    fn give_up(&mut self) -> u64 {
-        let lost = u64::from(!self.rest.is_empty());
-        self.rest.clear();
-        lost
-    }
-}
-
-/// Writes as much as the output takes: how much that was, and why not all.
-fn write_counting(output: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
-    let mut rest = bytes;
-    loop {
-        if rest.is_empty() {
-            return (bytes.len(), None);
-        }
-        let error = match output.write(rest) {
-            Ok(0) => io::ErrorKind::WriteZero.into(),
-            Ok(n) => {
-                rest = rest.get(n..).unwrap_or_default();
-                continue;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => error,
-        };
-        return (bytes.len() - rest.len(), Some(error));
-    }
-}
-
-fn open_for_append(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(FILE_MODE)
-        .open(path)?;
-    if ends_within_a_line(path) {
-        file.write_all(b"\n")?;
-    }
-    Ok(file)
-}
-
-/// Whether a server that was killed while it wrote left half a line. A file that cannot be read is taken to be whole.
-fn ends_within_a_line(path: &Path) -> bool {
-    let last_byte = || {
-        if !fs::metadata(path)?.is_file() {
-            return Ok(b'\n');
-        }
-        let mut file = File::open(path)?;
-        if file.seek(SeekFrom::End(0))? == 0 {
-            return Ok(b'\n');
-        }
-        file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        io::Result::Ok(u8::from_ne_bytes(last))
-    };
-    last_byte().is_ok_and(|byte| byte != b'\n')
+fn lines_on(output: File) -> LineWriter<File> {
+    LineWriter::new(output, PATIENCE)
 }
 
 /// Whether the path still leads to the file that is open.
@@ -237,12 +161,10 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-fn count_lines(lines: &[u8]) -> u64 {
-    lines.iter().map(|byte| u64::from(*byte == b'\n')).sum()
-}
-
 /// Readable to the log's group; narrowed further by the umask.
 const FILE_MODE: u32 = 0o640;
+/// For a pipe's reader to make room. Records wait in the queue meanwhile; commands to the shipper do, too.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 #[path = "sink_tests.rs"]

@@ -1,105 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
-use std::os::unix::fs::{PermissionsExt, symlink};
-
-use proptest::prelude::*;
+use std::io::Read as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::process::Command;
 
 use super::*;
-
-/// Takes so many bytes of each write in turn; 0 is an error. Past the list it takes all.
-#[derive(Debug, Default)]
-struct Scripted {
-    takes: std::collections::VecDeque<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Write for Scripted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.takes.pop_front() {
-            Some(0) => Err(io::ErrorKind::StorageFull.into()),
-            taken => {
-                let taken = taken.unwrap_or(usize::MAX).min(bytes.len());
-                self.bytes.extend(bytes.iter().take(taken));
-                Ok(taken)
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn scripted(takes: impl IntoIterator<Item = usize>) -> LineWriter<Scripted> {
-    LineWriter::new(Scripted {
-        takes: takes.into_iter().collect(),
-        ..Scripted::default()
-    })
-}
-
-fn text(writer: &LineWriter<Scripted>) -> &str {
-    std::str::from_utf8(&writer.output.bytes).unwrap()
-}
-
-#[test]
-fn a_line_torn_by_an_error_is_finished_before_the_next() {
-    let mut writer = scripted([6, 0]);
-    let appended = writer.append(b"one\ntwo\nthree\n");
-    assert!(appended.error.is_some());
-    assert_eq!((appended.written, appended.dropped), (1, 1));
-    assert_eq!(text(&writer), "one\ntw");
-
-    let appended = writer.append(b"four\n");
-    assert!(appended.error.is_none());
-    assert_eq!((appended.written, appended.dropped), (2, 0));
-    assert_eq!(text(&writer), "one\ntwo\nfour\n");
-}
-
-#[test]
-fn an_error_between_lines_leaves_nothing_to_finish() {
-    let mut writer = scripted([4, 0]);
-    let appended = writer.append(b"one\ntwo\n");
-    assert_eq!((appended.written, appended.dropped), (1, 1));
-    assert_eq!(writer.give_up(), 0);
-    assert_eq!(writer.append(b"three\n").written, 1);
-    assert_eq!(text(&writer), "one\nthree\n");
-}
-
-#[test]
-fn a_torn_line_that_is_given_up_counts_as_lost() {
-    let mut writer = scripted([2, 0]);
-    assert_eq!(writer.append(b"one\n").dropped, 0);
-    assert_eq!(writer.give_up(), 1);
-    assert_eq!(writer.give_up(), 0);
-}
-
-proptest! {
-    #[test]
-    fn whatever_fails_where_lines_stay_whole_and_every_record_is_counted_once(
-        takes in proptest::collection::vec(0usize..9, 0..40),
-        batches in proptest::collection::vec(proptest::collection::vec("[a-z]{0,6}", 0..5), 1..9),
-    ) {
-        let mut writer = scripted(takes);
-        let (mut written, mut dropped, mut sent) = (0, 0, Vec::new());
-        for batch in batches {
-            let lines: String = batch.iter().map(|line| format!("{line}\n")).collect();
-            sent.extend(batch);
-            let appended = writer.append(lines.as_bytes());
-            written += appended.written;
-            dropped += appended.dropped;
-        }
-        let rest = String::from_utf8(writer.rest.clone()).unwrap();
-        dropped += writer.give_up();
-        prop_assert_eq!(written + dropped, sent.len() as u64);
-        // With a torn line's rest added, what was written is some of the lines, whole and in order.
-        let whole = format!("{}{rest}", text(&writer));
-        prop_assert!(whole.is_empty() || whole.ends_with('\n'));
-        let mut expected = sent.iter();
-        for line in whole.lines() {
-            prop_assert!(expected.any(|sent| sent == line), "{line} in {whole:?}");
-        }
-    }
-}
 
 #[test]
 fn a_file_is_made_for_its_owner_and_group_only() {
@@ -161,4 +66,45 @@ fn a_path_that_cannot_be_opened_again_leaves_the_old_file_in_use() {
     assert!(sink.reopen().is_err());
     assert_eq!(sink.append(b"one\n").written, 1);
     assert_eq!(fs::read_to_string(moved.join("connection.log")).unwrap(), "one\n");
+}
+
+#[test]
+fn a_fifo_is_not_waited_for_and_gets_records_from_when_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let mut sink = Sink::File(path.clone()).open().unwrap();
+    let appended = sink.append(b"one\ntwo\n");
+    assert_eq!((appended.written, appended.dropped), (0, 2));
+    assert_eq!(appended.error.unwrap().raw_os_error(), Some(libc::ENXIO));
+
+    let read = || {
+        let mut options = File::options();
+        options
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&path)
+            .unwrap()
+    };
+    let mut reader = read();
+    assert_eq!(sink.append(b"three\n").written, 1);
+    let mut text = [0; 6];
+    reader.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"three\n");
+
+    drop(reader);
+    assert_eq!(sink.append(b"four\n").dropped, 1);
+    let mut reader = read();
+    assert_eq!(sink.append(b"five.\n").written, 1);
+    reader.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"five.\n");
+}
+
+#[test]
+fn what_can_be_no_log_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert!(Sink::File(socket).open().is_err());
+    assert!(Sink::File(folder.path().to_owned()).open().is_err());
 }

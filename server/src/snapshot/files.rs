@@ -1,44 +1,25 @@
 //! Reading what a configuration names, with errors that say which key named it.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{ConfigError, FileRef, Source};
+use crate::files::{self, ReadError};
 use crate::tls::ServerIdentity;
 
 /// Reads `file`, which may have `bytes_max` bytes.
 pub fn read(source: &Source, file: &FileRef, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {
     let path = file.path.display();
-    match read_bounded(&file.path, bytes_max) {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => {
+    files::read(&file.path, bytes_max).map_err(|error| match error {
+        ReadError::TooLarge { .. } => {
             let fault = format!("{path} is larger than {bytes_max} bytes");
-            Err(source.error(&file.key, fault, "name a smaller file"))
+            source.error(&file.key, fault, "name a smaller file")
         }
-        Err(error) => {
-            let fault = format!("cannot read {path}: {error}");
-            Err(source.error(
-                &file.key,
-                fault,
-                "name a readable file (relative to the configuration file)",
-            ))
+        ReadError::Io(_) | ReadError::NotRegular(_) => {
+            let remedy = "name a readable file (relative to the configuration file)";
+            source.error(&file.key, format!("cannot read {path}: {error}"), remedy)
         }
-    }
-}
-
-/// `None`: it has more than `bytes_max` bytes.
-pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-    let opened = File::open(path)?;
-    if !opened.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    opened.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= bytes_max).then_some(bytes))
+    })
 }
 
 /// Loads the server's own chain and key.

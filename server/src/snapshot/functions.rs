@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::files;
 use crate::config::{Config, ConfigError, FunctionConfig};
+use crate::files::{self, ReadError};
 use crate::functions::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
 use crate::kvs::Store;
 
@@ -187,13 +187,12 @@ impl Recipe {
     fn read(&self) -> Result<Vec<u8>, String> {
         let path = self.code.display();
         let most = self.limits.code_bytes;
-        match files::read_bounded(&self.code, u64::try_from(most).unwrap_or(u64::MAX)) {
-            Ok(Some(code)) => Ok(code),
-            Ok(None) => Err(format!(
-                "{path} is longer than the {most} bytes that limits.function_code_bytes allows"
-            )),
-            Err(error) => Err(format!("cannot read {path}: {error}")),
-        }
+        files::read(&self.code, u64::try_from(most).unwrap_or(u64::MAX)).map_err(|error| match error {
+            ReadError::TooLarge { .. } => {
+                format!("{path} is longer than the {most} bytes that limits.function_code_bytes allows")
+            }
+            error => format!("cannot read {path}: {error}"),
+        })
     }
 
     /// The error begins with file, line and column, as far as they are known.

@@ -12,7 +12,6 @@ mod viewer_event;
 mod viewer_output;
 
 use std::fmt;
-use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +24,7 @@ use self::json::Json;
 use self::viewer::ViewerTrial;
 use self::viewer_event::ViewerEvent;
 use super::AppError;
+use crate::files;
 use crate::functions::{Function, FunctionKind, FunctionLimits, FunctionSource};
 use crate::kvs::{LoadError, Store, StoreLimits};
 use crate::limits::Limits;
@@ -145,7 +145,8 @@ impl fmt::Display for Compute {
 
 fn load(trial: &Trial, kind: FunctionKind) -> Result<Arc<Function>, AppError> {
     let limits = Limits::default();
-    let code = fs::read(&trial.code).map_err(|error| unusable(&trial.code, &error))?;
+    let code =
+        files::read_argument(&trial.code, CODE_BYTES_MAX).map_err(|error| unusable(&trial.code, &error))?;
     let key_value_store = match &trial.key_value_store {
         None => None,
         Some(file) => {
@@ -178,15 +179,7 @@ fn stem(file: &Path) -> String {
 }
 
 fn read_event(file: &Path) -> Result<String, AppError> {
-    let event = fs::read_to_string(file).map_err(|error| unusable(file, &error))?;
-    match event.len() > EVENT_BYTES_MAX {
-        false => Ok(event),
-        true => {
-            let bytes = event.len();
-            let fault = format!("has {bytes} bytes; an event has {EVENT_BYTES_MAX} at most");
-            Err(unusable(file, &fault))
-        }
-    }
+    files::read_argument_text(file, EVENT_BYTES_MAX).map_err(|error| unusable(file, &error))
 }
 
 fn unusable(file: &Path, fault: &dyn fmt::Display) -> AppError {
@@ -194,4 +187,6 @@ fn unusable(file: &Path, fault: &dyn fmt::Display) -> AppError {
 }
 
 /// The service's bound on a test object (reference §2.4).
-const EVENT_BYTES_MAX: usize = 40_960;
+const EVENT_BYTES_MAX: u64 = 40_960;
+/// Far more than `limits.function_code_bytes` may allow; the compiler says by how much it is too long.
+const CODE_BYTES_MAX: u64 = 16 * 1024 * 1024;
