@@ -6,6 +6,8 @@
 mod connections;
 mod function;
 mod kvs;
+mod output;
+mod panics;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -14,10 +16,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
 use crate::app::{self, AppError};
 use crate::config::{Config, KeyPath};
 use crate::control_socket::{ClientError, Reply};
+use crate::logs::Messages;
 use crate::trust::parse_rfc3339;
 
 /// An edge server that authenticates every client by certificate.
@@ -73,14 +78,45 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    init_tracing();
-    let result = match arguments.command {
-        Command::Serve { config } => app::serve(&config).map(|()| ExitCode::SUCCESS),
-        Command::Check { config } => app::check(&config).map(|summary| {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }),
+    match Arguments::parse().command {
+        Command::Serve { config } => serve(&config),
+        command => {
+            subscriber().with_writer(std::io::stderr).init();
+            run(command).unwrap_or_else(|error| {
+                output::say(&format!("error: {error}\n"));
+                exit_code(&error)
+            })
+        }
+    }
+}
+
+/// From here on nothing may wait for standard error, nor fail because of it.
+fn serve(config: &Path) -> ExitCode {
+    let (messages, unwritten) = Messages::new();
+    subscriber().with_writer(messages.clone()).init();
+    panics::tell();
+    if let Err(error) = unwritten.write_to_stderr() {
+        output::say(&format!(
+            "error: cannot start the thread of the messages: {error}\n"
+        ));
+        return ExitCode::FAILURE;
+    }
+    let ended = app::serve(config, &messages);
+    if let Err(error) = &ended {
+        messages.push(format!("error: {error}").as_bytes());
+    }
+    let _whoever_does_not_read_loses_the_end = messages.flush(app::MESSAGES_FLUSH_TIME);
+    ended.map_or_else(|error| exit_code(&error), |()| ExitCode::SUCCESS)
+}
+
+fn run(command: Command) -> Result<ExitCode, AppError> {
+    match command {
+        Command::Serve { config } => Ok(serve(&config)),
+        Command::Check { config } => {
+            let summary = app::check(&config)?;
+            output::print(&format!("{summary}\n"))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Explain {
             config,
             distribution,
@@ -94,30 +130,27 @@ pub fn main() -> ExitCode {
                 chain,
                 at: at.unwrap_or_else(UnixTime::now),
             };
-            app::explain(&question).map(|explanation| print(&explanation, json))
+            print(&app::explain(&question)?, json)
         }
         Command::Kvs(command) => kvs::run(command),
         Command::Connections(command) => connections::run(command),
         Command::Function(command) => function::run(command),
-    };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(match error {
-                AppError::Config(_) => 2,
-                AppError::Setup(_) | AppError::Core(_) | AppError::Flush(_) => 1,
-            })
-        }
     }
 }
 
-fn print(explanation: &app::Explanation, json: bool) -> ExitCode {
-    match json {
-        true => println!("{}", explanation.json()),
-        false => print!("{explanation}"),
-    }
-    ExitCode::from(u8::from(!explanation.is_admitted()))
+fn exit_code(error: &AppError) -> ExitCode {
+    ExitCode::from(match error {
+        AppError::Config(_) => 2,
+        AppError::Setup(_) | AppError::Core(_) | AppError::Flush(_) => 1,
+    })
+}
+
+fn print(explanation: &app::Explanation, json: bool) -> Result<ExitCode, AppError> {
+    output::print(&match json {
+        true => format!("{}\n", explanation.json()),
+        false => explanation.to_string(),
+    })?;
+    Ok(ExitCode::from(u8::from(!explanation.is_admitted())))
 }
 
 /// The socket of the server that runs with `config`.
@@ -143,34 +176,30 @@ fn unreachable(error: ClientError) -> AppError {
 }
 
 /// Of a command whose only answer is that it was done, or of one that was refused. `file` is what it was about.
-fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> ExitCode {
+fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> Result<ExitCode, AppError> {
     if json {
-        println!("{}", serde_json::to_string(reply).unwrap_or_default());
+        let text = serde_json::to_string(reply).unwrap_or_default();
+        output::print(&format!("{text}\n"))?;
+    } else if reply.ok {
+        output::print(&format!("{}\n", reply.message.as_deref().unwrap_or("done")))?;
     }
-    match reply.ok {
-        true if json => ExitCode::SUCCESS,
-        true => {
-            println!("{}", reply.message.as_deref().unwrap_or("done"));
-            ExitCode::SUCCESS
-        }
-        false => {
-            eprintln!("error: {}", kvs::named(reply, file));
-            ExitCode::from(1)
-        }
+    if !reply.ok {
+        output::say(&format!("error: {}\n", kvs::named(reply, file)));
     }
+    Ok(ExitCode::from(u8::from(!reply.ok)))
 }
 
 fn moment(text: &str) -> Result<UnixTime, String> {
     parse_rfc3339(text).ok_or_else(|| "write it as in 2026-11-20T00:00:00Z".to_owned())
 }
 
-/// Operator messages: standard error, one line each, `RUST_LOG` to choose (default: info).
-fn init_tracing() {
+/// The operator's messages: one line each, `RUST_LOG` to choose (default: info). A writer that fails is nobody's to complain about: the
+/// complaint would go the same way.
+fn subscriber() -> SubscriberBuilder<DefaultFields, Format, EnvFilter> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .init();
+        .log_internal_errors(false)
 }

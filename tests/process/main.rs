@@ -23,6 +23,7 @@ mod limits;
 mod load;
 mod logs;
 mod memo;
+mod messages;
 mod modes;
 mod odd_keys;
 mod passthrough;

@@ -33,6 +33,7 @@ pub mod tcp;
 mod tickets;
 pub mod tls_client;
 mod tls_records;
+pub mod unheard;
 pub mod workdir;
 
 use std::time::Duration;

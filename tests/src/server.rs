@@ -404,7 +404,7 @@ impl Drop for Process {
     }
 }
 
-fn write_files(workdir: &Workdir, config: &Config, text: &str) {
+pub(crate) fn write_files(workdir: &Workdir, config: &Config, text: &str) {
     for (name, contents) in config.all_files() {
         workdir.write(&name, contents);
     }
@@ -412,7 +412,7 @@ fn write_files(workdir: &Workdir, config: &Config, text: &str) {
 }
 
 /// The listeners' and the admin endpoint's addresses in the `ready` line.
-fn addresses(ready: &str) -> (Vec<SocketAddr>, Option<SocketAddr>) {
+pub(crate) fn addresses(ready: &str) -> (Vec<SocketAddr>, Option<SocketAddr>) {
     let after = |key: &str| ready.split_once(key).map(|(_, rest)| rest);
     let list = after("listeners=[")
         .and_then(|rest| rest.split(']').next())

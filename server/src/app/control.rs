@@ -23,7 +23,7 @@ use super::{publish_counts, reload};
 use crate::admin::AdminServer;
 use crate::config::{Config, Driver as DriverConfig};
 use crate::control_socket::ControlServer;
-use crate::logs::Shipper;
+use crate::logs::{Messages, Shipper};
 use crate::metrics::{Registry, ReloadResult, monotonic};
 use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
 use crate::snapshot::Built;
@@ -55,12 +55,20 @@ pub(super) enum Event {
     Census(CensusOrder),
 }
 
+/// Where it is told what happens.
+pub struct Told {
+    pub registry: Arc<Registry>,
+    pub shipper: Shipper,
+    pub messages: Messages,
+}
+
 /// The running server, as its control thread holds it.
 pub struct Control {
     config: Arc<Config>,
     shared: Shared,
     registry: Arc<Registry>,
     shipper: Shipper,
+    messages: Messages,
     mailboxes: Vec<MailboxSender<CoreMessage>>,
     addresses: Vec<SocketAddr>,
     events: Receiver<Event>,
@@ -93,10 +101,14 @@ impl Control {
         cpus: Vec<usize>,
         bound: Bound,
         shared: Shared,
-        registry: Arc<Registry>,
-        shipper: Shipper,
+        told: Told,
         signals: Signals,
     ) -> Result<Self, AppError> {
+        let Told {
+            registry,
+            shipper,
+            messages,
+        } = told;
         let (event_sender, events) = unbounded();
         forward(signals, event_sender.clone())?;
         let driver = match config.runtime.driver {
@@ -134,6 +146,7 @@ impl Control {
             shared,
             registry,
             shipper,
+            messages,
             running: mailboxes.len(),
             mailboxes,
             addresses: bound.addresses,
@@ -249,6 +262,7 @@ impl Control {
             Event::Signal(SIGHUP) => self.hang_up(),
             Event::Signal(_) if self.told_to_end => {
                 tracing::warn!("second signal: ending at once");
+                let _whoever_does_not_read_loses_it = self.messages.flush(super::MESSAGES_FLUSH_TIME);
                 process::exit(1);
             }
             Event::Signal(_) => {

@@ -17,10 +17,11 @@ mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use self::control::Control;
+use self::control::{Control, Told};
 pub use self::error::AppError;
 pub use self::explain::{Explanation, Question, explain};
 pub use self::publish::{PublishOrder, Published};
@@ -28,11 +29,14 @@ pub use self::trial::{Trial, TrialEvent, TrialResult, function_test};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::control_socket::{ControlServer, ControlSocket};
-use crate::logs::{Shipper, Sink};
+use crate::logs::{Messages, Shipper, Sink};
 use crate::metrics::{Registry, ReloadResult};
 use crate::snapshot::{self, Built};
 use crate::tls::SessionVault;
 use crate::worker::Shared;
+
+/// For what is still to be said when the process ends, should standard error be slow.
+pub const MESSAGES_FLUSH_TIME: Duration = Duration::from_secs(1);
 
 /// Loads all that `path` names and says in a line what a server would serve.
 ///
@@ -56,7 +60,7 @@ pub fn check(path: &Path) -> Result<String, AppError> {
 ///
 /// # Errors
 /// The server could not start, or could not end as it should.
-pub fn serve(path: &Path) -> Result<(), AppError> {
+pub fn serve(path: &Path, messages: &Messages) -> Result<(), AppError> {
     let signals = control::signals()?;
     // Many small blocks of many connections, some of which end: a huge page is seldom full, and never given back. Measured when an idle
     // connection took 36 KB with them: 26 without, at the same speed. A kernel that cannot is no reason not to serve.
@@ -65,7 +69,7 @@ pub fn serve(path: &Path) -> Result<(), AppError> {
     let cpus = cpus::choose(&config)?;
     let vault = vault(&config);
     let built = snapshot::build(&config, 1, &vault, None)?;
-    let registry = Arc::new(Registry::new(cpus.len()));
+    let registry = Arc::new(Registry::with_messages(cpus.len(), messages.drops()));
     publish_counts(&registry, &built);
 
     let (records, shipper) = start_log(&config, &registry)?;
@@ -77,7 +81,12 @@ pub fn serve(path: &Path) -> Result<(), AppError> {
         vault,
         records,
     };
-    let control = Control::start(config, cpus, bound, shared, registry, shipper, signals)?;
+    let told = Told {
+        registry,
+        shipper,
+        messages: messages.clone(),
+    };
+    let control = Control::start(config, cpus, bound, shared, told, signals)?;
     let commands = start_commands(control_socket, &control)?;
     control.announce(admin.as_ref(), commands.as_ref());
     let ended = control.run();

@@ -1,12 +1,12 @@
 //! `bothways connections`: who is connected to a running server now.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::output;
 use crate::app::AppError;
 use crate::config;
 use crate::control_socket::{self, Connection, Connections, ConnectionsWanted, Request};
@@ -49,10 +49,10 @@ pub(super) fn run(command: ConnectionsCommand) -> Result<ExitCode, AppError> {
     });
     let reply = control_socket::send(&socket, &request, &[]).map_err(super::unreachable)?;
     let Some(connections) = reply.open.as_ref().filter(|_| reply.ok && !command.json) else {
-        return Ok(super::print_reply(&reply, command.json, None));
+        return super::print_reply(&reply, command.json, None);
     };
-    let _reader_may_be_gone = io::stdout().write_all(table(connections).as_bytes());
-    eprint!("{}", summary(connections));
+    output::print(&table(connections))?;
+    output::say(&summary(connections));
     Ok(ExitCode::from(u8::from(connections.cores_missing > 0)))
 }
 

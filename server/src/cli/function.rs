@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{ArgGroup, Args, Subcommand};
 use rustls_pki_types::UnixTime;
 
+use super::output;
 use crate::app::{self, AppError};
 use crate::config;
 use crate::control_socket::{self, Request};
@@ -69,11 +70,7 @@ pub(super) fn run(command: FunctionCommand) -> Result<ExitCode, AppError> {
             let config = config::load(&config)?;
             let socket = super::control_socket(&config)?;
             let reply = control_socket::send(&socket, &Request::PublishFunction { name }, b"");
-            Ok(super::print_reply(
-                &reply.map_err(super::unreachable)?,
-                json,
-                None,
-            ))
+            super::print_reply(&reply.map_err(super::unreachable)?, json, None)
         }
     }
 }
@@ -95,9 +92,9 @@ fn test(arguments: TestArguments) -> Result<ExitCode, AppError> {
         event,
         at: at.unwrap_or_else(SystemTime::now),
     })?;
-    match arguments.json {
-        true => println!("{}", result.json()),
-        false => print!("{result}"),
-    }
+    output::print(&match arguments.json {
+        true => format!("{}\n", result.json()),
+        false => result.to_string(),
+    })?;
     Ok(ExitCode::from(u8::from(!result.is_good())))
 }

@@ -1,15 +1,15 @@
 //! `bothways kvs …`: the key-value stores of a running server, through its control socket.
 
-use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::output::{print, say};
 use crate::app::AppError;
 use crate::config;
 use crate::control_socket::{self, Item, RefusalCode, Reply, Request};
+use crate::files::{self, ReadError};
 use crate::kvs::ETag;
 
 #[derive(Subcommand)]
@@ -91,9 +91,9 @@ pub(super) fn run(command: KvsCommand) -> Result<ExitCode, AppError> {
     let request = command.request(payload.len());
     let reply = control_socket::send(&socket, &request, &payload).map_err(super::unreachable)?;
     if target.json || !reply.ok {
-        return Ok(super::print_reply(&reply, target.json, command.file()));
+        return super::print_reply(&reply, target.json, command.file());
     }
-    command.show(&reply);
+    command.show(&reply)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -121,16 +121,13 @@ impl KvsCommand {
             return Ok(Vec::new());
         };
         let fault = |fault: String| AppError::Config(format!("{}: {fault}", file.display()));
-        let bytes = fs::metadata(file)
-            .map_err(|error| fault(format!("cannot be read: {error}")))?
-            .len();
-        if bytes > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
-            let remedy = "take entries out, or raise limits.key_value_store_bytes";
-            return Err(fault(format!(
-                "it has {bytes} bytes, more than {bytes_max}; {remedy}"
-            )));
-        }
-        fs::read(file).map_err(|error| fault(format!("cannot be read: {error}")))
+        let enough = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+        files::read_argument(file, enough).map_err(|error| match error {
+            ReadError::TooLarge { .. } => fault(format!(
+                "{error}; take entries out, or raise limits.key_value_store_bytes"
+            )),
+            error => fault(format!("cannot be read: {error}")),
+        })
     }
 
     fn request(&self, bytes: usize) -> Request {
@@ -169,26 +166,23 @@ impl KvsCommand {
     }
 
     /// What was asked for goes to stdout; with a value or a list, the ETag goes to stderr, so that the output is the value and no more.
-    fn show(&self, reply: &Reply) {
+    fn show(&self, reply: &Reply) -> Result<(), AppError> {
         let etag = reply.etag.as_deref().unwrap_or_default();
         match self {
             Self::Get { .. } => {
-                print(&format!("{}\n", reply.value.as_deref().unwrap_or_default()));
-                eprintln!("ETag: {etag}");
+                print(&format!("{}\n", reply.value.as_deref().unwrap_or_default()))?;
+                say(&format!("ETag: {etag}\n"));
+                Ok(())
             }
             Self::List { .. } => {
-                print(&reply.items.iter().flatten().map(line).collect::<String>());
-                eprintln!("ETag: {etag}");
+                print(&reply.items.iter().flatten().map(line).collect::<String>())?;
+                say(&format!("ETag: {etag}\n"));
+                Ok(())
             }
             Self::Describe { .. } => print(&description(reply)),
             Self::Put { .. } | Self::Delete { .. } | Self::Import { .. } => print(&format!("ETag: {etag}\n")),
         }
     }
-}
-
-/// Whoever reads may have read enough.
-fn print(text: &str) {
-    let _reader_may_be_gone = io::stdout().write_all(text.as_bytes());
 }
 
 /// Terminals act on control characters, and a line is one entry.

@@ -13,6 +13,7 @@ mod connection_id;
 mod console;
 mod json;
 mod line_writer;
+mod messages;
 mod queue;
 mod record;
 mod shipper;
@@ -20,6 +21,7 @@ mod sink;
 
 pub use connection_id::{ConnectionId, ConnectionIds};
 pub use console::Console;
+pub use messages::{Messages, Unwritten};
 pub use queue::RecordSender;
 pub use record::ConnectionRecord;
 pub use shipper::{Shipper, StopError};

@@ -215,6 +215,14 @@ impl Page<'_> {
         self.labelled("bothways_records_dropped_total", "reason", |reason| {
             process.records_dropped.of(reason).get()
         });
+        self.head(
+            "bothways_messages_dropped_total",
+            "Messages for the operator lost because standard error took none, or too few.",
+            "counter",
+        );
+        self.labelled("bothways_messages_dropped_total", "reason", |reason| {
+            process.messages_dropped.of(reason).get()
+        });
         self.head("bothways_reloads_total", "Reloads by result.", "counter");
         self.labelled("bothways_reloads_total", "result", |result| {
             process.reloads.of(result).get()
@@ -371,6 +379,7 @@ mod tests {
                 "bothways_handshake_seconds",
                 "bothways_handshakes_open",
                 "bothways_handshakes_total",
+                "bothways_messages_dropped_total",
                 "bothways_panics_total",
                 "bothways_records_dropped_total",
                 "bothways_records_written_total",

@@ -34,9 +34,17 @@ pub struct Registry {
 impl Registry {
     /// Zeroed counters for so many cores.
     pub fn new(cores: usize) -> Self {
+        Self::with_messages(cores, Arc::default())
+    }
+
+    /// The same, with a counter that has begun already.
+    pub fn with_messages(cores: usize, messages_dropped: Arc<MessageDrops>) -> Self {
         Self {
             cores: (0..cores).map(|_| Arc::default()).collect(),
-            process: Arc::default(),
+            process: Arc::new(ProcessCounters {
+                messages_dropped,
+                ..ProcessCounters::default()
+            }),
         }
     }
 }
@@ -102,12 +110,29 @@ impl CoreCounters {
 pub struct ProcessCounters {
     pub records_written: SharedCounter,
     pub records_dropped: Family<DropReason, { DropReason::COUNT }, SharedCounter>,
+    /// Counted where they are queued and written, before there is a registry.
+    pub messages_dropped: Arc<MessageDrops>,
     pub reloads: Family<ReloadResult, { ReloadResult::COUNT }, SharedCounter>,
     /// Calls of functions that held a core longer than any may.
     pub function_calls_stuck: SharedCounter,
     /// Generation of the published snapshot.
     pub snapshot_generation: SharedCounter,
     revocation_entries: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Messages for the operator that were lost.
+#[derive(Debug, Default)]
+pub struct MessageDrops(Family<DropReason, { DropReason::COUNT }, SharedCounter>);
+
+impl MessageDrops {
+    pub fn of(&self, reason: DropReason) -> &SharedCounter {
+        self.0.of(reason)
+    }
+
+    pub fn total(&self) -> u64 {
+        let lost = DropReason::ALL.iter().map(|reason| self.of(*reason).get());
+        lost.sum()
+    }
 }
 
 impl ProcessCounters {
