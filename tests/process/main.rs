@@ -27,6 +27,7 @@ mod messages;
 mod modes;
 mod odd_keys;
 mod passthrough;
+mod paths;
 mod proxy;
 mod reading;
 mod redirect;

@@ -255,6 +255,8 @@ pub struct Distribution {
     origin: String,
     origin_settings: Vec<String>,
     settings: Vec<String>,
+    /// Pattern and body.
+    answers: Vec<(String, String)>,
     request_headers: Vec<&'static str>,
     redirects: bool,
     behavior_settings: Vec<String>,
@@ -279,6 +281,7 @@ impl Distribution {
             origin: "fixed_response = { status = 200, body = \"ok\\n\" }".to_owned(),
             origin_settings: Vec::new(),
             settings: Vec::new(),
+            answers: Vec::new(),
             request_headers: Vec::new(),
             redirects: false,
             behavior_settings: Vec::new(),
@@ -339,6 +342,12 @@ impl Distribution {
             origin: format!("fixed_response = {{ status = 200, body = {body:?} }}"),
             ..self
         }
+    }
+
+    /// Answers requests for paths of this pattern with this body, before the behavior for all others is looked at.
+    pub fn answers_at(mut self, pattern: &str, body: &str) -> Self {
+        self.answers.push((pattern.to_owned(), body.to_owned()));
+        self
     }
 
     /// Passes every request on to `url`.
@@ -407,6 +416,13 @@ impl Distribution {
         self.origin_settings
             .iter()
             .for_each(|line| out.push_str(&format!("{line}\n")));
+        for (at, (pattern, body)) in self.answers.iter().enumerate() {
+            let _ = writeln!(
+                out,
+                "\n[[distributions.origins]]\nid = \"answer-{at}\"\nfixed_response = {{ body = {body:?} }}\n\
+                 \n[[distributions.behaviors]]\npath_pattern = {pattern:?}\norigin = \"answer-{at}\""
+            );
+        }
         let _ = writeln!(
             out,
             "\n[[distributions.behaviors]]\npath_pattern = \"*\"\norigin = \"app\""

@@ -125,6 +125,11 @@ fn path_pattern(key: &KeyPath, text: &str) -> Result<PathPattern, Problem> {
             format!("{c:?} cannot be in a path"),
             "write it percent-encoded",
         ),
+        InvalidPathPattern::Segment => Problem::new(
+            key,
+            "no path has \"//\", \"/./\" or \"/../\" in it when patterns are looked at",
+            "write the pattern without; runs of slashes count as one, and dots are resolved before",
+        ),
     })
 }
 

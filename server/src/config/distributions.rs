@@ -38,15 +38,6 @@ pub struct Distribution {
     pub behaviors: Vec<Behavior>,
 }
 
-impl Distribution {
-    /// The first behavior whose pattern matches the path (without query).
-    pub fn behavior_for(&self, path: &str) -> Option<&Behavior> {
-        self.behaviors
-            .iter()
-            .find(|behavior| behavior.path_pattern.matches(path))
-    }
-}
-
 /// The id of a distribution: 1 to 64 letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DistributionId(Arc<str>);

@@ -25,6 +25,7 @@ mod logs;
 mod number;
 mod origins;
 mod path_pattern;
+pub mod path_reading;
 mod purpose;
 mod raw;
 mod runtime;

@@ -1,8 +1,12 @@
 //! Path patterns of behaviours: `*` for any run of characters, `?` for exactly one, case-sensitive.
 //!
+//! Paths are matched in their normal form ([`super::path_reading`]), so a pattern's escapes have that form too.
+//!
 //! Pure. Matching allocates nothing and does not recurse; its time is at worst the pattern's length times the path's.
 
 use std::fmt;
+
+use super::path_reading::normal_escapes;
 
 /// A pattern over the path of a request, without its query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +24,15 @@ impl PathPattern {
             return Err(InvalidPathPattern::Character(c));
         }
         let slash = if text.starts_with(['/', '*']) { "" } else { "/" };
+        let text = format!("{slash}{text}");
+        if NEVER_NORMAL.iter().any(|part| text.contains(part))
+            || text.ends_with("/.")
+            || text.ends_with("/..")
+        {
+            return Err(InvalidPathPattern::Segment);
+        }
         Ok(Self {
-            text: format!("{slash}{text}").into(),
+            text: normal_escapes(&text).into(),
         })
     }
 
@@ -72,12 +83,17 @@ impl fmt::Display for PathPattern {
 pub enum InvalidPathPattern {
     Length,
     Character(char),
+    /// An empty segment, or one of dots, which no path has in its normal form.
+    Segment,
 }
 
 /// What a path can hold, plus the two wildcards (`?` cannot be in a path: it would begin the query).
 fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_-.*$/~\"'@:+&?%!,;=()".contains(c)
 }
+
+/// What no path has in its normal form.
+const NEVER_NORMAL: [&str; 3] = ["//", "/./", "/../"];
 
 /// The managed service's limit.
 const PATTERN_BYTES_MAX: usize = 255;
@@ -141,6 +157,24 @@ mod tests {
             Err(InvalidPathPattern::Character(' '))
         );
         assert_eq!(PathPattern::parse("/ä"), Err(InvalidPathPattern::Character('ä')));
+        for never in ["//a", "/a//b", "/./a", "/a/../b", "/a/..", "./a", "/a/."] {
+            assert_eq!(
+                PathPattern::parse(never),
+                Err(InvalidPathPattern::Segment),
+                "{never}"
+            );
+        }
+    }
+
+    #[test]
+    fn escapes_of_a_pattern_have_the_form_of_those_in_paths() {
+        for (pattern, expected) in [
+            ("/%7euser/*", "/~user/*"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/a%2fb", "/a%2Fb"),
+        ] {
+            assert_eq!(PathPattern::parse(pattern).unwrap().as_str(), expected);
+        }
     }
 
     /// The definition, slow and obvious.

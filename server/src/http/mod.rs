@@ -8,6 +8,7 @@ mod authority;
 mod certificate_headers;
 mod forwarded_headers;
 mod redirect;
+mod refusal;
 mod request_head;
 mod response;
 mod route;
@@ -21,6 +22,7 @@ pub use self::certificate_headers::{
 };
 pub use self::forwarded_headers::set_forwarded_headers;
 pub use self::redirect::redirect;
+pub use self::refusal::{Refusal, Refusals};
 pub use self::request_head::clean_headers;
 pub use self::response::{refusal, text_response};
 pub use self::service::{Body, Edge, Viewer, respond};

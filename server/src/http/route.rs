@@ -3,20 +3,30 @@
 use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::authority::authority;
+use super::refusal::Refusal;
 use super::service::Viewer;
 use crate::config::Authority;
-use crate::snapshot::Behavior;
+use crate::snapshot::{Behavior, Unroutable};
 use std::sync::Arc;
 
-/// The behaviour for `request`, or the status with which it is refused.
-pub fn route<'a, B>(viewer: &'a Viewer, request: &Request<B>) -> Result<&'a Arc<Behavior>, StatusCode> {
+/// The behaviour for `request`, or why it is refused.
+pub fn route<'a, B>(viewer: &'a Viewer, request: &Request<B>) -> Result<&'a Arc<Behavior>, Refusal<'a>> {
     // CONNECT asks for a tunnel, and any 2xx would grant it; TRACE would show a client what we add for the origin.
     if [Method::CONNECT, Method::TRACE].contains(request.method()) {
-        return Err(StatusCode::METHOD_NOT_ALLOWED);
+        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
     }
     check_host(viewer, request)?;
     let path = path(request)?;
-    viewer.site.behavior_for(path).ok_or(StatusCode::NOT_FOUND)
+    viewer.site.behavior_for(path).map_err(Refusal::from)
+}
+
+impl<'a> From<Unroutable<'a>> for Refusal<'a> {
+    fn from(unroutable: Unroutable<'a>) -> Self {
+        match unroutable {
+            Unroutable::Unmatched => Self::Status(StatusCode::NOT_FOUND),
+            Unroutable::Ambiguous(ambiguity) => Self::Path(ambiguity),
+        }
+    }
 }
 
 /// The path by which a behaviour is chosen. `OPTIONS *` is about the whole server and goes where its root does.

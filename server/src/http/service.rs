@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 
 use super::activity::{Activity, InFlight};
 use super::certificate_headers::CertificateEdits;
+use super::refusal::{Refusal, Refusals};
 use super::request_head::{append_via, clean, dress};
 use super::response::{function_failure, refusal};
 use super::route::route;
@@ -38,6 +39,8 @@ pub struct Edge {
     pub console: RefCell<Console>,
     pub pool: Rc<OriginPool>,
     pub counters: Arc<CoreCounters>,
+    /// What was told of requests that were refused.
+    pub refusals: Refusals,
     /// What this machine is called.
     pub host_name: String,
 }
@@ -88,7 +91,7 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
     }
     let behavior = match route(viewer, &request) {
         Ok(behavior) => behavior,
-        Err(status) => return now(viewer, pending.refuse(status)),
+        Err(why) => return refused(viewer, &request, pending, &why),
     };
     if let (Origin::Fixed(fixed), false) = (&*behavior.origin, behavior.has_functions()) {
         return now(viewer, pending.answer(fixed.response()));
@@ -124,6 +127,18 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
     }
 }
 
+/// The answer to a request that is refused for what it is.
+fn refused<B>(
+    viewer: &Viewer,
+    request: &Request<B>,
+    pending: PendingRequest,
+    why: &Refusal<'_>,
+) -> Responding {
+    let (edge, id) = (&viewer.edge, &viewer.site.distribution_id);
+    edge.refusals.note(why, &edge.counters, id, request.uri().path());
+    now(viewer, pending.tell(why.response()))
+}
+
 fn now(viewer: &Viewer, response: Response<Body>) -> Responding {
     viewer.edge.counters.count_request(response.status());
     Responding::Now(ready(response))
@@ -150,12 +165,16 @@ impl PendingRequest {
     }
 
     fn refuse(self, status: StatusCode) -> Response<Body> {
-        self.answer(refusal(status).map(|text| Bytes::from_static(text.as_bytes())))
+        self.tell(refusal(status))
     }
 
     /// A function of the behavior has failed.
     fn fail(self) -> Response<Body> {
-        self.answer(function_failure().map(|text| Bytes::from_static(text.as_bytes())))
+        self.tell(function_failure())
+    }
+
+    fn tell(self, response: Response<&'static str>) -> Response<Body> {
+        self.answer(response.map(|text| Bytes::from_static(text.as_bytes())))
     }
 }
 

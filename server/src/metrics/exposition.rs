@@ -149,6 +149,12 @@ impl Page<'_> {
             |core, class| core.requests.of(class).get(),
         );
         self.counters(
+            "bothways_requests_refused_total",
+            "Requests refused for what they are, whoever sent them; each is among bothways_requests_total too.",
+            "reason",
+            |core, reason| core.requests_refused.of(reason).get(),
+        );
+        self.counters(
             "bothways_verdicts_total",
             "Verdicts on client chains, remembered (hit) or made from scratch (miss).",
             "memo",
@@ -384,6 +390,7 @@ mod tests {
                 "bothways_records_dropped_total",
                 "bothways_records_written_total",
                 "bothways_reloads_total",
+                "bothways_requests_refused_total",
                 "bothways_requests_total",
                 "bothways_revocation_entries",
                 "bothways_shed_total",

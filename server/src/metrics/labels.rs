@@ -190,6 +190,11 @@ label! {
 }
 
 label! {
+    /// Why a request was refused for what it is.
+    RequestRefusal { AmbiguousPath = "ambiguous_path" }
+}
+
+label! {
     /// Why the client of an open connection is no longer admitted.
     CloseReason {
         Revocation = "revocation",

@@ -21,7 +21,7 @@ pub use cells::{Counter, Family, FunctionScale, Gauge, Histogram, SharedCounter}
 pub use exposition::render;
 pub use labels::{
     Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, FunctionResult, HandshakeKind, Label,
-    MemoResult, ReloadResult, ShedReason, StatusClass, TicketDecline, ViewerFunctionResult,
+    MemoResult, ReloadResult, RequestRefusal, ShedReason, StatusClass, TicketDecline, ViewerFunctionResult,
 };
 
 /// Everything that can be read about the running server.
@@ -82,6 +82,8 @@ pub struct CoreCounters {
     pub viewer_function_duration: Histogram<FunctionScale>,
     /// Requests by the class of their response.
     pub requests: Family<StatusClass, { StatusClass::COUNT }>,
+    /// Requests refused for what they are, by reason; each is among `requests` too.
+    pub requests_refused: Family<RequestRefusal, { RequestRefusal::COUNT }>,
     /// Verdicts on client chains, by whether they were remembered.
     pub verdicts: Family<MemoResult, { MemoResult::COUNT }>,
     pub verdicts_evicted: Counter,

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// What was told when.
 #[derive(Debug, Default)]
-pub(super) struct Complaint {
+pub struct Complaint {
     said_at: Option<Instant>,
     /// Failures since then that were not told.
     untold: u64,
@@ -11,7 +12,7 @@ pub(super) struct Complaint {
 
 impl Complaint {
     /// Notes a failure. If it is to be told: how many before it were not.
-    pub(super) fn note(&mut self, now: Instant) -> Option<u64> {
+    pub fn note(&mut self, now: Instant) -> Option<u64> {
         if self.is_silent(now) {
             self.untold += 1;
             return None;

@@ -13,6 +13,7 @@ mod plain;
 mod pool;
 
 pub use self::body::{BodyError, RequestBody, ResponseBody};
+pub use self::complaint::Complaint;
 pub use self::forward::{Exit, ForwardError, forward};
 pub use self::hop_by_hop::remove_hop_by_hop;
 pub use self::origin::{FixedResponse, HttpOrigin, Origin};

@@ -11,7 +11,8 @@ use super::client_policy::client_policy;
 use super::files;
 use super::functions::Functions;
 use super::key_value_stores;
-use super::{Behavior, Distribution, Site, Snapshot};
+use super::site::{Behavior, Behaviors, Site};
+use super::{Distribution, Snapshot};
 use crate::config::{
     self, Alias, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig,
     KeyPath, MtlsMode, MtlsPolicy, OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
@@ -223,7 +224,7 @@ fn load_distribution(
         distribution_id: id.clone(),
         origin_connections_max: config.limits.origin_connections_per_core,
         identity_headers: distribution.identity_headers.clone(),
-        behaviors: load_behaviors(config, distribution, parts.functions)?,
+        behaviors: Behaviors::new(load_behaviors(config, distribution, parts.functions)?),
         served: parts.served.clone(),
     };
     Ok(Distribution {

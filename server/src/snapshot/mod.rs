@@ -9,6 +9,7 @@ mod client_policy;
 mod files;
 mod functions;
 mod key_value_stores;
+mod site;
 
 use std::sync::Arc;
 
@@ -16,13 +17,11 @@ use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
 pub use self::functions::{Functions, Publication, Unpublished};
-use crate::config::{
-    CertificateHeader, HostMap, HostName, IdentityHeaders, OnRevocation, PathPattern, ViewerProtocolPolicy,
-};
+pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
+use crate::config::{HostMap, HostName, OnRevocation};
 use crate::functions::LiveFunction;
 use crate::kvs::Store;
 use crate::limits::Limits;
-use crate::proxy::Origin;
 use crate::tls::ClientPolicy;
 
 /// One configuration, loaded.
@@ -60,59 +59,11 @@ pub struct Distribution {
     pub site: Arc<Site>,
 }
 
-/// What is served to an admitted client. A connection holds this and not its snapshot, so that a revocation set of
-/// millions is not kept in memory by the clients that came before the reload.
-#[derive(Debug)]
-pub struct Site {
-    pub distribution_id: Arc<str>,
-    /// Connections that a core may have open to one origin.
-    pub origin_connections_max: usize,
-    /// What clients say about themselves, and origins are not to hear.
-    pub identity_headers: IdentityHeaders,
-    behaviors: Vec<Arc<Behavior>>,
-    /// Of all distributions.
-    served: Arc<HostMap<Option<Arc<str>>>>,
-}
-
 impl Distribution {
     /// What functions are told that it is called. The managed service's examples have the distribution's own domain name here, however the
     /// client came: our first name that is no wildcard. One that has none is called what the client called it, or else by its id.
     pub fn called<'a>(&'a self, name: Option<&'a HostName>) -> &'a str {
         let called = || name.map(HostName::as_str);
         self.domain_name.as_deref().or_else(called).unwrap_or(&self.id)
-    }
-}
-
-impl Site {
-    /// Whether `host` belongs to this distribution.
-    pub fn serves(&self, host: &HostName) -> bool {
-        let found = self.served.lookup(Some(host)).and_then(Option::as_ref);
-        found == Some(&self.distribution_id)
-    }
-
-    /// The first behaviour whose pattern matches `path` (without query).
-    pub fn behavior_for(&self, path: &str) -> Option<&Arc<Behavior>> {
-        self.behaviors
-            .iter()
-            .find(|behavior| behavior.path_pattern.matches(path))
-    }
-}
-
-/// What is done with requests for some paths.
-#[derive(Debug)]
-pub struct Behavior {
-    path_pattern: PathPattern,
-    pub viewer_protocol_policy: ViewerProtocolPolicy,
-    pub origin: Arc<Origin>,
-    pub viewer_request: Option<Arc<LiveFunction>>,
-    pub viewer_response: Option<Arc<LiveFunction>>,
-    /// Certificate headers that the origin is to get.
-    pub certificate_headers: Vec<CertificateHeader>,
-}
-
-impl Behavior {
-    /// Whether viewer functions see its requests or responses.
-    pub fn has_functions(&self) -> bool {
-        self.viewer_request.is_some() || self.viewer_response.is_some()
     }
 }

@@ -21,7 +21,7 @@ use super::sweep::{self, SweepRequests};
 use super::{connection, plain, tick};
 use crate::config::Protocol;
 use crate::functions;
-use crate::http::Edge;
+use crate::http::{Edge, Refusals};
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, FailureCode, ShedReason};
 use crate::runtime::{
@@ -124,6 +124,7 @@ impl Core {
         Self {
             snapshot: RefCell::new(Cache::new(shared.snapshot.clone())),
             edge: Rc::new(Edge {
+                refusals: Refusals::default(),
                 console: RefCell::default(),
                 pool: Rc::default(),
                 counters: counters.clone(),

@@ -15,7 +15,7 @@ use super::drive::drive;
 use super::http1;
 use super::registry::Entry;
 use crate::config::Authority;
-use crate::http::{authority, redirect, refusal};
+use crate::http::{Refusal, authority, redirect, refusal};
 use crate::proxy::PlainStream;
 use crate::runtime::{Duplex, Stream};
 
@@ -48,16 +48,11 @@ fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response
         return refusal(StatusCode::BAD_REQUEST);
     };
     let snapshot = core.snapshot();
-    let policy = snapshot
-        .distribution_for(Some(&host.host))
-        .and_then(|distribution| {
-            distribution
-                .site
-                .behavior_for(request.uri().path())
-                .map(|behavior| behavior.viewer_protocol_policy)
-        });
-    match policy {
-        Some(policy) => redirect(request, &host, policy, https_port),
-        None => refusal(StatusCode::MISDIRECTED_REQUEST),
+    let Some(distribution) = snapshot.distribution_for(Some(&host.host)) else {
+        return refusal(StatusCode::MISDIRECTED_REQUEST);
+    };
+    match distribution.site.behavior_for(request.uri().path()) {
+        Ok(behavior) => redirect(request, &host, behavior.viewer_protocol_policy, https_port),
+        Err(unroutable) => Refusal::from(unroutable).response(),
     }
 }

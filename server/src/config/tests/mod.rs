@@ -138,7 +138,7 @@ fn a_good_configuration_becomes_what_it_says_with_the_documented_defaults() {
         (origin.connection_attempts, origin.read_timeout),
         (3, Duration::from_secs(30))
     );
-    let behavior = distribution.behavior_for("/any/path").unwrap();
+    let behavior = distribution.behaviors.first().unwrap();
     assert_eq!(behavior.viewer_protocol_policy, ViewerProtocolPolicy::HttpsOnly);
     assert_eq!(behavior.origin_request_policy, OriginRequestPolicy::default());
 }

@@ -1,0 +1,88 @@
+//! Requests that are refused for what they are: answered in words, counted by reason, and told to the operator once in a while.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::time::Instant;
+
+use http::{Response, StatusCode};
+
+use super::response::{refusal, text_response};
+use crate::metrics::{CoreCounters, Label as _, RequestRefusal};
+use crate::proxy::Complaint;
+use crate::snapshot::Ambiguity;
+
+/// Why a request is not served.
+#[derive(Debug)]
+pub enum Refusal<'a> {
+    /// The status says it all.
+    Status(StatusCode),
+    /// Origins would not agree about which path it is for.
+    Path(Ambiguity<'a>),
+}
+
+impl Refusal<'_> {
+    /// The answer to it.
+    pub fn response(&self) -> Response<&'static str> {
+        match self {
+            Self::Status(status) => refusal(*status),
+            Self::Path(_) => text_response(
+                StatusCode::BAD_REQUEST,
+                "400 Bad Request: this path can be read in more than one way\n",
+            ),
+        }
+    }
+
+    /// The label under which it counts; `None`: it counts as its status alone.
+    fn reason(&self) -> Option<RequestRefusal> {
+        match self {
+            Self::Status(_) => None,
+            Self::Path(_) => Some(RequestRefusal::AmbiguousPath),
+        }
+    }
+}
+
+impl From<StatusCode> for Refusal<'_> {
+    fn from(status: StatusCode) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Path(ambiguity) => write!(f, "its path can be read in more than one way: {ambiguity}"),
+        }
+    }
+}
+
+/// What a core has told about refused requests: each reason at once, then every five seconds at most.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    complaints: [RefCell<Complaint>; RequestRefusal::COUNT],
+}
+
+impl Refusals {
+    /// Counts `refusal` of a request for `path`, and tells it if it is time.
+    pub fn note(&self, refusal: &Refusal<'_>, counters: &CoreCounters, distribution_id: &str, path: &str) {
+        let Some(reason) = refusal.reason() else {
+            return;
+        };
+        counters.requests_refused.of(reason).add(1);
+        let complaint = self.complaints.get(reason.index());
+        if let Some(untold) = complaint.and_then(|complaint| complaint.borrow_mut().note(Instant::now())) {
+            let path: String = path.chars().take(PATH_CHARACTERS_TOLD).collect();
+            let (reason, distribution) = (reason.as_str(), distribution_id);
+            tracing::warn!(
+                reason,
+                distribution,
+                ?path,
+                untold,
+                "a request was refused: {refusal}"
+            );
+        }
+    }
+}
+
+/// Of a client's choosing, so not all of it.
+const PATH_CHARACTERS_TOLD: usize = 200;
