@@ -2,6 +2,7 @@
 //! what the peer saw, what the connection record says, what the counters say.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod addresses;
 mod admin;
 mod advertise;
 mod article;

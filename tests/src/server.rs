@@ -53,6 +53,26 @@ impl Server {
         Self::started(workdir)
     }
 
+    /// The same with another text of the configuration.
+    pub fn start_as(config: Config, text: String) -> Self {
+        let workdir = Workdir::new();
+        write_files(&workdir, &config, &text);
+        Self::started(workdir)
+    }
+
+    /// The same under a shell that has first run `prelude`: for what a process inherits.
+    pub fn start_after(prelude: &str, config: Config) -> Self {
+        let workdir = Workdir::new();
+        write_files(&workdir, &config, &config.render());
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(format!("{prelude}; exec \"$0\" \"$@\""))
+            .arg(binary());
+        let process = Process::spawn_by(shell, &workdir, "serve");
+        Self::ready(workdir, process)
+    }
+
     /// kill -9, then the same again in the same folder, whose files are as the first has left them.
     pub fn restart_after_kill(self) -> Self {
         self.kill();
@@ -64,6 +84,10 @@ impl Server {
 
     fn started(workdir: Workdir) -> Self {
         let process = Process::spawn(&workdir, "serve");
+        Self::ready(workdir, process)
+    }
+
+    fn ready(workdir: Workdir, process: Process) -> Self {
         let ready = process
             .stderr
             .wait(0, PATIENCE, |_, line| line.contains("ready listeners="));
@@ -347,7 +371,12 @@ struct End {
 
 impl Process {
     fn spawn(workdir: &Workdir, command: &str) -> Self {
-        let mut child = Command::new(binary())
+        Self::spawn_by(Command::new(binary()), workdir, command)
+    }
+
+    /// `starter` is the binary, or ends up as it.
+    fn spawn_by(mut starter: Command, workdir: &Workdir, command: &str) -> Self {
+        let mut child = starter
             .args([command, "--config"])
             .arg(workdir.file(CONFIG_FILE))
             .env_remove("RUST_LOG")

@@ -81,10 +81,17 @@ pub struct BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, source } = self;
-        write!(
-            f,
-            "admin.address: cannot listen on {address}: {source}; choose an address of this machine and a free port"
-        )
+        let (why, remedy) = match source.kind() {
+            io::ErrorKind::AddrInUse => (
+                "another process listens there already".to_owned(),
+                "end it, or choose another port",
+            ),
+            _ => (
+                source.to_string(),
+                "choose an address of this machine and a free port",
+            ),
+        };
+        write!(f, "admin.address: cannot listen on {address}: {why}; {remedy}")
     }
 }
 

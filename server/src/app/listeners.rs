@@ -1,9 +1,17 @@
 //! The listening sockets: one for each core and address, in core order, before any core starts.
 //!
-//! SO_REUSEPORT sockets are numbered within their group as they are bound, so that the kernel's number is the core's.
+//! An address belongs to one server. SO_REUSEPORT, by which the cores share it, would let another process of the same user in as well, with its
+//! own trust stores and revocations. So the first socket of an address is bound and listens without it, which the kernel grants only where
+//! nobody listens there, whoever that is; SO_REUSEPORT is switched on after that, for the sockets of the other cores. The claim lasts as long
+//! as the sockets do, within one network namespace, as the address itself does. `runtime.reuse_port` gives it up.
+//!
+//! Sockets of one address are numbered within their group as they are bound, so that the kernel's number is the core's.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::thread::sleep;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
@@ -26,9 +34,9 @@ pub fn bind(config: &Config, cores: usize) -> Result<Bound, AppError> {
     let mut sockets: Vec<Vec<TcpListener>> = Vec::with_capacity(config.listeners.len());
     let mut addresses = Vec::with_capacity(config.listeners.len());
     for listener in &config.listeners {
-        let (address, of_cores) = bind_one(listener.address, cores).map_err(|error| {
-            let fault = format!("cannot listen on {}: {error}", listener.address);
-            let remedy = "free the address, or choose another";
+        let claim = Claim::of(config.runtime.reuse_port);
+        let (address, of_cores) = bind_one(listener.address, cores, claim).map_err(|error| {
+            let (fault, remedy) = explain(listener.address, &error);
             AppError::from(config.source.error(&listener.key.child("address"), fault, remedy))
         })?;
         addresses.push(address);
@@ -56,30 +64,115 @@ fn https_port(listeners: &[Listener], addresses: &[SocketAddr]) -> u16 {
         .map_or(443, |(_, address)| address.port())
 }
 
-fn bind_one(address: SocketAddr, cores: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    let first = listen(address)?;
-    let bound = first.local_addr()?;
-    let mut sockets = vec![first];
+/// Whether other processes may listen on an address too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    Exclusive,
+    /// Those of the same user, if they share it too.
+    Shared,
+}
+
+impl Claim {
+    fn of(reuse_port: bool) -> Self {
+        match reuse_port {
+            true => Self::Shared,
+            false => Self::Exclusive,
+        }
+    }
+}
+
+fn bind_one(address: SocketAddr, cores: usize, claim: Claim) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    let first = match claim {
+        Claim::Shared => listen(address, Claim::Shared)?,
+        Claim::Exclusive => listen_alone(address)?,
+    };
+    let bound = TcpListener::from(first.try_clone()?).local_addr()?;
+    if cores > 1 {
+        first.set_reuse_port(true)?;
+    }
+    let mut sockets = vec![first.into()];
     for _ in 1..cores {
-        sockets.push(listen(bound)?);
+        sockets.push(listen(bound, Claim::Shared)?.into());
     }
     Ok((bound, sockets))
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Two servers that start at once can both bind, and then each refuse the other the right to listen. Whoever finds itself in such a tie tries
+/// again after a time of its own.
+fn listen_alone(address: SocketAddr) -> io::Result<Socket> {
+    for _ in 1..TIES_MAX {
+        let socket = bound(address, Claim::Exclusive)?;
+        match socket.listen(BACKLOG) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => drop(socket),
+            listening => return listening.map(|()| socket),
+        }
+        sleep(Duration::from_micros(pause_micros()));
+    }
+    listen(address, Claim::Exclusive)
+}
+
+/// One to five milliseconds, by the standard library's random keys.
+fn pause_micros() -> u64 {
+    1_000 + RandomState::new().build_hasher().finish() % 4_000
+}
+
+fn listen(address: SocketAddr, claim: Claim) -> io::Result<Socket> {
+    let socket = bound(address, claim)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn bound(address: SocketAddr, claim: Claim) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(SocketProtocol::TCP),
     )?;
+    // Connections of an earlier server that are still being closed do not stand in the way of the next one.
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    if claim == Claim::Shared {
+        socket.set_reuse_port(true)?;
+    }
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        // [::] means IPv4 too, whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(false)?;
+    }
     // Accepted sockets inherit it: no system call for each connection.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+/// Fault and remedy of an address that cannot be listened on.
+fn explain(address: SocketAddr, error: &io::Error) -> (String, String) {
+    let port = address.port();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            format!("cannot listen on {address}: another process listens there already, or on an address that includes it"),
+            format!(
+                "end that process (`ss -ltnp 'sport = :{port}'` shows it), or choose another address; two servers share one only where both have runtime.reuse_port = true"
+            ),
+        ),
+        io::ErrorKind::PermissionDenied => (
+            format!("cannot listen on {address}: this user may not open port {port}"),
+            "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE: in a systemd unit AmbientCapabilities=CAP_NET_BIND_SERVICE; or choose a port from there on".to_owned(),
+        ),
+        io::ErrorKind::AddrNotAvailable => (
+            format!("cannot listen on {address}: this machine has no such address"),
+            "choose one that `ip address` shows, or 0.0.0.0 for all of them".to_owned(),
+        ),
+        _ => (
+            format!("cannot listen on {address}: {error}"),
+            "choose another address".to_owned(),
+        ),
+    }
 }
 
 /// Connections that wait to be accepted, for each core; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4_096;
+/// Tries to be the only one that listens, where others try at the same moment.
+const TIES_MAX: u32 = 20;
+
+#[cfg(test)]
+#[path = "listeners_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ mod census;
 mod commands;
 mod control;
 mod cpus;
+mod descriptors;
 mod error;
 mod explain;
 mod listeners;
@@ -73,6 +74,7 @@ pub fn serve(path: &Path, messages: &Messages) -> Result<(), AppError> {
     publish_counts(&registry, &built);
 
     let (records, shipper) = start_log(&config, &registry)?;
+    descriptors::raise(&config, cpus.len());
     let bound = listeners::bind(&config, cpus.len())?;
     let admin = start_admin(&config, &registry)?;
     let control_socket = commands::bind(&config)?;

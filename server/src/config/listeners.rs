@@ -1,7 +1,6 @@
 //! `[[listeners]]` and `[admin]`: the addresses that the server opens.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::error::Problem;
 use super::key::KeyPath;
@@ -25,22 +24,12 @@ pub enum Protocol {
 
 pub(super) fn listeners(raw: &[RawListener]) -> Result<Vec<Listener>, Problem> {
     let key = KeyPath::root().child("listeners");
-    let mut taken = HashMap::new();
-    let mut listeners = Vec::with_capacity(raw.len());
+    let mut listeners: Vec<Listener> = Vec::with_capacity(raw.len());
     for (index, raw) in raw.iter().enumerate() {
         let listener = listener(&key.index(index), raw)?;
-        let first = if listener.address.port() == 0 {
-            None
-        } else {
-            taken.insert(listener.address, index)
-        };
-        if let Some(first) = first {
-            let fault = format!("{} is the address of listeners[{first}] too", listener.address);
-            return Err(Problem::new(
-                &listener.key.child("address"),
-                fault,
-                "give each listener its own",
-            ));
+        if let Some(fault) = clash(listener.address, &listeners) {
+            let remedy = "give each listener an address of its own; 0.0.0.0 stands for every IPv4 address, [::] for every address";
+            return Err(Problem::new(&listener.key.child("address"), fault, remedy));
         }
         listeners.push(listener);
     }
@@ -67,15 +56,39 @@ pub(super) fn admin(raw: &RawAdmin, listeners: &[Listener]) -> Result<SocketAddr
         let remedy = "use a loopback address such as 127.0.0.1:9901, or set allow_remote = true";
         return Err(Problem::new(&key, fault, remedy));
     }
-    let same = listeners
-        .iter()
-        .find(|listener| listener.address == address && address.port() != 0);
-    match same {
+    match clash(address, listeners) {
         None => Ok(address),
-        Some(listener) => {
-            let fault = format!("{address} is the address of {} too", listener.key);
-            Err(Problem::new(&key, fault, "give the admin endpoint its own"))
-        }
+        Some(fault) => Err(Problem::new(&key, fault, "give the admin endpoint its own")),
+    }
+}
+
+/// Says which listener has this address already, or one that is part of it or that it is part of: the kernel gives each to one socket.
+fn clash(address: SocketAddr, listeners: &[Listener]) -> Option<String> {
+    let other = listeners
+        .iter()
+        .find(|listener| overlap(listener.address, address))?;
+    let Listener {
+        key, address: taken, ..
+    } = other;
+    Some(match *taken == address {
+        true => format!("{address} is the address of {key} too"),
+        false => format!("{address} and {taken}, the address of {key}, overlap"),
+    })
+}
+
+/// Whether a connection could belong to either. Port 0 is never twice the same.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let includes = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    let (a_ip, b_ip) = (a.ip().to_canonical(), b.ip().to_canonical());
+    let same = a_ip == b_ip && scope(a) == scope(b);
+    a.port() != 0 && a.port() == b.port() && (same || includes(a_ip, b_ip) || includes(b_ip, a_ip))
+}
+
+/// The interface of a link-local address, which is another address on each.
+fn scope(address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
     }
 }
 

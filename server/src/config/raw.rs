@@ -41,6 +41,7 @@ pub(super) struct RawRuntime {
     pub cores: Option<RawCores>,
     pub driver: Option<String>,
     pub balance_connections: Option<bool>,
+    pub reuse_port: Option<bool>,
 }
 
 pub(super) enum RawCores {

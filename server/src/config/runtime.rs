@@ -16,6 +16,8 @@ pub struct RuntimeConfig {
     pub driver: Driver,
     /// Whether a core hands what it accepts over to one that holds noticeably fewer connections.
     pub balance_connections: bool,
+    /// Whether another server of the same user may listen on the same addresses at the same time.
+    pub reuse_port: bool,
 }
 
 /// Which CPUs get a core thread each.
@@ -51,6 +53,7 @@ pub(super) fn runtime(raw: &RawRuntime) -> Result<RuntimeConfig, Problem> {
         cores,
         driver,
         balance_connections: raw.balance_connections.unwrap_or(true),
+        reuse_port: raw.reuse_port.unwrap_or(false),
     })
 }
 

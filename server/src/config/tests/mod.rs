@@ -103,6 +103,7 @@ fn a_good_configuration_becomes_what_it_says_with_the_documented_defaults() {
             cores: Cores::All,
             driver: Driver::Auto,
             balance_connections: true,
+            reuse_port: false,
         }
     );
     assert_eq!(config.limits, Limits::default());
@@ -215,6 +216,7 @@ fn the_reference_configuration_states_the_defaults() {
             cores: Cores::All,
             driver: Driver::Auto,
             balance_connections: true,
+            reuse_port: false,
         }
     );
     let distribution = &config.distributions[0];

@@ -39,6 +39,49 @@ fn listeners_need_a_free_address_and_one_of_them_https() {
 }
 
 #[test]
+fn addresses_that_overlap_are_told_before_the_kernel_would_refuse_them() {
+    let two = |first: &str, second: &str| {
+        let listener = |address: &str| format!("[[listeners]]\naddress = {address:?}\n");
+        let both = format!("{}{}", listener(first), listener(second));
+        good_with("[[listeners]]\naddress = \"127.0.0.1:8443\"", &both)
+    };
+    let overlapping = [
+        ("0.0.0.0:8443", "127.0.0.1:8443"),
+        ("127.0.0.1:8443", "0.0.0.0:8443"),
+        ("[::]:8443", "0.0.0.0:8443"),
+        ("[::]:8443", "192.0.2.1:8443"),
+        ("[2001:db8::1]:8443", "[::]:8443"),
+        ("[::ffff:127.0.0.1]:8443", "127.0.0.1:8443"),
+        ("[::ffff:0.0.0.0]:8443", "127.0.0.1:8443"),
+    ];
+    for (first, second) in overlapping {
+        let message = message(&two(first, second));
+        let start = "config/edge.toml: listeners[1].address: ";
+        assert!(message.starts_with(start), "{message}");
+        assert!(
+            message.contains("overlap") && message.contains("listeners[0]"),
+            "{message}"
+        );
+    }
+    let apart = [
+        ("127.0.0.1:8443", "127.0.0.1:8444"),
+        ("127.0.0.1:8443", "127.0.0.2:8443"),
+        ("0.0.0.0:8443", "[::1]:8443"),
+        ("[fe80::1%1]:8443", "[fe80::1%2]:8443"),
+        ("[::]:0", "0.0.0.0:0"),
+    ];
+    for (first, second) in apart {
+        assert!(parse_text(&two(first, second)).is_ok(), "{first} {second}");
+    }
+}
+
+#[test]
+fn addresses_are_not_shared_unless_told_otherwise() {
+    let text = good_with("[[listeners]]", "[runtime]\nreuse_port = true\n[[listeners]]");
+    assert!(parse_text(&text).unwrap().runtime.reuse_port);
+}
+
+#[test]
 fn any_number_of_listeners_may_leave_the_port_to_the_kernel() {
     let listener = "[[listeners]]\naddress = \"127.0.0.1:0\"\n";
     let text = good_with("[[listeners]]\naddress = \"127.0.0.1:8443\"", &listener.repeat(2));
@@ -71,6 +114,8 @@ fn the_admin_endpoint_stays_on_this_machine_unless_told_otherwise() {
         );
     }
     assert!(message(&admin("address = \"127.0.0.1:8443\"")).contains("listeners[0]"));
+    let everywhere = admin("address = \"0.0.0.0:8443\"\nallow_remote = true");
+    assert!(message(&everywhere).contains("overlap"));
 }
 
 #[test]
