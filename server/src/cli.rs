@@ -10,6 +10,7 @@ mod output;
 mod panics;
 
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -61,6 +62,12 @@ enum Command {
         /// The moment of the decision, such as 2026-11-20T00:00:00Z. Default: now.
         #[arg(long, value_name = "RFC3339", value_parser = moment)]
         at: Option<UnixTime>,
+        /// The address that the client comes from, for the connection function.
+        #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+        client_ip: IpAddr,
+        /// The name in its ClientHello, for the connection function. Default: the distribution's first name that is no wildcard.
+        #[arg(long, value_name = "NAME")]
+        sni: Option<String>,
         /// What the client presents: PEM, its own certificate first.
         #[arg(value_name = "CERT.pem")]
         chain: PathBuf,
@@ -122,6 +129,8 @@ fn run(command: Command) -> Result<ExitCode, AppError> {
             distribution,
             json,
             at,
+            client_ip,
+            sni,
             chain,
         } => {
             let question = app::Question {
@@ -129,6 +138,7 @@ fn run(command: Command) -> Result<ExitCode, AppError> {
                 distribution,
                 chain,
                 at: at.unwrap_or_else(UnixTime::now),
+                circumstances: app::Circumstances { client_ip, sni },
             };
             print(&app::explain(&question)?, json)
         }

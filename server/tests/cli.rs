@@ -62,6 +62,80 @@ fn the_distribution_that_ignores_expiry_admits_the_same_client() {
 }
 
 #[test]
+fn the_connection_function_has_the_last_word_in_an_explanation_too() {
+    let bench = Bench::new();
+    bench.write("gate.js", GATE);
+    let output = bench.explain_for("E4", &["client.pem", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["admitted"], false);
+    assert_eq!(json["connectionStatus"], "Failed:ConnectionFunctionDenied");
+    assert_eq!(json["alert"]["number"], 49);
+    assert_eq!(json["alert"]["name"], "access_denied");
+    assert_eq!(json["reason"], "connection function \"gate\" denied the client");
+    assert_eq!(
+        json["connectionFunction"]["connectionLogCustomData"],
+        "four.example.com"
+    );
+    let last = json["steps"]
+        .as_array()
+        .expect("steps")
+        .last()
+        .expect("one")
+        .clone();
+    assert_eq!(
+        (&last["check"], &last["passed"]),
+        (&"connection function".into(), &false.into())
+    );
+}
+
+#[test]
+fn the_connection_function_is_told_address_and_name_and_may_admit() {
+    let bench = Bench::new();
+    bench.write("gate.js", GATE);
+    let arguments = [
+        "client.pem",
+        "--client-ip",
+        "192.0.2.7",
+        "--sni",
+        "other.example.com",
+    ];
+    let output = bench.explain_for("E4", &arguments);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    for part in [
+        "ok     connection function: \"gate\" allows the client",
+        "custom data other.example.com",
+        "console     O=Example, CN=client",
+        "admitted: Success",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn a_client_that_is_refused_before_is_not_shown_to_the_connection_function() {
+    let bench = Bench::new();
+    bench.write("gate.js", GATE);
+    let output = bench.explain_for("E4", &["client.pem", "--at", "2031-01-01T00:00:00Z", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["connectionStatus"], "Failed:ClientCertExpired");
+    assert!(json["connectionFunction"].is_null(), "{json}");
+}
+
+#[test]
+fn in_passthrough_the_connection_function_alone_decides() {
+    let bench = Bench::new();
+    bench.write("gate.js", GATE);
+    let denied = bench.explain_for("E5", &["client.pem"]);
+    assert_eq!(denied.status.code(), Some(1), "{}", stdout(&denied));
+    let admitted = bench.explain_for("E5", &["client.pem", "--client-ip", "192.0.2.7"]);
+    let text = stdout(&admitted);
+    assert_eq!(admitted.status.code(), Some(0), "{text}");
+    assert!(text.contains("distribution E5, mode passthrough"), "{text}");
+}
+
+#[test]
 fn what_cannot_be_explained_is_a_usage_error_with_a_remedy() {
     let bench = Bench::new();
     let cases = [
@@ -104,7 +178,15 @@ impl Bench {
         let client = params("client").signed_by(&key, &issuer).expect("a client");
         write("client.pem", &format!("subject=client\n{}", client.pem()));
         write("edge.toml", CONFIG);
+        write(
+            "gate.js",
+            "function connectionHandler(connection) { connection.allow(); }",
+        );
         Self(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join(name), text).expect("a file");
     }
 
     fn explain(&self, arguments: &[&str]) -> Output {
@@ -180,4 +262,32 @@ certificate = "server.pem"
 private_key = "server.key"
 origins = [{ id = "app", fixed_response = { body = "ok" } }]
 behaviors = [{ path_pattern = "*", origin = "app" }]
+
+[[connection_functions]]
+name = "gate"
+code = "gate.js"
+
+[[distributions]]
+id = "E4"
+aliases = ["*.example.org", "four.example.com"]
+certificate = "server.pem"
+private_key = "server.key"
+viewer_mtls = { mode = "required", trust_store = "partners", connection_function = "gate" }
+origins = [{ id = "app", fixed_response = { body = "ok" } }]
+behaviors = [{ path_pattern = "*", origin = "app" }]
+
+[[distributions]]
+id = "E5"
+aliases = ["five.example.com"]
+certificate = "server.pem"
+private_key = "server.key"
+viewer_mtls = { mode = "passthrough", connection_function = "gate" }
+origins = [{ id = "app", fixed_response = { body = "ok" } }]
+behaviors = [{ path_pattern = "*", origin = "app" }]
 "#;
+
+const GATE: &str = "function connectionHandler(connection) {
+    console.log(connection.clientCertificate.certificates.leaf.subject);
+    connection.logCustomData(connection.tls.sni);
+    if (connection.clientIp === '192.0.2.7') { connection.allow(); } else { connection.deny(); }
+}";

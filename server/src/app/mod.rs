@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 
 use self::control::{Control, Told};
 pub use self::error::AppError;
-pub use self::explain::{Explanation, Question, explain};
+pub use self::explain::{Circumstances, Explanation, Question, explain};
 pub use self::publish::{PublishOrder, Published};
 pub use self::trial::{Trial, TrialEvent, TrialResult, function_test};
 use crate::admin::{AdminListener, AdminServer};

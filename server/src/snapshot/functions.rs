@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::config::{Config, ConfigError, FunctionConfig};
+use super::key_value_stores;
+use crate::config::{self, Config, ConfigError, FunctionConfig};
 use crate::files::{self, ReadError};
 use crate::functions::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
 use crate::kvs::Store;
@@ -127,6 +128,26 @@ impl Functions {
     fn all(&self) -> impl Iterator<Item = &Loaded> {
         self.connection.iter().chain(&self.viewer)
     }
+}
+
+/// Loads the connection function of one distribution, and nothing else; `None`: it has none.
+///
+/// # Errors
+/// Its file or its key-value store cannot be used.
+pub fn connection_function(
+    config: &Config,
+    distribution: &config::Distribution,
+) -> Result<Option<Arc<Function>>, ConfigError> {
+    let functions = &config.functions.connection;
+    let Some(function) = distribution
+        .connection_function
+        .and_then(|index| functions.get(index))
+    else {
+        return Ok(None);
+    };
+    let stores = key_value_stores::load(config, &[])?.stores;
+    let loaded = load(config, FunctionKind::Connection, function, &stores, None)?;
+    Ok(Some(loaded.live.current()))
 }
 
 fn load(

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
-pub use self::functions::{Functions, Publication, Unpublished};
+pub use self::functions::{Functions, Publication, Unpublished, connection_function};
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
 use crate::config::{HostMap, HostName, OnRevocation};
 use crate::functions::LiveFunction;

@@ -129,7 +129,8 @@ impl Hearing {
     }
 }
 
-fn intermediates(client: &ClientAuth) -> &[Arc<CertificateFacts>] {
+/// The intermediates that a connection function is told of.
+pub fn intermediates(client: &ClientAuth) -> &[Arc<CertificateFacts>] {
     match client {
         ClientAuth::Verified(client) => client.intermediates(),
         ClientAuth::Unchecked(client) => client.intermediates(),
@@ -137,7 +138,8 @@ fn intermediates(client: &ClientAuth) -> &[Arc<CertificateFacts>] {
     }
 }
 
-fn barred(function: &Function, decision: Decision) -> Option<Barred> {
+/// The meaning of a connection function's decision for its client.
+pub fn barred(function: &Function, decision: Decision) -> Option<Barred> {
     let name = function.name();
     let (code, reason) = match decision {
         Decision::Allow => return None,

@@ -25,4 +25,5 @@ mod tick;
 pub use self::balance::{Place, places};
 pub use self::census::{Census, Connected, Page, Wanted};
 pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};
+pub use self::hearing::{barred, intermediates};
 pub use self::outcome::{Outcome, code_of};

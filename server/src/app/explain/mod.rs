@@ -1,7 +1,10 @@
 //! `bothways explain`: what would be decided about a client certificate, step by step, and why.
 //!
-//! Owns the words around a decision that [`Policy::explain`] makes with the code that decides online. Loads the configuration and one
-//! trust store, opens no socket. The text is for people; the JSON has the same content under stable names.
+//! Owns the words around a decision that [`Policy::explain`], and after it the distribution's connection function, make with the code that
+//! decides online. Loads the configuration, one trust store and one function, opens no socket. The text is for people; the JSON has the
+//! same content under stable names.
+
+mod function;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,13 +14,15 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Serialize;
 
+pub use self::function::Circumstances;
+use self::function::Told;
 use super::AppError;
-use crate::config::{self, ConfigError};
+use crate::config::{self, Config, ConfigError, MtlsPolicy};
 use crate::files;
-use crate::metrics::ConnectionStatus;
+use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::snapshot;
-use crate::tls::alert_of;
-use crate::trust::{CertificateFacts, Policy, RejectedKind, Step};
+use crate::tls::{ClientAuth, alert_of};
+use crate::trust::{CertificateFacts, Policy, Rejected, Step, UncheckedClient};
 use crate::worker::code_of;
 
 /// What is asked.
@@ -27,6 +32,7 @@ pub struct Question {
     /// A PEM file, leaf first.
     pub chain: PathBuf,
     pub at: UnixTime,
+    pub circumstances: Circumstances,
 }
 
 /// The answer.
@@ -34,7 +40,8 @@ pub struct Question {
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     distribution_id: String,
-    trust_store: String,
+    /// `None`: mode passthrough.
+    trust_store: Option<String>,
     presented: Vec<Presented>,
     steps: Vec<ToldStep>,
     admitted: bool,
@@ -43,6 +50,8 @@ pub struct Explanation {
     /// Why the client is refused; or what is remarkable about admitting it.
     reason: Option<String>,
     alert: Option<Alert>,
+    /// `None`: the distribution has none, or it was not asked, the client being refused before.
+    connection_function: Option<Told>,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,54 +102,122 @@ pub fn explain(question: &Question) -> Result<Explanation, AppError> {
             "add [distributions.viewer_mtls], or name another distribution",
         )
     };
-    let policy = snapshot::policy(&config, distribution)?.ok_or_else(unasked)?;
     let chain = read_chain(&question.chain)
         .map_err(|fault| AppError::Config(format!("{}: {fault}", question.chain.display())))?;
     let [leaf, intermediates @ ..] = chain.as_slice() else {
         let fault = "holds no CERTIFICATE block; name a PEM file with the client's certificate first";
         return Err(AppError::Config(format!("{}: {fault}", question.chain.display())));
     };
-    Ok(decide(
-        &policy,
-        &question.distribution,
-        leaf,
-        intermediates,
-        question.at,
-    ))
-}
-
-fn decide(
-    policy: &Policy,
-    distribution_id: &str,
-    leaf: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    at: UnixTime,
-) -> Explanation {
-    let (verdict, steps) = policy.explain(leaf, intermediates, at);
-    let (status, reason, kind) = match verdict {
-        Ok(client) => (
-            ConnectionStatus::Success,
-            client.caveat().map(str::to_owned),
-            None,
-        ),
-        Err(rejected) => {
-            let status = ConnectionStatus::Failed(code_of(rejected.kind));
-            (status, Some(rejected.reason), Some(rejected.kind))
+    let verdict = match &distribution.viewer_mtls {
+        MtlsPolicy::Off => return Err(unasked().into()),
+        MtlsPolicy::Passthrough => Verdict::unchecked(leaf, intermediates),
+        MtlsPolicy::Verify(_) => {
+            let policy = snapshot::policy(&config, distribution)?.ok_or_else(unasked)?;
+            Verdict::of(&policy, leaf, intermediates, question.at)
         }
     };
-    Explanation {
-        distribution_id: distribution_id.to_owned(),
-        trust_store: policy.store().name().to_owned(),
-        presented: std::iter::once(leaf)
-            .chain(intermediates)
-            .map(Presented::of)
-            .collect(),
-        steps: steps.into_iter().map(ToldStep::of).collect(),
-        admitted: kind.is_none(),
-        connection_status: status.as_str(),
-        reason,
-        alert: kind.map(Alert::of),
+    let presented = chain.iter().map(Presented::of).collect();
+    Ok(conclude(&config, distribution, question, verdict, presented)?)
+}
+
+/// What is decided before the connection function is asked.
+struct Verdict {
+    trust_store: Option<String>,
+    steps: Vec<ToldStep>,
+    client: Result<ClientAuth, Rejection>,
+    /// What is remarkable about admitting the client.
+    caveat: Option<String>,
+}
+
+/// Why a client is refused.
+struct Rejection {
+    code: FailureCode,
+    reason: String,
+    alert: AlertDescription,
+}
+
+impl Verdict {
+    fn of(
+        policy: &Policy,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        at: UnixTime,
+    ) -> Self {
+        let (verdict, steps) = policy.explain(leaf, intermediates, at);
+        let caveat = verdict.as_ref().ok().and_then(|client| client.caveat());
+        Self {
+            trust_store: Some(policy.store().name().to_owned()),
+            steps: steps.into_iter().map(ToldStep::of).collect(),
+            caveat: caveat.map(str::to_owned),
+            client: verdict.map(ClientAuth::Verified).map_err(Rejection::from),
+        }
     }
+
+    fn unchecked(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Self {
+        let client = UncheckedClient::read(leaf, intermediates);
+        let detail = match &client {
+            Ok(_) => "passthrough: any certificate will do whose key the client holds".to_owned(),
+            Err(rejected) => rejected.reason.clone(),
+        };
+        Self {
+            trust_store: None,
+            steps: vec![ToldStep {
+                check: "mode",
+                passed: client.is_ok(),
+                detail,
+            }],
+            caveat: None,
+            client: client.map(ClientAuth::Unchecked).map_err(Rejection::from),
+        }
+    }
+}
+
+impl From<Rejected> for Rejection {
+    fn from(rejected: Rejected) -> Self {
+        Self {
+            code: code_of(rejected.kind),
+            alert: alert_of(rejected.kind),
+            reason: rejected.reason,
+        }
+    }
+}
+
+/// Asks the connection function about a client that has passed everything else, and puts the answer together.
+fn conclude(
+    config: &Config,
+    distribution: &config::Distribution,
+    question: &Question,
+    verdict: Verdict,
+    presented: Vec<Presented>,
+) -> Result<Explanation, ConfigError> {
+    let mut steps = verdict.steps;
+    let heard = match &verdict.client {
+        Ok(client) => function::hear(config, distribution, client, &question.circumstances, question.at)?,
+        Err(_) => None,
+    };
+    steps.extend(heard.as_ref().map(function::Heard::step));
+    let (barred, told) = heard.map_or((None, None), |heard| (heard.barred, Some(heard.told)));
+    let barred = barred.map(|barred| Rejection {
+        code: barred.code,
+        reason: barred.reason,
+        // RFC 8446 §6.2, as the gate answers.
+        alert: AlertDescription::AccessDenied,
+    });
+    let rejection = verdict.client.err().or(barred);
+    let status = rejection
+        .as_ref()
+        .map(|rejection| ConnectionStatus::Failed(rejection.code));
+    Ok(Explanation {
+        distribution_id: question.distribution.clone(),
+        trust_store: verdict.trust_store,
+        presented,
+        steps,
+        admitted: rejection.is_none(),
+        connection_status: status.unwrap_or(ConnectionStatus::Success).as_str(),
+        alert: rejection.as_ref().map(|rejection| Alert::of(rejection.alert)),
+        reason: rejection.map_or(verdict.caveat, |rejection| Some(rejection.reason)),
+        connection_function: told,
+    })
 }
 
 impl Explanation {
@@ -156,11 +233,10 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "distribution {}, trust store {}",
-            self.distribution_id, self.trust_store
-        )?;
+        match &self.trust_store {
+            Some(store) => writeln!(f, "distribution {}, trust store {store}", self.distribution_id)?,
+            None => writeln!(f, "distribution {}, mode passthrough", self.distribution_id)?,
+        }
         for (number, presented) in (1..).zip(&self.presented) {
             match &presented.facts {
                 Some(facts) => write!(f, "\ncertificate {number}\n{facts}")?,
@@ -171,6 +247,9 @@ impl fmt::Display for Explanation {
         for step in &self.steps {
             let outcome = if step.passed { "ok    " } else { "FAILED" };
             writeln!(f, "  {outcome} {}: {}", step.check, step.detail)?;
+        }
+        for line in self.connection_function.iter().flat_map(Told::lines) {
+            writeln!(f, "         {line}")?;
         }
         let decision = if self.admitted { "admitted" } else { "refused" };
         writeln!(f, "\n{decision}: {}", self.connection_status)?;
@@ -218,8 +297,7 @@ impl ToldStep {
 }
 
 impl Alert {
-    fn of(kind: RejectedKind) -> Self {
-        let alert = alert_of(kind);
+    fn of(alert: AlertDescription) -> Self {
         Self {
             number: alert.into(),
             name: name_of(alert),
