@@ -78,6 +78,22 @@ fn general_names(encoded: &[u8]) -> Option<String> {
     Some(out)
 }
 
+/// One GeneralName for a reason, tag and length included.
+pub(super) fn general_name(encoded: &[u8]) -> String {
+    let mut out = String::new();
+    if let Some(name) = Reader::new(encoded).next() {
+        write_general_name(&mut out, &name);
+    }
+    out
+}
+
+/// A text with nothing in it that hides or moves what stands around it.
+pub(super) fn printable(text: &str) -> String {
+    let mut out = String::new();
+    write_escaped(&mut out, text);
+    out
+}
+
 fn write_general_name(out: &mut String, name: &Element<'_>) {
     let (label, text) = match name.tag {
         RFC822_NAME => ("email:", ia5(name.value).map(str::to_owned)),

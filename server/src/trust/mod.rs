@@ -25,6 +25,8 @@
 
 mod canonical_name;
 mod certificate;
+#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
+mod constrained_names;
 mod crl;
 mod crl_extensions;
 mod crl_scope;
@@ -34,6 +36,9 @@ mod diagnosis;
 mod facts;
 mod key;
 mod memo;
+#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
+mod name_constraints;
+mod name_forms;
 mod names;
 mod nearest;
 mod path;

@@ -298,11 +298,11 @@ fn write_dotted(out: &mut String, oid: &[u8]) -> Option<()> {
     Some(())
 }
 
-const UTF8_STRING: u8 = 12;
+pub(super) const UTF8_STRING: u8 = 12;
 const NUMERIC_STRING: u8 = 18;
 const PRINTABLE_STRING: u8 = 19;
 const TELETEX_STRING: u8 = 20;
-const IA5_STRING: u8 = 22;
+pub(super) const IA5_STRING: u8 = 22;
 const VISIBLE_STRING: u8 = 26;
 const UNIVERSAL_STRING: u8 = 28;
 const BMP_STRING: u8 = 30;
