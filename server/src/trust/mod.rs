@@ -26,6 +26,8 @@
 mod canonical_name;
 mod certificate;
 #[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
+mod certificate_policies;
+#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
 mod constrained_names;
 mod crl;
 mod crl_extensions;
