@@ -46,6 +46,8 @@ mod nearest;
 mod path;
 mod pem;
 mod policy;
+#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
+mod pss;
 mod purpose;
 mod reassess;
 mod revocation;
