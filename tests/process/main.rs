@@ -12,6 +12,7 @@ mod candidate;
 mod connections;
 mod crls;
 mod floods;
+mod framing;
 mod function_changes;
 mod function_publish;
 mod functions;

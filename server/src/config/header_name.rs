@@ -19,6 +19,15 @@ pub fn is_forwarded_lookalike(name: &str) -> bool {
     begins_like(name, "x-forwarded-") && !is_plain(name)
 }
 
+/// Whether `name` reads like a header that frames a request, and is not spelt as one: an origin that folds it would read another body
+/// than we did.
+pub fn is_framing_lookalike(name: &str) -> bool {
+    ["content-length", "transfer-encoding"]
+        .iter()
+        .any(|framing| reads_like(name, framing))
+        && !is_plain(name)
+}
+
 /// Whether both read alike.
 pub fn reads_like(name: &str, other: &str) -> bool {
     name.len() == other.len() && begins_like(name, other)
@@ -77,6 +86,12 @@ mod tests {
             assert_eq!(is_forwarded_lookalike(&forwarded), mark != "-", "{forwarded}");
         }
         assert!(is_forwarded_lookalike("x-forwarded-user_id"));
+        for name in ["transfer_encoding", "Content.Length"] {
+            assert!(is_framing_lookalike(name), "{name}");
+        }
+        for name in ["transfer-encoding", "content-length", "content_type"] {
+            assert!(!is_framing_lookalike(name), "{name}");
+        }
     }
 
     #[test]

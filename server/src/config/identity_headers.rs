@@ -8,7 +8,9 @@
 //! Asked about each header of each request: the first octet decides most often, a binary search else. Nothing allocates.
 
 use super::error::Problem;
-use super::header_name::{begins_like, compare, fold, is_forwarded_lookalike, is_ours, is_plain};
+use super::header_name::{
+    begins_like, compare, fold, is_forwarded_lookalike, is_framing_lookalike, is_ours, is_plain,
+};
 use super::key::KeyPath;
 use super::raw::RawIdentityHeaders;
 
@@ -53,6 +55,7 @@ impl IdentityHeaders {
                 .binary_search_by(|listed| compare(listed, name))
                 .is_ok()
             || is_forwarded_lookalike(name)
+            || is_framing_lookalike(name)
     }
 
     /// Only as it is spelt in the configuration: what is let through by one name must not come twice, by another.
@@ -75,7 +78,14 @@ impl IdentityHeaders {
         let mut names: Vec<Box<str>> = texts(names).chain(by_default).collect();
         names.sort_unstable();
         names.dedup();
-        let ours = ["cloudfront", "client", "bothways", "x-forwarded"].into_iter();
+        let ours = [
+            "cloudfront",
+            "client",
+            "bothways",
+            "x-forwarded",
+            "transfer-encoding",
+        ]
+        .into_iter();
         let all = prefixes.iter().chain(&names).map(|text| &**text).chain(ours);
         let first_octets = all.filter_map(|text| text.bytes().next());
         let first_octets = first_octets.fold(0, |bits, first| bits | 1 << fold(first));
@@ -354,6 +364,7 @@ mod tests {
         ] {
             assert!(!default.is_claim(name), "{name}");
         }
+        assert!(default.is_claim("transfer_encoding") && default.is_claim("content.length"));
         assert!(default.is_claim("x.forwarded.for") && default.is_claim("x-forwarded_proto"));
     }
 

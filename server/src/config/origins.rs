@@ -244,9 +244,11 @@ const URL_REMEDY: &str = "give http://host or http://host:port";
 
 /// Headers that belong to the connection or to the framing of the body (RFC 9110 §7.6.1); beside them, a second copy
 /// would split the answer in two.
-const FRAMING: [HeaderName; 6] = [
+const FRAMING: [HeaderName; 8] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,

@@ -6,7 +6,7 @@ use http::{Request, Version};
 /// Why a request names no host that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorityError {
-    /// HTTP/1.1 without `Host` (RFC 9112 §3.2), or a request that names none at all.
+    /// A request that names no host: HTTP/1.1 must (RFC 9112 §3.2), and of HTTP/1.0 the origin would have to guess.
     Missing,
     /// Two `Host` headers, or one that is not text.
     Ambiguous,
@@ -14,11 +14,11 @@ pub enum AuthorityError {
     Contradiction,
 }
 
-/// The host as the client wrote it, with its port. An absolute-form target outweighs `Host` (RFC 9112 §3.2.2). An HTTP/1.0 request may lack one: `Ok(None)`.
+/// The host as the client wrote it, with its port. An absolute-form target outweighs `Host` (RFC 9112 §3.2.2).
 ///
 /// # Errors
 /// See [`AuthorityError`]; each is a 400.
-pub fn authority<B>(request: &Request<B>) -> Result<Option<&str>, AuthorityError> {
+pub fn authority<B>(request: &Request<B>) -> Result<&str, AuthorityError> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -34,11 +34,9 @@ pub fn authority<B>(request: &Request<B>) -> Result<Option<&str>, AuthorityError
         {
             Err(AuthorityError::Contradiction)
         }
-        (Some(target), _) => Ok(Some(target.as_str())),
-        (None, Some("")) => Err(AuthorityError::Missing),
-        (None, Some(host)) => Ok(Some(host)),
-        (None, None) if request.version() == Version::HTTP_10 => Ok(None),
-        (None, None) => Err(AuthorityError::Missing),
+        (Some(target), _) => Ok(target.as_str()),
+        (None, Some("") | None) => Err(AuthorityError::Missing),
+        (None, Some(host)) => Ok(host),
     }
 }
 
@@ -60,13 +58,14 @@ mod tests {
             Version,
             &'static str,
             &'static [&'static str],
-            Result<Option<&'static str>, AuthorityError>,
+            Result<&'static str, AuthorityError>,
         );
-        let cases: [Case; 9] = [
-            (Version::HTTP_11, "/", &["a.example"], Ok(Some("a.example"))),
+        let cases: [Case; 10] = [
+            (Version::HTTP_11, "/", &["a.example"], Ok("a.example")),
             (Version::HTTP_11, "/", &[], Err(AuthorityError::Missing)),
             (Version::HTTP_11, "/", &[""], Err(AuthorityError::Missing)),
-            (Version::HTTP_10, "/", &[], Ok(None)),
+            (Version::HTTP_10, "/", &[], Err(AuthorityError::Missing)),
+            (Version::HTTP_10, "/", &["a.example"], Ok("a.example")),
             (
                 Version::HTTP_11,
                 "/",
@@ -77,19 +76,19 @@ mod tests {
                 Version::HTTP_11,
                 "http://a.example/",
                 &["b.example"],
-                Ok(Some("a.example")),
+                Ok("a.example"),
             ),
             (
                 Version::HTTP_11,
                 "http://a.example/",
                 &["A.example"],
-                Ok(Some("a.example")),
+                Ok("a.example"),
             ),
             (
                 Version::HTTP_2,
                 "https://a.example:8443/",
                 &[],
-                Ok(Some("a.example:8443")),
+                Ok("a.example:8443"),
             ),
             (
                 Version::HTTP_2,

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::fmt;
 use std::time::Instant;
 
+use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::response::{refusal, text_response};
 use crate::metrics::{CoreCounters, Label as _, RequestRefusal};
-use crate::proxy::Complaint;
+use crate::proxy::{BadFraming, Complaint};
 use crate::snapshot::Ambiguity;
 
 /// Why a request is not served.
@@ -18,6 +19,8 @@ pub enum Refusal<'a> {
     Status(StatusCode),
     /// Origins would not agree about which path it is for.
     Path(Ambiguity<'a>),
+    /// Nobody behind us could rely on where its body ends.
+    Framing(BadFraming),
 }
 
 impl Refusal<'_> {
@@ -29,6 +32,20 @@ impl Refusal<'_> {
                 StatusCode::BAD_REQUEST,
                 "400 Bad Request: this path can be read in more than one way\n",
             ),
+            Self::Framing(why) => {
+                let mut response = match why {
+                    // RFC 9112 §6.1.
+                    BadFraming::Coding => text_response(
+                        StatusCode::NOT_IMPLEMENTED,
+                        "501 Not Implemented: no transfer coding but chunked\n",
+                    ),
+                    BadFraming::Chunked | BadFraming::Length => refusal(StatusCode::BAD_REQUEST),
+                };
+                // What follows on the connection is what the client takes for the end of this request, or is not.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+                response
+            }
         }
     }
 
@@ -37,6 +54,7 @@ impl Refusal<'_> {
         match self {
             Self::Status(_) => None,
             Self::Path(_) => Some(RequestRefusal::AmbiguousPath),
+            Self::Framing(_) => Some(RequestRefusal::Framing),
         }
     }
 }
@@ -51,6 +69,7 @@ impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
+            Self::Framing(why) => write!(f, "{why}"),
             Self::Path(ambiguity) => write!(f, "its path can be read in more than one way: {ambiguity}"),
         }
     }

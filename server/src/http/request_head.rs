@@ -1,17 +1,27 @@
 //! A viewer's request made the origin's, in two steps: what the client may not say goes, then what we say is added. Functions run between
 //! the two, so that they see no claim that is not ours, and nothing that they set is taken for one.
 
-use http::header::{EXPECT, HOST, HeaderMap, HeaderValue, VIA};
+use bytes::Bytes;
+use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderValue, VIA};
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri, Version, request};
 
 use super::authority::authority;
 use super::certificate_headers::{CertificateEdits, add_certificate_headers, remove_claims};
 use super::forwarded_headers::set_forwarded_headers;
+use super::refusal::Refusal;
 use super::service::Viewer;
 use crate::config::IdentityHeaders;
-use crate::proxy::remove_hop_by_hop;
+use crate::proxy::{check_transfer_coding, remove_hop_by_hop};
 use crate::snapshot::Behavior;
+
+/// Checks what has to be right about any request, whoever is to answer it.
+///
+/// # Errors
+/// Why it is refused.
+pub fn check<B>(request: &Request<B>) -> Result<(), Refusal<'static>> {
+    check_transfer_coding(request.headers()).map_err(Refusal::Framing)
+}
 
 /// Removes what ends here and what only we may say; `Host` says what the client asked for, whichever way it did.
 ///
@@ -19,10 +29,11 @@ use crate::snapshot::Behavior;
 /// The status with which a request is refused whose host cannot be told.
 pub fn clean<B>(request: &mut Request<B>, claims: &IdentityHeaders) -> Result<(), StatusCode> {
     let host = authority(request).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let host = HeaderValue::from_str(host.unwrap_or_default()).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let host = HeaderValue::from_str(host).map_err(|_| StatusCode::BAD_REQUEST)?;
     *request.uri_mut() = origin_form(request.uri());
     let headers = request.headers_mut();
     clean_headers(headers, claims);
+    join_cookies(headers);
     headers.insert(HOST, host);
     Ok(())
 }
@@ -34,6 +45,33 @@ pub fn clean_headers(headers: &mut HeaderMap, claims: &IdentityHeaders) {
     headers.remove(EXPECT);
 }
 
+/// Makes one `Cookie` line of several, in their order. RFC 9113 §8.2.3 wants that of those that HTTP/2 clients split; of HTTP/1 clients
+/// there should be one only (RFC 6265 §5.4), and an origin that reads the first or the last of two reads less than was sent.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(COOKIE).iter();
+    if lines.next().is_none() || lines.next().is_none() {
+        return;
+    }
+    let lines = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(|line| cookie_pairs(line.as_bytes()));
+    let lines: Vec<&[u8]> = lines.filter(|pairs| !pairs.is_empty()).collect();
+    // Made of values, so it is one.
+    if let Ok(line) = HeaderValue::from_maybe_shared(Bytes::from(lines.join(&b"; "[..]))) {
+        headers.insert(COOKIE, line);
+    }
+}
+
+/// Without what would be an empty pair once another line follows.
+fn cookie_pairs(line: &[u8]) -> &[u8] {
+    let mut pairs = line.trim_ascii();
+    while let Some(shorter) = pairs.strip_suffix(b";") {
+        pairs = shorter.trim_ascii_end();
+    }
+    pairs
+}
+
 /// Adds to a clean request what the origin is to know of the way here and of the client.
 pub fn dress(head: &mut request::Parts, viewer: &Viewer, behavior: &Behavior, edits: &CertificateEdits) {
     let version = std::mem::replace(&mut head.version, Version::HTTP_11);
@@ -43,11 +81,12 @@ pub fn dress(head: &mut request::Parts, viewer: &Viewer, behavior: &Behavior, ed
     add_certificate_headers(headers, &behavior.certificate_headers, &viewer.client, edits);
 }
 
+/// Adds us to `Via`: the version is that of the message as it came (RFC 9110 §7.6.3).
 pub fn append_via(headers: &mut HeaderMap, version: Version) {
-    let via = if version == Version::HTTP_2 {
-        "2.0 bothways"
-    } else {
-        "1.1 bothways"
+    let via = match version {
+        Version::HTTP_2 => "2.0 bothways",
+        Version::HTTP_10 => "1.0 bothways",
+        _ => "1.1 bothways",
     };
     headers.append(VIA, HeaderValue::from_static(via));
 }
@@ -58,4 +97,45 @@ fn origin_form(uri: &Uri) -> Uri {
         .cloned()
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
     Uri::from(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(lines: &[&str]) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_str(line).expect("a value"));
+        }
+        join_cookies(&mut headers);
+        let lines = headers.get_all(COOKIE).iter();
+        lines
+            .map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn cookies_are_one_line_in_their_order() {
+        for (lines, expected) in [
+            (&[][..], &[][..]),
+            (&["a=1;  b=2;"], &["a=1;  b=2;"]),
+            (&["a=1", "b=2", "a=3"], &["a=1; b=2; a=3"]),
+            (&["a=1; b=2", "c=\"x; y\""], &["a=1; b=2; c=\"x; y\""]),
+            (&[" a=1 ;", "", "; ", "b=2;"], &["a=1; b=2"]),
+            (&["", ""], &[""]),
+        ] {
+            assert_eq!(joined(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn via_says_the_version_in_which_a_message_came() {
+        let mut headers = HeaderMap::new();
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            append_via(&mut headers, version);
+        }
+        let told: Vec<_> = headers.get_all(VIA).iter().collect();
+        assert_eq!(told, ["1.0 bothways", "1.1 bothways", "2.0 bothways"]);
+    }
 }

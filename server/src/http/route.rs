@@ -42,9 +42,7 @@ fn path<B>(request: &Request<B>) -> Result<&str, StatusCode> {
 /// The request's host must be one that this connection's distribution serves: a client admitted to one must not reach
 /// another through it (RFC 9110 §15.5.20).
 fn check_host<B>(viewer: &Viewer, request: &Request<B>) -> Result<(), StatusCode> {
-    let Some(text) = authority(request).map_err(|_| StatusCode::BAD_REQUEST)? else {
-        return Ok(());
-    };
+    let text = authority(request).map_err(|_| StatusCode::BAD_REQUEST)?;
     if viewer
         .known_host
         .borrow()

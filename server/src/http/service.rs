@@ -11,21 +11,22 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version, request};
+use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::activity::{Activity, InFlight};
 use super::certificate_headers::CertificateEdits;
 use super::refusal::{Refusal, Refusals};
-use super::request_head::{append_via, clean, dress};
+use super::request_head::{append_via, check, clean, dress};
 use super::response::{function_failure, refusal};
 use super::route::route;
 use super::viewer_functions::{Asked, Exchange, Failed, ViewerFacts, apply};
 use crate::logs::Console;
 use crate::metrics::CoreCounters;
 use crate::proxy::{
-    Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, remove_hop_by_hop,
+    Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, frame_request,
+    remove_hop_by_hop, settle_response,
 };
 use crate::snapshot::{Behavior, Site};
 use crate::tls::ClientAuth;
@@ -89,7 +90,8 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
     if viewer.activity.is_refused() {
         return now(viewer, pending.refuse(StatusCode::FORBIDDEN));
     }
-    let behavior = match route(viewer, &request) {
+    let routed = check(&request).and_then(|()| route(viewer, &request));
+    let behavior = match routed {
         Ok(behavior) => behavior,
         Err(why) => return refused(viewer, &request, pending, &why),
     };
@@ -235,6 +237,7 @@ impl Errand {
         let (mut head, body) = request.into_parts();
         let version = head.version;
         dress(&mut head, viewer, &self.behavior, &self.certificates);
+        frame_request(&mut head.headers, !body.is_end_stream(), body.size_hint().exact());
         let exit = Exit {
             pool: &viewer.edge.pool,
             origin,
@@ -243,8 +246,11 @@ impl Errand {
         match forward(exit, Request::from_parts(head, body), viewer.activity.stats()).await {
             Ok((response, lease)) => {
                 let (mut head, incoming) = response.into_parts();
+                if let Err(why) = settle_response(&mut head, self.pending.head_only) {
+                    return self.give_up(origin, &ForwardError::Framing(why));
+                }
                 remove_hop_by_hop(&mut head.headers);
-                append_via(&mut head.headers, Version::HTTP_11);
+                append_via(&mut head.headers, head.version);
                 head.version = version;
                 match self.review(&mut head) {
                     Ok(None) => {
@@ -255,11 +261,14 @@ impl Errand {
                     Err(Failed) => self.pending.fail(),
                 }
             }
-            Err(error) => {
-                complain(viewer, origin, &error);
-                self.pending.refuse(status_of(&error))
-            }
+            Err(error) => self.give_up(origin, &error),
         }
+    }
+
+    /// The answer where the origin gave none.
+    fn give_up(self, origin: &HttpOrigin, error: &ForwardError) -> Response<Body> {
+        complain(&self.viewer, origin, error);
+        self.pending.refuse(status_of(error))
     }
 }
 
@@ -276,8 +285,9 @@ fn status_of(error: &ForwardError) -> StatusCode {
         ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ForwardError::Full => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::Viewer(_) => StatusCode::BAD_REQUEST,
-        ForwardError::Connect(_) | ForwardError::Http(_) | ForwardError::Interim(_) => {
-            StatusCode::BAD_GATEWAY
-        }
+        ForwardError::Connect(_)
+        | ForwardError::Http(_)
+        | ForwardError::Framing(_)
+        | ForwardError::Interim(_) => StatusCode::BAD_GATEWAY,
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::hop_by_hop::clean_trailers;
 use super::pool::Lease;
 use crate::runtime::{DuplexStats, sleep};
 
@@ -162,7 +163,12 @@ impl<T: Unpin> Body for ResponseBody<T> {
         match &mut self.get_mut().source {
             Source::Memory(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Memory(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Origin(body) => body.poll_frame(cx),
+            Source::Origin(body) => body.poll_frame(cx).map_ok(|mut frame| {
+                if let Some(trailers) = frame.trailers_mut() {
+                    clean_trailers(trailers);
+                }
+                frame
+            }),
         }
     }
 

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 
 use super::body::{Progress, RequestBody};
+use super::framing::BadFraming;
 use super::origin::HttpOrigin;
 use super::plain::PlainStream;
 use super::pool::{Lease, OriginPool, Room};
@@ -26,6 +27,8 @@ pub enum ForwardError {
     Connect(io::Error),
     /// The connection broke, or what came was not HTTP.
     Http(hyper::Error),
+    /// Nobody could rely on where the response ends.
+    Framing(BadFraming),
     /// An interim response where the final one belongs: 101, though nobody asked for another protocol.
     Interim(StatusCode),
     /// No response within `origin_read_timeout`.
@@ -41,6 +44,7 @@ impl fmt::Display for ForwardError {
         match self {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::Http(error) => write!(f, "bad response: {error}"),
+            Self::Framing(why) => write!(f, "bad response: {why}"),
             Self::Interim(status) => write!(f, "bad response: {status}, unasked for"),
             Self::Timeout => f.write_str("no response within origin_read_timeout"),
             Self::Full => f.write_str("origin_connections_per_core is reached"),

@@ -1,12 +1,13 @@
 //! The way to the origin: what is sent on, over which connection, within which time.
 //!
-//! Owns: origins as the snapshot holds them, the per-core pool of connections to them with its bound, and the rules for
-//! headers that end at a proxy (RFC 9110 §7.6.1). Does not own: certificate headers (`http`), DNS (names are resolved
+//! Owns: origins as the snapshot holds them, the per-core pool of connections to them with its bound, the rules for
+//! headers that end at a proxy (RFC 9110 §7.6.1) and for those that frame a body (RFC 9112 §6). Does not own: certificate headers (`http`), DNS (names are resolved
 //! when a snapshot is built, so that no core ever waits for a resolver).
 
 mod body;
 mod complaint;
 mod forward;
+mod framing;
 mod hop_by_hop;
 mod origin;
 mod plain;
@@ -15,6 +16,7 @@ mod pool;
 pub use self::body::{BodyError, RequestBody, ResponseBody};
 pub use self::complaint::Complaint;
 pub use self::forward::{Exit, ForwardError, forward};
+pub use self::framing::{BadFraming, check_transfer_coding, frame_request, settle_response};
 pub use self::hop_by_hop::remove_hop_by_hop;
 pub use self::origin::{FixedResponse, HttpOrigin, Origin};
 pub use self::plain::PlainStream;

@@ -42,7 +42,6 @@ pub async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16
 fn answer(core: &Core, request: &Request<Incoming>, https_port: u16) -> Response<&'static str> {
     let host = authority(request)
         .ok()
-        .flatten()
         .and_then(|text| Authority::parse(text).ok());
     let Some(host) = host else {
         return refusal(StatusCode::BAD_REQUEST);
