@@ -68,7 +68,7 @@ fn too_few_descriptors_are_told_at_the_start_with_numbers_and_a_remedy() {
     let line = server.wait_for_log("RLIMIT_NOFILE");
     for part in [
         "may_open=1000",
-        "needed=100256",
+        "needed=2256",
         "LimitNOFILE=",
         "connections_per_core",
     ] {

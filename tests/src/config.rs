@@ -156,6 +156,9 @@ impl Config {
             let _ = writeln!(out, "balance_connections = {balance}");
         }
         out.push_str("\n[limits]\n");
+        if self.limits.iter().all(|(name, _)| *name != CONNECTIONS) {
+            let _writing_to_a_string = writeln!(out, "{CONNECTIONS} = {CONNECTIONS_MAX}");
+        }
         for (name, value) in &self.limits {
             let _ = writeln!(out, "{name} = {value}");
         }
@@ -446,3 +449,7 @@ impl Distribution {
         ]
     }
 }
+
+const CONNECTIONS: &str = "connections_per_core";
+/// As many as a machine with an ordinary limit on open files can serve, so that no server warns of it at its start.
+const CONNECTIONS_MAX: u64 = 2_000;
