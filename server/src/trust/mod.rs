@@ -25,9 +25,7 @@
 
 mod canonical_name;
 mod certificate;
-#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
 mod certificate_policies;
-#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
 mod constrained_names;
 mod crl;
 mod crl_extensions;
@@ -46,7 +44,7 @@ mod nearest;
 mod path;
 mod pem;
 mod policy;
-#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
+pub mod probes;
 mod pss;
 mod purpose;
 mod reassess;
