@@ -134,11 +134,7 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
         eprintln!("error: {message}");
         return ExitCode::FAILURE;
     }
-    if summary.as_expected {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    ExitCode::from(summary.verdict.exit_code)
 }
 
 fn write_files(summary: &Summary, json: Option<fs::File>, html: Option<fs::File>) -> Result<(), String> {

@@ -131,6 +131,11 @@ pub struct Options {
     #[arg(long, value_parser = parse_duration)]
     pub timeout: Option<Duration>,
 
+    /// Wait at the end of the run for operations in flight, at most so long. Those that end then count, and the window
+    /// ends with the last of them. Without it they are told as in flight
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub wait: Option<Duration>,
+
     /// Cores to run on, one pinned thread each: a number (that many of the allowed ones, the highest first) or a list
     /// such as 0,3 or 2-3 (one core by its number: 3-3)
     #[arg(long, default_value = "1", value_name = "N|LIST")]

@@ -1,4 +1,4 @@
-//! The run as a whole: starts the threads, watches the window and SIGINT, collects what the threads recorded.
+//! The run as a whole: starts the threads, watches the window, SIGINT and SIGTERM, collects what the threads recorded.
 //!
 //! The control thread shares the cores of the load threads, so that it never disturbs a server pinned elsewhere; it
 //! wakes up a few times a second.
@@ -18,7 +18,7 @@ use crate::load::recorder::{Recorder, Recording};
 use crate::load::second::Second;
 use crate::load::stages::{Stage, Stages};
 use crate::load::timeline::{self, Timeline};
-use crate::load::{self, Core, Parts};
+use crate::load::{self, Core, LAST_OPERATIONS, Parts};
 use crate::plan::Plan;
 use crate::report::live::Live;
 use crate::runtime::CoreRuntime;
@@ -59,7 +59,7 @@ pub fn run(
     mut live: Live,
 ) -> Result<Outcome, String> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    listen_for_sigint(&interrupted)?;
+    listen_for_signals(&interrupted)?;
     sys::pin_to_cores(&plan.cores).map_err(|error| format!("cores {:?}: {error}", plan.cores))?;
     let (interval_tx, interval_rx) = channel();
     let mut threads = Vec::new();
@@ -89,20 +89,13 @@ pub fn run(
         lost: None,
         interrupted,
     };
-    watch.until_done(&interval_rx, &mut live);
+    let ended = watch.until_done(&interval_rx, &mut live, || {
+        threads.iter().all(|thread| thread.handle.is_finished())
+    });
     live.finish();
-
-    let mut recordings = Vec::new();
-    for thread in threads {
-        recordings.push(
-            thread
-                .handle
-                .join()
-                .map_err(|_| "a load thread panicked; please report this")?,
-        );
-    }
+    ended?;
     Ok(Outcome {
-        recordings,
+        recordings: join(threads)?,
         drivers,
         started_at,
         epoch: clock.epoch,
@@ -113,6 +106,14 @@ pub fn run(
         interrupted: watch.interrupted.load(Ordering::Relaxed),
         memory: watch.memory,
     })
+}
+
+/// Waits for threads that are about to end.
+fn join(threads: Vec<LoadThread>) -> Result<Vec<Recording>, String> {
+    let recordings = threads.into_iter().map(|thread| thread.handle.join());
+    let recordings =
+        recordings.map(|end| end.map_err(|_| "a load thread panicked; please report this".to_owned()));
+    recordings.collect()
 }
 
 /// What the control thread does while the load runs.
@@ -134,7 +135,14 @@ struct Watch {
 }
 
 impl Watch {
-    fn until_done(&mut self, intervals: &Receiver<Second>, live: &mut Live) {
+    /// Returns when all threads have ended, or with an error when one has not long after it should have: a run ends
+    /// whatever a load thread does.
+    fn until_done(
+        &mut self,
+        intervals: &Receiver<Second>,
+        live: &mut Live,
+        all_ended: impl Fn() -> bool,
+    ) -> Result<(), String> {
         loop {
             let now = self.clock.at(Instant::now());
             if self.interrupted.load(Ordering::Relaxed) {
@@ -147,12 +155,30 @@ impl Watch {
             }
             match intervals.recv_timeout(self.until_next_boundary(now).min(GLANCE)) {
                 Ok(interval) => live.take(interval),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) if all_ended() => break,
+                Err(RecvTimeoutError::Timeout) => self.check_overrun()?,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         if self.last.is_none() {
             self.last = self.sample();
+        }
+        Ok(())
+    }
+
+    /// Load threads give up what is in flight by themselves; here it is only seen that they do.
+    fn check_overrun(&self) -> Result<(), String> {
+        let Some(end) = self.clock.planned_end() else {
+            return Ok(());
+        };
+        let holds = self.plan.phases.iter().any(|phase| phase.hold.is_some());
+        let for_idle = if holds { self.plan.timeout } else { Duration::ZERO };
+        let patience = self.plan.wait.unwrap_or_default().max(for_idle) + LAST_OPERATIONS + OVERRUN_MAX;
+        match self.clock.now().checked_sub(end + patience) {
+            None => Ok(()),
+            Some(_) => Err(format!(
+                "a load thread has not ended {patience:?} after the end of the run; there is no report without it; please report this"
+            )),
         }
     }
 
@@ -163,7 +189,7 @@ impl Watch {
         if self.first.is_none() && now >= self.clock.window_start {
             self.first = self.sample();
         }
-        if self.last.is_none() && now >= self.clock.window_end() {
+        if self.last.is_none() && self.plan.wait.is_none() && now >= self.clock.window_end() {
             self.last = self.sample();
         }
     }
@@ -318,17 +344,21 @@ fn share(total: u64, index: usize, threads: usize) -> u64 {
     total / threads + u64::from(index < total % threads)
 }
 
-/// The first SIGINT ends the run early, the second ends the process at once.
-fn listen_for_sigint(interrupted: &Arc<AtomicBool>) -> Result<(), String> {
-    let sigint = signal_hook::consts::SIGINT;
-    signal_hook::flag::register_conditional_shutdown(sigint, 130, interrupted.clone())
-        .and_then(|_| signal_hook::flag::register(sigint, interrupted.clone()))
-        .map(|_| ())
-        .map_err(|error| format!("SIGINT: {error}"))
+/// The first SIGINT or SIGTERM ends the run early, the second ends the process at once.
+fn listen_for_signals(interrupted: &Arc<AtomicBool>) -> Result<(), String> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    [SIGINT, SIGTERM].into_iter().try_for_each(|signal| {
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, interrupted.clone())
+            .and_then(|_| signal_hook::flag::register(signal, interrupted.clone()))
+            .map(|_| ())
+            .map_err(|error| format!("signal {signal}: {error}"))
+    })
 }
 
-/// How often the control thread looks for SIGINT.
+/// How often the control thread looks for signals.
 const GLANCE: Duration = Duration::from_millis(100);
+/// Patience with a load thread on a machine that is busy with other things.
+const OVERRUN_MAX: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@
 //! after the start. Thread `t` of `n` serves the arrivals `t, t + n, t + 2n, …`. Pure: time is an argument, an offset
 //! from the start of the run.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::plan::phase::{Pace, Phase, Ramp};
@@ -81,6 +82,12 @@ impl Schedule {
         count
     }
 
+    /// How many are due before `end`.
+    pub fn due_before(&self, end: Duration) -> u64 {
+        end.checked_sub(Duration::from_nanos(1))
+            .map_or(0, |last| self.due(last))
+    }
+
     fn integral(&self, now: f64) -> f64 {
         let begun = self.segments.iter().rev().find(|segment| segment.start <= now);
         begun.map_or(0.0, |segment| {
@@ -121,7 +128,13 @@ impl Segment {
         } else {
             2.0 * missing / (from + root)
         };
-        nanoseconds(self.start + after.min(self.length))
+        nanoseconds(self.start + after.min(self.length)).min(self.last_moment())
+    }
+
+    /// Rounding must not put an arrival behind its phase, where it would be nobody's.
+    fn last_moment(&self) -> Duration {
+        let end = Duration::try_from_secs_f64(self.start + self.length).unwrap_or(Duration::MAX);
+        end.saturating_sub(Duration::from_nanos(1))
     }
 }
 
@@ -130,14 +143,28 @@ fn nanoseconds(seconds: f64) -> Duration {
     Duration::from_nanos((seconds * 1e9 + ROUNDING) as u64)
 }
 
-/// The queue of arrivals that no connection has taken yet. It has no limit, and nothing is dropped from it while its open
-/// loop lasts.
+/// The queue of arrivals that no connection has taken yet. It has no limit. What is left in it when its open loop ends is
+/// put aside and counted, so that every arrival was either taken or is known as left over.
 #[derive(Debug)]
 pub struct Arrivals {
     schedule: Schedule,
     taken: u64,
-    /// Begins anew with each open loop.
-    since: Duration,
+    /// When the last one that was taken had been due.
+    last_due: Option<Duration>,
+    leftovers: Vec<Leftover>,
+}
+
+/// Arrivals of one open loop that nobody took, by their numbers, and when that loop ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    pub numbers: Range<u64>,
+    pub until: Duration,
+}
+
+impl Leftover {
+    pub fn count(&self) -> u64 {
+        self.numbers.end - self.numbers.start
+    }
 }
 
 impl Arrivals {
@@ -145,26 +172,31 @@ impl Arrivals {
         Arrivals {
             schedule,
             taken: 0,
-            since: Duration::ZERO,
+            last_due: None,
+            leftovers: Vec::new(),
         }
     }
 
-    /// Leaves out what was due before `since` and never taken: the open loop that it belonged to has ended.
-    pub fn begin(&mut self, since: Duration) {
-        if since > self.since {
-            self.since = since;
-            let earlier = self.schedule.due(since.saturating_sub(Duration::from_nanos(1)));
-            self.taken = self.taken.max(earlier);
+    /// The open loop has ended at `end`: what was due before and never taken is left over.
+    pub fn expire(&mut self, end: Duration) {
+        let due = self.schedule.due_before(end);
+        if due > self.taken {
+            self.leftovers.push(Leftover {
+                numbers: self.taken..due,
+                until: end,
+            });
+            self.taken = due;
         }
     }
 
-    /// Takes the oldest arrival that is due; its scheduled time is where its latency starts.
-    pub fn take(&mut self, now: Duration) -> Option<Duration> {
+    /// Takes the oldest arrival if it was due before `end`; its scheduled time is where its latency starts.
+    pub fn take_before(&mut self, end: Duration) -> Option<Duration> {
         let scheduled = self.schedule.at(self.taken);
-        if scheduled > now {
+        if scheduled >= end {
             return None;
         }
         self.taken += 1;
+        self.last_due = Some(scheduled);
         Some(scheduled)
     }
 
@@ -178,12 +210,57 @@ impl Arrivals {
         self.schedule.due(now).saturating_sub(self.taken)
     }
 
-    /// How long the oldest arrival in the backlog has been waiting.
-    pub fn oldest_wait(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.schedule.at(self.taken))
+    /// Until when arrivals were asked for in a run that ended at `end`: a last one may have been taken just behind it.
+    pub fn asked_until(&self, end: Duration) -> Duration {
+        let behind_last = self
+            .last_due
+            .map_or(Duration::ZERO, |due| due + Duration::from_nanos(1));
+        end.max(behind_last)
+    }
+
+    /// How many were due within `time`, whatever became of them.
+    pub fn due_within(&self, time: Range<Duration>) -> u64 {
+        let before_start = self.schedule.due_before(time.start);
+        self.schedule.due_before(time.end).saturating_sub(before_start)
+    }
+
+    /// The wait of the oldest that is left over.
+    pub fn longest_wait(&self, left: &Leftover) -> Duration {
+        left.until.saturating_sub(self.schedule.at(left.numbers.start))
+    }
+
+    pub fn leftovers(&self) -> &[Leftover] {
+        &self.leftovers
+    }
+
+    /// How many are left over that were due within `time`.
+    pub fn left_within(&self, time: Range<Duration>) -> u64 {
+        let (start, end) = (
+            self.schedule.due_before(time.start),
+            self.schedule.due_before(time.end),
+        );
+        let within = |left: &Leftover| {
+            let (from, to) = (left.numbers.start.max(start), left.numbers.end.min(end));
+            to.saturating_sub(from)
+        };
+        self.leftovers.iter().map(within).sum()
+    }
+
+    /// How long each that is left over has waited, as pairs of a wait and how many had about the same: of very many only
+    /// evenly spaced ones are looked at.
+    pub fn waits_of(&self, left: &Leftover) -> impl Iterator<Item = (Duration, u64)> {
+        let Range { start, end } = left.numbers.clone();
+        let (step, until) = (((end - start) / WAITS_MAX).max(1), left.until);
+        let numbers = (start..end).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+        numbers.map(move |number| {
+            let wait = until.saturating_sub(self.schedule.at(number));
+            (wait, step.min(end - number))
+        })
     }
 }
 
+/// So many waits say as much as all of them.
+const WAITS_MAX: u64 = 100_000;
 /// Of the arithmetic: far less than an operation, and than a nanosecond.
 const ROUNDING: f64 = 1e-6;
 
@@ -192,6 +269,7 @@ mod tests {
     use super::*;
     use crate::plan::phase::tests::{closed, open, phases};
 
+    const NS: Duration = Duration::from_nanos(1);
     const MS: Duration = Duration::from_millis(1);
     const S: Duration = Duration::from_secs(1);
 
@@ -270,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_open_loop_left_over_is_none_of_the_next_ones() {
+    fn what_an_open_loop_left_over_is_counted_and_none_of_the_next_ones() {
         let mut arrivals = Arrivals::new(Schedule::new(
             &phases(&[
                 (1.0, open(10.0, 10.0)),
@@ -280,10 +358,34 @@ mod tests {
             0,
             1,
         ));
-        assert_eq!(arrivals.take(S / 2), Some(Duration::ZERO));
-        arrivals.begin(2 * S);
+        assert_eq!(arrivals.take_before(S / 2), Some(Duration::ZERO));
+        arrivals.expire(S);
+        arrivals.expire(S);
+        assert_eq!(
+            (
+                arrivals.left_within(Duration::ZERO..S),
+                arrivals.due_within(Duration::ZERO..S)
+            ),
+            (9, 10)
+        );
+        let waits: Vec<_> = arrivals.waits_of(&arrivals.leftovers()[0]).collect();
+        assert_eq!((waits.len(), waits[0]), (9, (9 * S / 10, 1)));
         assert_eq!(arrivals.backlog(2 * S), 1);
-        assert_eq!(arrivals.take(2 * S), Some(2 * S));
+        assert_eq!(arrivals.take_before(2 * S + MS), Some(2 * S));
+        assert_eq!(arrivals.left_within(S..3 * S), 0);
+    }
+
+    #[test]
+    fn no_arrival_lies_behind_the_end_of_its_phase() {
+        for rate in [3.0, 7.0, 99.9, 1e6, 1e8] {
+            for seconds in [0.1, 0.3, 1.0, 7.7] {
+                let phases = phases(&[(seconds, open(rate, rate)), (1.0, closed(0.0, 0.0))]);
+                let schedule = Schedule::new(&phases, 0, 1);
+                let count = schedule.due_before(phases[0].end);
+                assert_eq!(count, schedule.due(10 * S), "{rate}/s for {seconds} s");
+                assert!(schedule.at(count - 1) < phases[0].end && schedule.at(count) == Duration::MAX);
+            }
+        }
     }
 
     #[test]
@@ -324,8 +426,8 @@ mod tests {
     #[test]
     fn an_idle_generator_waits_for_the_next_arrival_only() {
         let mut arrivals = Arrivals::new(constant(1000.0, 0, 1));
-        assert_eq!(arrivals.take(Duration::ZERO), Some(Duration::ZERO));
-        assert_eq!(arrivals.take(MS / 2), None);
+        assert_eq!(arrivals.take_before(MS / 2), Some(Duration::ZERO));
+        assert_eq!(arrivals.take_before(MS), None);
         assert_eq!(arrivals.next_after(MS / 2), MS);
         assert_eq!(arrivals.backlog(MS / 2), 0);
     }
@@ -338,7 +440,7 @@ mod tests {
         let mut now = Duration::ZERO;
         let mut latencies = Vec::new();
         while latencies.len() < 1000 {
-            let Some(scheduled) = arrivals.take(now) else {
+            let Some(scheduled) = arrivals.take_before(now + NS) else {
                 now = arrivals.next_after(now);
                 continue;
             };
@@ -359,10 +461,11 @@ mod tests {
         let mut arrivals = Arrivals::new(constant(1000.0, 0, 1));
         let mut now = Duration::ZERO;
         for _ in 0..100 {
-            arrivals.take(now).expect("always due");
+            arrivals.take_before(now + NS).expect("always due");
             now += 2 * MS;
         }
         assert_eq!(arrivals.backlog(now), 101);
-        assert_eq!(arrivals.oldest_wait(now), 100 * MS);
+        arrivals.expire(now);
+        assert_eq!(arrivals.longest_wait(&arrivals.leftovers()[0]), 100 * MS);
     }
 }

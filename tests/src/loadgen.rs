@@ -66,11 +66,15 @@ impl Loadgen {
             .output()
             .expect("loadgen starts");
         let report = std::fs::read_to_string(&json).unwrap_or_default();
-        Loaded {
+        let loaded = Loaded {
             code: output.status.code(),
             text: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
             report: serde_json::from_str(&report).unwrap_or(Value::Null),
+        };
+        if !loaded.report.is_null() {
+            loaded.check_account();
         }
+        loaded
     }
 }
 
@@ -82,6 +86,17 @@ impl Loaded {
 
     pub fn phase(&self, name: &str) -> &Value {
         self.named("phases", name)
+    }
+
+    /// No operation that was asked for is lost, in any phase and altogether.
+    fn check_account(&self) {
+        let phases = self.report["phases"].as_array().map_or(&[][..], Vec::as_slice);
+        let accounts = phases.iter().map(|phase| &phase["account"]);
+        for account in accounts.chain([&self.report["account"]]) {
+            let number = |field: &str| account[field].as_u64().expect("a number");
+            let known = ["ok", "failed", "not_resumed", "in_flight", "not_started"].map(number);
+            assert_eq!(number("asked"), known.iter().sum::<u64>(), "{}", self.text);
+        }
     }
 
     fn named(&self, list: &str, name: &str) -> &Value {

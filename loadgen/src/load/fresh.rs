@@ -11,7 +11,7 @@ use monoio::time::timeout;
 use rustls::HandshakeKind;
 
 use super::job::{Answer, Job};
-use super::recorder::Outcome;
+use super::tally::Outcome;
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::{Client, Clients};

@@ -2,12 +2,16 @@
 //!
 //! Clients that are not at work in the current phase wait for one in which they are. Closed loop: a client starts at once.
 //! Open loop: when the schedule says so; a client that is free waits for its turn, and arrivals that find no free client
-//! wait in the backlog; none is dropped while the open loop lasts. Free clients are served in the order in which they
-//! became free.
+//! wait in the backlog. Free clients are served in the order in which they became free.
+//!
+//! When an open loop ends, what was due before goes to the clients that wait, however late this thread wakes up for it; what
+//! no client is free for is left over and counted. So each arrival is started or counted, and none is ever forgotten.
+//! Decisions are made by functions that take the time as an argument; the others only wait.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::ops::Range;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +22,9 @@ use std::time::{Duration, Instant};
 use monoio::net::UnixStream;
 use monoio::time::timeout;
 
-use crate::plan::phase::{self, Pace, Phase, Turn};
+use super::account::Account;
+use super::stalls::{Stalled, Stalls};
+use crate::plan::phase::{self, Phase, Turn};
 use crate::schedule::Arrivals;
 use crate::sys;
 
@@ -46,6 +52,10 @@ impl Clock {
         instant.saturating_duration_since(self.epoch)
     }
 
+    pub fn now(&self) -> Duration {
+        self.at(Instant::now())
+    }
+
     pub fn window_end(&self) -> Duration {
         Duration::from_nanos(self.window_end.load(Ordering::Relaxed))
     }
@@ -69,11 +79,15 @@ pub struct Start {
     pub due: Instant,
     /// When a connection took it.
     pub began: Instant,
-    /// Whether a connection was free when it was due: then the time from `due` to `began` is our own doing.
-    pub connection_was_free: bool,
+    /// The time from `due` to `began` is our own doing: a connection was free when it was due, or would have been if this
+    /// thread had not been stalled.
+    pub late_by_us: bool,
+    /// By an open loop's schedule.
+    pub scheduled: bool,
 }
 
-/// What a client is told that asks for its next operation.
+/// The answer to a client that asks for its next operation.
+#[derive(Debug)]
 pub enum Next {
     Start(Start),
     /// The phase has changed: ask again.
@@ -85,10 +99,14 @@ pub enum Next {
 pub struct Gate {
     clock: Arc<Clock>,
     phases: Vec<Phase>,
+    stretches: Vec<Range<Duration>>,
+    /// The first of the stretches that has not ended.
+    stretch: Cell<usize>,
     /// Operations that may still start.
     budget: Cell<u64>,
     closed: Cell<bool>,
     arrivals: RefCell<Arrivals>,
+    stalls: RefCell<Stalls>,
     waiting: RefCell<VecDeque<Rc<Seat>>>,
     dispatcher: RefCell<Option<Waker>>,
     /// Clients that wait for a time, and must be told when the run ends before.
@@ -96,16 +114,37 @@ pub struct Gate {
 }
 
 /// A free client's place in the queue.
-struct Seat {
+pub struct Seat {
     /// When the client became free.
-    since: Instant,
+    since: Duration,
     call: Cell<Option<Next>>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// The answer to a client: at once, or by a call to its seat.
+pub enum Asked {
+    Told(Next),
+    Wait(Rc<Seat>),
+}
+
+/// The arrivals of a run's open loops once it is over.
+#[derive(Debug, Default)]
+pub struct Arrived {
+    /// Accounts of the phases, with only `asked` and `not_started`.
+    pub accounts: Vec<Account>,
+    /// Left over at the end of the run, and the wait of the oldest.
+    pub backlog: (u64, Duration),
+    /// How long each that was never started in the window has waited, and how many waited so long.
+    pub waits: Vec<(Duration, u64)>,
+    pub stalled: Stalled,
 }
 
 impl Gate {
     pub fn new(clock: Arc<Clock>, phases: &[Phase], budget: u64, arrivals: Arrivals) -> Self {
         Gate {
+            stretches: phase::open_stretches(phases),
+            stretch: Cell::new(0),
+            stalls: RefCell::new(Stalls::new(clock.window_start)),
             clock,
             phases: phases.to_vec(),
             budget: Cell::new(budget),
@@ -119,22 +158,19 @@ impl Gate {
 
     /// Whether client number `client` is at work now.
     pub fn is_turn(&self, client: usize) -> bool {
-        matches!(
-            self.turn(client, Instant::now()),
-            Turn::Free | Turn::Scheduled { .. }
-        )
+        matches!(self.turn(client, self.clock.now()), Turn::Free | Turn::Scheduled)
     }
 
     /// Waits until client number `client` is at work. `false`: the run is over before.
     pub async fn wait_for_turn(&self, client: usize) -> bool {
         loop {
-            let now = Instant::now();
+            let now = self.clock.now();
             if self.over(now) {
                 return false;
             }
             match self.turn(client, now) {
-                Turn::Free | Turn::Scheduled { .. } => return true,
-                Turn::Later(at) => self.rest(client, at.saturating_sub(self.clock.at(now))).await,
+                Turn::Free | Turn::Scheduled => return true,
+                Turn::Later(at) => self.rest(client, at.saturating_sub(now)).await,
                 Turn::Never => self.rest(client, FOREVER).await,
             }
         }
@@ -142,21 +178,26 @@ impl Gate {
 
     /// Waits for the next operation of client number `client`.
     pub async fn next(&self, client: usize) -> Next {
-        let now = Instant::now();
+        match self.ask(client, self.clock.now()) {
+            Asked::Told(next) => next,
+            Asked::Wait(seat) => seat.called().await,
+        }
+    }
+
+    /// Client number `client` is free at `now`.
+    pub fn ask(&self, client: usize, now: Duration) -> Asked {
+        self.stalls.borrow_mut().runs(now);
+        self.end_stretches(now);
         if self.over(now) {
-            return Next::Over;
+            return Asked::Told(Next::Over);
         }
         match self.turn(client, now) {
-            Turn::Free => self.spend(Start {
-                due: now,
-                began: now,
-                connection_was_free: true,
-            }),
-            Turn::Scheduled { since } => match self.take_if_nobody_waits(since, now) {
-                Some(due) => self.spend(self.start(due, now, false)),
-                None => self.wait(now).await,
+            Turn::Free => Asked::Told(self.spend(self.start_free(now))),
+            Turn::Scheduled => match self.take_if_nobody_waits(now) {
+                Some(start) => Asked::Told(self.spend(start)),
+                None => Asked::Wait(self.sit_down(now)),
             },
-            Turn::Later(_) | Turn::Never => Next::Again,
+            Turn::Later(_) | Turn::Never => Asked::Told(Next::Again),
         }
     }
 
@@ -166,42 +207,50 @@ impl Gate {
         self.resting.borrow_mut().remove(&client);
     }
 
-    /// Arrivals that are due and not started, and how long the oldest has been waiting.
-    pub fn backlog(&self, now: Instant) -> (u64, Duration) {
-        let now = self.clock.at(now);
-        let arrivals = self.arrivals.borrow();
-        let wanted = self.is_open(now) && self.budget.get() > 0; // else nobody will start what is due
-        match (wanted, arrivals.backlog(now)) {
-            (false, _) | (_, 0) => (0, Duration::ZERO),
-            (true, backlog) => (backlog, arrivals.oldest_wait(now)),
+    /// Arrivals that are due and not started.
+    pub fn backlog(&self, now: Duration) -> u64 {
+        self.end_stretches(now);
+        match self.budget.get() {
+            0 => 0, // nobody will start what is due
+            _ => self.arrivals.borrow().backlog(now.min(self.clock.window_end())),
         }
     }
 
-    /// Lets nobody start any more; those who wait are told.
-    pub fn close(&self) {
-        self.closed.set(true);
-        self.dismiss();
-        for (_, waker) in self.resting.borrow_mut().drain() {
-            waker.wake();
-        }
+    /// The thread's loop runs: told at every tick, so that its stalls are seen.
+    pub fn tick(&self, now: Duration) {
+        self.stalls.borrow_mut().runs(now);
+    }
+
+    /// The run is over by its time: what was due before goes to the clients that wait for it, and nothing starts any more.
+    pub fn end_run(&self, now: Duration) {
+        self.end_stretches(now);
+        self.release(self.clock.window_end(), now);
+        self.close();
     }
 
     /// Hands arrivals to waiting clients at the time they are due. Runs as a task of its own where there are open loops.
     pub async fn dispatch(self: Rc<Self>, timer: Timer) {
         while !self.closed.get() {
             self.someone_waits().await;
-            let now = self.clock.at(Instant::now());
-            let phase = phase::index_at(&self.phases, now);
-            if self.is_open(now) {
-                self.release(now);
-                let next = self.arrivals.borrow().next_after(now).min(self.end_of(phase));
-                timer.wait(next.saturating_sub(now).min(FOREVER)).await;
-            }
-            let now = self.clock.at(Instant::now());
-            if !self.is_open(now) || phase != phase::index_at(&self.phases, now) {
-                self.dismiss();
+            if let Some(at) = self.serve(self.clock.now()) {
+                timer.wait(at.saturating_sub(self.clock.now()).min(FOREVER)).await;
+                self.stalls.borrow_mut().woke(at, self.clock.now());
             }
         }
+    }
+
+    /// Gives what is due to those who wait. Some still do: when to look again.
+    pub fn serve(&self, now: Duration) -> Option<Duration> {
+        if now >= self.clock.window_end() {
+            self.end_run(now);
+        }
+        self.end_stretches(now);
+        self.release(just_behind(now), now);
+        if self.waiting.borrow().is_empty() {
+            return None;
+        }
+        let next = self.arrivals.borrow().next_after(now);
+        Some(next.min(self.stretch_end()).min(self.clock.window_end()))
     }
 
     /// Whether those who wait have been told that the run is over: cheaper than [`Gate::is_over`], and a little later.
@@ -211,24 +260,98 @@ impl Gate {
 
     /// Whether no operation will start any more.
     pub fn is_over(&self) -> bool {
-        self.over(Instant::now())
+        self.over(self.clock.now())
     }
 
-    fn over(&self, now: Instant) -> bool {
-        self.closed.get() || self.budget.get() == 0 || self.clock.at(now) >= self.clock.window_end()
+    /// The arrivals of this thread, once nothing starts any more.
+    pub fn conclude(&self) -> Arrived {
+        let mut arrivals = self.arrivals.borrow_mut();
+        let end = arrivals.asked_until(match self.budget.get() {
+            0 => Duration::ZERO, // all that were asked for have been taken
+            _ => self.clock.planned_end().unwrap_or_default(),
+        });
+        arrivals.expire(end);
+        let account = |phase: &Phase| {
+            let time = phase.start..phase.end.min(end).max(phase.start);
+            Account {
+                asked: arrivals.due_within(time.clone()),
+                not_started: arrivals.left_within(time),
+                ..Account::default()
+            }
+        };
+        let left = arrivals.leftovers();
+        let in_window = left.iter().filter(|left| left.until > self.clock.window_start);
+        let at_end = left.last().filter(|left| left.until >= end);
+        Arrived {
+            accounts: self.phases.iter().map(account).collect(),
+            backlog: at_end
+                .map(|left| (left.count(), arrivals.longest_wait(left)))
+                .unwrap_or_default(),
+            waits: in_window.flat_map(|left| arrivals.waits_of(left)).collect(),
+            stalled: self.stalls.borrow_mut().conclude(),
+        }
     }
 
-    fn turn(&self, client: usize, now: Instant) -> Turn {
-        phase::turn(&self.phases, client, self.clock.at(now))
+    fn over(&self, now: Duration) -> bool {
+        self.closed.get() || self.budget.get() == 0 || now >= self.clock.window_end()
     }
 
-    fn end_of(&self, phase: usize) -> Duration {
-        self.phases.get(phase).map_or(Duration::MAX, |phase| phase.end)
+    fn turn(&self, client: usize, now: Duration) -> Turn {
+        phase::turn(&self.phases, client, now)
     }
 
-    fn is_open(&self, now: Duration) -> bool {
-        let phase = self.phases.get(phase::index_at(&self.phases, now));
-        phase.is_some_and(|phase| matches!(phase.pace, Pace::Open { .. }))
+    /// The end of the stretch that lasts, or of the next.
+    fn stretch_end(&self) -> Duration {
+        self.stretches
+            .get(self.stretch.get())
+            .map_or(Duration::MAX, |stretch| stretch.end)
+    }
+
+    /// Ends the open loops that are over at `now`: clients that wait get what was due in them, the rest is left over.
+    fn end_stretches(&self, now: Duration) {
+        while let Some(stretch) = self
+            .stretches
+            .get(self.stretch.get())
+            .filter(|stretch| stretch.end <= now)
+        {
+            self.release(stretch.end, now);
+            if self.budget.get() > 0 {
+                self.arrivals
+                    .borrow_mut()
+                    .expire(stretch.end.min(self.clock.window_end()));
+            }
+            self.stretch.set(self.stretch.get() + 1);
+            self.dismiss();
+        }
+    }
+
+    /// Gives arrivals that were due before `end` to clients that wait, as long as there are both.
+    fn release(&self, end: Duration, now: Duration) {
+        let end = end.min(self.clock.window_end());
+        while !self.closed.get() && !self.waiting.borrow().is_empty() {
+            let Some(due) = self.take_before(end) else { return };
+            let Some(seat) = self.waiting.borrow_mut().pop_front() else {
+                return;
+            };
+            let start = self.start(due, now, seat.since <= due);
+            seat.call(self.spend(start));
+        }
+    }
+
+    fn take_if_nobody_waits(&self, now: Duration) -> Option<Start> {
+        let nobody_waits = self.waiting.borrow().is_empty();
+        let due = nobody_waits
+            .then(|| self.take_before(just_behind(now)))
+            .flatten()?;
+        Some(self.start(due, now, false))
+    }
+
+    fn take_before(&self, end: Duration) -> Option<Duration> {
+        let due = self.arrivals.borrow_mut().take_before(end);
+        if due.is_none() {
+            self.stalls.borrow_mut().settled();
+        }
+        due
     }
 
     /// Takes one from the budget; the last one closes the gate for those who wait.
@@ -241,22 +364,27 @@ impl Gate {
         if left > 0 { Next::Start(start) } else { Next::Over }
     }
 
-    fn start(&self, due: Duration, now: Instant, connection_was_free: bool) -> Start {
+    fn start(&self, due: Duration, now: Duration, connection_was_free: bool) -> Start {
         Start {
             due: self.clock.epoch + due,
-            began: now,
-            connection_was_free,
+            began: self.clock.epoch + now,
+            late_by_us: connection_was_free || self.stalls.borrow().explain(now.saturating_sub(due)),
+            scheduled: true,
         }
     }
 
-    fn take_if_nobody_waits(&self, since: Duration, now: Instant) -> Option<Duration> {
-        let mut arrivals = self.arrivals.borrow_mut();
-        arrivals.begin(since);
-        let nobody_waits = self.waiting.borrow().is_empty();
-        nobody_waits.then(|| arrivals.take(self.clock.at(now))).flatten()
+    /// In a closed loop an operation is due when its client is free.
+    fn start_free(&self, now: Duration) -> Start {
+        let now = self.clock.epoch + now;
+        Start {
+            due: now,
+            began: now,
+            late_by_us: true,
+            scheduled: false,
+        }
     }
 
-    async fn wait(&self, since: Instant) -> Next {
+    fn sit_down(&self, since: Duration) -> Rc<Seat> {
         let seat = Rc::new(Seat {
             since,
             call: Cell::default(),
@@ -266,14 +394,16 @@ impl Gate {
         if let Some(dispatcher) = self.dispatcher.borrow_mut().take() {
             dispatcher.wake();
         }
-        poll_fn(|cx| {
-            if let Some(call) = seat.call.take() {
-                return Poll::Ready(call);
-            }
-            *seat.waker.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
+        seat
+    }
+
+    /// Lets nobody start any more; those who wait are told.
+    fn close(&self) {
+        self.closed.set(true);
+        self.dismiss();
+        for (_, waker) in self.resting.borrow_mut().drain() {
+            waker.wake();
+        }
     }
 
     /// Resolves when the gate is closed.
@@ -309,30 +439,34 @@ impl Gate {
         })
         .await;
     }
-
-    /// Gives every arrival that is due to a client that waits, as long as there are both.
-    fn release(&self, now: Duration) {
-        while !self.closed.get() && !self.waiting.borrow().is_empty() {
-            let Some(due) = self.arrivals.borrow_mut().take(now) else {
-                return;
-            };
-            let Some(seat) = self.waiting.borrow_mut().pop_front() else {
-                return;
-            };
-            let was_free = self.clock.at(seat.since) <= due;
-            let start = self.start(due, Instant::now(), was_free);
-            seat.call(self.spend(start));
-        }
-    }
 }
 
 impl Seat {
+    pub fn take_call(&self) -> Option<Next> {
+        self.call.take()
+    }
+
+    async fn called(&self) -> Next {
+        poll_fn(|cx| match self.take_call() {
+            Some(call) => Poll::Ready(call),
+            None => {
+                *self.waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
     fn call(&self, call: Next) {
         self.call.set(Some(call));
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
         }
     }
+}
+
+fn just_behind(now: Duration) -> Duration {
+    now + Duration::from_nanos(1)
 }
 
 /// Waits with the precision of the kernel's timers; monoio's own have one millisecond, which is the latency of several

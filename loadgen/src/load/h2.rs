@@ -13,7 +13,7 @@ use monoio::time::timeout;
 
 use super::job::{Answer, Job};
 use super::links::Lane;
-use super::recorder::Outcome;
+use super::tally::Outcome;
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::plan::Entry;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::fresh::ask;
 use super::job::{Answer, Job};
-use super::recorder::Outcome;
+use super::tally::Outcome;
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::{Client, Clients};

@@ -2,6 +2,7 @@
 //!
 //! Everything here runs on one pinned thread and is shared by `Rc`; threads share only the [`Plan`] and the [`Clock`].
 
+pub mod account;
 mod deck;
 mod fresh;
 pub mod gate;
@@ -10,10 +11,15 @@ mod hold;
 mod job;
 mod keepalive;
 mod links;
+mod negotiated;
 pub mod recorder;
 pub mod second;
 pub mod sheet;
+#[cfg(test)]
+mod simulation_tests;
 pub mod stages;
+pub mod stalls;
+pub mod tally;
 pub mod timeline;
 mod worker;
 
@@ -34,11 +40,13 @@ use crate::plan::Plan;
 use crate::plan::phase::{self, Pace, Turn};
 use crate::wire::{Connection, Progress, Traffic};
 use deck::Deck;
-use gate::{Clock, Gate, Start, Timer};
+use gate::{Clock, Gate, Timer};
 use hold::Permits;
 use job::Job;
-use recorder::{Outcome, Recorder, Recording};
+use recorder::{Begun, Recorder, Recording};
 use stages::{Bell, Stage, Stages};
+use stalls::TICK;
+use tally::Outcome;
 
 /// What the clients of a thread share.
 pub struct Core {
@@ -116,7 +124,7 @@ async fn supervise(core: &Core, clients: &Latch, holders: &Latch) {
         core.tick(now);
         core.pass_on(&mut told);
         if core.clock.at(now) >= core.clock.window_end() {
-            core.gate.close();
+            core.gate.end_run(core.clock.at(now));
             ended.get_or_insert(now);
         }
         let busy = |latch: &Latch, patience| {
@@ -124,7 +132,7 @@ async fn supervise(core: &Core, clients: &Latch, holders: &Latch) {
             !latch.is_empty() && in_time
         };
         if core.gate.is_over()
-            && !busy(clients, LAST_OPERATIONS)
+            && !busy(clients, core.plan.wait.unwrap_or(LAST_OPERATIONS))
             && !busy(holders, core.plan.timeout + LAST_OPERATIONS)
         {
             return;
@@ -172,10 +180,10 @@ impl Core {
         holds.map(|hold| hold.connections).max().unwrap_or(0)
     }
 
-    fn finish(&self, start: Start, entry: usize, outcome: Outcome) {
+    fn finish(&self, begun: Begun, entry: usize, outcome: Outcome) {
         self.recorder
             .borrow_mut()
-            .finish(start, entry, Instant::now(), outcome);
+            .finish(begun, entry, Instant::now(), outcome);
     }
 
     /// Tells this thread's connections what the control thread has told; `told` is what they know already.
@@ -193,8 +201,10 @@ impl Core {
     }
 
     fn tick(&self, now: Instant) {
+        let at = self.clock.at(now);
+        self.gate.tick(at);
         let mut recorder = self.recorder.borrow_mut();
-        recorder.backlog = self.gate.backlog(now);
+        recorder.backlog = self.gate.backlog(at);
         recorder.advance(now);
     }
 
@@ -202,9 +212,10 @@ impl Core {
     pub fn conclude(&self) -> Recording {
         let now = Instant::now();
         self.tick(now);
+        let arrived = self.gate.conclude();
         self.recorder
             .borrow_mut()
-            .conclude(now, self.slots_at_start as u64)
+            .conclude(now, self.slots_at_start as u64, arrived)
     }
 
     /// Opens a connection and runs the handshake. The last flight still waits to be sent. The connection is left in
@@ -272,7 +283,7 @@ fn is_at_work_before_the_window(plan: &Plan, client: usize) -> bool {
     let last = plan.warm_up.saturating_sub(Duration::from_nanos(1));
     matches!(
         phase::turn(&plan.phases, client, last),
-        Turn::Free | Turn::Scheduled { .. }
+        Turn::Free | Turn::Scheduled
     )
 }
 
@@ -329,9 +340,8 @@ impl Drop for Inside {
     }
 }
 
-const TICK: Duration = Duration::from_millis(20);
-/// For operations that are under way when the window ends. They count nowhere, but the server sees them end in order.
-const LAST_OPERATIONS: Duration = Duration::from_secs(1);
+/// Time for operations that are under way when the window ends. They count as in flight, but the server sees them end in order.
+pub const LAST_OPERATIONS: Duration = Duration::from_secs(1);
 /// The seeds of a plan's threads follow each other, those of another plan lie elsewhere.
 const SEEDS_APART: u64 = 0x9e37_79b9_7f4a_7c15;
 const PAUSE: Duration = Duration::from_millis(10);

@@ -4,71 +4,25 @@
 //! operations that ended as expected, in nanoseconds. Each second's share is also sent to the control thread.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion};
+use rustls::HandshakeKind;
 
-use super::gate::{Clock, Start};
+use super::account::{Account, Flight, Flights, Ticket};
+use super::gate::{Arrived, Clock, Start};
+use super::negotiated::Negotiated;
 use super::second::Second;
 use super::sheet::{HoldSheet, Sheets};
+use super::stalls::Stalled;
+use super::tally::{Outcome, Tally};
 use super::timeline::{Ended, Gauges, Timeline};
 use crate::cpu::ThreadTime;
-use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::wire::{Records, Traffic};
-
-/// How an operation ended.
-#[derive(Debug)]
-pub enum Outcome {
-    Ok,
-    /// As expected: the server refused the client, in this way.
-    Refused(Failure),
-    /// A response came, but after a full handshake although a session was offered.
-    NotResumed,
-    Failed(Failure),
-}
-
-impl Outcome {
-    pub fn is_expected(&self) -> bool {
-        matches!(self, Outcome::Ok | Outcome::Refused(_))
-    }
-}
-
-/// Counts of one part of the run.
-#[derive(Debug, Default, Clone)]
-pub struct Tally {
-    pub ok: u64,
-    pub not_resumed: u64,
-    pub failed: u64,
-    pub failures: HashMap<Failure, u64>,
-    pub refusals: HashMap<Failure, u64>,
-    pub handshakes: Handshakes,
-    /// Requests sent again because an idle connection turned out to be closed.
-    pub retried: u64,
-}
-
-#[derive(Debug, Default, Clone)]
-pub struct Handshakes {
-    pub full: u64,
-    /// Of the full ones, those with a HelloRetryRequest.
-    pub retry_requests: u64,
-    pub resumed: u64,
-    /// Handshakes in which the server asked for a client certificate.
-    pub certificate_requested: u64,
-}
-
-/// What a connection agreed on, by the numbers of the TLS registries; 0 is unknown or none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Negotiated {
-    version: u16,
-    suite: u16,
-    group: u16,
-}
 
 /// Values at a boundary of the window.
 #[derive(Debug, Clone, Default)]
@@ -102,11 +56,25 @@ pub struct Recording {
     pub end: Mark,
     /// Arrivals not started at the end of the window, and the wait of the oldest.
     pub backlog: (u64, Duration),
-    pub in_flight: u64,
+    pub unfinished: Unfinished,
+    pub stalled: Stalled,
+    /// The last operation of warm-up and window.
     pub last_end: Duration,
     pub connections_not_open: u64,
     pub timeline: Timeline,
     pub sheets: Sheets,
+}
+
+/// The operations of which nobody knows how long they would have taken.
+#[derive(Debug, Clone)]
+pub struct Unfinished {
+    pub in_flight: u64,
+    /// How long the oldest in flight had been under way at the end of the window.
+    pub oldest: Duration,
+    /// In an open loop: how long those in flight and those never started had been due.
+    pub since_due: Histogram<u64>,
+    /// The same of those in flight, from their starts.
+    pub since_start: Histogram<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,12 +90,24 @@ pub struct Recorder {
     /// Connection set-up belongs to the operation: count it with the window only.
     connection_per_operation: bool,
     part: Part,
+    /// A run that is stopped in its warm-up has no window.
+    window_began: bool,
+    /// Operations that end while the run waits for them at its end count in the window.
+    waits: bool,
     interval: Second,
-    intervals: Sender<Second>,
+    /// `None`: the recording is concluded.
+    intervals: Option<Sender<Second>>,
     recording: Recording,
     opened: u64,
-    pub in_flight: u64,
-    pub backlog: (u64, Duration),
+    flights: Flights,
+    pub backlog: u64,
+}
+
+/// An operation that has begun; given back when it ends.
+#[derive(Debug)]
+pub struct Begun {
+    start: Start,
+    ticket: Ticket,
 }
 
 impl Recorder {
@@ -142,12 +122,14 @@ impl Recorder {
             traffic,
             connection_per_operation: plan.mode.opens_a_connection_per_operation(),
             part,
+            window_began: false,
+            waits: plan.wait.is_some(),
             interval: Second::new(0),
-            intervals,
+            intervals: Some(intervals),
             recording: Recording::empty(),
             opened: 0,
-            in_flight: 0,
-            backlog: (0, Duration::ZERO),
+            flights: Flights::default(),
+            backlog: 0,
         };
         recorder.recording.start = recorder.mark(Duration::ZERO);
         recorder.recording.sheets = Sheets::new(plan);
@@ -166,40 +148,60 @@ impl Recorder {
         while self.interval.second < now.as_secs() {
             let next = Second::new(self.interval.second + 1);
             let mut done = std::mem::replace(&mut self.interval, next);
-            done.backlog = self.backlog.0;
-            let _ = self.intervals.send(done); // nobody listens any more: nobody wants to know
+            done.backlog = self.backlog;
+            self.send(done);
         }
-        if self.part != Part::After && self.recording.timeline.is_due(now) && now < self.clock.window_end() {
+        if self.part != Part::After && self.recording.timeline.is_due(now) && now < self.window_end() {
             let gauges = self.gauges();
             self.recording.timeline.advance(now, gauges);
         }
-        if self.part == Part::WarmUp && now >= self.clock.window_start {
+        let stopped_before = self.clock.window_end() <= self.clock.window_start;
+        if self.part == Part::WarmUp && now >= self.clock.window_start && !stopped_before {
             self.part = Part::Window;
             self.recording.start = self.mark(now);
         }
-        if self.part == Part::Window && now >= self.clock.window_end() {
+        if self.part != Part::After && now >= self.window_end() {
             self.end_window(now);
         }
     }
 
     /// An operation has started.
-    pub fn begin(&mut self, start: &Start) {
-        self.in_flight += 1;
-        let began = self.clock.at(start.began);
-        self.recording.sheets.phase(began).started += 1;
+    pub fn begin(&mut self, start: Start) -> Begun {
+        let (due, began) = (self.clock.at(start.due), self.clock.at(start.began));
+        let phase = self.recording.sheets.phase_at(due);
+        let flight = Flight {
+            due,
+            began,
+            phase,
+            scheduled: start.scheduled,
+        };
+        let sheet = self.recording.sheets.phase(phase);
+        sheet.started += 1;
+        if !start.scheduled {
+            sheet.account.asked += 1;
+        }
+        if self.part == Part::After {
+            self.still_in_flight(&flight, self.recording.end.at); // due before the end, and started late
+        }
+        Begun {
+            start,
+            ticket: self.flights.begin(flight),
+        }
     }
 
     /// An operation of entry number `entry` has ended.
-    pub fn finish(&mut self, start: Start, entry: usize, now: Instant, outcome: Outcome) {
+    pub fn finish(&mut self, begun: Begun, entry: usize, now: Instant, outcome: Outcome) {
         self.advance(now);
-        self.in_flight -= 1;
-        self.recording.last_end = self.clock.at(now);
+        let Begun { start, ticket } = begun;
+        let flight = self.flights.end(ticket);
         let latency = now.saturating_duration_since(start.due);
         self.interval.count(outcome.is_expected(), latency);
         if self.part != Part::After {
-            let at = self.recording.last_end;
+            self.recording.last_end = self.clock.at(now);
+            let at = self.recording.sheets.phase_at(self.recording.last_end);
             self.recording.timeline.count(Ended::of(&outcome), latency);
             self.recording.sheets.count_in_phase(at, &outcome, latency);
+            self.recording.sheets.phase(flight.phase).account.ended(&outcome);
         }
         if self.part == Part::Window {
             self.lateness(&start);
@@ -223,7 +225,7 @@ impl Recorder {
 
     fn lateness(&mut self, start: &Start) {
         let late = start.began.saturating_duration_since(start.due);
-        if start.connection_was_free && !late.is_zero() {
+        if start.late_by_us && !late.is_zero() {
             record(&mut self.recording.late_by_generator, late);
         } else if !late.is_zero() {
             record(&mut self.recording.late_for_connection, late);
@@ -288,31 +290,76 @@ impl Recorder {
     }
 
     /// Ends the recording; `connections` is how many this thread was to have open when the window began. Leaves the
-    /// recorder empty.
-    pub fn conclude(&mut self, now: Instant, connections: u64) -> Recording {
+    /// recorder empty, and the control thread without a reason to wait for it.
+    pub fn conclude(&mut self, now: Instant, connections: u64, arrived: Arrived) -> Recording {
         self.advance(now);
         if self.part != Part::After {
-            let last = if self.recording.last_end.is_zero() {
-                self.clock.at(now)
-            } else {
-                self.recording.last_end
-            };
-            self.end_window(last.max(self.clock.window_start));
+            let end = self.end_without_a_time(self.clock.at(now));
+            self.end_window(end);
         }
         let mut last = std::mem::replace(&mut self.interval, Second::new(u64::MAX));
-        last.backlog = self.backlog.0;
-        let _ = self.intervals.send(last);
-        self.recording.connections_not_open = connections.saturating_sub(self.recording.start.opened);
-        std::mem::replace(&mut self.recording, Recording::empty())
+        last.backlog = self.backlog;
+        self.send(last);
+        self.intervals = None;
+        let mut recording = std::mem::replace(&mut self.recording, Recording::empty());
+        if self.window_began {
+            recording.connections_not_open = connections.saturating_sub(recording.start.opened);
+        }
+        recording.arrived(arrived);
+        recording
+    }
+
+    /// The end of a window that no time was set for, or that waits for what is in flight: when its last operation ended.
+    fn end_without_a_time(&self, now: Duration) -> Duration {
+        let nothing_ended = self.recording.last_end.is_zero();
+        if nothing_ended || (self.waits && self.flights.all().next().is_some()) {
+            return now;
+        }
+        let planned = self.clock.planned_end().filter(|_| self.waits);
+        self.recording.last_end.max(planned.unwrap_or_default())
     }
 
     fn end_window(&mut self, now: Duration) {
+        self.window_began = self.part == Part::Window;
         self.part = Part::After;
-        self.recording.end = self.mark(now);
-        self.recording.backlog = self.backlog;
-        self.recording.in_flight = self.in_flight;
-        let (end, gauges) = (now.min(self.clock.window_end()), self.gauges());
+        let end = now.min(self.window_end());
+        let gauges = self.gauges();
+        self.recording.end = self.mark(end);
+        if !self.window_began {
+            self.recording.start = self.recording.end.clone();
+        }
         self.recording.timeline.end(end, gauges);
+        let flights: Vec<Flight> = self.flights.all().copied().collect();
+        flights
+            .iter()
+            .for_each(|flight| self.still_in_flight(flight, end));
+    }
+
+    fn still_in_flight(&mut self, flight: &Flight, end: Duration) {
+        self.recording.sheets.phase(flight.phase).account.in_flight += 1;
+        let unfinished = &mut self.recording.unfinished;
+        let age = end.saturating_sub(flight.began);
+        unfinished.in_flight += 1;
+        unfinished.oldest = unfinished.oldest.max(age);
+        if flight.scheduled {
+            record(&mut unfinished.since_due, end.saturating_sub(flight.due));
+            record(&mut unfinished.since_start, age);
+        }
+    }
+
+    /// When what ends no longer counts.
+    fn window_end(&self) -> Duration {
+        if self.waits {
+            Duration::MAX
+        } else {
+            self.clock.window_end()
+        }
+    }
+
+    fn send(&self, second: Second) {
+        if let Some(intervals) = &self.intervals {
+            let _ = intervals.send(second); // nobody listens any more: nobody wants to know
+        }
     }
 
     fn gauges(&self) -> Gauges {
@@ -321,7 +368,7 @@ impl Recorder {
             sent: self.traffic.sent.get(),
             cpu: ThreadTime::now(),
             open: self.traffic.open.get(),
-            backlog: self.backlog.0,
+            backlog: self.backlog,
         }
     }
 
@@ -354,40 +401,6 @@ impl Ended {
     }
 }
 
-impl Tally {
-    pub fn count(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Ok => self.ok += 1,
-            Outcome::NotResumed => self.not_resumed += 1,
-            Outcome::Refused(how) => {
-                self.ok += 1;
-                count_kind(&mut self.refusals, how.clone());
-            }
-            Outcome::Failed(why) => {
-                self.failed += 1;
-                count_kind(&mut self.failures, why.clone());
-            }
-        }
-    }
-
-    pub fn add(&mut self, other: Tally) {
-        self.ok += other.ok;
-        self.not_resumed += other.not_resumed;
-        self.failed += other.failed;
-        self.retried += other.retried;
-        self.handshakes.full += other.handshakes.full;
-        self.handshakes.retry_requests += other.handshakes.retry_requests;
-        self.handshakes.resumed += other.handshakes.resumed;
-        self.handshakes.certificate_requested += other.handshakes.certificate_requested;
-        for (kind, count) in other.failures {
-            *self.failures.entry(kind).or_default() += count;
-        }
-        for (kind, count) in other.refusals {
-            *self.refusals.entry(kind).or_default() += count;
-        }
-    }
-}
-
 impl Recording {
     pub fn empty() -> Self {
         Recording {
@@ -405,42 +418,56 @@ impl Recording {
             start: Mark::default(),
             end: Mark::default(),
             backlog: (0, Duration::ZERO),
-            in_flight: 0,
+            unfinished: Unfinished::none(),
+            stalled: Stalled::default(),
             last_end: Duration::ZERO,
             connections_not_open: 0,
             timeline: Timeline::empty(),
             sheets: Sheets::default(),
         }
     }
+
+    /// Takes what the gate knows of the arrivals.
+    fn arrived(&mut self, arrived: Arrived) {
+        for (phase, account) in arrived.accounts.iter().enumerate() {
+            self.sheets.phase(phase).account.add(account);
+        }
+        for (wait, count) in arrived.waits {
+            record_n(&mut self.unfinished.since_due, wait, count);
+        }
+        (self.backlog, self.stalled) = (arrived.backlog, arrived.stalled);
+    }
 }
 
-impl Negotiated {
-    fn of(records: &Records) -> Self {
-        Negotiated {
-            version: records.tls.protocol_version().map_or(0, u16::from),
-            suite: records
-                .tls
-                .negotiated_cipher_suite()
-                .map_or(0, |suite| u16::from(suite.suite())),
-            group: records
-                .tls
-                .negotiated_key_exchange_group()
-                .map_or(0, |group| u16::from(group.name())),
+impl Unfinished {
+    pub fn none() -> Self {
+        Unfinished {
+            in_flight: 0,
+            oldest: Duration::ZERO,
+            since_due: histogram(),
+            since_start: histogram(),
+        }
+    }
+
+    /// Adds those of another thread.
+    pub fn add(&mut self, other: &Unfinished) {
+        self.in_flight += other.in_flight;
+        self.oldest = self.oldest.max(other.oldest);
+        for (all, one) in [
+            (&mut self.since_due, &other.since_due),
+            (&mut self.since_start, &other.since_start),
+        ] {
+            all.add(one).expect("all histograms have the same bounds");
         }
     }
 }
 
-impl fmt::Display for Negotiated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = match ProtocolVersion::from(self.version) {
-            ProtocolVersion::TLSv1_3 => "TLSv1.3",
-            ProtocolVersion::TLSv1_2 => "TLSv1.2",
-            _ => "unknown version",
-        };
-        let suite = format!("{:?}", CipherSuite::from(self.suite)).replace("TLS13_", "TLS_");
-        match self.group {
-            0 => write!(f, "{version} {suite}, no key exchange"),
-            group => write!(f, "{version} {suite} {:?}", NamedGroup::from(group)),
+impl Account {
+    fn ended(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Ok | Outcome::Refused(_) => self.ok += 1,
+            Outcome::NotResumed => self.not_resumed += 1,
+            Outcome::Failed(_) => self.failed += 1,
         }
     }
 }
@@ -451,18 +478,15 @@ pub fn histogram() -> Histogram<u64> {
 }
 
 pub fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
-    histogram.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1));
+    histogram.saturating_record(nanos(time));
 }
 
-/// Texts from TLS and HTTP/2 libraries are kinds, too: bounded, because a server can vary them.
-pub fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
-    let kind = if kinds.len() >= KINDS_MAX && !kinds.contains_key(&kind) {
-        Failure::Tls("other (more than 64 kinds)".to_owned())
-    } else {
-        kind
-    };
-    *kinds.entry(kind).or_default() += 1;
+fn record_n(histogram: &mut Histogram<u64>, time: Duration, count: u64) {
+    histogram.saturating_record_n(nanos(time), count);
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
 pub const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
-const KINDS_MAX: usize = 64;

@@ -1,14 +1,16 @@
 //! What one thread has seen of each entry of the mix, of each phase, and of the idle connections.
 //!
 //! Entries count within the measured window, as the run as a whole does; phases count what ended while they lasted, the
-//! warm-up included.
+//! warm-up included. The account of a phase is that of the operations that were asked for in it, whenever they ended.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::recorder::{Outcome, Tally, count_kind, histogram, record};
+use super::account::Account;
+use super::recorder::{histogram, record};
+use super::tally::{Outcome, Tally, count_kind};
 use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::plan::phase::{self, Phase};
@@ -31,6 +33,8 @@ pub struct EntrySheet {
 
 #[derive(Debug)]
 pub struct PhaseSheet {
+    pub account: Account,
+    /// Begun, by the phase in which they were due.
     pub started: u64,
     /// Ended, as expected and otherwise.
     pub ok: u64,
@@ -64,19 +68,22 @@ impl Sheets {
         }
     }
 
-    /// The sheet of the phase of `now`.
-    pub fn phase(&mut self, now: Duration) -> &mut PhaseSheet {
-        let index = phase::index_at(&self.times, now);
-        sheet(&mut self.phases, index)
+    /// The number of the phase of `now`.
+    pub fn phase_at(&self, now: Duration) -> usize {
+        phase::index_at(&self.times, now)
+    }
+
+    pub fn phase(&mut self, phase: usize) -> &mut PhaseSheet {
+        sheet(&mut self.phases, phase)
     }
 
     pub fn hold(&mut self, phase: usize) -> &mut HoldSheet {
         sheet(&mut self.holds, phase)
     }
 
-    /// An operation has ended while the run lasted.
-    pub fn count_in_phase(&mut self, now: Duration, outcome: &Outcome, latency: Duration) {
-        let sheet = self.phase(now);
+    /// An operation has ended in this phase.
+    pub fn count_in_phase(&mut self, phase: usize, outcome: &Outcome, latency: Duration) {
+        let sheet = self.phase(phase);
         if outcome.is_expected() {
             sheet.ok += 1;
             record(&mut sheet.latency, latency);
@@ -110,6 +117,7 @@ impl Sheets {
             add(&mut all.latency, &one.latency);
         }
         for (all, one) in self.phases.iter_mut().zip(&other.phases) {
+            all.account.add(&one.account);
             all.started += one.started;
             all.ok += one.ok;
             all.failed += one.failed;
@@ -167,6 +175,7 @@ impl Default for EntrySheet {
 impl Default for PhaseSheet {
     fn default() -> Self {
         PhaseSheet {
+            account: Account::default(),
             started: 0,
             ok: 0,
             failed: 0,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::gate::{Next, Start};
 use super::job::Job;
-use super::recorder::Outcome;
+use super::tally::Outcome;
 use super::{Core, fresh, h2, keepalive};
 use crate::options::Work;
 
@@ -42,12 +42,12 @@ async fn work(core: &Core, hands: &mut [Hand], client: usize) {
 }
 
 async fn operate(core: &Core, hands: &mut [Hand], client: usize, start: Start) {
-    core.recorder.borrow_mut().begin(&start);
+    let begun = core.recorder.borrow_mut().begin(start);
     let entry = core.deck.borrow_mut().draw();
     let hand = hands.iter_mut().find(|hand| hand.job().index == entry);
     let hand = hand.expect("the deck has the entries with a weight, and there is a hand for each");
     let outcome = hand.operate().await;
-    core.finish(start, entry, outcome);
+    core.finish(begun, entry, outcome);
     hand.settle().await;
     if let Some(think) = hand.job().entry.think {
         let time = think.time(core.random.borrow_mut().f64());

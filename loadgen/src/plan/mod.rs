@@ -51,6 +51,8 @@ pub struct Plan {
     pub clients_together: usize,
     pub requests: Option<u64>,
     pub timeout: Duration,
+    /// How long the end of the run waits for operations in flight, which then count in the window.
+    pub wait: Option<Duration>,
     /// Decides in which order the entries come.
     pub seed: u64,
     pub cores: Vec<usize>,
@@ -167,6 +169,7 @@ impl Plan {
             clients,
             requests: options.requests,
             timeout: options.timeout.unwrap_or(TIMEOUT),
+            wait: options.wait,
             seed: 0,
             cores: cores::choose(&options.cores, allowed).map_err(UsageError)?,
             driver: options.driver,
@@ -213,6 +216,7 @@ pub struct Draft {
     pub clients_together: usize,
     pub requests: Option<u64>,
     pub timeout: Duration,
+    pub wait: Option<Duration>,
     pub seed: u64,
     pub cores: Vec<usize>,
     pub driver: Driver,
@@ -245,6 +249,7 @@ impl Draft {
             clients_together: self.clients_together,
             requests: self.requests,
             timeout: self.timeout,
+            wait: self.wait,
             seed: self.seed,
             cores: self.cores,
             driver: self.driver,

@@ -49,8 +49,8 @@ pub struct Phase {
 pub enum Turn {
     /// Whenever it likes.
     Free,
-    /// When an operation is due. Those that were due before `since`, in an earlier open loop, are none of this one's.
-    Scheduled { since: Duration },
+    /// When an operation is due.
+    Scheduled,
     /// Not before this time.
     Later(Duration),
     /// Not in this run.
@@ -114,14 +114,12 @@ pub fn index_at(phases: &[Phase], now: Duration) -> usize {
 /// What client number `client` may do at `now`.
 pub fn turn(phases: &[Phase], client: usize, now: Duration) -> Turn {
     let first = index_at(phases, now);
-    for (index, phase) in phases.iter().enumerate().skip(first) {
+    for phase in phases.iter().skip(first) {
         match phase.at_work(client) {
             Some(time) if time.contains(&now) => {
                 return match phase.pace {
                     Pace::Closed(_) => Turn::Free,
-                    Pace::Open { .. } => Turn::Scheduled {
-                        since: open_since(phases, index),
-                    },
+                    Pace::Open { .. } => Turn::Scheduled,
                 };
             }
             Some(time) if time.start > now && !time.is_empty() => return Turn::Later(time.start),
@@ -131,13 +129,19 @@ pub fn turn(phases: &[Phase], client: usize, now: Duration) -> Turn {
     Turn::Never
 }
 
-/// Where the open loop that phase `index` belongs to has begun.
-fn open_since(phases: &[Phase], index: usize) -> Duration {
-    let before = phases.iter().take(index + 1).rev();
-    before
-        .take_while(|phase| matches!(phase.pace, Pace::Open { .. }))
-        .last()
-        .map_or(Duration::ZERO, |phase| phase.start)
+/// Open loops without a phase of another kind between them are one: each from its start to its end.
+pub fn open_stretches(phases: &[Phase]) -> Vec<Range<Duration>> {
+    let mut stretches: Vec<Range<Duration>> = Vec::new();
+    for phase in phases
+        .iter()
+        .filter(|phase| matches!(phase.pace, Pace::Open { .. }))
+    {
+        match stretches.last_mut() {
+            Some(last) if last.end == phase.start => last.end = phase.end,
+            _ => stretches.push(phase.start..phase.end),
+        }
+    }
+    stretches
 }
 
 #[cfg(test)]
@@ -217,15 +221,11 @@ pub mod tests {
             (1.0, closed(1.0, 1.0)),
             (1.0, open(5.0, 5.0)),
         ]);
-        let since = |now| turn(&phases, 0, now);
-        assert_eq!(
-            since(S + S / 2),
-            Turn::Scheduled {
-                since: Duration::ZERO
-            }
-        );
-        assert_eq!(since(2 * S), Turn::Free);
-        assert_eq!(since(3 * S), Turn::Scheduled { since: 3 * S });
+        let at = |now| turn(&phases, 0, now);
+        assert_eq!(at(S + S / 2), Turn::Scheduled);
+        assert_eq!(at(2 * S), Turn::Free);
+        assert_eq!(at(3 * S), Turn::Scheduled);
+        assert_eq!(open_stretches(&phases), [Duration::ZERO..2 * S, 3 * S..4 * S]);
         assert_eq!(turn(&phases, 2, S), Turn::Never, "no more than `clients`");
     }
 

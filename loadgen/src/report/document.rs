@@ -7,11 +7,13 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::account::AccountReport;
 use super::curve::Point;
 use super::latency::Latency;
 use super::limits::Limit;
 use super::timeline::Interval;
-use super::{FORMAT, Kind, Operations, Summary};
+use super::verdict::Verdict;
+use super::{EARLIER_FORMATS, FORMAT, Kind, Operations, Summary};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -43,12 +45,17 @@ pub struct Document {
     pub limits: Vec<Limit>,
     pub warnings: Vec<String>,
     pub as_expected: bool,
+    /// Absent before the second form.
+    pub verdict: Option<Verdict>,
+    pub account: Option<AccountReport>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Window {
     pub seconds: f64,
+    pub in_flight_at_end: u64,
+    pub oldest_in_flight_ms: f64,
     pub rule: String,
 }
 
@@ -134,6 +141,7 @@ pub struct Phase {
     pub end_s: f64,
     /// Whether it belongs to the window; else it is warm-up.
     pub measured: bool,
+    pub account: Option<AccountReport>,
     pub clients: Option<Course>,
     pub rate: Option<Course>,
     pub ok: u64,
@@ -215,7 +223,7 @@ impl Document {
         let not_ours = "not a JSON report of this loadgen; make one with --json FILE";
         let value: Value = serde_json::from_str(text).map_err(|error| format!("{not_ours} ({error})"))?;
         match value.get("format").and_then(Value::as_str) {
-            Some(FORMAT) => {}
+            Some(format) if format == FORMAT || EARLIER_FORMATS.contains(&format) => {}
             Some(other) => {
                 return Err(format!(
                     "its format is {other:?}, and this loadgen reads {FORMAT:?}"

@@ -8,6 +8,7 @@ use super::merged::Merged;
 use super::table::{count, time};
 use super::{GeneratorUse, Operations, ThreadUse};
 use crate::failure::{ConnectError, Failure};
+use crate::load::stalls::Stalled;
 use crate::plan::Plan;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Facts {
     pub no_descriptor: u64,
     /// Of the machine's listening sockets; 0 where the server runs elsewhere.
     pub listen_overflows: u64,
+    /// Stalls of the generator's threads.
+    pub stalled: Stalled,
 }
 
 impl Facts {
@@ -58,6 +61,7 @@ impl Facts {
             no_port: failed(ConnectError::NoLocalPort),
             no_descriptor: failed(ConnectError::NoDescriptor),
             listen_overflows,
+            stalled: merged.stalled,
         }
     }
 }
@@ -102,6 +106,8 @@ pub enum Kind {
     Cpu,
     /// Operations started late although they could have started.
     Schedule,
+    /// The generator's loop stood still: its process was stopped, or it or its machine had no core.
+    Stalled,
     /// Every connection was busy when operations were due.
     Connections,
     LocalPorts,
@@ -115,6 +121,7 @@ pub fn limits(facts: &Facts) -> Vec<Limit> {
     let long_enough = facts.window_s >= WINDOW_MIN_S;
     let threads = facts.threads.iter().filter(|_| long_enough);
     let mut limits: Vec<Limit> = threads.filter_map(cpu).collect();
+    limits.extend(stalled(facts));
     limits.extend(schedule(facts));
     limits.extend(ports(facts));
     limits.extend(descriptors(facts));
@@ -143,6 +150,22 @@ fn cpu(thread: &ThreadUse) -> Option<Limit> {
         } else {
             "give it more --cores, or a machine of its own".to_owned()
         },
+    })
+}
+
+fn stalled(facts: &Facts) -> Option<Limit> {
+    let Stalled { longest, total } = facts.stalled;
+    let much = longest >= STALL_MAX || total.as_secs_f64() > STALLED_SHARE_MAX * facts.window_s;
+    (much && !longest.is_zero()).then(|| Limit {
+        kind: Kind::Stalled,
+        by_generator: true,
+        what: format!(
+            "it stood still for {} at a time, for {} altogether",
+            time(Some(longest.as_secs_f64() * 1e6)),
+            time(Some(total.as_secs_f64() * 1e6))
+        ),
+        remedy: "keep other work off its cores; a process that is stopped or a paused virtual machine shows like this, too"
+            .to_owned(),
     })
 }
 
@@ -230,6 +253,8 @@ fn often(count: u64, of: u64) -> bool {
 /// In less, a thread that has just started looks busy.
 const WINDOW_MIN_S: f64 = 0.2;
 const BUSY_PERCENT: f64 = 90.0;
+const STALL_MAX: Duration = Duration::from_millis(100);
+const STALLED_SHARE_MAX: f64 = 0.01;
 pub const WAITING_PERCENT: f64 = 5.0;
 
 #[cfg(test)]
@@ -323,6 +348,23 @@ mod tests {
         assert_eq!((limit.kind, limit.by_generator), (Kind::Connections, false));
         assert!(limit.what.contains("all 16 connections were busy"), "{limit:?}");
         assert!(limit.remedy.contains("--connections"));
+    }
+
+    #[test]
+    fn a_generator_that_stood_still_was_the_limit() {
+        let ms = Duration::from_millis;
+        let facts = |longest, total| Facts {
+            window_s: 2.0,
+            stalled: Stalled { longest, total },
+            ..Facts::default()
+        };
+        assert_eq!(limits(&facts(ms(15), ms(15))), []);
+        assert_eq!(only(&facts(ms(15), ms(25))).kind, Kind::Stalled);
+        let limit = only(&facts(ms(500), ms(500)));
+        assert!(
+            limit.by_generator && limit.what.contains("500.00ms at a time"),
+            "{limit:?}"
+        );
     }
 
     #[test]

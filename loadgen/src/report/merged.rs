@@ -6,8 +6,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::{Kind, sorted};
-use crate::load::recorder::{Recording, Tally};
+use crate::load::account::Account;
+use crate::load::recorder::{Recording, Unfinished};
 use crate::load::sheet::Sheets;
+use crate::load::stalls::Stalled;
+use crate::load::tally::Tally;
 use crate::load::timeline::Timeline;
 
 /// Everything of all threads together.
@@ -27,7 +30,10 @@ pub struct Merged {
     pub sent: u64,
     pub backlog: u64,
     pub oldest_wait: Duration,
-    pub in_flight: u64,
+    pub unfinished: Unfinished,
+    pub stalled: Stalled,
+    /// From the last operation that ended to the end of the window.
+    pub silence: Duration,
     pub connections_not_open: u64,
     pub timeline: Timeline,
     pub sheets: Sheets,
@@ -59,13 +65,43 @@ impl Merged {
             sent: 0,
             backlog: 0,
             oldest_wait: Duration::ZERO,
-            in_flight: 0,
+            unfinished: Unfinished::none(),
+            stalled: Stalled::default(),
+            silence: Duration::MAX,
             connections_not_open: 0,
             timeline: timeline.unwrap_or_else(Timeline::empty),
             sheets: Sheets::default(),
         };
         recordings.into_iter().for_each(|recording| all.add(recording));
         all
+    }
+
+    /// The operations that were asked for in the whole run.
+    pub fn account(&self) -> Account {
+        let mut all = Account::default();
+        self.sheets
+            .phases
+            .iter()
+            .for_each(|phase| all.add(&phase.account));
+        all
+    }
+
+    /// Operations of an open loop that never ended count in the latencies as long as they had been due, where that is more
+    /// than half of the others took: at least so long they would have taken. Else a server that stops answering would look
+    /// as fast as it was before.
+    pub fn count_unfinished(&mut self) {
+        for (all, unfinished) in [
+            (&mut self.latency, &self.unfinished.since_due),
+            (&mut self.service, &self.unfinished.since_start),
+        ] {
+            let median = all.value_at_quantile(0.5);
+            for value in unfinished
+                .iter_recorded()
+                .filter(|value| value.value_iterated_to() >= median)
+            {
+                all.saturating_record_n(value.value_iterated_to(), value.count_at_value());
+            }
+        }
     }
 
     fn add(&mut self, recording: Recording) {
@@ -90,7 +126,12 @@ impl Merged {
         self.sent += recording.end.sent - recording.start.sent;
         self.backlog += recording.backlog.0;
         self.oldest_wait = self.oldest_wait.max(recording.backlog.1);
-        self.in_flight += recording.in_flight;
+        self.unfinished.add(&recording.unfinished);
+        self.stalled.longest = self.stalled.longest.max(recording.stalled.longest);
+        self.stalled.total += recording.stalled.total;
+        self.silence = self
+            .silence
+            .min(recording.end.at.saturating_sub(recording.last_end));
         self.connections_not_open += recording.connections_not_open;
         self.sheets.add(recording.sheets);
     }

@@ -1,18 +1,22 @@
 //! What a run has shown, as one value: the table and the JSON file are two views of it.
 
+mod account;
 mod command_line;
 mod curve;
 pub mod document;
+mod ending;
 pub mod html;
 mod latency;
 mod limits;
 pub mod live;
+mod machine;
 mod merged;
 mod scenario;
 mod settings;
 pub mod table;
 mod timeline;
 mod utc;
+mod verdict;
 mod warnings;
 
 use std::collections::HashMap;
@@ -20,18 +24,21 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpu::ServerSample;
 use crate::failure::Failure;
-use crate::load::recorder::{Recording, Tally};
+use crate::load::recorder::Recording;
+use crate::load::tally::Tally;
 use crate::plan::Plan;
 use crate::run::Outcome;
+use account::AccountReport;
 use curve::Curves;
 use latency::Latency;
 use limits::{Facts, Late, Limit};
+use machine::{GeneratorUse, ServerUse, ThreadUse};
 use merged::Merged;
 use scenario::ScenarioReport;
 use settings::Settings;
 use timeline::{ServerCourse, Timeline};
+use verdict::Verdict;
 
 #[derive(Debug, Serialize)]
 pub struct Summary {
@@ -61,11 +68,18 @@ pub struct Summary {
     pub timeline: Timeline,
     #[serde(flatten)]
     pub scenario: ScenarioReport,
+    /// Every operation of the run, its warm-up included.
+    pub account: AccountReport,
     /// What bounded the figures beside the server's own speed.
     pub limits: Vec<Limit>,
     /// Facts that change how the figures must be read.
     pub warnings: Vec<String>,
     pub as_expected: bool,
+    /// The figures are a measurement of the server, not of something else.
+    pub valid: bool,
+    pub verdict: Verdict,
+    #[serde(skip)]
+    pub backlog_at_end: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,7 +88,11 @@ pub struct Window {
     /// Which operations count in it.
     pub rule: &'static str,
     pub interrupted: bool,
+    /// Part of `seconds`: how long the end of the run waited for operations in flight.
+    pub waited_s: f64,
     pub in_flight_at_end: u64,
+    /// How long the oldest of them had been under way.
+    pub oldest_in_flight_ms: f64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -137,32 +155,6 @@ pub struct OpenLoop {
     pub late_for_connection: Late,
 }
 
-#[derive(Debug, Serialize)]
-pub struct ServerUse {
-    pub cpu_us_per_operation: Option<f64>,
-    pub cpu_s: f64,
-    /// Of one core.
-    pub busy_percent: f64,
-    /// Time in which a thread of the server was ready to run and something else had the core.
-    pub waiting_for_core_percent: f64,
-    pub resident_bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub struct GeneratorUse {
-    /// It was the limit: the server could have done more (see `limits`).
-    pub was_the_limit: bool,
-    pub cpu_us_per_operation: Option<f64>,
-    pub threads: Vec<ThreadUse>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct ThreadUse {
-    pub core: usize,
-    pub busy_percent: f64,
-    pub waiting_for_core_percent: f64,
-}
-
 impl Summary {
     pub fn new(plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
         let Outcome {
@@ -178,17 +170,22 @@ impl Summary {
             memory,
         } = outcome;
         let length = window_length(plan, &recordings);
-        let mut generator = GeneratorUse::of(plan, &recordings, length);
+        let generator = GeneratorUse::of(plan, &recordings, length);
         let end_s = window_end_s(plan, &recordings);
         let mut merged = Merged::of(recordings);
         merged.timeline.coarsen_to_fit();
+        let account = merged.account();
+        let overdue = ending::overdue(merged.unfinished.oldest, &merged.service, merged.silence);
+        let median = Duration::from_nanos(merged.service.value_at_quantile(0.5));
+        merged.count_unfinished();
         let sheets = std::mem::take(&mut merged.sheets);
         let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up + length, interrupted);
         let operations = Operations::of(&merged.window);
         let warm_up = Operations::of(&merged.warm_up);
+        let asking = plan.duration.map_or(length, |duration| length.min(duration));
         let open_loop = plan
             .rate
-            .map(|rate| OpenLoop::of(rate, &operations, &merged, length));
+            .map(|rate| OpenLoop::of(rate, &operations, &merged, asking));
         let scale = plan.duration.filter(|_| plan.requests.is_none()).map(|_| length);
         let server = server.map(|(first, last)| ServerUse::of(&first, &last, &operations, scale));
         let course = ServerCourse::of(&glances, epoch + plan.warm_up, epoch);
@@ -199,6 +196,7 @@ impl Summary {
         };
         let facts = Facts::of(plan, &operations, &generator, length, &merged, overflows_here);
         let limits = limits::limits(&facts);
+        let mut generator = generator.with_stalls(merged.stalled);
         generator.was_the_limit = limits.iter().any(|limit| limit.by_generator);
         let mut summary = Summary {
             format: FORMAT,
@@ -215,7 +213,9 @@ impl Summary {
                 seconds: length.as_secs_f64(),
                 rule: "an operation counts in the window in which it ended",
                 interrupted,
-                in_flight_at_end: merged.in_flight,
+                waited_s: (length - asking).as_secs_f64(),
+                in_flight_at_end: merged.unfinished.in_flight,
+                oldest_in_flight_ms: merged.unfinished.oldest.as_secs_f64() * 1e3,
             },
             failures: kinds(&merged.window.failures, &merged.warm_up.failures),
             refusals: kinds(&merged.window.refusals, &HashMap::new()),
@@ -224,10 +224,8 @@ impl Summary {
             throughput: Throughput::of(&operations, &merged, length),
             latency_us: Latencies::of(plan, &merged),
             latency_curves: Curves::of(plan.rate.is_some(), &merged),
-            as_expected: (operations.as_expected() || scenario.is_idle_only())
-                && warm_up.without_mishap()
-                && scenario.as_expected(),
             scenario,
+            account: AccountReport::of_run(&account, &operations, &warm_up),
             operations,
             warm_up,
             open_loop,
@@ -236,8 +234,21 @@ impl Summary {
             timeline: Timeline::of(&merged.timeline, end_s, &course),
             limits,
             warnings: Vec::new(),
+            as_expected: false,
+            valid: false,
+            verdict: Verdict::default(),
+            backlog_at_end: merged.backlog,
         };
-        summary.warnings = warnings::warnings(plan, identities, &summary, &merged, server_lost);
+        let seen = warnings::Seen {
+            median,
+            merged: &merged,
+            overdue: overdue.as_ref(),
+            server_lost,
+        };
+        summary.warnings = warnings::warnings(plan, identities, &summary, &seen);
+        summary.verdict = Verdict::of(&summary, overdue.as_ref());
+        summary.as_expected = summary.verdict.as_expected();
+        summary.valid = summary.verdict.invalid.is_empty();
         summary
     }
 }
@@ -250,15 +261,16 @@ fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
         .max()
         .unwrap_or_default();
     let length = end.saturating_sub(plan.warm_up);
-    plan.duration.map_or(length, |duration| length.min(duration))
+    let planned = plan.duration.filter(|_| plan.wait.is_none());
+    planned.map_or(length, |duration| length.min(duration))
 }
 
 /// The end of the recording, in seconds from the start of the window: below zero for a run that ended in its warm-up.
 fn window_end_s(plan: &Plan, recordings: &[Recording]) -> f64 {
     let ends = recordings.iter().map(|recording| recording.end.at);
     let end = ends.max().unwrap_or_default().as_secs_f64() - plan.warm_up.as_secs_f64();
-    plan.duration
-        .map_or(end, |duration| end.min(duration.as_secs_f64()))
+    let planned = plan.duration.filter(|_| plan.wait.is_none());
+    planned.map_or(end, |duration| end.min(duration.as_secs_f64()))
 }
 
 fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec<Kind> {
@@ -292,14 +304,6 @@ impl Operations {
             not_resumed: tally.not_resumed,
             retried: tally.retried,
         }
-    }
-
-    pub fn without_mishap(&self) -> bool {
-        self.failed == 0 && self.not_resumed == 0
-    }
-
-    fn as_expected(&self) -> bool {
-        self.ok > 0 && self.without_mishap()
     }
 }
 
@@ -376,65 +380,7 @@ impl OpenLoop {
     }
 }
 
-impl ServerUse {
-    /// `scale`: the window's length, to which the time between the two samples (a little more or less) is scaled.
-    fn of(
-        first: &ServerSample,
-        last: &ServerSample,
-        operations: &Operations,
-        scale: Option<Duration>,
-    ) -> Self {
-        let wall = last
-            .taken_at
-            .saturating_duration_since(first.taken_at)
-            .as_secs_f64()
-            .max(1e-9);
-        let cpu = last.cpu.saturating_sub(first.cpu).as_secs_f64();
-        let cpu_in_window = scale.map_or(cpu, |window| cpu / wall * window.as_secs_f64());
-        let waiting = last.waiting.saturating_sub(first.waiting).as_secs_f64();
-        ServerUse {
-            cpu_us_per_operation: per_operation(cpu_in_window, operations),
-            cpu_s: cpu,
-            busy_percent: 100.0 * cpu / wall,
-            waiting_for_core_percent: 100.0 * waiting / wall,
-            resident_bytes: last.resident_bytes,
-        }
-    }
-}
-
-impl GeneratorUse {
-    fn of(plan: &Plan, recordings: &[Recording], length: Duration) -> Self {
-        let mut threads = Vec::new();
-        let mut cpu = 0.0;
-        let mut operations = Operations::default();
-        for (recording, &core) in recordings.iter().zip(&plan.cores) {
-            operations.total += Operations::of(&recording.window).total;
-            let shares = recording
-                .end
-                .cpu
-                .zip(recording.start.cpu)
-                .and_then(|(end, start)| end.shares_since(&start));
-            if let Some((busy, waiting)) = shares {
-                cpu += busy * length.as_secs_f64();
-                let (busy_percent, waiting_for_core_percent) = (100.0 * busy, 100.0 * waiting);
-                threads.push(ThreadUse {
-                    core,
-                    busy_percent,
-                    waiting_for_core_percent,
-                });
-            }
-        }
-        GeneratorUse {
-            was_the_limit: false,
-            cpu_us_per_operation: per_operation(cpu, &operations),
-            threads,
-        }
-    }
-}
-
-fn per_operation(cpu_s: f64, operations: &Operations) -> Option<f64> {
-    (operations.total > 0).then(|| cpu_s * 1e6 / operations.total as f64)
-}
-
 /// Readers of the JSON file look at this first; loadgen/README.md describes the form.
-const FORMAT: &str = "bothways-loadgen/1";
+const FORMAT: &str = "bothways-loadgen/2";
+/// Forms that are read, too: pages show what they have.
+const EARLIER_FORMATS: [&str; 1] = ["bothways-loadgen/1"];

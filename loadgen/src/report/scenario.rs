@@ -8,6 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::account::AccountReport;
 use super::latency::Latency;
 use super::table::{bytes, count, kinds as render_kinds, time};
 use super::{Kind, Operations, Summary, kinds};
@@ -50,7 +51,10 @@ pub struct PhaseReport {
     pub measured: bool,
     pub clients: Option<Course>,
     pub rate: Option<Course>,
+    /// Operations that were asked for in it, whenever they ended.
+    pub account: AccountReport,
     pub started: u64,
+    /// Ended in it.
     pub ok: u64,
     pub failed: u64,
     pub operations_per_s: f64,
@@ -111,6 +115,7 @@ impl ScenarioReport {
             .zip(sheets.phases)
             .zip(sheets.holds)
             .enumerate();
+        let last = plan.phases.len().saturating_sub(1);
         let phases = phases.take_while(|(_, ((phase, _), _))| phase.start < run || phase.start.is_zero());
         ScenarioReport {
             entries: entries
@@ -122,7 +127,11 @@ impl ScenarioReport {
                         .hold
                         .map(|wanted| IdleReport::of(wanted, &hold, held_memory(plan, memory, index))),
                     storm: phase.reconnect.map(|_| StormReport::of(&hold)),
-                    ..PhaseReport::of(phase, &sheet, run)
+                    ..PhaseReport::of(
+                        phase,
+                        &sheet,
+                        if index == last { run } else { phase.end.min(run) },
+                    )
                 })
                 .collect(),
             interrupted,
@@ -143,8 +152,8 @@ impl ScenarioReport {
 
     /// Whether there was nothing to be expected but idle connections.
     pub fn is_idle_only(&self) -> bool {
-        let loaded = |phase: &PhaseReport| phase.rate.is_some() || phase.clients.is_some();
-        self.phases.iter().any(|phase| phase.idle.is_some()) && !self.phases.iter().any(loaded)
+        self.phases.iter().any(|phase| phase.idle.is_some())
+            && !self.phases.iter().any(PhaseReport::is_loaded)
     }
 }
 
@@ -165,9 +174,14 @@ impl EntryReport {
 }
 
 impl PhaseReport {
-    /// Without its idle connections.
-    fn of(phase: &Phase, sheet: &PhaseSheet, run: Duration) -> Self {
-        let end = phase.end.min(run.max(phase.start));
+    /// `true`: operations were asked for.
+    pub fn is_loaded(&self) -> bool {
+        self.rate.is_some() || self.clients.is_some()
+    }
+
+    /// Without its idle connections. `end`: its own, or that of the run.
+    fn of(phase: &Phase, sheet: &PhaseSheet, end: Duration) -> Self {
+        let end = end.max(phase.start);
         let seconds = (end - phase.start).as_secs_f64();
         let (clients, rate) = match phase.pace {
             Pace::Closed(clients) if clients.max() > 0.0 => (Some(Course::of(clients)), None),
@@ -181,6 +195,7 @@ impl PhaseReport {
             measured: phase.measured,
             clients,
             rate,
+            account: AccountReport::of(&sheet.account),
             started: sheet.started,
             ok: sheet.ok,
             failed: sheet.failed,
@@ -310,6 +325,10 @@ impl PhaseReport {
         let (ok, failed) = (count(self.ok), count(self.failed));
         let per_s = format!("{:.1}", self.operations_per_s);
         writeln!(out, "{name:<22}{ok:>10}{failed:>10}{per_s:>10}{p50:>10}{p99:>10}")?;
+        if self.account.not_started > 0 {
+            let (missed, asked) = (count(self.account.not_started), count(self.account.asked));
+            writeln!(out, "  not started  {missed} of {asked} that were due in it")?;
+        }
         if let Some(storm) = &self.storm {
             storm.render(out)?;
         }

@@ -124,6 +124,7 @@ fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
         write!(out, ", {} retried", count(operations.retried))?;
     }
     writeln!(out)?;
+    summary.account.render(out)?;
     kinds(out, "  failed", &summary.failures)?;
     kinds(out, "  refused", &summary.refusals)?;
     let warm_up = &summary.warm_up;
@@ -240,12 +241,7 @@ fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
     for warning in &summary.warnings {
         writeln!(out, "warning: {warning}")?;
     }
-    let verdict = match (summary.as_expected, summary.operations.total) {
-        (true, _) => "every operation ended as expected",
-        (false, 0) => "NO operation was completed in the window",
-        (false, _) => "NOT every operation ended as expected",
-    };
-    writeln!(out, "{verdict}")
+    summary.verdict.render(out, summary.operations.total)
 }
 
 pub fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {

@@ -1,19 +1,27 @@
 //! Facts that change how the figures must be read.
 
+use std::time::Duration;
+
 use super::Summary;
+use super::ending::{self, Overdue};
 use super::limits::WAITING_PERCENT;
 use super::merged::Merged;
+use super::table::{count, time};
 use crate::options::Expect;
 use crate::plan::Plan;
 
+/// Beside the summary.
+pub struct Seen<'a> {
+    /// Median of the operations that ended, from their start.
+    pub median: Duration,
+    pub merged: &'a Merged,
+    pub overdue: Option<&'a Overdue>,
+    pub server_lost: Option<String>,
+}
+
 /// Looks at everything but the warnings themselves.
-pub fn warnings(
-    plan: &Plan,
-    identities: usize,
-    summary: &Summary,
-    merged: &Merged,
-    server_lost: Option<String>,
-) -> Vec<String> {
+pub fn warnings(plan: &Plan, identities: usize, summary: &Summary, seen: &Seen<'_>) -> Vec<String> {
+    let merged = seen.merged;
     let mut warnings = Vec::new();
     for limit in &summary.limits {
         let who = if limit.by_generator {
@@ -51,6 +59,8 @@ pub fn warnings(
             open.done_per_s, open.asked_per_s, open.backlog_at_end
         ));
     }
+    warnings.extend(left_undone(summary, seen.overdue));
+    warnings.extend(silence(plan, summary, seen.median));
     if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
         warnings.push(format!(
             "{} connections were not open yet when the window began; a longer warm-up may help",
@@ -61,9 +71,69 @@ pub fn warnings(
     if identities > 0 && asked == 0 && summary.handshakes.full > 0 && plan.expect == Expect::Ok {
         warnings.push("the server never asked for a client certificate".to_owned());
     }
-    warnings.extend(server_lost.map(|why| format!("no figures for the server: {why}")));
+    warnings.extend(
+        seen.server_lost
+            .as_ref()
+            .map(|why| format!("no figures for the server: {why}")),
+    );
     if summary.window.interrupted {
-        warnings.push("stopped early by SIGINT".to_owned());
+        warnings.push("stopped early by a signal".to_owned());
     }
     warnings
+}
+
+/// Operations that were asked for and did not end.
+fn left_undone(summary: &Summary, overdue: Option<&Overdue>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !summary.account.balanced {
+        let account = &summary.account;
+        warnings.push(format!(
+            "the generator has lost count: {} operations were asked for, which are not {} ok + {} failed + {} not resumed + {} in \
+             flight + {} not started; its figures are worth nothing; please report this",
+            account.asked, account.ok, account.failed, account.not_resumed, account.in_flight, account.not_started
+        ));
+    }
+    if summary.account.not_started > 0 {
+        let short = summary
+            .scenario
+            .phases
+            .iter()
+            .filter(|phase| phase.account.not_started > 0);
+        let phase = |phase: &super::scenario::PhaseReport| {
+            format!(
+                "{} of {} in phase {}",
+                count(phase.account.not_started),
+                count(phase.account.asked),
+                phase.name
+            )
+        };
+        let phases = short.map(phase).collect::<Vec<_>>().join(", ");
+        warnings.push(format!(
+            "operations were due and never started, because no client was free before their open loop ended: {phases}"
+        ));
+    }
+    if let Some(overdue) = overdue {
+        let micros = |time: Duration| Some(time.as_secs_f64() * 1e6);
+        warnings.push(format!(
+            "{} operations were in flight at the end, the oldest for {}, when {} would have been long; percentiles of a closed \
+             loop know nothing of them",
+            count(summary.window.in_flight_at_end),
+            time(micros(overdue.oldest)),
+            time(micros(overdue.limit))
+        ));
+    }
+    warnings
+}
+
+fn silence(plan: &Plan, summary: &Summary, median: Duration) -> Option<String> {
+    let (start, length) = ending::silence(
+        &summary.timeline.intervals,
+        &summary.scenario.phases,
+        plan.warm_up.as_secs_f64(),
+        median.as_secs_f64(),
+    )?;
+    Some(format!(
+        "no operation ended from {start:.1} s to {:.1} s of the window",
+        start + length
+    ))
 }

@@ -39,6 +39,7 @@ pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize
         phases,
         requests: None,
         timeout: timeout(given, options)?,
+        wait: options.wait.or(raw.wait.map(|Time(time)| time)),
         seed: raw.seed,
         cores: cores::choose(&options.cores, allowed).map_err(|fault| Key::default().problem(fault))?,
         driver: options.driver,

@@ -15,6 +15,7 @@ use crate::options::{Cipher, Expect, Group, Tls, Work, parse_duration};
 pub struct Scenario {
     #[serde(default)]
     pub seed: u64,
+    pub wait: Option<Time>,
     pub target: Option<Target>,
     #[serde(default)]
     pub identities: Vec<Identities>,

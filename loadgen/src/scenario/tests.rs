@@ -302,7 +302,7 @@ fn mistakes_are_told_with_file_line_key_and_remedy() {
         (
             "[target]",
             "[targets]",
-            "load.toml:2: targets: no such key; known here: seed, target",
+            "load.toml:2: targets: no such key; known here: seed, wait, target",
         ),
     ] {
         let complaint = complaint(&edited(from, to));

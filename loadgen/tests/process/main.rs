@@ -1,6 +1,7 @@
 //! The built loadgen against small servers: what it reports is what they have seen.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod endings;
 mod modes;
 mod outcomes;
 mod pki;

@@ -18,7 +18,7 @@ fn the_timeline_sums_to_the_totals_of_the_window() {
         .with("--mode keepalive --warm-up 130ms --duration 700ms --connections 3")
         .run()
         .expect_code(0);
-    assert_eq!(run.json["format"], "bothways-loadgen/1");
+    assert_eq!(run.json["format"], "bothways-loadgen/2");
     let rows = run.json["timeline"]["intervals"].as_array().unwrap();
     assert_eq!(
         sum(rows, "ok", |start| start >= 0.0),
@@ -74,6 +74,10 @@ fn every_field_of_the_json_file_is_described() {
             "/latency_curves/operation/0",
             "/open_loop",
             "/entries/0",
+            "/window",
+            "/generator",
+            "/account",
+            "/verdict",
         ],
     );
     let text = "[[identities]]\nname = \"good\"\ncert = \"good-1.pem\"\nkey = \"good-1.key\"\n\
@@ -88,7 +92,13 @@ fn every_field_of_the_json_file_is_described() {
         .run();
     assert_described(
         &scenario,
-        &["/phases/0", "/phases/1/rate", "/phases/1/idle", "/phases/1/storm"],
+        &[
+            "/phases/0",
+            "/phases/0/account",
+            "/phases/1/rate",
+            "/phases/1/idle",
+            "/phases/1/storm",
+        ],
     );
     if !scenario.json["phases"][0]["idle"]["server_memory"].is_null() {
         assert_described(&scenario, &["/phases/0/idle/server_memory"]);

@@ -27,13 +27,39 @@ pub fn head(out: &mut Markup, run: &Document, title: &str) {
         out.leaf("p", &[("class", "product")], &format!("loadgen {}", run.loadgen));
         out.leaf("h1", &[], title);
         out.leaf("p", &[("class", "about")], &about(run));
-        let (class, verdict) = match (run.as_expected, run.operations.total) {
-            (true, _) => ("verdict good", "Every operation ended as expected"),
-            (false, 0) => ("verdict ill", "No operation was completed in the window"),
-            (false, _) => ("verdict ill", "Not every operation ended as expected"),
-        };
-        out.leaf("p", &[("class", class)], verdict);
+        for (class, sentence) in verdict(run) {
+            out.leaf("p", &[("class", class)], &sentence);
+        }
     });
+}
+
+/// The last word on the run, with its looks. Figures that measure something else than the server are never green.
+fn verdict(run: &Document) -> Vec<(&'static str, String)> {
+    let verdict = run.verdict.clone().unwrap_or_default();
+    let reasons = |reasons: &[String]| match reasons {
+        [] => String::new(),
+        some => format!(": {}", some.join("; ")),
+    };
+    let operations = match (run.as_expected, run.operations.total) {
+        (true, _) => "Every operation ended as expected".to_owned(),
+        (false, 0) => "No operation was completed in the window".to_owned(),
+        (false, _) => format!(
+            "Not every operation ended as expected{}",
+            reasons(&verdict.unexpected)
+        ),
+    };
+    let invalid = (!verdict.invalid.is_empty()).then(|| {
+        (
+            "verdict doubtful",
+            format!("Not a valid measurement{}", reasons(&verdict.invalid)),
+        )
+    });
+    let class = match (run.as_expected, &invalid) {
+        (false, _) => "verdict ill",
+        (true, Some(_)) => "verdict doubtful",
+        (true, None) => "verdict good",
+    };
+    invalid.into_iter().chain([(class, operations)]).collect()
 }
 
 /// The run in a sentence.

@@ -21,6 +21,11 @@ pub fn serve(stream: Stream, seen: &Seen) {
     let _ = answer(stream, seen, u32::MAX);
 }
 
+/// Takes requests and answers none.
+pub fn hangs(stream: Stream, seen: &Seen) {
+    let _ = answer(stream, seen, 0);
+}
+
 /// Serves ten requests per connection, and then declares the rest unprocessed.
 pub fn serve_ten_then_go_away(stream: Stream, seen: &Seen) {
     let _ = answer(stream, seen, 10);

@@ -1,11 +1,13 @@
 //! What the process tests share: a PKI, servers in threads, and the built loadgen.
 
 pub mod h2;
+pub mod misbehaving;
 pub mod pki;
 pub mod server;
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use pki::Pki;
 use serde_json::Value;
@@ -72,19 +74,86 @@ impl Loadgen {
 
     pub fn run(self) -> Run {
         let (child, json) = self.spawn();
-        Run::of(child.wait_with_output().unwrap(), &json)
+        Run::of(wait(child), &json)
     }
 }
+
+/// Waits for a process that ends by itself: one that does not is killed, and the test fails.
+#[track_caller]
+pub fn wait(mut child: Child) -> Output {
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > LONGEST_RUN {
+            child.kill().unwrap();
+            panic!("loadgen did not end: {:?}", child.wait_with_output());
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// Sends a signal to a process, by the name that `kill` knows.
+#[track_caller]
+pub fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// Waits until something in this process has come about.
+#[track_caller]
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < LONGEST_RUN, "never came about: {what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Far more than any run of these tests takes on a machine that is busy with other things.
+const LONGEST_RUN: Duration = Duration::from_secs(60);
 
 impl Run {
     pub fn of(output: Output, json: &Path) -> Self {
         let text = std::fs::read_to_string(json).unwrap_or_default();
-        Run {
+        let run = Run {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
             json: serde_json::from_str(&text).unwrap_or(Value::Null),
+        };
+        if !run.json.is_null() {
+            run.check_account();
         }
+        run
+    }
+
+    /// In every run: no operation that was asked for is lost, in any phase and altogether.
+    #[track_caller]
+    fn check_account(&self) {
+        let phases = self.json["phases"].as_array().unwrap().iter();
+        let accounts: Vec<&Value> = phases.map(|phase| &phase["account"]).collect();
+        let run = &self.json["account"];
+        for account in accounts.iter().chain([&run]) {
+            let number = |field: &str| account[field].as_u64().unwrap();
+            let known = ["ok", "failed", "not_resumed", "in_flight", "not_started"].map(number);
+            assert_eq!(number("asked"), known.iter().sum::<u64>(), "{:#}", self.json);
+            assert_eq!(account["balanced"], true);
+        }
+        for field in ["asked", "ok", "failed", "not_resumed", "in_flight", "not_started"] {
+            let sum: u64 = accounts
+                .iter()
+                .map(|account| account[field].as_u64().unwrap())
+                .sum();
+            assert_eq!(run[field], sum, "{field} of all phases");
+        }
+        for field in ["ok", "failed", "not_resumed"] {
+            let parts =
+                self.number(&format!("/operations/{field}")) + self.number(&format!("/warm_up/{field}"));
+            assert_eq!(run[field].as_f64(), Some(parts), "{field} of warm-up and window");
+        }
+        assert_eq!(run["in_flight"], self.json["window"]["in_flight_at_end"]);
     }
 
     /// Asserts the exit code and shows the output when it is another.

@@ -187,7 +187,9 @@ fn http1(stream: Stream, seen: &Seen, behaviour: &Behaviour) {
             }
         }
         seen.requests.fetch_add(1, Ordering::Relaxed);
-        reader.get_mut().write_all(behaviour.response.as_bytes()).unwrap();
+        if reader.get_mut().write_all(behaviour.response.as_bytes()).is_err() {
+            return; // the client's time was up
+        }
         let close = head.contains("connection: close") || behaviour.response.contains("Connection: close");
         *seen.head.lock().unwrap() = head;
         if close {

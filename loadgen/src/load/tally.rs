@@ -1,0 +1,91 @@
+//! Counts of operations and handshakes of one part of a run.
+
+use std::collections::HashMap;
+
+use crate::failure::Failure;
+
+/// How an operation ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Ok,
+    /// As expected: the server refused the client, in this way.
+    Refused(Failure),
+    /// A response came, but after a full handshake although a session was offered.
+    NotResumed,
+    Failed(Failure),
+}
+
+impl Outcome {
+    pub fn is_expected(&self) -> bool {
+        matches!(self, Outcome::Ok | Outcome::Refused(_))
+    }
+}
+
+/// Counts of one part of the run.
+#[derive(Debug, Default, Clone)]
+pub struct Tally {
+    pub ok: u64,
+    pub not_resumed: u64,
+    pub failed: u64,
+    pub failures: HashMap<Failure, u64>,
+    pub refusals: HashMap<Failure, u64>,
+    pub handshakes: Handshakes,
+    /// Requests sent again because an idle connection turned out to be closed.
+    pub retried: u64,
+}
+
+#[derive(Debug, Default, Clone)]
+pub struct Handshakes {
+    pub full: u64,
+    /// Of the full ones, those with a HelloRetryRequest.
+    pub retry_requests: u64,
+    pub resumed: u64,
+    /// Handshakes in which the server asked for a client certificate.
+    pub certificate_requested: u64,
+}
+
+impl Tally {
+    pub fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Ok => self.ok += 1,
+            Outcome::NotResumed => self.not_resumed += 1,
+            Outcome::Refused(how) => {
+                self.ok += 1;
+                count_kind(&mut self.refusals, how.clone());
+            }
+            Outcome::Failed(why) => {
+                self.failed += 1;
+                count_kind(&mut self.failures, why.clone());
+            }
+        }
+    }
+
+    pub fn add(&mut self, other: Tally) {
+        self.ok += other.ok;
+        self.not_resumed += other.not_resumed;
+        self.failed += other.failed;
+        self.retried += other.retried;
+        self.handshakes.full += other.handshakes.full;
+        self.handshakes.retry_requests += other.handshakes.retry_requests;
+        self.handshakes.resumed += other.handshakes.resumed;
+        self.handshakes.certificate_requested += other.handshakes.certificate_requested;
+        for (kind, count) in other.failures {
+            *self.failures.entry(kind).or_default() += count;
+        }
+        for (kind, count) in other.refusals {
+            *self.refusals.entry(kind).or_default() += count;
+        }
+    }
+}
+
+/// Texts from TLS and HTTP/2 libraries are kinds, too: bounded, because a server can vary them.
+pub fn count_kind(kinds: &mut HashMap<Failure, u64>, kind: Failure) {
+    let kind = if kinds.len() >= KINDS_MAX && !kinds.contains_key(&kind) {
+        Failure::Tls("other (more than 64 kinds)".to_owned())
+    } else {
+        kind
+    };
+    *kinds.entry(kind).or_default() += 1;
+}
+
+const KINDS_MAX: usize = 64;
