@@ -6,13 +6,14 @@
 //! folded, NFKC), runs of spaces one space, none at either end. A value of another type, or that is no text of its type, is compared
 //! octet for octet. Code points that RFC 4518 §2.4 prohibits or Unicode 3.2 lacked are compared like any other.
 //!
-//! The canonical form is made when a store or a list is loaded. For names that clients send there is [`is_same`], which looks at the
-//! octets first and prepares nothing where they agree. Both forms are bounded in size, so a name costs no more than microseconds.
+//! The canonical form is made when a store or a list is loaded. For names that clients send there is [`is_same`], which makes the forms
+//! only where spellings differ. Both are bounded in size, so a name costs no more than microseconds.
 //!
 //! A *name* is the content of the `Name` SEQUENCE, without its tag and length.
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::der::{self, Element, Reader};
 use super::names::{self, Attribute};
 
 /// The canonical form of a name. Equal forms are equal names; the octets mean nothing else and are never shown.
@@ -49,7 +50,62 @@ impl CanonicalName {
 
 /// Whether two names are the same. Costs one comparison of octets where they are spelt alike.
 pub fn is_same(left: &[u8], right: &[u8]) -> bool {
-    left == right || CanonicalName::of(left).is_some_and(|left| Some(left) == CanonicalName::of(right))
+    let is_spelt_otherwise =
+        || CanonicalName::of(left).is_some_and(|left| Some(left) == CanonicalName::of(right));
+    left == right || (!differ_plainly(left, right) && is_spelt_otherwise())
+}
+
+/// Whether two names differ in ASCII text or in the number of RDNs, as nearly all do that are not the same. Allocates nothing.
+fn differ_plainly(left: &[u8], right: &[u8]) -> bool {
+    let (mut left, mut right) = (Reader::new(left), Reader::new(right));
+    while !left.is_empty() && !right.is_empty() {
+        let (Some(ours), Some(theirs)) = (left.next(), right.next()) else {
+            return false;
+        };
+        if ours.encoded != theirs.encoded && rdns_differ_plainly(ours.value, theirs.value) {
+            return true;
+        }
+    }
+    left.is_empty() != right.is_empty()
+}
+
+fn rdns_differ_plainly(left: &[u8], right: &[u8]) -> bool {
+    match (lone_attribute(left), lone_attribute(right)) {
+        (Some((left_type, left)), Some((right_type, right))) => {
+            let is_ascii = |text: &Element<'_>| OCTET_TEXT_TYPES.contains(&text.tag) && text.value.is_ascii();
+            let are_ascii = is_ascii(&left) && is_ascii(&right);
+            left_type != right_type || (are_ascii && !has_same_words(left.value, right.value))
+        }
+        _ => false,
+    }
+}
+
+/// Type and value of the only attribute of an RDN.
+fn lone_attribute(rdn: &[u8]) -> Option<(&[u8], Element<'_>)> {
+    let mut pair = Reader::new(der::only(rdn, der::SEQUENCE)?);
+    Some((pair.expect(der::OBJECT_IDENTIFIER)?.value, pair.next()?))
+}
+
+fn has_same_words(left: &[u8], right: &[u8]) -> bool {
+    let (mut left, mut right) = (words(left), words(right));
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some(ours), Some(theirs)) if letters(ours).eq(letters(theirs)) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// As [`prepared`] leaves them between spaces.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = text.split(|octet| matches!(octet, b' ' | b'\t'..=b'\r'));
+    words.filter(|word| letters(word).next().is_some())
+}
+
+fn letters(word: &[u8]) -> impl Iterator<Item = u8> {
+    let printable = word.iter().filter(|octet| !octet.is_ascii_control());
+    printable.map(u8::to_ascii_lowercase)
 }
 
 fn write_rdn(form: &mut Vec<u8>, rdn: &[Attribute<'_>]) -> Option<()> {
@@ -161,6 +217,8 @@ fn compressed(characters: impl Iterator<Item = char>) -> Option<String> {
 const NAME_OCTETS_MAX: usize = 4_096;
 /// No universal type has this tag, so text differs from every value of another type.
 const TEXT: u8 = 0;
+/// UTF8String, PrintableString, TeletexString, IA5String, VisibleString: one octet for each ASCII character.
+const OCTET_TEXT_TYPES: [u8; 5] = [12, 19, 20, 22, 26];
 /// UTF8String, PrintableString, TeletexString, IA5String, VisibleString, UniversalString, BMPString: those that OpenSSL takes for text.
 const TEXT_TYPES: [u8; 7] = [12, 19, 20, 22, 26, 28, 30];
 

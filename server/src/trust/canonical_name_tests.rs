@@ -215,3 +215,25 @@ proptest! {
         prop_assert!(form.is_none_or(|form| form.as_bytes().len() <= NAME_OCTETS_MAX));
     }
 }
+
+proptest! {
+    #[test]
+    fn what_differs_plainly_has_different_forms(
+        left in proptest::collection::vec((0_usize..6, "[aA bB\t\u{7}]{0,4}"), 0..3),
+        right in proptest::collection::vec((0_usize..6, "[aA bB\t\u{7}]{0,4}"), 0..3),
+    ) {
+        let write = |parts: &[(usize, String)]| -> Vec<u8> {
+            let spell = |(kind, text): &(usize, String)| match kind {
+                0 => utf8(text),
+                1 => cn(PRINTABLE, text.as_bytes()),
+                2 => bmp(text),
+                3 => cn(NUMERIC, text.as_bytes()),
+                4 => rdn(&[pair(O, UTF8, text.as_bytes())]),
+                _ => rdn(&[pair(O, UTF8, text.as_bytes()), pair(CN, IA5, b"x")]),
+            };
+            parts.iter().flat_map(spell).collect()
+        };
+        let (left, right) = (write(&left), write(&right));
+        prop_assert_eq!(is_same(&left, &right), CanonicalName::of(&left) == CanonicalName::of(&right));
+    }
+}
