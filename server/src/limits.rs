@@ -47,6 +47,9 @@ pub struct Limits {
     pub function_memory_bytes: usize,
     /// The code of a function.
     pub function_code_bytes: usize,
+    /// A CRL or serial list, in bytes. While a file is read, memory for twice as much may be held beside the set that is in use; a CRL of
+    /// ten million entries has 400 MB.
+    pub revocation_file_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -71,6 +74,7 @@ impl Default for Limits {
             function_time: Duration::from_millis(5),
             function_memory_bytes: 2 * 1024 * 1024,
             function_code_bytes: 10_240,
+            revocation_file_bytes_max: 512 * 1024 * 1024,
         }
     }
 }
@@ -103,4 +107,6 @@ pub mod accepted {
     pub const FUNCTION_TIME_MS: RangeInclusive<i64> = 1..=1_000;
     pub const FUNCTION_MEMORY_BYTES: RangeInclusive<i64> = 65_536..=268_435_456;
     pub const FUNCTION_CODE_BYTES: RangeInclusive<i64> = 1..=1_048_576;
+    /// DER is read here up to 4 GiB.
+    pub const REVOCATION_FILE_BYTES: RangeInclusive<i64> = 1_024..=4_294_967_295;
 }

@@ -63,7 +63,10 @@ fn a_revocation_takes_effect_at_the_next_handshake() {
 #[test]
 fn a_revocation_that_is_taken_back_admits_again() {
     let identity = Pki::shared().client("alice");
-    let store = TrustStore::partners().revocations("serials.txt", identity.serial_text());
+    let entry = "{ file = \"serials.txt\", may_be_empty = true }";
+    let store = TrustStore::partners()
+        .revocations_as(entry, "serials.txt", identity.serial_text())
+        .setting("allow_losing_all_revocations = true");
     let server = Server::start(
         Config::new()
             .trust_store(store)

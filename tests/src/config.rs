@@ -225,8 +225,22 @@ impl TrustStore {
     }
 
     /// A serial list or a CRL, PEM or DER.
-    pub fn revocations(mut self, file: &str, contents: impl Into<Vec<u8>>) -> Self {
-        self.revocations.push(file.to_owned());
+    /// One without an entry is allowed to be so.
+    pub fn revocations(self, file: &str, contents: impl Into<Vec<u8>>) -> Self {
+        let contents = contents.into();
+        let has_entries = contents
+            .split(|octet| *octet == b'\n')
+            .any(|line| !line.is_empty() && !line.starts_with(b"#"));
+        let entry = match has_entries {
+            true => format!("{file:?}"),
+            false => format!("{{ file = {file:?}, may_be_empty = true }}"),
+        };
+        self.revocations_as(&entry, file, contents)
+    }
+
+    /// The same, written in the configuration as `entry`.
+    pub fn revocations_as(mut self, entry: &str, file: &str, contents: impl Into<Vec<u8>>) -> Self {
+        self.revocations.push(entry.to_owned());
         self.files.push((file.to_owned(), contents.into()));
         self
     }
@@ -239,7 +253,7 @@ impl TrustStore {
             out,
             "\n[[trust_stores]]\nname = \"{name}\"\nca_bundle = \"{name}.pem\""
         );
-        let _ = writeln!(out, "revocations = {revocations:?}");
+        let _ = writeln!(out, "revocations = [{}]", revocations.join(", "));
         self.settings
             .iter()
             .for_each(|line| out.push_str(&format!("{line}\n")));

@@ -124,5 +124,11 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.function_code_bytes,
             &accepted::FUNCTION_CODE_BYTES,
         )?,
+        revocation_file_bytes_max: number(
+            &at("revocation_file_bytes"),
+            raw.revocation_file_bytes,
+            default.revocation_file_bytes_max,
+            &accepted::REVOCATION_FILE_BYTES,
+        )?,
     })
 }

@@ -58,7 +58,7 @@ pub use purpose::Purpose;
 pub use runtime::{Cores, Driver, RuntimeConfig};
 pub use security_policy::{SecurityPolicy, TlsVersion, UnusablePolicy};
 pub use source::{FileRef, Source};
-pub use trust_stores::{CaWithoutCrl, OutOfDateCrl, TrustStoreConfig, TrustStoreName};
+pub use trust_stores::{CaWithoutCrl, OutOfDateCrl, RevocationFile, TrustStoreConfig, TrustStoreName};
 pub use viewer_mtls::{MtlsMode, MtlsPolicy, OnRevocation, ViewerMtls};
 
 use crate::limits::Limits;

@@ -72,6 +72,7 @@ pub(super) struct RawLimits {
     pub function_time_ms: Option<i64>,
     pub function_memory_bytes: Option<i64>,
     pub function_code_bytes: Option<i64>,
+    pub revocation_file_bytes: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -101,13 +102,30 @@ pub(super) struct RawTrustStore {
     pub name: String,
     pub ca_bundle: String,
     #[serde(default)]
-    pub revocations: Vec<String>,
+    pub revocations: Vec<RawRevocations>,
+    #[serde(default)]
+    pub allow_losing_all_revocations: bool,
     pub allow_v1_client_certificates: Option<bool>,
     pub out_of_date_crl: Option<String>,
     pub ca_without_crl: Option<String>,
     #[serde(default)]
     pub required_extended_key_usage: Vec<String>,
     pub max_chain_depth: Option<i64>,
+}
+
+/// A revocation file: its name alone, or more.
+pub(super) enum RawRevocations {
+    Name(String),
+    File(RawRevocationFile),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRevocationFile {
+    pub file: String,
+    pub issuer: Option<String>,
+    #[serde(default)]
+    pub may_be_empty: bool,
 }
 
 #[derive(Deserialize)]
@@ -261,6 +279,30 @@ impl<'de> Visitor<'de> for CoresVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<RawCores, A::Error> {
         Vec::deserialize(SeqAccessDeserializer::new(list)).map(RawCores::List)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawRevocations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RevocationsVisitor)
+    }
+}
+
+struct RevocationsVisitor;
+
+impl<'de> Visitor<'de> for RevocationsVisitor {
+    type Value = RawRevocations;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"…\" or { file = \"…\", issuer = \"…\", may_be_empty = true }")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<RawRevocations, E> {
+        Ok(RawRevocations::Name(name.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawRevocations, A::Error> {
+        RawRevocationFile::deserialize(MapAccessDeserializer::new(map)).map(RawRevocations::File)
     }
 }
 

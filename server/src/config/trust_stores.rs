@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::key::KeyPath;
 use super::number::number;
 use super::purpose::Purpose;
-use super::raw::RawTrustStore;
+use super::raw::{RawRevocations, RawTrustStore};
 use super::source::{FileRef, Source};
 use super::suggest::choose;
 
@@ -17,7 +17,9 @@ pub struct TrustStoreConfig {
     pub name: TrustStoreName,
     pub ca_bundle: FileRef,
     /// Serial lists and CRLs, in any mixture.
-    pub revocations: Vec<FileRef>,
+    pub revocations: Vec<RevocationFile>,
+    /// A reload may leave nothing revoked, or no CRL, where something was before.
+    pub allow_losing_all_revocations: bool,
     /// X.509 v1 leaf certificates, which `openssl x509 -req` without extensions makes.
     pub allow_v1_client_certificates: bool,
     pub out_of_date_crl: OutOfDateCrl,
@@ -27,6 +29,16 @@ pub struct TrustStoreConfig {
     pub required_extended_key_usage: Vec<Purpose>,
     /// Certificates from the client's to that of the store, both included.
     pub max_chain_depth: usize,
+}
+
+/// One of `revocations`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationFile {
+    pub file: FileRef,
+    /// The CA whose serial numbers a serial list holds, and the key that says so. Which CA that is, is known when the bundle is.
+    pub issuer: Option<(KeyPath, String)>,
+    /// A serial list without an entry is one.
+    pub may_be_empty: bool,
 }
 
 /// The name of a trust store: 1 to 64 letters, digits, `-` and `_`.
@@ -84,12 +96,13 @@ fn trust_store(source: &Source, key: &KeyPath, raw: &RawTrustStore) -> Result<Tr
         .revocations
         .iter()
         .enumerate()
-        .map(|(index, file)| source.file_ref(&revocations.index(index), file));
+        .map(|(index, file)| revocation_file(source, &revocations.index(index), file));
     Ok(TrustStoreConfig {
         key: key.clone(),
         name: TrustStoreName(identifier(&key.child("name"), &raw.name)?),
         ca_bundle: source.file_ref(&key.child("ca_bundle"), &raw.ca_bundle)?,
         revocations: revocations.collect::<Result<_, _>>()?,
+        allow_losing_all_revocations: raw.allow_losing_all_revocations,
         allow_v1_client_certificates: raw.allow_v1_client_certificates.unwrap_or(true),
         out_of_date_crl: out_of_date_crl(&key.child("out_of_date_crl"), raw.out_of_date_crl.as_deref())?,
         ca_without_crl: ca_without_crl(&key.child("ca_without_crl"), raw.ca_without_crl.as_deref())?,
@@ -99,6 +112,21 @@ fn trust_store(source: &Source, key: &KeyPath, raw: &RawTrustStore) -> Result<Tr
         )?,
         max_chain_depth: max_chain_depth(&key.child("max_chain_depth"), raw.max_chain_depth)?,
     })
+}
+
+fn revocation_file(source: &Source, key: &KeyPath, raw: &RawRevocations) -> Result<RevocationFile, Problem> {
+    match raw {
+        RawRevocations::Name(name) => Ok(RevocationFile {
+            file: source.file_ref(key, name)?,
+            issuer: None,
+            may_be_empty: false,
+        }),
+        RawRevocations::File(raw) => Ok(RevocationFile {
+            file: source.file_ref(&key.child("file"), &raw.file)?,
+            issuer: raw.issuer.clone().map(|issuer| (key.child("issuer"), issuer)),
+            may_be_empty: raw.may_be_empty,
+        }),
+    }
 }
 
 fn ca_without_crl(key: &KeyPath, given: Option<&str>) -> Result<Option<CaWithoutCrl>, Problem> {

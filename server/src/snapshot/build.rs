@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use rustls_pki_types::UnixTime;
 
 use super::client_policy::client_policy;
 use super::files;
 use super::functions::Functions;
 use super::key_value_stores;
+use super::revocations::{self, StoreRevocations};
 use super::site::{Behavior, Behaviors, Site};
 use super::{Distribution, Snapshot};
 use crate::config::{
@@ -22,9 +22,7 @@ use crate::functions::LiveFunction;
 use crate::kvs::{self, Candidate};
 use crate::proxy::{FixedResponse, HttpOrigin, Origin};
 use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
-use crate::trust::{
-    Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore, WithoutCrl,
-};
+use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {
@@ -63,6 +61,11 @@ pub fn build(
         .iter()
         .map(|store| Store::load(config, store))
         .collect::<Result<Vec<_>, _>>()?;
+    let revoked: Vec<_> = stores.iter().map(Store::revocations).collect();
+    let revoked_before = before.map_or(&[][..], |before| &before.revocations);
+    for (store, now) in config.trust_stores.iter().zip(&revoked) {
+        revocations::check_loss(config, store, now, revoked_before)?;
+    }
     let id = |&index: &usize| {
         let distribution = config.distributions.get(index);
         distribution.map(|distribution| Arc::from(distribution.id.as_str()))
@@ -88,6 +91,7 @@ pub fn build(
             limits: config.limits.clone(),
             functions,
             key_value_stores: key_values.stores,
+            revocations: revoked,
             hosts,
         },
         revocation_entries: stores.iter().map(entries).collect(),
@@ -132,24 +136,16 @@ impl Store {
             let fault = format!("{}: {error}", store.ca_bundle.path.display());
             source.error(&store.ca_bundle.key, fault, "mend the bundle")
         })?;
-        let mut revocations = RevocationSetBuilder::new(&trust);
-        for file in &store.revocations {
-            let bytes = files::read(source, file, REVOCATION_BYTES_MAX)?;
-            let loaded = revocations.add_file(&bytes).map_err(|error| {
-                let fault = format!("{}: {error}", file.path.display());
-                source.error(&file.key, fault, "mend the file, or take it out of the list")
-            })?;
-            if let Some(this_update) = loaded.begins_after(UnixTime::now()) {
-                let (file, trust_store) = (file.path.display(), store.name.as_str());
-                tracing::warn!(%file, trust_store, this_update, "a CRL is not valid yet; out_of_date_crl decides about its issuer's clients until then, unless an older one is current");
-            }
-        }
-        let revocations = Arc::new(revocations.build());
+        let revocations = Arc::new(revocations::load(config, store, &trust)?);
         Ok(Self {
             trust: Arc::new(trust),
             rules: rules(store, &revocations),
             revocations,
         })
+    }
+
+    fn revocations(&self) -> StoreRevocations {
+        StoreRevocations::new(&self.trust, self.revocations.clone())
     }
 
     /// How the clients of one distribution are judged by this store.
@@ -372,7 +368,5 @@ fn resolve(origin: &HttpOriginConfig) -> std::io::Result<Vec<SocketAddr>> {
 
 /// Well over the documented 64 KiB, so that the bundle's own error, with the number, is the one shown.
 const BUNDLE_BYTES_READ_MAX: u64 = 1024 * 1024;
-/// A CRL with ten million entries has about 400 MB.
-const REVOCATION_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// A fixed response lives in memory.
 const FIXED_BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;

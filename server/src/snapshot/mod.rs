@@ -9,6 +9,7 @@ mod client_policy;
 mod files;
 mod functions;
 mod key_value_stores;
+mod revocations;
 mod site;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
 pub use self::functions::{Functions, Publication, Unpublished, connection_function};
+pub use self::revocations::StoreRevocations;
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
 use crate::config::{HostMap, HostName, OnRevocation};
 use crate::functions::LiveFunction;
@@ -33,6 +35,8 @@ pub struct Snapshot {
     pub functions: Functions,
     /// In the order of the configuration.
     pub key_value_stores: Vec<Arc<Store>>,
+    /// In the order of the trust stores of the configuration.
+    pub revocations: Vec<StoreRevocations>,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 

@@ -1,17 +1,22 @@
 //! One certificate revocation list (RFC 5280 §5), checked once when it is loaded.
 //!
-//! Owns which CRLs are used at all: version 2, complete, direct, with nextUpdate, without a critical extension that we do not know
-//! (webpki's parser is the judge), and signed by a CA certificate of the store whose subject is the CRL's issuer and whose keyUsage
-//! allows it. After that nothing of the CRL is checked again but its dates.
+//! Owns which CRLs are used at all: complete ones, issued by the CA itself, with nextUpdate, without a critical extension that we do not
+//! know, and signed by a CA certificate of the store whose subject is the CRL's issuer and whose keyUsage allows it. After that nothing
+//! of the CRL is checked again but its dates.
+//!
+//! Read by hand and not by webpki, which gives up a list of thousands for one reason code that RFC 5280 does not use, and tells neither
+//! issuer nor dates. What an entry says beside its serial number cannot make it less revoked, so oddities there are passed over, as
+//! OpenSSL does; what a list says about its own scope is read strictly, because it decides who is answered for.
 
-use std::fmt;
-
-use webpki::{BorrowedCertRevocationList, BorrowedRevokedCert, CertRevocationList, RevocationReason};
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
-use super::crl_extensions;
+use super::canonical_name;
+use super::crl_extensions::{self, ListExtensions};
+use super::crl_fault::CrlFault;
+use super::crl_scope::Scope;
 use super::der::{self, Reader};
+use super::key_id::KeyId;
 use super::names;
 use super::signature::{BadSignature, Signed};
 use super::store::TrustStore;
@@ -19,21 +24,14 @@ use super::time::Seconds;
 
 /// A CRL whose signature was verified.
 pub(super) struct Crl<'a> {
-    list: CertRevocationList<'a>,
-    /// The TBSCertList.
-    message: &'a [u8],
     /// Raw content octets.
     pub(super) issuer: &'a [u8],
+    /// The key that signed it: with the name the whole identity of its issuer.
+    pub(super) key: KeyId,
     pub(super) period: Period,
-    /// How many entries there are, if each can be read.
-    pub(super) entries: usize,
-}
-
-/// What stands before the extensions.
-struct Head<'a> {
-    issuer: &'a [u8],
-    period: Period,
-    entries: usize,
+    pub(super) scope: Scope,
+    /// Content of revokedCertificates.
+    entries: &'a [u8],
 }
 
 /// When a CRL is the one to ask: from thisUpdate to nextUpdate, both included.
@@ -43,44 +41,39 @@ pub(super) struct Period {
     pub(super) next_update: Seconds,
 }
 
-/// Why a CRL is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CrlFault {
-    Malformed(String),
-    /// RFC 5280 §5.1.2.5 requires it; without it nobody can tell a current list from an old one.
-    NoNextUpdate,
-    Version1,
-    Delta,
-    Indirect,
-    /// Partitioned by reason, or with a distribution point that cannot be understood.
-    Partitioned,
-    /// Its OID, if it can be found.
-    CriticalExtension(Option<String>),
-    UnknownIssuer(String),
-    IssuerMayNotSignCrls(String),
-    SignatureAlgorithm,
-    WrongSignature(String),
+/// The fields of a TBSCertList (RFC 5280 §5.1).
+struct Fields<'a> {
+    algorithm: &'a [u8],
+    issuer: &'a [u8],
+    period: Period,
+    entries: &'a [u8],
+    /// DER of the Extensions.
+    extensions: Option<&'a [u8]>,
 }
 
 impl<'a> Crl<'a> {
     /// Parses and verifies; `store` must hold the CA that signed.
     pub(super) fn read(der: &'a [u8], store: &TrustStore) -> Result<Self, CrlFault> {
-        let signed = Signed::parse(der).ok_or_else(malformed)?;
-        let head = read_head(signed.message)?;
-        let list = BorrowedCertRevocationList::from_der(der).map_err(|error| fault(error, signed.message))?;
-        verify(&signed, head.issuer, store)?;
+        let signed = Signed::parse(der).ok_or(CrlFault::Malformed("the outer structure"))?;
+        let fields = Fields::read(signed.message)?;
+        // RFC 5280 §5.1.1.2: else an attacker could choose with what the signature is checked.
+        if fields.algorithm != signed.algorithm {
+            return Err(CrlFault::Malformed("its two signature algorithms, which differ"));
+        }
+        let extensions = ListExtensions::read(fields.extensions)?;
         Ok(Self {
-            list: CertRevocationList::Borrowed(list),
-            message: signed.message,
-            issuer: head.issuer,
-            period: head.period,
-            entries: head.entries,
+            key: signer(&signed, fields.issuer, store)?,
+            issuer: fields.issuer,
+            period: fields.period,
+            scope: Scope::read(extensions.issuing_distribution_point, fields.period)?,
+            entries: fields.entries,
         })
     }
 
-    /// The DER of the issuing distribution point, which sets the CRLs of one issuer apart that do not replace each other.
-    pub(super) fn scope(&self) -> Option<&[u8]> {
-        self.list.issuing_distribution_point()
+    /// How many entries there are, if each can be read.
+    pub(super) fn count(&self) -> usize {
+        let mut entries = Reader::new(self.entries);
+        std::iter::from_fn(|| entries.next()).count()
     }
 
     /// Calls `take` with the serial (content octets) of each revoked certificate.
@@ -88,100 +81,91 @@ impl<'a> Crl<'a> {
         &self,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let CertRevocationList::Borrowed(list) = &self.list else {
-            return Ok(());
-        };
-        for entry in list {
-            let entry = entry.map_err(|error| fault(error, self.message))?;
-            take(serial(&entry)?)?;
+        let mut entries = Reader::new(self.entries);
+        while !entries.is_empty() {
+            take(serial(&mut entries)?)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for CrlFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(detail) => write!(f, "is not a well-formed X.509 CRL ({detail})"),
-            Self::NoNextUpdate => f.write_str("has no nextUpdate; issue it again with a validity"),
-            Self::Version1 => f.write_str(
-                "is version 1; issue it again as version 2, with crlNumber and authorityKeyIdentifier (openssl: crl_extensions)",
+impl<'a> Fields<'a> {
+    fn read(message: &'a [u8]) -> Result<Self, CrlFault> {
+        let mut fields = Reader::new(der::only(message, der::SEQUENCE).ok_or(malformed("its body"))?);
+        check_version(&mut fields)?;
+        let algorithm = sequence(&mut fields, "the signature algorithm")?;
+        let issuer = sequence(&mut fields, "the issuer")?;
+        let period = period(&mut fields)?;
+        let entries = match fields.peek_tag() {
+            Some(der::SEQUENCE) => sequence(&mut fields, "revokedCertificates")?,
+            _ => &[],
+        };
+        let extensions = match fields.is_empty() {
+            true => None,
+            false => Some(
+                fields
+                    .expect(EXTENSIONS)
+                    .ok_or(malformed("the extensions"))?
+                    .value,
             ),
-            Self::Delta => f.write_str("is a delta CRL; only complete CRLs are supported"),
-            Self::Indirect => f.write_str(
-                "is an indirect CRL; each CA has to issue its own",
-            ),
-            Self::Partitioned => f.write_str(
-                "covers only some revocation reasons, or has an issuing distribution point without a full name; use a complete CRL",
-            ),
-            Self::CriticalExtension(oid) => write!(
-                f,
-                "has a critical extension that is not supported ({}), so that nobody here can tell what it revokes; have the CA issue it without that extension, or write the serial numbers into a list",
-                oid.as_deref().unwrap_or("which cannot be read")
-            ),
-            Self::UnknownIssuer(issuer) => write!(
-                f,
-                "was issued by {issuer}, which is not in the trust store; add that CA to the bundle or remove the CRL"
-            ),
-            Self::IssuerMayNotSignCrls(issuer) => write!(
-                f,
-                "was issued by {issuer}, whose keyUsage lacks cRLSign"
-            ),
-            Self::SignatureAlgorithm => f.write_str(
-                "is signed with an algorithm that is not accepted (SHA-1, for instance)",
-            ),
-            Self::WrongSignature(issuer) => write!(
-                f,
-                "has a signature that {issuer} of the trust store did not make: it was altered, or comes from another CA of that name"
-            ),
+        };
+        match fields.is_empty() {
+            true => Ok(Self {
+                algorithm,
+                issuer,
+                period,
+                entries,
+                extensions,
+            }),
+            false => Err(malformed("what follows the extensions")),
         }
     }
 }
 
-/// The TBSCertList up to its entries (RFC 5280 §5.1): webpki tells neither issuer nor date, and for a missing date only "bad DER".
-fn read_head(message: &[u8]) -> Result<Head<'_>, CrlFault> {
-    let mut fields = Reader::new(der::only(message, der::SEQUENCE).ok_or_else(malformed)?);
-    if fields.peek_tag() == Some(der::SEQUENCE) {
-        return Err(CrlFault::Version1);
+/// Version 1 has no version field, and is as good as a version 2 without extensions. Whatever extensions there are count in either.
+fn check_version(fields: &mut Reader<'_>) -> Result<(), CrlFault> {
+    if fields.peek_tag() != Some(der::INTEGER) {
+        return Ok(());
     }
-    let _version = fields.expect(der::INTEGER).ok_or_else(malformed)?;
-    let _algorithm = fields.expect(der::SEQUENCE).ok_or_else(malformed)?;
-    let issuer = fields.expect(der::SEQUENCE).ok_or_else(malformed)?.value;
-    let this_update = time(&mut fields)?;
+    match fields.next().ok_or(malformed("the version"))?.value {
+        [0 | 1] => Ok(()),
+        _ => Err(CrlFault::Version),
+    }
+}
+
+fn sequence<'a>(fields: &mut Reader<'a>, part: &'static str) -> Result<&'a [u8], CrlFault> {
+    Ok(fields.expect(der::SEQUENCE).ok_or(malformed(part))?.value)
+}
+
+fn period(fields: &mut Reader<'_>) -> Result<Period, CrlFault> {
+    let this_update = time(fields, "thisUpdate")?;
     match fields.peek_tag() {
         Some(der::UTC_TIME | der::GENERALIZED_TIME) => {}
         _ => return Err(CrlFault::NoNextUpdate),
     }
-    let next_update = time(&mut fields)?;
-    Ok(Head {
-        issuer,
-        period: Period {
-            this_update,
-            next_update,
-        },
-        entries: fields.expect(der::SEQUENCE).map_or(0, |list| count(list.value)),
+    Ok(Period {
+        this_update,
+        next_update: time(fields, "nextUpdate")?,
     })
 }
 
-fn time(fields: &mut Reader<'_>) -> Result<Seconds, CrlFault> {
-    let time = fields.next().ok_or_else(malformed)?.encoded;
-    let (_, time) = ASN1Time::from_der(time).map_err(|_| malformed())?;
+fn time(fields: &mut Reader<'_>, part: &'static str) -> Result<Seconds, CrlFault> {
+    let time = fields.next().ok_or(malformed(part))?;
+    let (_, time) = ASN1Time::from_der(time.encoded).map_err(|_| malformed(part))?;
     Ok(time.timestamp())
 }
 
-/// Only counts: the entries are read when they are taken.
-fn count(list: &[u8]) -> usize {
-    let mut entries = Reader::new(list);
-    std::iter::from_fn(|| entries.next()).count()
-}
-
-fn verify(signed: &Signed<'_>, issuer: &[u8], store: &TrustStore) -> Result<(), CrlFault> {
+/// The key of the store that made the signature.
+fn signer(signed: &Signed<'_>, issuer: &[u8], store: &TrustStore) -> Result<KeyId, CrlFault> {
     let name = || names::display(issuer);
     let mut fault = CrlFault::UnknownIssuer(name());
-    for ca in store.named(issuer) {
+    let named = |subject: &[u8]| canonical_name::is_same(subject, issuer);
+    for ca in store.anchors().iter().filter(|ca| named(&ca.subject)) {
         fault = match signed.verify(&ca.public_key) {
-            Ok(()) if ca.may_sign_crls => return Ok(()),
+            Ok(()) if ca.may_sign_crls => return Ok(ca.key),
             Ok(()) => CrlFault::IssuerMayNotSignCrls(name()),
+            // That the right key was found matters more than that another is a wrong one.
+            Err(_) if matches!(fault, CrlFault::IssuerMayNotSignCrls(_)) => continue,
             Err(BadSignature::UnsupportedAlgorithm) => CrlFault::SignatureAlgorithm,
             Err(BadSignature::WrongKey) => CrlFault::WrongSignature(name()),
         };
@@ -189,30 +173,34 @@ fn verify(signed: &Signed<'_>, issuer: &[u8], store: &TrustStore) -> Result<(), 
     Err(fault)
 }
 
-fn serial<'a>(entry: &BorrowedRevokedCert<'a>) -> Result<&'a [u8], CrlFault> {
-    // RFC 5280 §5.3.1: only delta CRLs may carry it.
-    if entry.reason_code == Some(RevocationReason::RemoveFromCrl) {
-        return Err(CrlFault::Delta);
+/// `SEQUENCE { userCertificate INTEGER, revocationDate Time, crlEntryExtensions Extensions OPTIONAL }`. The date decides nothing: an
+/// entry is revoked from the list's first day on.
+fn serial<'a>(entries: &mut Reader<'a>) -> Result<&'a [u8], CrlFault> {
+    let entry = entries.expect(der::SEQUENCE).ok_or(malformed("an entry"))?;
+    let mut fields = Reader::new(entry.value);
+    let serial = fields
+        .expect(der::INTEGER)
+        .filter(|serial| !serial.value.is_empty());
+    let serial = serial.ok_or(malformed("the serial number of an entry"))?.value;
+    let date = fields.next().map(|date| date.tag);
+    if !matches!(date, Some(der::UTC_TIME | der::GENERALIZED_TIME)) {
+        return Err(malformed("the revocationDate of an entry"));
     }
-    Ok(entry.serial_number)
+    if !fields.is_empty() {
+        let extensions = fields.expect(der::SEQUENCE).filter(|_| fields.is_empty());
+        let extensions = extensions.ok_or(malformed("the extensions of an entry"))?.value;
+        crl_extensions::check_entry(extensions)?;
+    }
+    Ok(serial)
 }
 
-fn fault(error: webpki::Error, message: &[u8]) -> CrlFault {
-    use webpki::Error as E;
-    match error {
-        E::UnsupportedCrlVersion => CrlFault::Version1,
-        E::UnsupportedDeltaCrl => CrlFault::Delta,
-        E::UnsupportedIndirectCrl => CrlFault::Indirect,
-        E::UnsupportedRevocationReasonsPartitioning | E::UnsupportedCrlIssuingDistributionPoint => {
-            CrlFault::Partitioned
-        }
-        E::UnsupportedCriticalExtension => {
-            CrlFault::CriticalExtension(crl_extensions::unsupported_critical(message))
-        }
-        other => CrlFault::Malformed(other.to_string()),
-    }
+fn malformed(part: &'static str) -> CrlFault {
+    CrlFault::Malformed(part)
 }
 
-fn malformed() -> CrlFault {
-    CrlFault::Malformed("bad DER".to_owned())
-}
+/// `[0] EXPLICIT Extensions`, the last field.
+const EXTENSIONS: u8 = 0xa0;
+
+#[cfg(test)]
+#[path = "crl_tests.rs"]
+mod tests;

@@ -57,6 +57,12 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     reader.is_empty().then_some(element.value)
 }
 
+/// Octets of the element that `bytes` begin with, header included, however many of them are there. `None`: no DER header.
+pub(super) fn total_length(bytes: &[u8]) -> Option<usize> {
+    let (length, rest) = read_length(bytes.get(1..)?)?;
+    (bytes.len() - rest.len()).checked_add(length)
+}
+
 /// An INTEGER's magnitude: its content without leading zero octets (X.690 §8.3).
 pub(super) fn magnitude(integer: &[u8]) -> &[u8] {
     let zeros = integer.iter().take_while(|&&octet| octet == 0).count();

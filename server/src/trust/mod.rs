@@ -29,12 +29,15 @@ mod certificate_policies;
 mod constrained_names;
 mod crl;
 mod crl_extensions;
+mod crl_fault;
 mod crl_scope;
 mod der;
 mod details;
 mod diagnosis;
 mod facts;
 mod key;
+mod key_id;
+mod list_issuer;
 mod memo;
 #[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
 mod name_constraints;
@@ -49,6 +52,9 @@ mod pss;
 mod purpose;
 mod reassess;
 mod revocation;
+mod revocation_builder;
+mod revocation_error;
+mod revocation_file;
 mod rules;
 mod serial_list;
 mod serials;
@@ -65,13 +71,17 @@ mod verdict;
 pub(crate) mod test_pki;
 
 pub use canonical_name::{CanonicalName, is_same as is_same_name};
-pub use crl::CrlFault;
+pub use crl_fault::CrlFault;
 pub use details::CertificateDetails;
 pub use facts::CertificateFacts;
+pub use key_id::KeyId;
 pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;
 pub use policy::Policy;
-pub use revocation::{Listed, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, Source};
+pub use revocation::{
+    ListRules, Listed, LoadedCrl, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, Source,
+};
+pub use revocation_file::FileFault;
 pub use rules::{Mode, OutOfDate, Rules, WithoutCrl};
 pub use store::{AnchorFault, StoreError, TrustStore};
 pub use time::{format_rfc3339, parse_rfc3339};

@@ -13,6 +13,7 @@ use super::certificate::{Certificate, Version, parse_readable};
 use super::diagnosis::Case;
 use super::facts::CertificateFacts;
 use super::key::PublicKey;
+use super::key_id::KeyId;
 use super::names;
 use super::revocation::{Coverage, Listed, RevocationSet, Source};
 use super::rules::{MODE_OCTETS, Mode, OutOfDate, Rules, WithoutCrl};
@@ -214,17 +215,21 @@ impl Policy {
             let caveat = self.check_validity(link, seconds(now));
             caveats.extend(trace.report(Check::Validity, caveat, |caveat| link.told_validity(caveat))?);
         }
-        for link in links {
-            let unrevoked = self.check_unrevoked(link);
+        for (position, link) in links.iter().enumerate() {
+            let unrevoked = self.check_unrevoked(link, above(links, position));
             trace.report(Check::Revocation, unrevoked, |()| {
                 format!("{} is not listed", link.who_with_serial())
             })?;
         }
         // The anchor is trusted by configuration: only what it or those below it issued depends on a CRL.
-        for link in links.iter().filter(|link| link.role != Role::Anchor) {
-            let caveat = self.check_source(link, now);
+        for (position, link) in links.iter().enumerate() {
+            if link.role == Role::Anchor {
+                continue;
+            }
+            let above = above(links, position);
+            let caveat = self.check_source(link, above, now);
             caveats.extend(trace.report(Check::RevocationSource, caveat, |caveat| {
-                self.told_source(link, caveat.as_deref())
+                self.told_source(link, above, caveat.as_deref())
             })?);
         }
         Ok((!caveats.is_empty()).then(|| caveats.join("; ")))
@@ -241,8 +246,14 @@ impl Policy {
         }
     }
 
-    fn check_unrevoked(&self, link: &Link) -> Result<(), Refusal> {
-        let Listed::Yes(source) = self.revocations.lookup(&link.issuer, &link.serial) else {
+    fn check_unrevoked(&self, link: &Link, above: &[Link]) -> Result<(), Refusal> {
+        let listed = match &link.anchor_digest {
+            Some(digest) => self.revocations.listed_anchor(digest),
+            None => self
+                .revocations
+                .listed(&link.issuer, |key| place(key, above), &link.serial),
+        };
+        let Listed::Yes(source) = listed else {
             return Ok(());
         };
         let reason = match source {
@@ -257,7 +268,7 @@ impl Policy {
     }
 
     /// Whether a current CRL answers for this certificate: a sentence if none does and that is accepted.
-    fn check_source(&self, link: &Link, now: UnixTime) -> Result<Option<String>, Refusal> {
+    fn check_source(&self, link: &Link, above: &[Link], now: UnixTime) -> Result<Option<String>, Refusal> {
         let refuse = |reason| Err(Refusal::new(RejectedKind::RevocationUnknown, reason));
         let rules = &self.rules;
         let not_current = |reason| match rules.out_of_date_crl {
@@ -266,7 +277,7 @@ impl Policy {
         };
         match self
             .revocations
-            .coverage(&link.issuer, &link.subject_of_crl(), now)
+            .coverage(&link.issuer, |key| place(key, above), &link.subject_of_crl(), now)
         {
             Coverage::Current => Ok(None),
             Coverage::OutOfDate { next_update } => not_current(out_of_date(link, next_update, seconds(now))),
@@ -281,9 +292,10 @@ impl Policy {
         }
     }
 
-    fn told_source(&self, link: &Link, caveat: Option<&str>) -> String {
+    fn told_source(&self, link: &Link, above: &[Link], caveat: Option<&str>) -> String {
         let who = link.who();
-        match (caveat, self.revocations.entries_of(&link.issuer)) {
+        let entries = self.revocations.entries_of(&link.issuer, |key| place(key, above));
+        match (caveat, entries) {
             (Some(caveat), _) => format!("{caveat}: accepted, and logged"),
             (None, None) => format!("{who}: no CRL of its issuer, and none is needed"),
             (None, Some(entries)) => {
@@ -292,6 +304,16 @@ impl Policy {
             }
         }
     }
+}
+
+/// The links between one and the anchor, the anchor included.
+fn above(links: &[Link], position: usize) -> &[Link] {
+    links.get(position + 1..).unwrap_or_default()
+}
+
+/// How far above a certificate the CA with this key is, if it is in its path.
+fn place(key: &KeyId, above: &[Link]) -> Option<usize> {
+    above.iter().position(|link| link.key.as_ref() == Some(key))
 }
 
 fn out_of_date(link: &Link, next_update: Seconds, now: Seconds) -> String {

@@ -74,17 +74,11 @@ fn a_revoked_ca_of_the_bundle_admits_nobody() {
     let inter = root.intermediate(ca("Inter").serial(SERIAL));
     let der = inter.issue(leaf("client"));
     let store = store(&[&root, &inter]);
-    for file in [&b"9e:2a"[..], &root.crl(&[SERIAL])] {
-        let rejected = policy(&store, &[file]).verify(&der, &[], now()).unwrap_err();
-        assert_eq!(rejected.kind, RejectedKind::Revoked);
-        assert!(
-            rejected
-                .reason
-                .contains("of CA O=Example, CN=Inter of the trust store"),
-            "{}",
-            rejected.reason
-        );
-    }
+    let policy = policy(&store, &[&root.crl(&[SERIAL])]);
+    let rejected = policy.verify(&der, &[], now()).unwrap_err();
+    assert_eq!(rejected.kind, RejectedKind::Revoked);
+    let who = "of CA O=Example, CN=Inter of the trust store";
+    assert!(rejected.reason.contains(who), "{}", rejected.reason);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor};
 
 use super::certificate::{CaDepth, Certificate, MalformedExtension, Validity, Version};
 use super::key::PublicKey;
+use super::key_id::KeyId;
 use super::pem::{self, Block, PemError};
 use super::purpose;
 use super::signature::{self, Signed};
@@ -40,6 +41,7 @@ pub(super) struct Anchor {
     pub(super) validity: Validity,
     /// The SubjectPublicKeyInfo, tag and length included.
     pub(super) public_key: Box<[u8]>,
+    pub(super) key: KeyId,
     /// subjectKeyIdentifier, if there is a readable one.
     pub(super) key_id: Option<Box<[u8]>>,
     pub(super) subject_text: String,
@@ -329,6 +331,7 @@ fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, A
         serial: certificate.serial().into(),
         validity: certificate.validity(),
         public_key: certificate.public_key().into(),
+        key: KeyId::of(certificate.public_key()),
         key_id: certificate.subject_key_id().map(Into::into),
         subject_text: certificate.display_subject(),
         may_sign_crls: key_usage.is_none_or(|usage| usage.crl_sign()),

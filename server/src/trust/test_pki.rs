@@ -16,6 +16,7 @@ use super::der::{
     self,
     build::{element, sequence},
 };
+use super::key_id::KeyId;
 use super::{Mode, OutOfDate, Policy, RevocationSet, RevocationSetBuilder, Rules, TrustStore};
 
 /// A CA with its key.
@@ -83,6 +84,18 @@ impl Ca {
         let der = draft.0.self_signed(&key).unwrap().der().clone();
         let issuer = Issuer::new(draft.0, key);
         Self { der, issuer }
+    }
+
+    /// With the key of another CA.
+    pub(crate) fn self_signed_with(draft: Draft, key: &Self) -> Self {
+        let key = KeyPair::try_from(key.issuer.key().serialize_der()).unwrap();
+        let der = draft.0.self_signed(&key).unwrap().der().clone();
+        let issuer = Issuer::new(draft.0, key);
+        Self { der, issuer }
+    }
+
+    pub(crate) fn key(&self) -> KeyId {
+        KeyId::of(Certificate::parse(&self.der).unwrap().public_key())
     }
 
     pub(crate) fn intermediate(&self, draft: Draft) -> Self {

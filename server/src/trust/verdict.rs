@@ -11,6 +11,7 @@ use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 use super::certificate::{Certificate, Validity};
 use super::crl_scope::Covered;
 use super::facts::{CertificateFacts, colon_hex};
+use super::key_id::KeyId;
 use super::names;
 use super::store::Anchor;
 use super::time::{Seconds, format_span, format_utc, seconds};
@@ -186,6 +187,8 @@ pub(super) struct Link {
     subject: Box<[u8]>,
     pub(super) issuer: Box<[u8]>,
     pub(super) serial: Box<[u8]>,
+    /// Of a CA: what it signs is known by this key and by its name.
+    pub(super) key: Option<KeyId>,
     pub(super) validity: Validity,
     /// Of an intermediate, so that the chain can be judged again without its client.
     pub(super) der: Option<Box<[u8]>>,
@@ -209,6 +212,7 @@ impl Link {
             subject: certificate.subject().into(),
             issuer: certificate.issuer().into(),
             serial: certificate.serial().into(),
+            key: (role != Role::Leaf).then(|| KeyId::of(certificate.public_key())),
             validity: certificate.validity(),
             der: (role == Role::Intermediate).then(|| certificate.der().into()),
             anchor_digest: None,
@@ -222,6 +226,7 @@ impl Link {
             subject: anchor.subject.clone(),
             issuer: anchor.issuer.clone(),
             serial: anchor.serial.clone(),
+            key: Some(anchor.key),
             validity: anchor.validity,
             der: None,
             anchor_digest: Some(anchor.digest),

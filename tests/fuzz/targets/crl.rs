@@ -2,7 +2,7 @@
 //! mutations reach what lies behind the signature check too; a set that was built answers every look-up.
 #![no_main]
 
-use bothways::trust::{RevocationSetBuilder, TrustStore};
+use bothways::trust::{KeyId, RevocationSetBuilder, TrustStore};
 use std::sync::LazyLock;
 
 static STORE: LazyLock<TrustStore> = LazyLock::new(|| {
@@ -13,6 +13,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut builder = RevocationSetBuilder::new(&STORE);
     if builder.add_file(bytes).is_ok() {
         let set = builder.build();
-        let _ = set.lookup(bytes, bytes);
+        let _ = set.lookup(bytes, &KeyId::of(bytes), bytes);
     }
 });

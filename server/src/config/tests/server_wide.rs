@@ -196,6 +196,7 @@ fn every_limit_says_its_range() {
         ("function_time_ms", "1 to 1000"),
         ("function_memory_bytes", "65536 to 268435456"),
         ("function_code_bytes", "1 to 1048576"),
+        ("revocation_file_bytes", "1024 to 4294967295"),
     ];
     for (name, range) in ranges {
         for value in ["-1", "9223372036854775807"] {
@@ -283,6 +284,30 @@ fn trust_stores_are_named_once_and_well() {
             "\"x\"\nrevocations = [\"a\", \"\"]",
             "trust_stores[0].revocations[1]",
             ["file name"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nrevocations = [\"a\", { file = \"\" }]",
+            "trust_stores[0].revocations[1].file",
+            ["file name"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nrevocations = [{ issuer = \"CN=X\" }]",
+            "trust_stores[0].revocations[0].file",
+            ["missing"]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nrevocations = [{ file = \"a\", isuer = \"CN=X\" }]",
+            "trust_stores[0].revocations[0].isuer",
+            ["unknown key", "did you mean \"issuer\""]
+        ),
+        (
+            "\"pki/ca.pem\"",
+            "\"x\"\nrevocations = [7]",
+            "trust_stores[0].revocations[0]",
+            ["may_be_empty = true"]
         ),
     ];
     let message = message(&good_with("[[trust_stores]]", again));
