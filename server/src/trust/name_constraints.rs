@@ -195,7 +195,7 @@ impl Subtree {
     fn contains(&self, name: &ConstrainedName<'_>, side: Side) -> Option<bool> {
         match (self.base.as_ref().ok()?, name.form.as_ref().ok()?) {
             (Base::Dns(hosts), Form::Dns(name)) => Some(hosts.contains_dns_name(name, side)),
-            (Base::Mailboxes(mailboxes), Form::Mailbox(mailbox)) => Some(mailboxes.contains(*mailbox)),
+            (Base::Mailboxes(mailboxes), Form::Mailbox(mailbox)) => Some(mailboxes.contains(*mailbox, side)),
             (Base::UriHosts(hosts), Form::UriHost(host)) => Some(hosts.contains_uri_host(host)),
             (Base::IpRange(range), Form::IpAddress(address)) => Some(range.contains(address, side)),
             (Base::Directory(base), Form::Directory(name)) => Some(name.is_within(base)),
@@ -206,6 +206,9 @@ impl Subtree {
     fn told(&self) -> String {
         match &self.base {
             Ok(Base::IpRange(range)) => format!("IP Address:{range}"),
+            _ if matches!(*self.encoded, [_, 0] | [_, 2, der::SEQUENCE, 0]) => {
+                format!("of every {}", self.kind.label())
+            }
             _ => details::general_name(&self.encoded),
         }
     }

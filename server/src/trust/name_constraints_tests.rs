@@ -412,6 +412,10 @@ fn a_reason_names_the_name_the_kind_and_the_subtree() {
         ),
         "its name the emailAddress x@evil.test of the subject lies in the excluded subtree email:evil.test"
     );
+    assert_eq!(
+        told(&excluded(mail("")), &client(), &[mail("x@evil.test")]),
+        "its name email:x@evil.test lies in the excluded subtree of every rfc822Name"
+    );
     let ranges: Vec<_> = (0..8).map(|n| ip(&[10, n, 0, 0, 255, 255, 0, 0])).collect();
     assert_eq!(
         told(&constraints(&ranges, &[]), &client(), &[ip(&[192, 0, 2, 1])]),

@@ -11,7 +11,7 @@
 //! | iPAddress | | | a range: address and contiguous mask |
 //!
 //! The empty base covers every name of its kind. Hosts are compared without regard to the case of ASCII
-//! letters, local parts octet for octet once their quotes are removed. A name that does not have the syntax
+//! letters, local parts octet for octet. A name that does not have the syntax
 //! of its kind has no comparison: reading it is an error that says why, and the caller refuses. Nothing is
 //! guessed, normalised or resolved: no trailing dots, no percent-encoding.
 //!
@@ -20,9 +20,9 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The list that a subtree stands in. A name that stands for several others (a wildcard, an IPv4 address
-/// written as IPv6) lies in a permitted subtree if all of them do, and in an excluded one if any of them
-/// does.
+/// The list that a subtree stands in. A name that stands for several others (a wildcard, a quoted local part,
+/// an IPv4 address written as IPv6) lies in a permitted subtree if all of them do, and in an excluded one if
+/// any of them does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Permitted,
@@ -93,7 +93,11 @@ impl Hosts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mailboxes {
     At(Hosts),
-    One { local: Box<[u8]>, host: Box<[u8]> },
+    /// Its local part as it was written.
+    One {
+        local: Box<[u8]>,
+        host: Box<[u8]>,
+    },
 }
 
 impl Mailboxes {
@@ -104,17 +108,23 @@ impl Mailboxes {
             Some(_) => Err("is no host name"),
             None if !base.contains(&b'@') => hosts(base),
             None => Mailbox::read(base, Charset::Ascii).map(|mailbox| Self::One {
-                local: mailbox.local_unquoted().collect(),
+                local: mailbox.local.into(),
                 host: mailbox.host.into(),
             }),
         }
     }
 
-    pub(super) fn contains(&self, mailbox: Mailbox<'_>) -> bool {
+    /// `"jane"@host` and `jane@host` are one mailbox (RFC 5321 §4.1.2), so one is excluded with the other. It
+    /// is permitted only as it is written, as in OpenSSL.
+    pub(super) fn contains(&self, mailbox: Mailbox<'_>, side: Side) -> bool {
         match self {
             Self::At(hosts) => hosts.contains(mailbox.host),
             Self::One { local, host } => {
-                mailbox.host.eq_ignore_ascii_case(host) && mailbox.local_unquoted().eq(local.iter().copied())
+                let is_local = match side {
+                    Side::Permitted => mailbox.local == &**local,
+                    Side::Excluded => unquoted(mailbox.local).eq(unquoted(local)),
+                };
+                is_local && mailbox.host.eq_ignore_ascii_case(host)
             }
         }
     }
@@ -143,17 +153,19 @@ impl<'a> Mailbox<'a> {
         let host = at_host.strip_prefix(b"@").ok_or(malformed)?;
         is_host(host).then_some(Self { local, host }).ok_or(malformed)
     }
+}
 
-    /// `"jane"@host` and `jane@host` are one mailbox (RFC 5321 §4.1.2).
-    fn local_unquoted(self) -> impl Iterator<Item = u8> {
-        let inside = self.local.strip_prefix(b"\"").and_then(|l| l.strip_suffix(b"\""));
-        let is_quoted = inside.is_some();
-        let mut octets = inside.unwrap_or(self.local).iter().copied();
-        std::iter::from_fn(move || match octets.next() {
-            Some(b'\\') if is_quoted => octets.next(),
-            next => next,
-        })
-    }
+/// The local part that is meant.
+fn unquoted(local: &[u8]) -> impl Iterator<Item = u8> {
+    let inside = local
+        .strip_prefix(b"\"")
+        .and_then(|local| local.strip_suffix(b"\""));
+    let is_quoted = inside.is_some();
+    let mut octets = inside.unwrap_or(local).iter().copied();
+    std::iter::from_fn(move || match octets.next() {
+        Some(b'\\') if is_quoted => octets.next(),
+        next => next,
+    })
 }
 
 /// Length of the Dot-string or Quoted-string that `address` begins with.
