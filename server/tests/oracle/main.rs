@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod case;
+mod names;
 
 use std::collections::BTreeMap;
 use std::process::Command;
