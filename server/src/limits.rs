@@ -22,6 +22,13 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// An HTTP/1 request head or an HTTP/2 header list, in bytes.
     pub header_bytes_max: usize,
+    /// Header fields of a request. Up to the default hyper reads them without an allocation.
+    pub header_fields_max: usize,
+    /// Header fields of an origin's response, which may set many cookies.
+    pub origin_header_fields_max: usize,
+    /// Buffer for what an origin sends, in bytes, and so its response's head: kept for each of its connections while a viewer reads
+    /// slowly, so `origin_connections_per_core` times this is what slow readers can pile up.
+    pub origin_buffer_bytes: usize,
     /// Concurrent HTTP/2 streams on one connection.
     pub streams_per_connection_max: u32,
     /// The import file of a key-value store, in bytes: the managed service's quota. It bounds what a write rewrites, too.
@@ -62,6 +69,9 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(30),
             header_bytes_max: 32_768,
+            header_fields_max: 100,
+            origin_header_fields_max: 256,
+            origin_buffer_bytes: 65_536,
             streams_per_connection_max: 128,
             key_value_store_bytes_max: 5_242_880,
             key_bytes_max: 512,
@@ -93,6 +103,10 @@ pub mod accepted {
     pub const DRAIN_TIMEOUT_MS: RangeInclusive<i64> = 0..=3_600_000;
     /// The HTTP library needs a buffer of 8 KiB at least.
     pub const HEADER_BYTES_MAX: RangeInclusive<i64> = 8_192..=1_048_576;
+    /// Each costs 64 bytes while a head is read, sent or not.
+    pub const HEADER_FIELDS_MAX: RangeInclusive<i64> = 16..=4_096;
+    /// The HTTP library's least.
+    pub const ORIGIN_BUFFER_BYTES: RangeInclusive<i64> = 8_192..=16_777_216;
     pub const STREAMS_PER_CONNECTION_MAX: RangeInclusive<i64> = 1..=10_000;
     pub const KEY_VALUE_STORE_BYTES: RangeInclusive<i64> = 1_024..=1_073_741_824;
     pub const KEY_BYTES: RangeInclusive<i64> = 1..=65_536;

@@ -1,8 +1,13 @@
 //! At a limit the server sheds load, and says so.
 
+use bothways_tests::config::EDGE_NAME;
+use bothways_tests::curl::Curl;
+use bothways_tests::http1::Head;
+use bothways_tests::origin::{Origin, Received};
 use bothways_tests::raw_client::Raw;
+use bothways_tests::scripted_origin::ScriptedOrigin;
 use bothways_tests::tls_client::Ending;
-use bothways_tests::{Client, Config, Server};
+use bothways_tests::{Client, Config, Distribution, Server};
 
 #[test]
 fn handshakes_beyond_the_limit_are_shed() {
@@ -86,5 +91,99 @@ fn connections_beyond_the_limit_are_shed() {
     assert!(
         client.get(server.address()).outcome.is_ok(),
         "there is room again"
+    );
+}
+
+/// So many header fields for curl, beside those that it sends by itself.
+fn with_fields(curl: Curl, count: usize) -> Curl {
+    let quiet = curl.arguments(&["--header", "User-Agent:", "--header", "Accept:"]);
+    (0..count).fold(quiet, |curl, number| curl.header(&format!("X-{number}: 1")))
+}
+
+#[test]
+fn more_header_fields_than_the_limit_are_answered_431_over_both_http_versions() {
+    let origin = Origin::start();
+    for (limit, config) in [
+        (100, Config::new()),
+        (20, Config::new().limit("header_fields_max", 20)),
+    ] {
+        let server = Server::start(config.distribution(Distribution::edge("none").proxies_to(&origin.url())));
+        for http2 in [false, true] {
+            let curl = || Curl::new(server.address(), EDGE_NAME);
+            let curl = || if http2 { curl().http2() } else { curl() };
+            // Host is a field over HTTP/1 only.
+            let room = if http2 { limit } else { limit - 1 };
+            let whole = with_fields(curl(), room).get("/");
+            assert_eq!(whole.status, 200, "{limit}, http2 {http2}");
+            assert_eq!(Received::parse(&whole.body).values("x-9"), ["1"]);
+            let refused = with_fields(curl(), room + 1).get("/");
+            assert_eq!(
+                (refused.code, refused.status),
+                (0, 431),
+                "{limit}, http2 {http2}: {refused:?}"
+            );
+        }
+        // hyper answers over HTTP/1 by itself.
+        let refused = "bothways_requests_refused_total{reason=\"header_fields\"}";
+        assert_eq!(server.metrics().get(refused), 1);
+        assert!(
+            server
+                .wait_for_log("header_fields")
+                .contains(&format!("header_fields_max, {limit}"))
+        );
+    }
+}
+
+#[test]
+fn a_response_with_many_fields_passes_up_to_the_limit_and_the_log_says_why_not() {
+    let cookies = |head: &Head| {
+        let count = head.start_line.split(['/', ' ']).nth(2).unwrap().parse().unwrap();
+        let cookies: String = (0..count)
+            .map(|number| format!("Set-Cookie: c{number}=v\r\n"))
+            .collect();
+        format!("HTTP/1.1 200 OK\r\n{cookies}Content-Length: 2\r\n\r\nok").into_bytes()
+    };
+    let origin = ScriptedOrigin::start(cookies);
+    let server =
+        Server::start(Config::new().distribution(Distribution::edge("none").proxies_to(&origin.url())));
+    for http2 in [false, true] {
+        let curl = |path: &str| {
+            let curl = Curl::new(server.address(), EDGE_NAME);
+            if http2 { curl.http2() } else { curl }.get(path)
+        };
+        for count in [90, 120, 255] {
+            let output = curl(&format!("/{count}"));
+            let told = output.head.as_ref().unwrap().headers.iter();
+            let cookies = told.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+            assert_eq!((output.code, output.status, cookies.count()), (0, 200, count));
+        }
+        assert_eq!(curl("/256").status, 502);
+    }
+    assert!(
+        server
+            .wait_for_log("no response from the origin")
+            .contains("origin_header_fields_max")
+    );
+}
+
+#[test]
+fn a_response_whose_head_fills_the_buffer_is_a_502_and_a_long_body_is_not() {
+    let origin = ScriptedOrigin::start(|head| {
+        let (field, body) = match head.start_line.split(' ').nth(1).unwrap() {
+            "/head" => ("x".repeat(9_000), "ok".to_owned()),
+            _ => ("x".to_owned(), "x".repeat(100_000)),
+        };
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\nX-Field: {field}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+    });
+    let config = Config::new().limit("origin_buffer_bytes", 8_192);
+    let server = Server::start(config.distribution(Distribution::edge("none").proxies_to(&origin.url())));
+    let get = |path| Curl::new(server.address(), EDGE_NAME).get(path);
+    assert_eq!(get("/head").status, 502);
+    assert_eq!(get("/body").body.len(), 100_000);
+    assert!(
+        server
+            .wait_for_log("no response from the origin")
+            .contains("origin_buffer_bytes")
     );
 }

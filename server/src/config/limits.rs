@@ -52,6 +52,24 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.header_bytes_max,
             &accepted::HEADER_BYTES_MAX,
         )?,
+        header_fields_max: number(
+            &at("header_fields_max"),
+            raw.header_fields_max,
+            default.header_fields_max,
+            &accepted::HEADER_FIELDS_MAX,
+        )?,
+        origin_header_fields_max: number(
+            &at("origin_header_fields_max"),
+            raw.origin_header_fields_max,
+            default.origin_header_fields_max,
+            &accepted::HEADER_FIELDS_MAX,
+        )?,
+        origin_buffer_bytes: number(
+            &at("origin_buffer_bytes"),
+            raw.origin_buffer_bytes,
+            default.origin_buffer_bytes,
+            &accepted::ORIGIN_BUFFER_BYTES,
+        )?,
         streams_per_connection_max: number(
             &at("streams_per_connection_max"),
             raw.streams_per_connection_max,

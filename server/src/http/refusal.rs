@@ -19,6 +19,8 @@ pub enum Refusal<'a> {
     Status(StatusCode),
     /// Origins would not agree about which path it is for.
     Path(Ambiguity<'a>),
+    /// It has more header fields than this limit.
+    HeaderFields(usize),
     /// Nobody behind us could rely on where its body ends.
     Framing(BadFraming),
 }
@@ -31,6 +33,10 @@ impl Refusal<'_> {
             Self::Path(_) => text_response(
                 StatusCode::BAD_REQUEST,
                 "400 Bad Request: this path can be read in more than one way\n",
+            ),
+            Self::HeaderFields(_) => text_response(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "431 Request Header Fields Too Large: there are too many\n",
             ),
             Self::Framing(why) => {
                 let mut response = match why {
@@ -54,6 +60,7 @@ impl Refusal<'_> {
         match self {
             Self::Status(_) => None,
             Self::Path(_) => Some(RequestRefusal::AmbiguousPath),
+            Self::HeaderFields(_) => Some(RequestRefusal::HeaderFields),
             Self::Framing(_) => Some(RequestRefusal::Framing),
         }
     }
@@ -69,6 +76,7 @@ impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
+            Self::HeaderFields(max) => write!(f, "it has more header fields than header_fields_max, {max}"),
             Self::Framing(why) => write!(f, "{why}"),
             Self::Path(ambiguity) => write!(f, "its path can be read in more than one way: {ambiguity}"),
         }

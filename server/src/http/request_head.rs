@@ -13,13 +13,17 @@ use super::refusal::Refusal;
 use super::service::Viewer;
 use crate::config::IdentityHeaders;
 use crate::proxy::{check_transfer_coding, remove_hop_by_hop};
-use crate::snapshot::Behavior;
+use crate::snapshot::{Behavior, Site};
 
 /// Checks what has to be right about any request, whoever is to answer it.
 ///
 /// # Errors
 /// Why it is refused.
-pub fn check<B>(request: &Request<B>) -> Result<(), Refusal<'static>> {
+pub fn check<B>(request: &Request<B>, site: &Site) -> Result<(), Refusal<'static>> {
+    // hyper has counted those of HTTP/1 itself.
+    if request.headers().len() > site.header_fields_max {
+        return Err(Refusal::HeaderFields(site.header_fields_max));
+    }
     check_transfer_coding(request.headers()).map_err(Refusal::Framing)
 }
 

@@ -90,7 +90,7 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
     if viewer.activity.is_refused() {
         return now(viewer, pending.refuse(StatusCode::FORBIDDEN));
     }
-    let routed = check(&request).and_then(|()| route(viewer, &request));
+    let routed = check(&request, &viewer.site).and_then(|()| route(viewer, &request));
     let behavior = match routed {
         Ok(behavior) => behavior,
         Err(why) => return refused(viewer, &request, pending, &why),
@@ -242,6 +242,7 @@ impl Errand {
             pool: &viewer.edge.pool,
             origin,
             connections_max: viewer.site.origin_connections_max,
+            bounds: viewer.site.response_bounds,
         };
         match forward(exit, Request::from_parts(head, body), viewer.activity.stats()).await {
             Ok((response, lease)) => {

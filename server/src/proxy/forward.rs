@@ -15,7 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 
 use super::body::{Progress, RequestBody};
 use super::framing::BadFraming;
-use super::origin::HttpOrigin;
+use super::origin::{HttpOrigin, ResponseBounds};
 use super::plain::PlainStream;
 use super::pool::{Lease, OriginPool, Room};
 use crate::runtime::{Duplex, DuplexStats, spawn_guarded, timeout};
@@ -43,6 +43,9 @@ impl fmt::Display for ForwardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
+            Self::Http(error) if error.is_parse_too_large() => f.write_str(
+                "bad response: its head has more fields than origin_header_fields_max, or more bytes than origin_buffer_bytes",
+            ),
             Self::Http(error) => write!(f, "bad response: {error}"),
             Self::Framing(why) => write!(f, "bad response: {why}"),
             Self::Interim(status) => write!(f, "bad response: {status}, unasked for"),
@@ -61,6 +64,7 @@ pub struct Exit<'a> {
     pub origin: &'a Arc<HttpOrigin>,
     /// To this origin, on this core.
     pub connections_max: usize,
+    pub bounds: ResponseBounds,
 }
 
 /// Sends `request` (origin-form, hop-by-hop headers removed) and returns the head of the response with its body
@@ -149,7 +153,7 @@ impl Exit<'_> {
         let room = self.pool.room(self.origin, self.connections_max);
         let room = room.ok_or(ForwardError::Full)?;
         let io = dial(self.origin).await.map_err(ForwardError::Connect)?;
-        start(io, room).await.map_err(ForwardError::Http)
+        start(io, room, self.bounds).await.map_err(ForwardError::Http)
     }
 }
 
@@ -209,8 +213,16 @@ async fn dial(origin: &HttpOrigin) -> io::Result<Duplex> {
 }
 
 /// Speaks HTTP/1.1 over `io`; a task of its own moves its bytes until either side closes, and then gives `room` back.
-async fn start(io: Duplex, room: Room) -> Result<SendRequest<RequestBody>, hyper::Error> {
-    let (sender, connection) = http1::Builder::new().handshake(PlainStream(io)).await?;
+async fn start(
+    io: Duplex,
+    room: Room,
+    bounds: ResponseBounds,
+) -> Result<SendRequest<RequestBody>, hyper::Error> {
+    let (sender, connection) = http1::Builder::new()
+        .max_headers(bounds.header_fields_max)
+        .max_buf_size(bounds.buffer_bytes)
+        .handshake(PlainStream(io))
+        .await?;
     let driver = async move {
         let _room = room;
         // Whoever waits for a response on this connection gets the error; there is nobody else to tell.

@@ -18,6 +18,6 @@ pub use self::complaint::Complaint;
 pub use self::forward::{Exit, ForwardError, forward};
 pub use self::framing::{BadFraming, check_transfer_coding, frame_request, settle_response};
 pub use self::hop_by_hop::remove_hop_by_hop;
-pub use self::origin::{FixedResponse, HttpOrigin, Origin};
+pub use self::origin::{FixedResponse, HttpOrigin, Origin, ResponseBounds};
 pub use self::plain::PlainStream;
 pub use self::pool::OriginPool;

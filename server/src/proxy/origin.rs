@@ -34,6 +34,14 @@ impl FixedResponse {
     }
 }
 
+/// Bounds of what an origin sends. A connection keeps those that it was made with.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseBounds {
+    pub header_fields_max: usize,
+    /// Buffer of a connection, and so the longest head; 8,192 at least.
+    pub buffer_bytes: usize,
+}
+
 /// An `http://` origin. Time limits bear the managed service's names.
 ///
 /// Equal where connections to one may serve the other: the same authority at the same addresses.

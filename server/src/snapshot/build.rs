@@ -20,7 +20,7 @@ use crate::config::{
 };
 use crate::functions::LiveFunction;
 use crate::kvs::{self, Candidate};
-use crate::proxy::{FixedResponse, HttpOrigin, Origin};
+use crate::proxy::{FixedResponse, HttpOrigin, Origin, ResponseBounds};
 use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
 
@@ -219,6 +219,11 @@ fn load_distribution(
     let site = Site {
         distribution_id: id.clone(),
         origin_connections_max: config.limits.origin_connections_per_core,
+        response_bounds: ResponseBounds {
+            header_fields_max: config.limits.origin_header_fields_max,
+            buffer_bytes: config.limits.origin_buffer_bytes,
+        },
+        header_fields_max: config.limits.header_fields_max,
         identity_headers: distribution.identity_headers.clone(),
         behaviors: Behaviors::new(load_behaviors(config, distribution, parts.functions)?),
         served: parts.served.clone(),

@@ -11,7 +11,7 @@ use crate::config::{
     CertificateHeader, HostMap, HostName, IdentityHeaders, PathPattern, ViewerProtocolPolicy,
 };
 use crate::functions::LiveFunction;
-use crate::proxy::Origin;
+use crate::proxy::{Origin, ResponseBounds};
 
 /// What is served to an admitted client. A connection holds this and not its snapshot, so that a revocation set of
 /// millions is not kept in memory by the clients that came before the reload.
@@ -20,6 +20,9 @@ pub struct Site {
     pub distribution_id: Arc<str>,
     /// Connections that a core may have open to one origin.
     pub origin_connections_max: usize,
+    pub response_bounds: ResponseBounds,
+    /// Header fields of a request.
+    pub header_fields_max: usize,
     /// What clients say about themselves, and origins are not to hear.
     pub identity_headers: IdentityHeaders,
     pub(super) behaviors: Behaviors,

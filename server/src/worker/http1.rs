@@ -24,6 +24,10 @@ pub fn settings(limits: &Limits) -> http1::Builder {
     builder
         .half_close(false)
         .max_buf_size(limits.header_bytes_max.max(BUFFER_MIN));
+    // hyper's own number has room on its stack; when it is told one, even that, the room is made for each head.
+    if limits.header_fields_max != HEADER_FIELDS_INLINE {
+        builder.max_headers(limits.header_fields_max);
+    }
     builder
 }
 
@@ -91,5 +95,7 @@ async fn rest(open: &Open, stream: &mut TlsStream) {
     .await;
 }
 
+/// hyper's own maximum.
+const HEADER_FIELDS_INLINE: usize = 100;
 /// hyper's own minimum.
 const BUFFER_MIN: usize = 8_192;
