@@ -300,3 +300,27 @@ fn names_are_added_to_the_claims_and_let_through() {
     assert_eq!(received.values("x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(received.values("cf-connecting-ip"), ["192.0.2.2"]);
 }
+
+#[test]
+fn the_origin_gets_the_connections_id_where_a_policy_names_it() {
+    let origin = Origin::start();
+    let forged = "Bothways-Connection-Id: forged\r\nbothways_connection_id: forged\r\nBothways.Connection.Id: forged\r\nConnection: close\r\n";
+    for named in [
+        &["Bothways-Connection-Id", "CloudFront-Viewer-Cert-Present"][..],
+        &[],
+    ] {
+        let server = proxy(&origin, "optional", named);
+        let client = Client::new();
+        let attempt = client.send(server.address(), &client.request("GET", "/echo", forged));
+        let received = Received::parse(&attempt.outcome.response().body);
+        let record = server.record_of(attempt.port);
+        let id = record.text("connectionId").unwrap();
+        let expected: &[&str] = if named.is_empty() { &[] } else { &[id] };
+        let told = received
+            .headers()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("bothways"));
+        let told: Vec<_> = told.map(|(_, value)| value).collect();
+        assert_eq!(told, expected, "{named:?}");
+    }
+}

@@ -38,6 +38,8 @@ pub enum ViewerProtocolPolicy {
 pub struct OriginRequestPolicy {
     /// Each at most once.
     pub headers: Vec<CertificateHeader>,
+    /// Whether the origin is told the connection's id, as its record has it.
+    pub connection_id: bool,
 }
 
 /// First match wins; the last one matches everything.
@@ -169,27 +171,33 @@ fn origin_request_policy(
         let fault = format!("{} headers are too many", raw.headers.len());
         return Err(Problem::new(&key, fault, format!("name {HEADERS_MAX} at most")));
     }
-    let mut headers = Vec::with_capacity(raw.headers.len());
+    let mut policy = OriginRequestPolicy::default();
     for (index, name) in raw.headers.iter().enumerate() {
         let key = key.index(index);
-        let header = CertificateHeader::parse(name).ok_or_else(|| {
-            let known = CertificateHeader::ALL.map(CertificateHeader::as_str);
-            Problem::new(
-                &key,
-                format!("{name:?} is no certificate header"),
-                instead_of(name, known, "headers"),
-            )
-        })?;
-        if headers.contains(&header) {
-            return Err(Problem::new(
-                &key,
-                format!("{header} is in the list twice"),
-                "name each header once",
-            ));
+        let is_new = match CertificateHeader::parse(name) {
+            None if name.eq_ignore_ascii_case(CONNECTION_ID) => {
+                !std::mem::replace(&mut policy.connection_id, true)
+            }
+            None => return Err(unknown_header(&key, name)),
+            Some(header) if policy.headers.contains(&header) => false,
+            Some(header) => {
+                policy.headers.push(header);
+                true
+            }
+        };
+        if !is_new {
+            let fault = format!("{name} is in the list twice");
+            return Err(Problem::new(&key, fault, "name each header once"));
         }
-        headers.push(header);
     }
-    Ok(OriginRequestPolicy { headers })
+    Ok(policy)
+}
+
+fn unknown_header(key: &KeyPath, name: &str) -> Problem {
+    let known = CertificateHeader::ALL.map(CertificateHeader::as_str);
+    let known = known.into_iter().chain([CONNECTION_ID]);
+    let fault = format!("{name:?} is no header that the server can add");
+    Problem::new(key, fault, instead_of(name, known, "headers"))
 }
 
 fn function_associations(
@@ -208,5 +216,7 @@ fn function_associations(
     })
 }
 
+/// In what an origin is told the connection's id; `header_name::is_ours` keeps clients from it.
+const CONNECTION_ID: &str = "Bothways-Connection-Id";
 /// The managed service's quota of headers in one policy.
 const HEADERS_MAX: usize = 10;

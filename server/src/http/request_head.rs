@@ -2,7 +2,7 @@
 //! the two, so that they see no claim that is not ours, and nothing that they set is taken for one.
 
 use bytes::Bytes;
-use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderValue, VIA};
+use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri, Version, request};
 
@@ -83,7 +83,15 @@ pub fn dress(head: &mut request::Parts, viewer: &Viewer, behavior: &Behavior, ed
     set_forwarded_headers(headers, &viewer.client_ip);
     append_via(headers, version);
     add_certificate_headers(headers, &behavior.certificate_headers, &viewer.client, edits);
+    // An id is letters, digits and hyphens, so this does not fail.
+    if behavior.connection_id
+        && let Ok(id) = HeaderValue::from_str(viewer.facts.id())
+    {
+        headers.insert(CONNECTION_ID, id);
+    }
 }
+
+const CONNECTION_ID: HeaderName = HeaderName::from_static("bothways-connection-id");
 
 /// Adds us to `Via`: the version is that of the message as it came (RFC 9110 §7.6.3).
 pub fn append_via(headers: &mut HeaderMap, version: Version) {

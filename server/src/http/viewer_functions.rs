@@ -36,8 +36,15 @@ pub struct ViewerFacts {
     pub asks_for_certificate: bool,
     /// Made for the first call.
     pub edge_location: OnceCell<Rc<EdgeLocation>>,
-    /// The connection's, made for the first call.
+    /// The connection's, made when it is first asked for.
     pub id_text: OnceCell<String>,
+}
+
+impl ViewerFacts {
+    /// The connection's id, as its record has it.
+    pub fn id(&self) -> &str {
+        self.id_text.get_or_init(|| self.connection_id.to_string())
+    }
 }
 
 /// What a viewer-request function has made of a request.
@@ -203,13 +210,7 @@ impl Exchange {
 
 /// Unlike that of any other request; begins with the connection's.
 fn request_id(viewer: &Viewer) -> String {
-    let ViewerFacts {
-        connection_id,
-        id_text,
-        ..
-    } = &viewer.facts;
-    let id = id_text.get_or_init(|| connection_id.to_string());
-    format!("{id}-{}", viewer.activity.requests())
+    format!("{}-{}", viewer.facts.id(), viewer.activity.requests())
 }
 
 /// Asks a viewer-request function about a clean request, and changes that as the function wants. Where it fails, the head is not to be

@@ -313,6 +313,7 @@ fn load_behaviors(
             viewer_protocol_policy: behavior.viewer_protocol_policy,
             origin,
             certificate_headers: behavior.origin_request_policy.headers.clone(),
+            connection_id: behavior.origin_request_policy.connection_id,
         }))
     });
     behaviors.collect()

@@ -129,6 +129,8 @@ pub struct Behavior {
     pub viewer_response: Option<Arc<LiveFunction>>,
     /// Certificate headers that the origin is to get.
     pub certificate_headers: Vec<CertificateHeader>,
+    /// Whether the origin is to get the connection's id.
+    pub connection_id: bool,
 }
 
 impl Behavior {
@@ -144,6 +146,7 @@ impl Behavior {
             && same(self.viewer_request.as_ref(), other.viewer_request.as_ref())
             && same(self.viewer_response.as_ref(), other.viewer_response.as_ref())
             && self.certificate_headers == other.certificate_headers
+            && self.connection_id == other.connection_id
     }
 }
 
@@ -180,6 +183,7 @@ mod tests {
                 viewer_request: None,
                 viewer_response: None,
                 certificate_headers: Vec::new(),
+                connection_id: false,
             })
         };
         Behaviors::new(of.iter().map(behavior).collect())
