@@ -1,13 +1,14 @@
 //! The command line: what is asked for, and which exit code answers.
 //!
 //! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused, or the running server said no.
-//! 2: the configuration or the command line is wrong, or no server runs.
+//! 2: the configuration or the command line is wrong (whoever found it: a reload that the server refuses, too), or no server runs.
 
 mod connections;
 mod function;
 mod kvs;
 mod output;
 mod panics;
+mod reload;
 
 use std::io::IsTerminal;
 use std::net::IpAddr;
@@ -36,7 +37,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve until SIGTERM. SIGHUP reloads the configuration and all that it names.
+    /// Serve until SIGTERM. SIGHUP reloads the configuration and all that it names, SIGUSR1 opens the connection log anew.
     Serve {
         /// The TOML configuration.
         #[arg(long, value_name = "FILE")]
@@ -72,6 +73,11 @@ enum Command {
         #[arg(value_name = "CERT.pem")]
         chain: PathBuf,
     },
+    /// Make a running server read its configuration and all that it names again. Exit code 0: published, 2: refused or no server, 1: late.
+    Reload(reload::ReloadCommand),
+    /// Act on the logs of a running server.
+    #[command(subcommand)]
+    Logs(reload::LogsCommand),
     /// Read and write the key-value stores of a running server. Exit code 0: done, 1: the server said no, 2: there is none.
     #[command(subcommand)]
     Kvs(kvs::KvsCommand),
@@ -142,6 +148,8 @@ fn run(command: Command) -> Result<ExitCode, AppError> {
             };
             print(&app::explain(&question)?, json)
         }
+        Command::Reload(command) => reload::reload(&command),
+        Command::Logs(command) => reload::logs(command),
         Command::Kvs(command) => kvs::run(command),
         Command::Connections(command) => connections::run(command),
         Command::Function(command) => function::run(command),
@@ -188,8 +196,7 @@ fn unreachable(error: ClientError) -> AppError {
 /// Of a command whose only answer is that it was done, or of one that was refused. `file` is what it was about.
 fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> Result<ExitCode, AppError> {
     if json {
-        let text = serde_json::to_string(reply).unwrap_or_default();
-        output::print(&format!("{text}\n"))?;
+        print_json(reply)?;
     } else if reply.ok {
         output::print(&format!("{}\n", reply.message.as_deref().unwrap_or("done")))?;
     }
@@ -197,6 +204,11 @@ fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> Result<ExitCod
         output::say(&format!("error: {}\n", kvs::named(reply, file)));
     }
     Ok(ExitCode::from(u8::from(!reply.ok)))
+}
+
+fn print_json(reply: &Reply) -> Result<(), AppError> {
+    let text = serde_json::to_string(reply).unwrap_or_default();
+    output::print(&format!("{text}\n"))
 }
 
 fn moment(text: &str) -> Result<UnixTime, String> {

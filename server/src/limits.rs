@@ -18,7 +18,9 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// A connection on which nothing moves for so long is closed.
     pub idle_timeout: Duration,
-    /// From SIGTERM to the moment when what is still open is cut.
+    /// From SIGTERM to the drain, in which connections are still accepted and `/healthz` fails already.
+    pub drain_delay: Duration,
+    /// From the beginning of the drain to the moment when what is still open is cut.
     pub drain_timeout: Duration,
     /// An HTTP/1 request head or an HTTP/2 header list, in bytes.
     pub header_bytes_max: usize,
@@ -67,6 +69,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             header_bytes_max: 32_768,
             header_fields_max: 100,
@@ -99,6 +102,7 @@ pub mod accepted {
     pub const HANDSHAKE_TIMEOUT_MS: RangeInclusive<i64> = 10..=600_000;
     pub const HEADER_TIMEOUT_MS: RangeInclusive<i64> = 10..=600_000;
     pub const IDLE_TIMEOUT_MS: RangeInclusive<i64> = 10..=86_400_000;
+    pub const DRAIN_DELAY_MS: RangeInclusive<i64> = 0..=3_600_000;
     /// Zero cuts what is open at once.
     pub const DRAIN_TIMEOUT_MS: RangeInclusive<i64> = 0..=3_600_000;
     /// The HTTP library needs a buffer of 8 KiB at least.

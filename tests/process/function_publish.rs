@@ -66,6 +66,39 @@ fn a_published_function_decides_from_the_next_connection_on_and_touches_no_open_
 }
 
 #[test]
+fn what_became_of_a_publication_is_logged_once() {
+    let server = Server::start(edge(ALLOW, None));
+    let told = |command: &mut dyn FnMut()| -> Vec<String> {
+        let before = server.log().len();
+        command();
+        // Messages come in order, so after this one there is nothing left of those before.
+        server.reload_published();
+        let log = server.log().split_off(before);
+        log.into_iter().filter(|line| line.contains("function")).collect()
+    };
+    let unchanged = told(&mut || drop(publish(&server)));
+    assert!(
+        matches!(&*unchanged, [line] if line.contains("its code is what is live already")),
+        "{unchanged:#?}"
+    );
+    server.write("gate.js", DENY);
+    let published = told(&mut || drop(publish(&server)));
+    assert!(
+        matches!(&*published, [line] if line.contains("function published")),
+        "{published:#?}"
+    );
+    let refused = told(&mut || {
+        server.write("gate.js", "function connectionHandler(connection) {");
+        assert_eq!(publish(&server).code, Some(1));
+        server.write("gate.js", DENY);
+    });
+    assert!(
+        matches!(&*refused, [line] if line.contains("function not published; what was live stays")),
+        "{refused:#?}"
+    );
+}
+
+#[test]
 fn a_function_that_is_broken_is_not_published_and_the_live_one_stays() {
     let server = Server::start(edge(DENY, None));
     server.write(

@@ -8,6 +8,7 @@ mod advertise;
 mod article;
 mod badconfig;
 mod balance;
+mod blocked_files;
 mod candidate;
 mod connections;
 mod crls;

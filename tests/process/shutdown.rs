@@ -199,3 +199,31 @@ fn every_record_is_flushed_before_the_end() {
     }
     assert_eq!(server.stop().len(), CONNECTIONS);
 }
+
+#[test]
+fn health_fails_before_the_first_client_is_turned_away() {
+    let server = Server::start(Config::edge("none").limit("drain_delay_ms", 3_600_000));
+    assert_eq!(server.admin("/healthz").status, 200);
+    server.terminate();
+    server.wait_for_log("about to drain");
+    let health = server.admin("/healthz");
+    assert_eq!((health.status, health.text().as_str()), (503, "draining\n"));
+    assert_eq!(server.metrics().get("bothways_draining"), 1);
+    assert!(Client::new().get(server.address()).outcome.is_ok());
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(1), "a second signal ends it at once");
+}
+
+#[test]
+fn a_drain_that_was_put_off_begins_when_its_time_has_come() {
+    let origin = Origin::start();
+    let server = Server::start(proxy(&origin).limit("drain_delay_ms", 20));
+    let mut busy = in_flight(&server, &origin);
+    server.terminate();
+    server.wait_for_log(" draining");
+    assert_eq!(server.admin("/healthz").status, 503);
+    origin.open_gate();
+    assert_eq!(busy.read_response().unwrap().text(), "through the gate\n");
+    drop(busy);
+    server.drained();
+}

@@ -1,6 +1,5 @@
 //! The control thread: signals in, messages to the cores out. It never touches a connection.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
@@ -9,24 +8,25 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use rustix::process::setpriority_process;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::call_watch::{CallWatch, LOOK_EVERY};
 use super::census::CensusOrder;
 use super::commands::Commands;
 use super::error::AppError;
+use super::jobs::{Job, Jobs, ReloadReport, Reloaded};
 use super::listeners::Bound;
 use super::publish::{self, PublishOrder, Published};
-use super::{publish_counts, reload};
+use super::publish_counts;
+use super::reload::{self, Rebuilt};
+use super::threads::{start_core, yield_to_cores};
 use crate::admin::AdminServer;
 use crate::config::{Config, Driver as DriverConfig};
 use crate::control_socket::ControlServer;
 use crate::logs::{Messages, Shipper};
 use crate::metrics::{Registry, ReloadResult, monotonic};
 use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
-use crate::snapshot::Built;
 use crate::worker::{self, CoreMessage, CoreSetup, Shared};
 
 /// Catches the signals from here on, so that none that comes during the start is lost or deadly.
@@ -34,7 +34,7 @@ use crate::worker::{self, CoreMessage, CoreSetup, Shared};
 /// # Errors
 /// The process may not handle signals.
 pub fn signals() -> Result<Signals, AppError> {
-    Signals::new([SIGHUP, SIGTERM, SIGINT])
+    Signals::new([SIGHUP, SIGUSR1, SIGTERM, SIGINT])
         .map_err(|error| AppError::Setup(format!("cannot handle signals: {error}")))
 }
 
@@ -46,7 +46,9 @@ pub(super) enum Event {
     /// A core has ended.
     Ended(usize, Result<(), String>),
     /// A snapshot was built, or not.
-    Rebuilt(Box<Result<Built, String>>),
+    Rebuilt(Box<Result<Rebuilt, String>>),
+    /// A reload is asked for, and its result waited for.
+    Reload(Sender<Reloaded>),
     /// A function is to be published.
     Publish(PublishOrder),
     /// It was, or not.
@@ -75,20 +77,13 @@ pub struct Control {
     event_sender: Sender<Event>,
     running: usize,
     draining: bool,
+    /// When it is to begin, on the clock of [`monotonic`].
+    drain_at: Option<Duration>,
     /// An operator's signal to end has come; one more ends at once. A core's failure drains too, but counts as none.
     told_to_end: bool,
     generation: u64,
     jobs: Jobs,
     failure: Option<String>,
-}
-
-/// What reads files, on a thread of its own, one at a time: a function published while a snapshot is being built would be undone by it.
-#[derive(Default)]
-struct Jobs {
-    under_way: bool,
-    /// A SIGHUP has come; however many have come since a snapshot was begun, they ask for one more.
-    rebuild: bool,
-    publish: VecDeque<PublishOrder>,
 }
 
 impl Control {
@@ -153,6 +148,7 @@ impl Control {
             events,
             event_sender,
             draining: false,
+            drain_at: None,
             told_to_end: false,
             generation: 1,
             jobs: Jobs::default(),
@@ -175,6 +171,7 @@ impl Control {
                 }
                 Event::Signal(_)
                 | Event::Rebuilt(_)
+                | Event::Reload(_)
                 | Event::Publish(_)
                 | Event::Published(..)
                 | Event::Census(_) => {}
@@ -212,6 +209,8 @@ impl Control {
         Commands {
             snapshot: self.shared.snapshot.clone(),
             events: self.event_sender.clone(),
+            progress: self.jobs.progress(),
+            log: self.shipper.remote(),
         }
     }
 
@@ -237,20 +236,28 @@ impl Control {
     pub fn run(mut self) -> Result<(), AppError> {
         let mut watch = CallWatch::default();
         while self.running > 0 {
-            match self.events.recv_timeout(LOOK_EVERY) {
+            match self.events.recv_timeout(self.look_in()) {
                 Ok(event) => self.handle(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            watch.look(&self.registry, monotonic());
+            let now = monotonic();
+            watch.look(&self.registry, now);
+            self.jobs.look(now);
+            if self.drain_at.is_some_and(|at| now >= at) {
+                self.drain();
+            }
         }
         let Self {
             shared,
             shipper,
             failure,
+            events,
+            jobs,
             ..
         } = self;
-        drop(shared);
+        // Whoever waits for an answer hears that none will come.
+        drop((shared, events, jobs));
         shipper.stop(FLUSH_TIME).map_err(AppError::Flush)?;
         tracing::info!("drained");
         failure.map_or(Ok(()), |failure| Err(AppError::Core(failure)))
@@ -260,6 +267,7 @@ impl Control {
         match event {
             Event::Signal(SIGHUP) if self.draining => {}
             Event::Signal(SIGHUP) => self.hang_up(),
+            Event::Signal(SIGUSR1) => self.shipper.reopen(),
             Event::Signal(_) if self.told_to_end => {
                 tracing::warn!("second signal: ending at once");
                 let _whoever_does_not_read_loses_it = self.messages.flush(super::MESSAGES_FLUSH_TIME);
@@ -267,20 +275,21 @@ impl Control {
             }
             Event::Signal(_) => {
                 self.told_to_end = true;
-                self.drain();
+                self.end_soon();
             }
+            Event::Reload(order) => self.want_reload(Some(order)),
             Event::Rebuilt(result) => {
-                self.publish(*result);
-                self.job_done();
+                let reloaded = self.publish(*result);
+                self.job_done(Some(&reloaded));
             }
             Event::Publish(order) => {
-                self.jobs.publish.push_back(order);
+                self.jobs.want_publish(order);
                 self.next_job();
             }
             Event::Published(order, published) => {
                 self.tell_cores(CoreMessage::PrepareFunctions);
                 publish::tell(&order, published);
-                self.job_done();
+                self.job_done(None);
             }
             Event::Census(order) => self.ask_cores(order),
             Event::Ended(core, result) => self.core_ended(core, result),
@@ -288,12 +297,35 @@ impl Control {
         }
     }
 
+    /// For whoever chooses among servers: `/healthz` says that this one ends, some time before it takes no more connections.
+    fn end_soon(&mut self) {
+        self.registry.process.draining.set(1);
+        let delay = self.shared.snapshot.load().limits.drain_delay;
+        match delay.is_zero() {
+            true => self.drain(),
+            false => {
+                tracing::info!(
+                    delay_ms = delay.as_millis(),
+                    "about to drain; /healthz says so already"
+                );
+                self.drain_at = Some(monotonic() + delay);
+            }
+        }
+    }
+
+    fn look_in(&self) -> Duration {
+        let drain_in = self.drain_at.map(|at| at.saturating_sub(monotonic()));
+        drain_in.map_or(LOOK_EVERY, |drain_in| drain_in.min(LOOK_EVERY))
+    }
+
     fn drain(&mut self) {
+        self.drain_at = None;
         if self.draining {
             return;
         }
         tracing::info!("draining");
         self.draining = true;
+        self.registry.process.draining.set(1);
         self.tell_cores(CoreMessage::Drain);
     }
 
@@ -324,36 +356,39 @@ impl Control {
         self.drain();
     }
 
+    /// SIGHUP.
     fn hang_up(&mut self) {
         self.shipper.reopen();
-        if !self.jobs.under_way {
-            // "reload published" then also means that the log was reopened, as far as its sink lets it.
-            let _a_stuck_sink_waits_for_nobody = self.shipper.flush(REOPEN_TIME);
-        }
-        self.jobs.rebuild = true;
+        self.want_reload(None);
+    }
+
+    fn want_reload(&mut self, order: Option<Sender<Reloaded>>) {
+        self.jobs.want_reload(order, &self.registry.process);
         self.next_job();
     }
 
     fn next_job(&mut self) {
-        if self.jobs.under_way {
-            return;
-        }
-        if std::mem::take(&mut self.jobs.rebuild) {
-            self.rebuild();
-        } else if let Some(order) = self.jobs.publish.pop_front() {
-            self.publish_function(order);
+        match self.jobs.next(&self.registry.process, monotonic()) {
+            Some(Job::Reload) => self.rebuild(),
+            Some(Job::Publish(order)) => self.publish_function(order),
+            None => {}
         }
     }
 
-    fn job_done(&mut self) {
-        self.jobs.under_way = false;
+    fn job_done(&mut self, reloaded: Option<&Reloaded>) {
+        for order in self.jobs.done(&self.registry.process) {
+            if let Some(reloaded) = reloaded {
+                let _whoever_asked_may_have_gone = order.send(reloaded.clone());
+            }
+        }
         self.next_job();
     }
 
     fn publish_function(&mut self, order: PublishOrder) {
-        self.jobs.under_way = true;
         let (snapshot, events) = (self.shared.snapshot.load_full(), self.event_sender.clone());
+        let progress = self.jobs.progress();
         let publishing = move || {
+            progress.show_this_thread();
             let published = publish::publish(&snapshot, &order.name);
             let _control_may_have_ended = events.send(Event::Published(order, published));
         };
@@ -363,13 +398,12 @@ impl Control {
         {
             // With the thread the order is gone, and so whoever waits for its answer hears that none comes.
             tracing::error!(%error, "cannot start a thread to publish a function");
-            self.job_done();
+            self.job_done(None);
         }
     }
 
     /// On a thread of its own, so that a large CRL does not keep SIGTERM waiting.
     fn rebuild(&mut self) {
-        self.jobs.under_way = true;
         let (config, vault, events) = (
             self.config.clone(),
             self.shared.vault.clone(),
@@ -377,7 +411,11 @@ impl Control {
         );
         let generation = self.generation + 1;
         let before = self.shared.snapshot.load_full();
+        let (progress, log) = (self.jobs.progress(), self.shipper.remote());
         let building = move || {
+            progress.show_this_thread();
+            // "reload published" then also means that the log was reopened, as far as its sink lets it.
+            let _a_stuck_sink_waits_for_nobody = log.flush(REOPEN_TIME);
             yield_to_cores();
             let built = catch_unwind(AssertUnwindSafe(|| {
                 reload::rebuild(&config, generation, &vault, &before)
@@ -389,33 +427,43 @@ impl Control {
             let _control_may_have_ended = events.send(Event::Rebuilt(Box::new(built)));
         };
         if let Err(error) = thread::Builder::new().name("reload".to_owned()).spawn(building) {
-            self.refuse(&format!("cannot start a thread: {error}"));
-            self.job_done();
+            let refused = self.refuse(format!("cannot start a thread: {error}"));
+            self.job_done(Some(&refused));
         }
     }
 
-    fn publish(&mut self, result: Result<Built, String>) {
-        match result {
-            Ok(built) => {
-                self.generation = built.snapshot.generation;
-                publish_counts(&self.registry, &built);
-                built.publish_key_values();
-                self.shared.snapshot.store(Arc::new(built.snapshot));
-                self.tell_cores(CoreMessage::Sweep);
-                let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
-                tracing::info!(generation = self.generation, revocations, "reload published");
-            }
-            Err(error) => self.refuse(&error),
-        }
+    fn publish(&mut self, result: Result<Rebuilt, String>) -> Reloaded {
+        let Rebuilt { built, distributions } = match result {
+            Ok(rebuilt) => rebuilt,
+            Err(error) => return self.refuse(error),
+        };
+        let before = self.registry.process.revocation_entries();
+        let entries = built.revocation_entries.iter();
+        let report = ReloadReport {
+            generation: built.snapshot.generation,
+            distributions,
+            revocation_entries: entries
+                .map(|(store, entries)| (store.clone(), *entries, before.get(store).copied()))
+                .collect(),
+        };
+        self.generation = built.snapshot.generation;
+        publish_counts(&self.registry, &built);
+        built.publish_key_values();
+        self.shared.snapshot.store(Arc::new(built.snapshot));
+        self.tell_cores(CoreMessage::Sweep);
+        let revocations: u64 = report.revocation_entries.iter().map(|(_, now, _)| now).sum();
+        tracing::info!(generation = self.generation, revocations, "reload published");
+        Ok(report)
     }
 
-    fn refuse(&self, error: &str) {
+    fn refuse(&self, error: String) -> Reloaded {
         self.registry.process.reloads.of(ReloadResult::Refused).add(1);
         tracing::error!(
             generation = self.generation,
             error,
             "reload refused; the old snapshot stays"
         );
+        Err(error)
     }
 }
 
@@ -435,34 +483,6 @@ fn forward(mut signals: Signals, events: Sender<Event>) -> Result<(), AppError> 
         .map_err(|error| AppError::Setup(format!("cannot start the signal thread: {error}")))
 }
 
-/// Gives the thread that calls this a smaller share where it must share a CPU with a core. Not the smallest: a revocation is
-/// waiting for it.
-fn yield_to_cores() {
-    if let Err(error) = setpriority_process(None, RELOAD_NICENESS) {
-        tracing::debug!(%error, "the reload keeps the priority of the cores");
-    }
-}
-
-fn start_core(setup: CoreSetup, events: Sender<Event>) -> Result<(), AppError> {
-    let index = setup.index;
-    let life = move || {
-        let started = events.clone();
-        let started = move |driver| drop(started.send(Event::Started(driver)));
-        let ended = catch_unwind(AssertUnwindSafe(|| worker::run(setup, started)));
-        let result = match ended {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(_) => Err("it panicked".to_owned()),
-        };
-        let _control_may_have_ended = events.send(Event::Ended(index, result));
-    };
-    let thread = thread::Builder::new().name(format!("core-{index}")).spawn(life);
-    thread
-        .map(drop)
-        .map_err(|error| AppError::Setup(format!("cannot start core {index}: {error}")))
-}
-
-/// About a ninth of what a core gets (sched(7)), and all of a CPU that is idle.
-const RELOAD_NICENESS: i32 = 10;
 /// For the shipper to take up the renamed file.
 const REOPEN_TIME: Duration = Duration::from_millis(500);
 /// For the shipper to write what is queued when everything else has ended.

@@ -11,9 +11,11 @@ mod cpus;
 mod descriptors;
 mod error;
 mod explain;
+mod jobs;
 mod listeners;
 mod publish;
 mod reload;
+mod threads;
 mod trial;
 
 use std::path::Path;

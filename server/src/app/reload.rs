@@ -7,6 +7,12 @@ use crate::config::{self, Config, ConfigError, KeyPath};
 use crate::snapshot::{self, Built, Snapshot};
 use crate::tls::SessionVault;
 
+/// A snapshot that can be published.
+pub struct Rebuilt {
+    pub built: Built,
+    pub distributions: usize,
+}
+
 /// Loads the configuration again and builds the snapshot of `generation` from it, to follow `before`.
 ///
 /// # Errors
@@ -16,11 +22,14 @@ pub fn rebuild(
     generation: u64,
     vault: &Arc<SessionVault>,
     before: &Snapshot,
-) -> Result<Built, ConfigError> {
+) -> Result<Rebuilt, ConfigError> {
     let file: &Path = started.source.file();
     let config = config::load(file)?;
     match changed(started, &config) {
-        None => snapshot::build(&config, generation, vault, Some(before)),
+        None => Ok(Rebuilt {
+            built: snapshot::build(&config, generation, vault, Some(before))?,
+            distributions: config.distributions.len(),
+        }),
         Some(key) => {
             let fault = "this cannot change while running";
             Err(config

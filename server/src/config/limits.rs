@@ -40,6 +40,12 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.idle_timeout,
             &accepted::IDLE_TIMEOUT_MS,
         )?,
+        drain_delay: milliseconds(
+            &at("drain_delay_ms"),
+            raw.drain_delay_ms,
+            default.drain_delay,
+            &accepted::DRAIN_DELAY_MS,
+        )?,
         drain_timeout: milliseconds(
             &at("drain_timeout_ms"),
             raw.drain_timeout_ms,

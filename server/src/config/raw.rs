@@ -58,6 +58,7 @@ pub(super) struct RawLimits {
     pub handshake_timeout_ms: Option<i64>,
     pub header_timeout_ms: Option<i64>,
     pub idle_timeout_ms: Option<i64>,
+    pub drain_delay_ms: Option<i64>,
     pub drain_timeout_ms: Option<i64>,
     pub header_bytes_max: Option<i64>,
     pub header_fields_max: Option<i64>,

@@ -1,17 +1,23 @@
 //! From a request to what is done and answered. What changes something is logged, without values.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::UnixTime;
 
 use super::message::{Item, RefusalCode, Reply, Request};
-use super::{Backend, Refusal};
+use super::{Backend, Refusal, Waiting};
 use crate::kvs::{Change, ETag, InvalidETag, KeyValues, Store, WriteError};
 use crate::trust::format_rfc3339;
 
 /// Carries out `request`, which `payload` followed.
-pub(super) fn answer(backend: &dyn Backend, request: Request, payload: Vec<u8>, now: SystemTime) -> Reply {
+pub(super) fn answer(
+    backend: &dyn Backend,
+    request: Request,
+    payload: Vec<u8>,
+    client: &Waiting<'_>,
+    now: SystemTime,
+) -> Reply {
     let done = match request {
         Request::Get { store, key } => named(backend, &store).and_then(|store| get(&store, &key)),
         Request::List { store } => named(backend, &store).map(|store| list(&store.current())),
@@ -41,7 +47,9 @@ pub(super) fn answer(backend: &dyn Backend, request: Request, payload: Vec<u8>, 
             };
             named(backend, &store).and_then(|store| write(&store, change, if_match, now))
         }
-        Request::PublishFunction { name } => publish(backend, &name),
+        Request::PublishFunction { name } => publish(backend, &name, client),
+        Request::Reload { timeout_ms } => reload(backend, timeout_ms, client),
+        Request::ReopenLogs => backend.reopen_logs().map(told_in_words),
         Request::Connections(wanted) => backend.connections(&wanted).map(|open| Reply {
             ok: true,
             open: Some(open),
@@ -181,23 +189,31 @@ fn code_of(error: &WriteError) -> RefusalCode {
     }
 }
 
-fn publish(backend: &dyn Backend, name: &str) -> Result<Reply, Refusal> {
-    match backend.publish_function(name) {
-        Ok(message) => {
-            tracing::info!(function = shown(name), "function published");
-            Ok(Reply {
-                ok: true,
-                message: Some(message),
-                ..Reply::default()
-            })
-        }
-        Err(refusal) => {
-            let (function, reason) = (shown(name), &refusal.message);
-            tracing::warn!(function, reason, "function not published");
-            Err(refusal)
-        }
+/// What has become of it is logged by whoever decides it, once.
+fn publish(backend: &dyn Backend, name: &str, client: &Waiting<'_>) -> Result<Reply, Refusal> {
+    backend.publish_function(name, client).map(told_in_words)
+}
+
+fn reload(backend: &dyn Backend, timeout_ms: u64, client: &Waiting<'_>) -> Result<Reply, Refusal> {
+    let limit = Duration::from_millis(timeout_ms).min(RELOAD_WAIT_MAX);
+    let reloaded = backend.reload(limit, client)?;
+    Ok(Reply {
+        generation: Some(reloaded.generation),
+        distributions: Some(reloaded.distributions),
+        revocation_entries: Some(reloaded.revocation_entries),
+        ..told_in_words(reloaded.message)
+    })
+}
+
+fn told_in_words(message: String) -> Reply {
+    Reply {
+        ok: true,
+        message: Some(message),
+        ..Reply::default()
     }
 }
 
 /// A key of the managed service in full.
 const SHOWN_CHARS_MAX: usize = 512;
+/// Whoever waits holds a thread.
+const RELOAD_WAIT_MAX: Duration = Duration::from_secs(3_600);

@@ -16,7 +16,17 @@ use super::message::{Reply, Request};
 /// # Errors
 /// No server is there, or it has not answered. The command may have been carried out then.
 pub fn send(socket: &Path, request: &Request, payload: &[u8]) -> Result<Reply, ClientError> {
-    let mut stream = connect(socket).map_err(|error| ClientError::NoServer {
+    send_within(socket, request, payload, PATIENCE)
+}
+
+/// The same; the server is waited for so long.
+pub fn send_within(
+    socket: &Path,
+    request: &Request,
+    payload: &[u8],
+    patience: Duration,
+) -> Result<Reply, ClientError> {
+    let mut stream = connect(socket, patience).map_err(|error| ClientError::NoServer {
         socket: socket.to_owned(),
         error,
     })?;
@@ -35,11 +45,11 @@ pub fn send(socket: &Path, request: &Request, payload: &[u8]) -> Result<Reply, C
     }
 }
 
-fn connect(path: &Path) -> io::Result<UnixStream> {
+fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(patience))?;
     // Of the connection too, while the server's queue is full.
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(patience))?;
     socket.connect(&SockAddr::unix(path)?)?;
     Ok(UnixStream::from(OwnedFd::from(socket)))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::answer::{answer, refused};
 use super::message::{RefusalCode, Reply, Request};
-use super::{Backend, Refusal};
+use super::{Backend, Refusal, Waiting};
 use crate::kvs::StoreLimits;
 
 /// Serves the whole of a connection. What goes wrong with it is the client's to notice.
@@ -23,11 +23,25 @@ pub(super) fn serve(stream: &UnixStream, backend: &dyn Backend, limit: Duration,
         .first()
         .map_or_else(StoreLimits::default, |store| store.limits());
     let reply = match exchange.request(&limits) {
-        Ok((request, payload)) => answer(backend, request, payload, SystemTime::now()),
+        Ok((request, payload)) => {
+            let client = Waiting { stream, stopping };
+            answer(backend, request, payload, &client, SystemTime::now())
+        }
         Err(Fault::Refused(message)) => refused(&Refusal::new(RefusalCode::BadRequest, message)),
         Err(Fault::Gone) => return,
     };
     let _the_client_may_be_gone = exchange.reply(&reply);
+}
+
+/// Tells a client at once that nothing is done for it. It is not waited for.
+pub(super) fn refuse(stream: &UnixStream, code: RefusalCode, message: &str) {
+    let refuse = || {
+        let mut text = serde_json::to_vec(&refused(&Refusal::new(code, message)))?;
+        text.push(b'\n');
+        stream.set_nonblocking(true)?;
+        (&mut &*stream).write_all(&text)
+    };
+    let _the_client_may_be_gone = refuse();
 }
 
 struct Exchange<'a> {
@@ -131,14 +145,18 @@ impl Exchange<'_> {
         let deadline = self.deadline(text.len());
         let mut rest = text.as_slice();
         while !rest.is_empty() {
-            let Some(wait) = self.wait_until(deadline)? else {
-                return Err(io::ErrorKind::TimedOut.into());
-            };
-            self.stream.set_write_timeout(Some(wait))?;
+            // Also when the server ends: what there is room for is told.
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.stream
+                .set_write_timeout(Some(left.clamp(SOCKET_WAIT_MIN, STOP_NOTICED_WITHIN)))?;
             match stream.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) if is_timeout(&error) => {}
+                Err(error) if is_timeout(&error) => {
+                    if self.wait_until(deadline)?.is_none() {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }

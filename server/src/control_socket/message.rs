@@ -1,5 +1,7 @@
 //! What is said over the control socket: one JSON object each way.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::connections::{Connections, ConnectionsWanted};
@@ -41,11 +43,23 @@ pub enum Request {
     },
     #[serde(rename = "function publish")]
     PublishFunction { name: String },
+    /// Answered when the reload has ended, or after so long.
+    #[serde(rename = "reload")]
+    Reload {
+        #[serde(default = "Request::default_timeout_ms")]
+        timeout_ms: u64,
+    },
+    #[serde(rename = "logs reopen")]
+    ReopenLogs,
     #[serde(rename = "connections")]
     Connections(ConnectionsWanted),
 }
 
 impl Request {
+    fn default_timeout_ms() -> u64 {
+        60_000
+    }
+
     /// The octets that follow the line.
     pub fn payload_bytes(&self) -> usize {
         match self {
@@ -85,6 +99,14 @@ pub struct Reply {
     pub created: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
+    /// Of the snapshot that a reload has published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distributions: Option<usize>,
+    /// By trust store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_entries: Option<BTreeMap<String, u64>>,
     /// Of `connections`.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub open: Option<Connections>,
@@ -115,6 +137,14 @@ pub enum RefusalCode {
     NoSuchFunction,
     /// Its code cannot be used; the live version stays.
     InvalidFunction,
+    /// The configuration, or a file that it names, cannot be used; the old snapshot stays.
+    ReloadRefused,
+    /// What was asked for goes on, or waits for its turn.
+    Timeout,
+    /// Too many commands are under way.
+    Busy,
+    /// The connection log cannot be opened anew; the file that is open stays in use.
+    LogNotReopened,
     /// The server is about to end.
     Ending,
 }

@@ -1,7 +1,7 @@
 //! The control socket: commands to a running server, from the same machine and the same user.
 //!
-//! Owns the Unix socket of `[control]`, the form of what is said over it ([`message`]), a handful of threads that each serve one
-//! connection at a time, and the client that the command line uses. A connection is one exchange:
+//! Owns the Unix socket of `[control]`, the form of what is said over it ([`message`]), a thread for each command that is under way (so many and
+//! no more: further ones are refused), and the client that the command line uses. A connection is one exchange:
 //!
 //! ```text
 //! → {"command":"kvs put","store":"revocations","key":"0a0b","value":"","if_match":"1f…"}    one line
@@ -19,14 +19,16 @@ mod client;
 mod connections;
 mod exchange;
 mod message;
+mod waiting;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -34,9 +36,10 @@ use socket2::SockRef;
 
 pub use address::ClaimError;
 use address::Claimed;
-pub use client::{ClientError, send};
+pub use client::{ClientError, send, send_within};
 pub use connections::{Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX};
 pub use message::{Item, RefusalCode, Reply, Request};
+pub use waiting::Waiting;
 
 use crate::kvs::{ETag, Store};
 
@@ -46,10 +49,27 @@ pub trait Backend: Send + Sync + 'static {
     fn stores(&self) -> Vec<Arc<Store>>;
 
     /// Makes the code that the file of this function holds now its live version. A sentence about what has become of it, or why not.
-    fn publish_function(&self, name: &str) -> Result<String, Refusal>;
+    fn publish_function(&self, name: &str, client: &Waiting<'_>) -> Result<String, Refusal>;
+
+    /// Reads the configuration and all that it names again, and waits `limit` at most for what comes of it.
+    fn reload(&self, limit: Duration, client: &Waiting<'_>) -> Result<Reloaded, Refusal>;
+
+    /// Opens the connection log anew. A sentence about what has become of it, or why not.
+    fn reopen_logs(&self) -> Result<String, Refusal>;
 
     /// The clients that are connected now.
     fn connections(&self, wanted: &ConnectionsWanted) -> Result<Connections, Refusal>;
+}
+
+/// A reload that was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    pub generation: u64,
+    pub distributions: usize,
+    /// By trust store.
+    pub revocation_entries: BTreeMap<String, u64>,
+    /// The same for people, with what it was before.
+    pub message: String,
 }
 
 /// Why a command was not carried out, with what to do about it.
@@ -91,31 +111,32 @@ impl ControlSocket {
     }
 
     fn serve_within(self, backend: &Arc<dyn Backend>, limit: Duration) -> io::Result<ControlServer> {
-        let mut server = ControlServer {
-            claimed: Arc::new(self.0),
-            stopping: Arc::default(),
-            handlers: Vec::new(),
+        let claimed = Arc::new(self.0);
+        let shared = Arc::new(Shared {
+            backend: backend.clone(),
+            limit,
+            stopping: AtomicBool::new(false),
+            commands: Mutex::new(0),
+            ended: Condvar::new(),
+        });
+        let accepting = {
+            let (claimed, shared) = (claimed.clone(), shared.clone());
+            move || accept(claimed.listener(), &shared)
         };
-        for _ in 0..HANDLERS {
-            let handler = Handler {
-                claimed: server.claimed.clone(),
-                stopping: server.stopping.clone(),
-                backend: backend.clone(),
-                limit,
-            };
-            let thread = thread::Builder::new().name("control-socket".to_owned());
-            server.handlers.push(thread.spawn(move || handler.run())?);
-        }
-        Ok(server)
+        let thread = thread::Builder::new().name("control-socket".to_owned());
+        Ok(ControlServer {
+            claimed,
+            shared,
+            accepting: Some(thread.spawn(accepting)?),
+        })
     }
 }
 
 /// The running threads. Dropped, they end, and the socket's file is removed.
-#[derive(Debug)]
 pub struct ControlServer {
     claimed: Arc<Claimed>,
-    stopping: Arc<AtomicBool>,
-    handlers: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
 }
 
 impl ControlServer {
@@ -125,48 +146,101 @@ impl ControlServer {
 }
 
 impl Drop for ControlServer {
-    /// A write that goes on is completed.
+    /// A write that goes on is completed, if it is done in a few seconds: what a file system that hangs holds up is left behind.
     fn drop(&mut self) {
-        self.stopping.store(true, Relaxed);
-        // On Linux this ends the accepts that wait.
+        self.shared.stopping.store(true, Relaxed);
+        // On Linux this ends the accept that waits.
         let _ = SockRef::from(self.claimed.listener()).shutdown(Shutdown::Both);
-        for handler in self.handlers.drain(..) {
-            let _ = handler.join();
+        let _its_message_is_in_the_log = self.accepting.take().map(JoinHandle::join);
+        let left = self.shared.await_end(END_TIME);
+        if left > 0 {
+            tracing::warn!(
+                left,
+                "commands on the control socket have not ended and are left behind"
+            );
         }
     }
 }
 
-struct Handler {
-    claimed: Arc<Claimed>,
-    stopping: Arc<AtomicBool>,
+/// What all threads see.
+struct Shared {
     backend: Arc<dyn Backend>,
     limit: Duration,
+    stopping: AtomicBool,
+    /// Commands under way.
+    commands: Mutex<usize>,
+    ended: Condvar,
 }
 
-impl Handler {
-    fn run(&self) {
-        let listener: &UnixListener = self.claimed.listener();
-        while !self.stopping.load(Relaxed) {
-            match listener.accept() {
-                Ok((stream, _)) => self.serve(&stream),
-                // Out of descriptors, most likely: others have to close some first.
-                Err(_) if !self.stopping.load(Relaxed) => thread::sleep(ACCEPT_RETRY),
-                Err(_) => {}
-            }
+impl Shared {
+    /// Takes a place for a command, if there is one.
+    fn begin(self: &Arc<Self>) -> Option<Place> {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        (*commands < COMMANDS_MAX).then(|| {
+            *commands += 1;
+            Place(self.clone())
+        })
+    }
+
+    /// Waits until no command is under way; how many are, when that takes too long.
+    fn await_end(&self, limit: Duration) -> usize {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .ended
+            .wait_timeout_while(commands, limit, |commands| *commands > 0);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The place of a command, given back when it is dropped.
+struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *self.0.commands.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.ended.notify_all();
+    }
+}
+
+fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
+    while !shared.stopping.load(Relaxed) {
+        match listener.accept() {
+            Ok((stream, _)) => start(stream, shared),
+            // Out of descriptors, most likely: others have to close some first.
+            Err(_) if !shared.stopping.load(Relaxed) => thread::sleep(ACCEPT_RETRY),
+            Err(_) => {}
         }
     }
+}
 
-    /// A panic costs one connection, and not the thread.
-    fn serve(&self, stream: &UnixStream) {
-        let serve = || exchange::serve(stream, &*self.backend, self.limit, &self.stopping);
+/// On a thread of its own: a command may wait for a disk, or for a reload.
+fn start(stream: UnixStream, shared: &Arc<Shared>) {
+    let Some(place) = shared.begin() else {
+        return exchange::refuse(
+            &stream,
+            RefusalCode::Busy,
+            "too many commands are under way; try again",
+        );
+    };
+    let serving = move || {
+        let shared = &place.0;
+        let serve = || exchange::serve(&stream, &*shared.backend, shared.limit, &shared.stopping);
+        // A panic costs one connection.
         let _its_message_is_in_the_log = catch_unwind(AssertUnwindSafe(serve));
+    };
+    let thread = thread::Builder::new().name("command".to_owned());
+    if let Err(error) = thread.spawn(serving) {
+        // With the thread its stream is gone, and the client hears that no answer comes.
+        tracing::error!(%error, "cannot start a thread for a command");
     }
 }
 
-/// Connections served at a time, so that one stuck client is in nobody's way.
-const HANDLERS: usize = 4;
+/// Commands under way, so that those that wait are in nobody's way.
+const COMMANDS_MAX: usize = 32;
 /// For a request's line to come in, for what follows it, and again for the answer to go out, when they are short.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
+/// For the commands that are under way when the server ends.
+const END_TIME: Duration = Duration::from_secs(5);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

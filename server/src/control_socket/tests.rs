@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::time::SystemTime;
 
+use crossbeam_channel::{Receiver, Sender};
+
 use super::*;
 use crate::kvs::StoreLimits;
 
@@ -11,20 +13,37 @@ struct Fixture {
     folder: tempfile::TempDir,
     server: ControlServer,
     store: Arc<Store>,
+    reload: Sender<Reloaded>,
+    reload_begun: Receiver<()>,
 }
 
-struct OneStore(Arc<Store>);
+/// A reload ends when the test says so.
+struct OneStore {
+    store: Arc<Store>,
+    reloads: Receiver<Reloaded>,
+    begun: Sender<()>,
+}
 
 impl Backend for OneStore {
     fn stores(&self) -> Vec<Arc<Store>> {
-        vec![self.0.clone()]
+        vec![self.store.clone()]
     }
 
     fn connections(&self, _wanted: &ConnectionsWanted) -> Result<Connections, Refusal> {
         Ok(Connections::default())
     }
 
-    fn publish_function(&self, name: &str) -> Result<String, Refusal> {
+    fn reload(&self, limit: Duration, client: &Waiting<'_>) -> Result<Reloaded, Refusal> {
+        self.begun.send(()).unwrap();
+        let late = || format!("late after {limit:?}");
+        client.for_answer(&self.reloads, limit, late)
+    }
+
+    fn reopen_logs(&self) -> Result<String, Refusal> {
+        Ok("reopened".to_owned())
+    }
+
+    fn publish_function(&self, name: &str, _: &Waiting<'_>) -> Result<String, Refusal> {
         match name {
             "good" => Ok("published".to_owned()),
             _ => Err(Refusal::new(
@@ -40,13 +59,21 @@ fn serve(limit: Duration) -> Fixture {
     let import = folder.path().join("store.json");
     fs::write(&import, r#"{"data":[{"key":"a","value":"1"}]}"#).unwrap();
     let store = Arc::new(Store::load("s", &import, &StoreLimits::default(), SystemTime::now()).unwrap());
-    let backend: Arc<dyn Backend> = Arc::new(OneStore(store.clone()));
+    let (reload, reloads) = crossbeam_channel::unbounded();
+    let (begun, reload_begun) = crossbeam_channel::unbounded();
+    let backend: Arc<dyn Backend> = Arc::new(OneStore {
+        store: store.clone(),
+        reloads,
+        begun,
+    });
     let socket = ControlSocket::bind(&folder.path().join("c.sock")).unwrap();
     let server = socket.serve_within(&backend, limit).unwrap();
     Fixture {
         folder,
         server,
         store,
+        reload,
+        reload_begun,
     }
 }
 
@@ -219,7 +246,7 @@ fn a_function_is_published_by_its_name() {
 #[test]
 fn silent_clients_are_put_out_and_others_served() {
     let fixture = serve(Duration::from_millis(20));
-    let mut silent: Vec<UnixStream> = (0..3 * HANDLERS).map(|_| fixture.connect()).collect();
+    let mut silent: Vec<UnixStream> = (0..COMMANDS_MAX / 2).map(|_| fixture.connect()).collect();
     assert!(fixture.put("k", "", None).ok);
     for stream in &mut silent {
         refusal(&read_reply(stream), RefusalCode::BadRequest);
@@ -249,7 +276,7 @@ fn a_request_that_comes_byte_by_byte_is_answered() {
 #[test]
 fn stopping_waits_for_no_silent_client_and_removes_the_socket() {
     let fixture = serve(Duration::from_secs(600));
-    let silent: Vec<UnixStream> = (0..2 * HANDLERS).map(|_| fixture.connect()).collect();
+    let silent: Vec<UnixStream> = (0..COMMANDS_MAX).map(|_| fixture.connect()).collect();
     let (folder, path) = (fixture.folder, fixture.server.path());
     drop(fixture.server);
     drop(silent);
@@ -260,4 +287,74 @@ fn stopping_waits_for_no_silent_client_and_removes_the_socket() {
     ));
     ControlSocket::bind(&path).unwrap();
     drop(folder);
+}
+
+fn reloaded(generation: u64) -> Reloaded {
+    Reloaded {
+        generation,
+        distributions: 2,
+        revocation_entries: BTreeMap::from([("partners".to_owned(), 7)]),
+        message: "published".to_owned(),
+    }
+}
+
+#[test]
+fn a_reload_is_answered_when_it_has_ended_with_what_it_has_published() {
+    let fixture = serve(TIME_LIMIT);
+    fixture.reload.send(reloaded(5)).unwrap();
+    let reply = fixture.ask(&Request::Reload { timeout_ms: 60_000 }, b"");
+    assert_eq!(
+        (reply.ok, reply.generation, reply.distributions),
+        (true, Some(5), Some(2))
+    );
+    assert_eq!(reply.revocation_entries, Some(reloaded(5).revocation_entries));
+    let late = fixture.ask(&Request::Reload { timeout_ms: 10 }, b"");
+    assert_eq!(refusal(&late, RefusalCode::Timeout), "late after 10ms");
+    let reply = fixture.exchange("{\"command\":\"logs reopen\"}\n");
+    assert_eq!(reply.message.as_deref(), Some("reopened"));
+}
+
+#[test]
+fn commands_that_wait_leave_room_for_others_and_go_with_their_clients() {
+    let fixture = serve(TIME_LIMIT);
+    let line = b"{\"command\":\"reload\",\"timeout_ms\":3600000}\n";
+    let wait = |_| {
+        let mut stream = fixture.connect();
+        stream.write_all(line).unwrap();
+        stream
+    };
+    let await_commands = |count| {
+        while *fixture.server.shared.commands.lock().unwrap() != count {
+            thread::yield_now();
+        }
+    };
+    let mut waiting: Vec<UnixStream> = (1..COMMANDS_MAX).map(wait).collect();
+    await_commands(COMMANDS_MAX - 1);
+    assert!(fixture.put("k", "", None).ok, "one place is left");
+    await_commands(COMMANDS_MAX - 1);
+    waiting.push(wait(0));
+    await_commands(COMMANDS_MAX);
+    refusal(&fixture.exchange(""), RefusalCode::Busy);
+    drop(waiting);
+    await_commands(0);
+    assert!(fixture.put("k", "", None).ok);
+}
+
+#[test]
+fn the_end_is_told_to_whoever_waits() {
+    let fixture = serve(TIME_LIMIT);
+    let path = fixture.server.path();
+    let waiting = thread::spawn(move || {
+        send(
+            &path,
+            &Request::Reload {
+                timeout_ms: 3_600_000,
+            },
+            b"",
+        )
+        .unwrap()
+    });
+    fixture.reload_begun.recv().unwrap();
+    drop(fixture.server);
+    refusal(&waiting.join().unwrap(), RefusalCode::Ending);
 }

@@ -24,7 +24,7 @@ pub use console::Console;
 pub use messages::{Messages, Unwritten};
 pub use queue::RecordSender;
 pub use record::ConnectionRecord;
-pub use shipper::{Shipper, StopError};
+pub use shipper::{Shipper, ShipperRemote, StopError};
 pub use sink::{OpenSink, Sink, SinkError};
 
 pub use crate::metrics::{ConnectionStatus, FailureCode};

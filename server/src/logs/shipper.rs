@@ -4,7 +4,7 @@
 //! the queue fills and the cores count what they drop. What was sent before a command is written before it is obeyed.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 use std::{error, fmt, io};
 
@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::complaint::Complaint;
 use super::queue::{BATCH_RECORDS_MAX, Queue};
+use super::sink::Reopened;
 use super::{ConnectionRecord, OpenSink, RecordSender, json};
 use crate::metrics::{DropReason, ProcessCounters};
 
@@ -53,19 +54,19 @@ impl Shipper {
         Ok((sender, shipper))
     }
 
+    /// For other threads.
+    pub fn remote(&self) -> ShipperRemote {
+        ShipperRemote {
+            commands: self.commands.clone(),
+            thread: self.thread.thread().clone(),
+        }
+    }
+
     /// Asks for the file to be opened anew, after rotation renamed it. Does not wait; where many requests already wait,
     /// one of them serves.
     pub fn reopen(&self) {
-        let _ = self.commands.try_send(Command::Reopen);
+        let _ = self.commands.try_send(Command::Reopen(None));
         self.thread.thread().unpark();
-    }
-
-    /// Waits until everything sent so far is written, or counted as lost; `false` if that took longer than the limit.
-    pub fn flush(&self, limit: Duration) -> bool {
-        let (done, flushed) = crossbeam_channel::bounded(1);
-        let sent = self.commands.send_timeout(Command::Flush(done), limit);
-        self.thread.thread().unpark();
-        sent.is_ok() && flushed.recv_timeout(limit).is_ok()
     }
 
     /// Writes everything that waits and ends the thread. To be called when the cores have ended, so that nothing is sent
@@ -94,6 +95,44 @@ impl Shipper {
     }
 }
 
+/// What other threads may ask of the shipper.
+#[derive(Clone, Debug)]
+pub struct ShipperRemote {
+    commands: Sender<Command>,
+    thread: Thread,
+}
+
+impl ShipperRemote {
+    /// Opens the file anew. A sentence about what became of it.
+    ///
+    /// # Errors
+    /// It cannot be opened, and what is open stays in use; or the shipper has not answered in time, since the sink blocks.
+    pub fn reopen(&self, limit: Duration) -> Result<String, String> {
+        let stuck =
+            || "the log's sink blocks; it is opened anew when the write that goes on has ended".to_owned();
+        let reopened = self.ask(Command::Reopen, limit, Some);
+        reopened.unwrap_or_else(|| Err(stuck()))
+    }
+
+    /// Waits until everything sent so far is written, or counted as lost; `false` if that took longer than the limit.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.ask(Command::Flush, limit, |done| done).is_some()
+    }
+
+    fn ask<T, D>(
+        &self,
+        command: impl FnOnce(D) -> Command,
+        limit: Duration,
+        answer: impl FnOnce(Sender<T>) -> D,
+    ) -> Option<T> {
+        let deadline = Instant::now() + limit;
+        let (done, answered) = crossbeam_channel::bounded(1);
+        let sent = self.commands.send_deadline(command(answer(done)), deadline);
+        self.thread.unpark();
+        sent.ok().and_then(|()| answered.recv_deadline(deadline).ok())
+    }
+}
+
 /// Records may have been lost at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopError {
@@ -119,7 +158,7 @@ impl error::Error for StopError {}
 
 #[derive(Debug)]
 enum Command {
-    Reopen,
+    Reopen(Option<Sender<Result<String, String>>>),
     Flush(Sender<()>),
     Stop(Sender<()>),
 }
@@ -139,9 +178,10 @@ impl Shipping {
     fn run(mut self) {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Reopen) => {
+                Ok(Command::Reopen(done)) => {
                     self.ship_waiting();
-                    self.reopen();
+                    let reopened = self.reopen();
+                    let _nobody_may_wait = done.map(|done| done.try_send(reopened));
                 }
                 Ok(Command::Flush(done)) => {
                     self.ship_waiting();
@@ -208,14 +248,21 @@ impl Shipping {
         }
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self) -> Result<String, String> {
         match self.sink.reopen() {
-            Ok(given_up) => self.count(0, given_up),
-            Err(error) => warn!(
-                sink = %self.sink,
-                %error,
-                "connection log not reopened; the file that is open stays in use"
-            ),
+            Ok(Reopened::Unchanged) => Ok(format!("{}: leads to what is open already", self.sink)),
+            Ok(Reopened::Anew { given_up }) => {
+                self.count(0, given_up);
+                info!(sink = %self.sink, "connection log reopened");
+                Ok(format!("{}: reopened", self.sink))
+            }
+            Err(error) => {
+                warn!(sink = %self.sink, %error, "connection log not reopened; the file that is open stays in use");
+                Err(format!(
+                    "{}: cannot be opened: {error}; the file that is open stays in use",
+                    self.sink
+                ))
+            }
         }
     }
 

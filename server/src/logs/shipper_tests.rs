@@ -106,11 +106,11 @@ fn a_renamed_file_keeps_what_came_before_and_a_new_one_takes_what_comes_after() 
     let bench = Bench::new();
     let (path, rotated) = (bench.path("connection.log"), bench.path("connection.log.1"));
     bench.send(0..3);
-    assert!(bench.shipper.flush(LIMIT));
+    assert!(bench.shipper.remote().flush(LIMIT));
     fs::rename(&path, &rotated).unwrap();
     bench.send(3..5);
     bench.shipper.reopen();
-    assert!(bench.shipper.flush(LIMIT));
+    assert!(bench.shipper.remote().flush(LIMIT));
     bench.send(5..7);
     bench.shipper.stop(LIMIT).unwrap();
     assert_eq!(timestamps(&rotated), [0, 1, 2, 3, 4]);
@@ -122,13 +122,13 @@ fn a_sink_error_is_counted_and_what_comes_after_it_is_written() {
     let bench = Bench::on(|path| symlink("/dev/full", path).unwrap());
     let path = bench.path("connection.log");
     bench.send(0..3);
-    assert!(bench.shipper.flush(LIMIT));
+    assert!(bench.shipper.remote().flush(LIMIT));
     assert_eq!(lost(&bench.counters), 3);
     assert_eq!(bench.counters.records_written.get(), 0);
 
     fs::remove_file(&path).unwrap();
     bench.send(3..5);
-    assert!(bench.shipper.flush(LIMIT));
+    assert!(bench.shipper.remote().flush(LIMIT));
     assert_eq!(lost(&bench.counters), 3);
     assert_eq!(bench.counters.records_written.get(), 2);
     assert_eq!(timestamps(&path), [3, 4]);

@@ -85,6 +85,14 @@ impl error::Error for SinkError {
     }
 }
 
+/// What opening a path again has changed.
+pub(super) enum Reopened {
+    /// It leads to what is open, or the sink has none.
+    Unchanged,
+    /// So many records were given up: one if a half-written line stays behind in the old file.
+    Anew { given_up: u64 },
+}
+
 /// A sink that takes lines.
 #[derive(Debug)]
 pub struct OpenSink {
@@ -101,7 +109,7 @@ impl OpenSink {
         // A path that cannot be opened leaves the old file, which may take bytes again.
         let reopened = match self.failed {
             true => self.reopen(),
-            false => Ok(0),
+            false => Ok(Reopened::Unchanged),
         };
         let Some(writer) = &mut self.lines else {
             return Appended {
@@ -111,26 +119,29 @@ impl OpenSink {
             };
         };
         let mut appended = writer.append(lines);
-        appended.dropped += reopened.unwrap_or(0);
+        appended.dropped += match reopened {
+            Ok(Reopened::Anew { given_up }) => given_up,
+            Ok(Reopened::Unchanged) | Err(_) => 0,
+        };
         self.failed = appended.error.is_some();
         appended
     }
 
-    /// Opens the path again, so that a file renamed by rotation is let go. Yields the records given up by that: one if a
-    /// half-written line stays behind in the old file. Without success the old file stays in use.
-    pub(super) fn reopen(&mut self) -> io::Result<u64> {
+    /// Opens the path again, so that a file renamed by rotation is let go. Without success the old file stays in use.
+    pub(super) fn reopen(&mut self) -> io::Result<Reopened> {
         let Sink::File(path) = &self.sink else {
-            return Ok(0);
+            return Ok(Reopened::Unchanged);
         };
         if self
             .lines
             .as_ref()
             .is_some_and(|lines| is_at(lines.output(), path))
         {
-            return Ok(0);
+            return Ok(Reopened::Unchanged);
         }
         let fresh = lines_on(files::open_log(path, FILE_MODE)?);
-        Ok(self.lines.replace(fresh).map_or(0, |mut old| old.give_up()))
+        let given_up = self.lines.replace(fresh).map_or(0, |mut old| old.give_up());
+        Ok(Reopened::Anew { given_up })
     }
 
     pub(super) fn has_torn_line(&self) -> bool {

@@ -115,6 +115,12 @@ pub struct ProcessCounters {
     /// Counted where they are queued and written, before there is a registry.
     pub messages_dropped: Arc<MessageDrops>,
     pub reloads: Family<ReloadResult, { ReloadResult::COUNT }, SharedCounter>,
+    /// Asked for while another was under way.
+    pub reloads_deferred: SharedCounter,
+    /// When the reload, or publication of a function, that is under way began: nanoseconds of [`monotonic`]; 0: none is.
+    pub job_began: SharedCounter,
+    /// 1 from SIGTERM on.
+    pub draining: SharedCounter,
     /// Calls of functions that held a core longer than any may.
     pub function_calls_stuck: SharedCounter,
     /// Generation of the published snapshot.
