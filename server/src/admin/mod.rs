@@ -1,26 +1,28 @@
-//! The admin endpoint: `GET /metrics` and `GET /healthz` over plain HTTP/1.1, on threads of its own.
+//! The admin endpoint: `GET /metrics` and `GET /healthz` over plain HTTP/1.1, on a thread of its own.
 //!
-//! Owns its listener and a handful of handler threads, each with one connection at a time. A request must be in within
-//! two seconds and its response out within two more, so that silent clients keep a scraper out for so long at most. Every
-//! response closes its connection. There is no authentication: the address belongs on loopback or a private network.
-//! Touches no client connection and changes nothing.
+//! The thread waits for all its connections at once (`poll`), so that one that says nothing, says it slowly or takes its response slowly is in
+//! nobody's way. Each has two seconds for its request and two more for its response; where more are open than can be, the one that
+//! was accepted first makes room. Every response closes its connection. There is no authentication: the address belongs on loopback or a
+//! private network. Touches no client connection and changes nothing.
 
+mod connection;
 pub mod request;
 mod response;
 
-use std::io::{self, Read as _, Write as _};
+use std::collections::VecDeque;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{error, fmt};
+use std::{error, fmt, io};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
+use self::connection::{Connection, Next};
 use crate::metrics::Registry;
-use request::{HEAD_BYTES_MAX, Progress, Refusal, Route};
-use response::Response;
 
 /// The bound socket, before anything is served; its address is known and a bad one was refused.
 #[derive(Debug)]
@@ -49,25 +51,26 @@ impl AdminListener {
     }
 
     fn serve_within(self, registry: Arc<Registry>, limit: Duration) -> io::Result<AdminServer> {
-        let mut server = AdminServer {
-            address: self.address,
-            listener: Arc::new(self.listener),
-            stopping: Arc::default(),
-            handlers: Vec::new(),
+        self.listener.set_nonblocking(true)?;
+        let listener = Arc::new(self.listener);
+        let stopping = Arc::<AtomicBool>::default();
+        let endpoint = Endpoint {
+            listener: listener.clone(),
+            stopping: stopping.clone(),
+            registry,
+            limit,
+            connections: VecDeque::new(),
+            accept_again: None,
         };
-        for _ in 0..HANDLERS {
-            let handler = Handler {
-                listener: Arc::clone(&server.listener),
-                stopping: Arc::clone(&server.stopping),
-                registry: Arc::clone(&registry),
-                limit,
-            };
-            let thread = thread::Builder::new()
-                .name("bothways-admin".to_owned())
-                .spawn(move || handler.run())?;
-            server.handlers.push(thread);
-        }
-        Ok(server)
+        let thread = thread::Builder::new()
+            .name("bothways-admin".to_owned())
+            .spawn(move || endpoint.run())?;
+        Ok(AdminServer {
+            address: self.address,
+            listener,
+            stopping,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -107,7 +110,7 @@ pub struct AdminServer {
     address: SocketAddr,
     listener: Arc<TcpListener>,
     stopping: Arc<AtomicBool>,
-    handlers: Vec<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl AdminServer {
@@ -115,141 +118,136 @@ impl AdminServer {
         self.address
     }
 
-    /// Stops listening, cuts what goes on, and waits for the threads: well under a second.
+    /// Stops listening, cuts what goes on, and waits for the thread: well under a second.
     pub fn stop(self) {}
 }
 
 impl Drop for AdminServer {
     fn drop(&mut self) {
         self.stopping.store(true, Relaxed);
-        // On Linux this ends the accepts that wait.
+        // On Linux this wakes the poll.
         let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Both);
-        for handler in self.handlers.drain(..) {
-            let _ = handler.join();
-        }
+        let _its_message_is_in_the_log = self.thread.take().map(JoinHandle::join);
     }
 }
 
-struct Handler {
+/// What the thread owns.
+struct Endpoint {
     listener: Arc<TcpListener>,
     stopping: Arc<AtomicBool>,
     registry: Arc<Registry>,
     limit: Duration,
+    /// Those accepted first come first.
+    connections: VecDeque<Connection>,
+    /// Out of descriptors until then.
+    accept_again: Option<Instant>,
 }
 
-impl Handler {
-    fn run(&self) {
-        while !self.is_stopping() {
-            match self.listener.accept() {
-                // What goes wrong with a client's connection is the client's to notice.
-                Ok((stream, _)) => drop(self.handle(&stream)),
-                // Out of descriptors, most likely: others have to close some first.
-                Err(_) if !self.is_stopping() => thread::sleep(ACCEPT_RETRY),
-                Err(_) => {}
+impl Endpoint {
+    fn run(mut self) {
+        while !self.stopping.load(Relaxed) {
+            let ready = self.wait();
+            let now = Instant::now();
+            let registry = &self.registry;
+            for (connection, is_ready) in self.connections.iter_mut().zip(ready.connections) {
+                if is_ready {
+                    connection.go_on(registry, now);
+                }
+                if now >= connection.deadline() {
+                    connection.time_is_over(now);
+                }
+            }
+            self.connections.retain(|connection| !connection.is_over());
+            if ready.listener {
+                self.accept_all(now);
             }
         }
     }
 
-    fn handle(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let response = match self.read_request(stream)? {
-            Ok(Route::Metrics) => Response::metrics(&self.registry),
-            Ok(Route::Health) => Response::healthy(),
-            Err(refusal) => Response::refusal(refusal),
+    /// Waits until something can be done, or a time is over.
+    fn wait(&mut self) -> Ready {
+        let now = Instant::now();
+        self.accept_again = self.accept_again.filter(|again| *again > now);
+        let listener_events = match self.accept_again {
+            Some(_) => PollFlags::empty(),
+            None => PollFlags::IN,
         };
-        self.write(stream, &response.into_bytes())?;
-        stream.shutdown(Shutdown::Write)?;
-        self.discard_rest(stream)
-    }
-
-    /// The whole head is read before anything is answered: bytes left unread would turn the close into a reset.
-    fn read_request(&self, mut stream: &TcpStream) -> io::Result<Result<Route, Refusal>> {
-        let deadline = Instant::now() + self.limit;
-        let mut head = [0; HEAD_BYTES_MAX];
-        let mut filled = 0;
-        loop {
-            let Some(free) = head.get_mut(filled..).filter(|free| !free.is_empty()) else {
-                return Ok(Err(Refusal::HeadTooLarge));
+        let mut fds = vec![PollFd::new(&*self.listener, listener_events)];
+        fds.extend(self.connections.iter().map(|connection| {
+            let events = match connection.next() {
+                Next::Read => PollFlags::IN,
+                Next::Write => PollFlags::OUT,
             };
-            let Some(wait) = self.wait_until(deadline)? else {
-                return Ok(Err(Refusal::TimedOut));
-            };
-            stream.set_read_timeout(Some(wait))?;
-            match stream.read(free) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => filled += read,
-                Err(error) if is_timeout(&error) => continue,
-                Err(error) => return Err(error),
-            }
-            match request::parse(head.get(..filled).unwrap_or_default()) {
-                Progress::Incomplete => {}
-                Progress::Done(outcome) => return Ok(outcome),
+            PollFd::from_borrowed_fd(connection.stream().as_fd(), events)
+        }));
+        let deadlines = self.connections.iter().map(Connection::deadline);
+        let wake_at = deadlines.chain(self.accept_again).min();
+        let timeout = wake_at.map(|at| at.saturating_duration_since(now).min(WAIT_MAX).max(WAIT_MIN));
+        let timeout = Timespec::try_from(timeout.unwrap_or(WAIT_MAX)).ok();
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            // Interrupted, or out of memory: what is ready is found by trying.
+            thread::sleep(WAIT_MIN);
+        }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        Ready {
+            listener: ready.next().unwrap_or(false),
+            connections: ready.collect(),
+        }
+    }
+
+    fn accept_all(&mut self, now: Instant) {
+        for _ in 0..ACCEPTS_AT_ONCE {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.admit(stream, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) if self.stopping.load(Relaxed) => return,
+                Err(error) if is_of_the_connection(&error) => {}
+                // Out of descriptors, most likely: others have to close some first.
+                Err(_) => {
+                    self.accept_again = Some(now + ACCEPT_RETRY);
+                    return;
+                }
             }
         }
     }
 
-    fn write(&self, mut stream: &TcpStream, response: &[u8]) -> io::Result<()> {
-        let deadline = Instant::now() + self.limit;
-        let mut rest = response;
-        while !rest.is_empty() {
-            let Some(wait) = self.wait_until(deadline)? else {
-                return Err(io::ErrorKind::TimedOut.into());
-            };
-            stream.set_write_timeout(Some(wait))?;
-            match stream.write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) if is_timeout(&error) => {}
-                Err(error) => return Err(error),
-            }
+    /// A request that came with its connection is answered before anybody else is let in.
+    fn admit(&mut self, stream: TcpStream, now: Instant) {
+        let Ok(mut connection) = Connection::new(stream, self.limit, now) else {
+            return;
+        };
+        connection.go_on(&self.registry, now);
+        if connection.is_over() {
+            return;
         }
-        Ok(())
-    }
-
-    /// Waits a moment for the client to close, so that a response to an overlong request is not overtaken by a reset.
-    fn discard_rest(&self, mut stream: &TcpStream) -> io::Result<()> {
-        let deadline = Instant::now() + self.limit.min(LINGER);
-        let mut scratch = [0; HEAD_BYTES_MAX];
-        while let Some(wait) = self.wait_until(deadline)? {
-            stream.set_read_timeout(Some(wait))?;
-            match stream.read(&mut scratch) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if is_timeout(&error) => {}
-                Err(error) => return Err(error),
-            }
+        if self.connections.len() >= CONNECTIONS_MAX {
+            self.connections.pop_front();
         }
-        Ok(())
-    }
-
-    /// How long to wait for the socket before looking again; none past the deadline. Short, so that a stop is noticed.
-    fn wait_until(&self, deadline: Instant) -> io::Result<Option<Duration>> {
-        if self.is_stopping() {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        Ok((!left.is_zero()).then(|| left.clamp(SOCKET_WAIT_MIN, STOP_NOTICED_WITHIN)))
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Relaxed)
+        self.connections.push_back(connection);
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+/// What the poll has found.
+struct Ready {
+    listener: bool,
+    connections: Vec<bool>,
 }
 
-/// Connections served at a time.
-const HANDLERS: usize = 4;
+/// accept(2): errors of a connection that ended before it was taken.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Connections open at a time: a few scrapers, and room for whoever comes to stay.
+const CONNECTIONS_MAX: usize = 128;
+/// Accepted before the others have their turn again.
+const ACCEPTS_AT_ONCE: usize = 64;
 /// For a request to come in, and again for its response to go out. A scraper is near.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
-/// For a client to close after its response.
-const LINGER: Duration = Duration::from_millis(500);
-/// The kernel takes a wait of less than a microsecond for one without end.
-const SOCKET_WAIT_MIN: Duration = Duration::from_millis(1);
-const STOP_NOTICED_WITHIN: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// A deadline that has passed within the clock's grain.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -26,6 +26,15 @@ impl Response {
         }
     }
 
+    /// For whoever chooses among servers: this one ends.
+    pub(super) fn draining() -> Self {
+        Self {
+            status: "503 Service Unavailable",
+            fields: TEXT,
+            body: "draining\n".to_owned(),
+        }
+    }
+
     /// Without a body: it may answer a HEAD.
     pub(super) fn refusal(refusal: Refusal) -> Self {
         let (status, fields) = match refusal {
@@ -43,7 +52,7 @@ impl Response {
         }
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let Self { status, fields, body } = self;
         let length = body.len();
         format!(

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use std::io::{Read as _, Write as _};
+
+use super::request::HEAD_BYTES_MAX;
 use super::*;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -101,14 +104,44 @@ fn a_request_that_comes_byte_by_byte_is_answered() {
 }
 
 #[test]
-fn silent_clients_are_put_out_and_others_served() {
+fn silent_clients_are_put_out_and_nobody_waits_for_them() {
     let (server, _) = serve(Duration::from_millis(20));
-    let mut silent: Vec<TcpStream> = (0..3 * HANDLERS).map(|_| connect(&server)).collect();
+    let mut silent: Vec<TcpStream> = (0..CONNECTIONS_MAX / 2).map(|_| connect(&server)).collect();
     let response = exchange(&server, b"GET /healthz HTTP/1.1\r\n\r\n");
     assert!(response.ends_with("ok\n"));
     for stream in &mut silent {
         assert_eq!(status(&read_all(stream)), "HTTP/1.1 408 Request Timeout");
     }
+}
+
+/// With time limits that no test could wait for.
+#[test]
+fn however_many_say_nothing_or_take_nothing_others_are_answered_at_once() {
+    let (server, _) = serve(Duration::from_secs(600));
+    let mut idle: Vec<TcpStream> = (0..3 * CONNECTIONS_MAX).map(|_| connect(&server)).collect();
+    for stream in &mut idle {
+        // Those that had to make room are gone.
+        let _half_a_request = stream.write(b"GET /metrics HT");
+    }
+    for _ in 0..2 * CONNECTIONS_MAX {
+        let response = exchange(&server, b"GET /healthz HTTP/1.1\r\n\r\n");
+        assert!(response.ends_with("ok\n"));
+    }
+    let mut first = idle.swap_remove(0);
+    let mut nothing = Vec::new();
+    let _end_or_reset = first.read_to_end(&mut nothing);
+    assert!(nothing.is_empty(), "the first made room");
+}
+
+#[test]
+fn health_fails_from_the_beginning_of_the_end() {
+    let (server, registry) = serve(TIME_LIMIT);
+    registry.process.draining.set(1);
+    let response = exchange(&server, b"GET /healthz HTTP/1.1\r\n\r\n");
+    assert_eq!(status(&response), "HTTP/1.1 503 Service Unavailable");
+    assert!(response.ends_with("\r\n\r\ndraining\n"));
+    let metrics = exchange(&server, b"GET /metrics HTTP/1.1\r\n\r\n");
+    assert!(metrics.contains("\nbothways_draining 1\n"));
 }
 
 #[test]
@@ -132,7 +165,7 @@ fn a_client_that_dribbles_is_put_out_as_a_silent_one_is() {
 fn stopping_does_not_wait_for_silent_clients_and_frees_the_port() {
     let (server, _) = serve(Duration::from_secs(600));
     let address = server.local_addr();
-    let silent: Vec<TcpStream> = (0..2 * HANDLERS).map(|_| connect(&server)).collect();
+    let silent: Vec<TcpStream> = (0..2 * CONNECTIONS_MAX).map(|_| connect(&server)).collect();
     server.stop();
     drop(silent);
     AdminListener::bind(address).unwrap();
