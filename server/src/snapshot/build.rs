@@ -136,6 +136,15 @@ impl Store {
             let fault = format!("{}: {error}", store.ca_bundle.path.display());
             source.error(&store.ca_bundle.key, fault, "mend the bundle")
         })?;
+        for (ca, kinds) in trust.constraints_not_evaluated() {
+            let trust_store = store.name.as_str();
+            tracing::warn!(
+                trust_store,
+                ca,
+                kinds,
+                "a CA has name constraints of a kind that is not evaluated; a client with a name of that kind is refused"
+            );
+        }
         let revocations = Arc::new(revocations::load(config, store, &trust)?);
         Ok(Self {
             trust: Arc::new(trust),

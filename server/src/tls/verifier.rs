@@ -84,7 +84,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let valid = match v1_public_key() {
+        let valid = match client_key() {
             Some(key) => verify_tls12_with_key(message, &key, signed, &self.algorithms),
             None => verify_tls12_signature(message, cert, signed, &self.algorithms),
         }?;
@@ -97,7 +97,7 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let valid = match v1_public_key() {
+        let valid = match client_key() {
             Some(key) => verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms),
             None => verify_tls13_signature(message, cert, signed, &self.algorithms),
         }?;
@@ -116,9 +116,9 @@ pub(super) fn refuse(rejected: Rejected) -> Error {
     Error::InvalidCertificate(error)
 }
 
-/// The key of an X.509 v1 leaf, which webpki cannot read out of its certificate itself.
-fn v1_public_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
-    note(|notes| notes.verified.as_ref().and_then(|client| client.v1_public_key()))
+/// The key of the leaf that was verified just now. The library can read it out of most certificates, but not of all that are admitted.
+fn client_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
+    note(|notes| notes.verified.as_ref().and_then(|client| client.public_key()))
 }
 
 /// The TLS 1.2 counterpart of rustls' `verify_tls13_signature_with_raw_key`: under TLS 1.2 a scheme does not fix the

@@ -1,33 +1,63 @@
-//! One certificate, read: the fields that a decision or a message needs, each taken from the same bytes that webpki judges.
+//! One certificate, read: the fields that a decision or a message needs, all from one pass over the same bytes.
 //!
-//! Reading is not trusting. This is a view over x509-parser that adds what x509-parser leaves to its caller: no bytes after the
-//! certificate, extensions at most once, names and serial as raw content octets (the form in which webpki hands them out and in
-//! which the revocation set is keyed).
+//! Owns the strict reading (RFC 5280 §4.1, X.690 §10): one DER element and nothing after it, dates in the two forms of §4.1.2.5 from
+//! the year 0 to 9999. Names and serial are raw content octets, the form in which the revocation set is keyed.
+//!
+//! Reading is not trusting. What can be read and still must not be relied on (an extension twice, two signature algorithms) is a
+//! [`Fault`], asked for by those who decide; mode passthrough and the log show such a certificate as it is.
 
 use rustls_pki_types::CertificateDer;
-use x509_parser::certificate::{X509Certificate, X509CertificateParser};
-use x509_parser::der_parser::{Oid, oid};
-use x509_parser::extensions::{BasicConstraints, KeyUsage};
-use x509_parser::nom::Parser;
+use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Version;
 
+use super::canonical_name;
+use super::certificate_policies::PolicyValues;
 use super::der::{self, Reader};
+use super::extensions::{Extensions, Known};
 use super::names;
 use super::signature::Signed;
-use super::time::Seconds;
+use super::time::{self, Seconds};
 use crate::config::Purpose;
 
 /// A parsed certificate, borrowed from its DER.
 pub(super) struct Certificate<'a> {
-    x509: X509Certificate<'a>,
-    subject: &'a [u8],
+    der: &'a [u8],
+    signed: Signed<'a>,
+    version: Version,
+    /// A version 1 certificate leaves it out; to write the default is no DER.
+    version_is_written: bool,
+    serial: &'a [u8],
+    /// Content of the AlgorithmIdentifier within what is signed.
+    algorithm: &'a [u8],
     issuer: &'a [u8],
+    validity: Validity,
+    subject: &'a [u8],
+    public_key: &'a [u8],
+    has_unique_ids: bool,
+    extensions: Option<Extensions<'a>>,
 }
 
 /// An extension that is there twice or cannot be read: never "absent".
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MalformedExtension(pub(super) &'static str);
+
+/// A reason not to rely on a certificate that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Anything but version 3.
+    Version,
+    /// Written in a way that DER forbids: the version's default, a serial number with surplus octets.
+    Encoding,
+    /// issuerUniqueID or subjectUniqueID, which RFC 5280 §4.1.2.8 forbids to write.
+    UniqueId,
+    /// Another signature algorithm is signed than the one that it is signed with (RFC 5280 §4.1.1.2).
+    TwoAlgorithms,
+    /// notAfter before notBefore.
+    EndsBeforeItBegins,
+    Extension(&'static str),
+    /// The dotted OID of a critical extension that nobody here knows.
+    CriticalExtension(String),
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
@@ -46,33 +76,54 @@ pub(super) struct Validity {
 impl<'a> Certificate<'a> {
     /// `None`: not one DER certificate, from the first octet to the last.
     pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
-        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
-        let (rest, x509) = parser.parse(der).ok()?;
-        let subject = der::only(x509.tbs_certificate.subject.as_raw(), der::SEQUENCE)?;
-        let issuer = der::only(x509.tbs_certificate.issuer.as_raw(), der::SEQUENCE)?;
-        rest.is_empty().then_some(Self {
-            x509,
-            subject,
+        let signed = Signed::parse(der)?;
+        let mut fields = Reader::new(der::only(signed.message, der::SEQUENCE)?);
+        let (version, version_is_written) = read_version(&mut fields)?;
+        let serial = fields
+            .expect(der::INTEGER)
+            .filter(|serial| !serial.value.is_empty())?;
+        let algorithm = fields.expect(der::SEQUENCE)?.value;
+        let issuer = fields.expect(der::SEQUENCE)?.value;
+        let validity = read_validity(fields.expect(der::SEQUENCE)?.value)?;
+        let subject = fields.expect(der::SEQUENCE)?.value;
+        let public_key = fields.expect(der::SEQUENCE)?.encoded;
+        let has_unique_ids = skip_unique_ids(&mut fields)?;
+        let extensions = match fields.is_empty() {
+            true => None,
+            false => Some(Extensions::read(fields.expect(EXTENSIONS)?.value)?),
+        };
+        fields.is_empty().then_some(Self {
+            der,
+            signed,
+            version,
+            version_is_written,
+            serial: serial.value,
+            algorithm,
             issuer,
+            validity,
+            subject,
+            public_key,
+            has_unique_ids,
+            extensions,
         })
     }
 
     pub(super) fn der(&self) -> &'a [u8] {
-        self.x509.as_raw()
+        self.der
+    }
+
+    /// What its issuer signed, and how.
+    pub(super) fn signed(&self) -> &Signed<'a> {
+        &self.signed
     }
 
     pub(super) fn version(&self) -> Version {
-        match self.x509.version() {
-            X509Version::V1 => Version::V1,
-            X509Version::V2 => Version::V2,
-            X509Version::V3 => Version::V3,
-            _ => Version::Other,
-        }
+        self.version
     }
 
     /// Content octets of the INTEGER, leading zero octet included.
     pub(super) fn serial(&self) -> &'a [u8] {
-        self.x509.raw_serial()
+        self.serial
     }
 
     /// Content octets of the Name.
@@ -94,157 +145,152 @@ impl<'a> Certificate<'a> {
     }
 
     pub(super) fn validity(&self) -> Validity {
-        let validity = self.x509.validity();
-        Validity {
-            not_before: validity.not_before.timestamp(),
-            not_after: validity.not_after.timestamp(),
-        }
+        self.validity
     }
 
     /// The SubjectPublicKeyInfo, tag and length included.
     pub(super) fn public_key(&self) -> &'a [u8] {
-        self.x509.tbs_certificate.subject_pki.raw
+        self.public_key
     }
 
-    /// A dotted OID.
-    pub(super) fn signature_algorithm(&self) -> String {
-        self.x509.signature_algorithm.algorithm.to_id_string()
+    /// RFC 5280 §3.2: issued in its own name, by whichever of its keys.
+    pub(super) fn is_self_issued(&self) -> bool {
+        canonical_name::is_same(self.subject, self.issuer)
     }
 
-    /// Whether basicConstraints says CA:TRUE (RFC 5280 §4.2.1.9); absent means that it does not.
-    pub(super) fn is_ca(&self) -> Result<bool, MalformedExtension> {
-        let constraints: Option<BasicConstraints> = self.extension(&BASIC_CONSTRAINTS, "basicConstraints")?;
-        Ok(constraints.is_some_and(|constraints| constraints.ca))
+    /// What a version 3 certificate must not have, wherever it stands in a path.
+    pub(super) fn check_form(&self) -> Result<(), Fault> {
+        if self.version != Version::V3 {
+            return Err(Fault::Version);
+        }
+        self.check_fields()?;
+        if let Some(name) = self.extensions.as_ref().and_then(Extensions::repeated) {
+            return Err(Fault::Extension(name));
+        }
+        match self.unsupported_critical_extension() {
+            Some(oid) => Err(Fault::CriticalExtension(oid)),
+            None => Ok(()),
+        }
+    }
+
+    /// What a version 1 certificate must not have: anything beyond its six fields (RFC 5280 §4.1).
+    pub(super) fn check_v1_form(&self) -> Result<(), Fault> {
+        if self.version != Version::V1 {
+            return Err(Fault::Version);
+        }
+        if self.version_is_written || self.extensions.is_some() {
+            return Err(Fault::Encoding);
+        }
+        self.check_fields()
+    }
+
+    /// Of either version.
+    pub(super) fn check_fields(&self) -> Result<(), Fault> {
+        match () {
+            () if !der::is_shortest_integer(self.serial) => Err(Fault::Encoding),
+            () if self.algorithm != self.signed.algorithm => Err(Fault::TwoAlgorithms),
+            () if self.has_unique_ids => Err(Fault::UniqueId),
+            () => Ok(()),
+        }
+    }
+
+    /// Counts where expiry is ignored, too: such a certificate was never valid.
+    pub(super) fn check_dates(&self) -> Result<(), Fault> {
+        let Validity {
+            not_before,
+            not_after,
+        } = self.validity;
+        match not_before <= not_after {
+            true => Ok(()),
+            false => Err(Fault::EndsBeforeItBegins),
+        }
     }
 
     /// RFC 5280 §4.2.1.3.
     pub(super) fn key_usage(&self) -> Result<Option<KeyUsage>, MalformedExtension> {
-        self.extension(&KEY_USAGE, "keyUsage")
+        let Some(value) = self.value(Known::KeyUsage)? else {
+            return Ok(None);
+        };
+        match KeyUsage::from_der(value) {
+            Ok(([], usage)) => Ok(Some(usage)),
+            _ => Err(Known::KeyUsage.malformed()),
+        }
     }
 
     /// RFC 5280 §4.2.1.12, in the certificate's order. An empty list is malformed.
     pub(super) fn extended_key_usages(&self) -> Result<Option<Vec<Purpose>>, MalformedExtension> {
-        let name = "extKeyUsage";
-        let Some(value) = self.extension_value(&EXTENDED_KEY_USAGE, name)? else {
+        let Some(value) = self.value(Known::ExtendedKeyUsage)? else {
             return Ok(None);
         };
         let purposes = read_purposes(value).filter(|purposes| !purposes.is_empty());
-        purposes.map(Some).ok_or(MalformedExtension(name))
+        purposes
+            .map(Some)
+            .ok_or_else(|| Known::ExtendedKeyUsage.malformed())
     }
 
-    /// How many CAs may stand below this one, if it is a CA at all (RFC 5280 §4.2.1.9).
+    /// Whether it is a CA, and how many CAs may stand below it (RFC 5280 §4.2.1.9); an absent extension says that it is none.
     pub(super) fn ca_depth(&self) -> Result<CaDepth, MalformedExtension> {
-        let name = "basicConstraints";
-        match self.extension_value(&BASIC_CONSTRAINTS, name)? {
-            Some(value) => read_ca_depth(value).ok_or(MalformedExtension(name)),
+        match self.value(Known::BasicConstraints)? {
+            Some(value) => read_ca_depth(value).ok_or_else(|| Known::BasicConstraints.malformed()),
             None => Ok(CaDepth::NoCa),
         }
     }
 
-    pub(super) fn has_name_constraints(&self) -> Result<bool, MalformedExtension> {
-        let value = self.extension_value(&NAME_CONSTRAINTS, "nameConstraints")?;
-        Ok(value.is_some())
+    /// The extension's value, undecoded.
+    pub(super) fn value(&self, known: Known) -> Result<Option<&'a [u8]>, MalformedExtension> {
+        match &self.extensions {
+            Some(extensions) => extensions.value(known),
+            None => Ok(None),
+        }
     }
 
-    pub(super) fn has_subject_alternative_name(&self) -> Result<bool, MalformedExtension> {
-        let value = self.extension_value(&SUBJECT_ALTERNATIVE_NAME, "subjectAltName")?;
-        Ok(value.is_some())
+    /// The extensions about policies, undecoded.
+    pub(super) fn policy_values(&self) -> Result<PolicyValues<'a>, MalformedExtension> {
+        let known = Known::CertificatePolicies;
+        Ok(PolicyValues {
+            certificate_policies: self.value(known)?,
+            certificate_policies_are_critical: self
+                .extensions
+                .as_ref()
+                .is_some_and(|all| all.is_critical(known)),
+            policy_mappings: self.value(Known::PolicyMappings)?,
+            policy_constraints: self.value(Known::PolicyConstraints)?,
+            inhibit_any_policy: self.value(Known::InhibitAnyPolicy)?,
+        })
     }
 
     /// The GeneralNames of the subjectAltName, undecoded.
     pub(super) fn subject_alternative_name(&self) -> Option<&'a [u8]> {
-        let value = self.extension_value(&SUBJECT_ALTERNATIVE_NAME, "subjectAltName");
-        value.unwrap_or_default()
+        self.value(Known::SubjectAlternativeName).unwrap_or_default()
     }
 
     /// The authorityInfoAccess, undecoded.
     pub(super) fn authority_information_access(&self) -> Option<&'a [u8]> {
-        let value = self.extension_value(&AUTHORITY_INFORMATION_ACCESS, "authorityInfoAccess");
-        value.unwrap_or_default()
+        self.value(Known::InformationAccess).unwrap_or_default()
     }
 
     /// The cRLDistributionPoints, undecoded.
     pub(super) fn distribution_points(&self) -> Option<&'a [u8]> {
-        let value = self.extension_value(&CRL_DISTRIBUTION_POINTS, "cRLDistributionPoints");
-        value.unwrap_or_default()
+        self.value(Known::DistributionPoints).unwrap_or_default()
     }
 
     /// For finding a CA that was probably meant, nothing else.
     pub(super) fn subject_key_id(&self) -> Option<&'a [u8]> {
-        let value = self
-            .extension_value(&SUBJECT_KEY_ID, "subjectKeyIdentifier")
-            .ok()??;
-        der::only(value, der::OCTET_STRING)
+        der::only(self.value(Known::SubjectKeyId).ok()??, der::OCTET_STRING)
     }
 
     /// For finding a CA that was probably meant, nothing else.
     pub(super) fn authority_key_id(&self) -> Option<&'a [u8]> {
-        let value = self
-            .extension_value(&AUTHORITY_KEY_ID, "authorityKeyIdentifier")
-            .ok()??;
+        let value = self.value(Known::AuthorityKeyId).ok()??;
         Reader::new(der::only(value, der::SEQUENCE)?)
             .expect(KEY_IDENTIFIER)
             .map(|element| element.value)
     }
 
-    /// The dotted OID of a critical extension that webpki does not know.
+    /// The dotted OID of a critical extension that nobody here evaluates.
     pub(super) fn unsupported_critical_extension(&self) -> Option<String> {
-        let mut critical = self
-            .x509
-            .extensions()
-            .iter()
-            .filter(|extension| extension.critical);
-        critical
-            .find(|extension| !SUPPORTED_IF_CRITICAL.contains(&extension.oid))
-            .map(|extension| extension.oid.to_id_string())
-    }
-
-    /// Two dates as RFC 5280 §4.1.2.5 wants them, the first not after the second, neither before 1970. (x509-parser reads more.)
-    pub(super) fn has_proper_validity(&self) -> bool {
-        let Validity {
-            not_before,
-            not_after,
-        } = self.validity();
-        self.reads_proper_dates().is_some() && 0 <= not_before && not_before <= not_after
-    }
-
-    fn reads_proper_dates(&self) -> Option<()> {
-        let signed = Signed::parse(self.der())?;
-        let mut fields = Reader::new(der::only(signed.message, der::SEQUENCE)?);
-        if fields.peek_tag() == Some(VERSION) {
-            fields.next()?;
-        }
-        let _serial = fields.expect(der::INTEGER)?;
-        let _algorithm = fields.expect(der::SEQUENCE)?;
-        let _issuer = fields.expect(der::SEQUENCE)?;
-        let mut validity = Reader::new(fields.expect(der::SEQUENCE)?.value);
-        let _not_before = validity.next().filter(der::is_time)?;
-        let _not_after = validity.next().filter(der::is_time)?;
-        validity.is_empty().then_some(())
-    }
-
-    fn extension<'s, T>(&'s self, oid: &Oid<'_>, name: &'static str) -> Result<Option<T>, MalformedExtension>
-    where
-        T: FromDer<'s, x509_parser::error::X509Error>,
-    {
-        let Some(value) = self.extension_value(oid, name)? else {
-            return Ok(None);
-        };
-        match T::from_der(value) {
-            Ok(([], parsed)) => Ok(Some(parsed)),
-            _ => Err(MalformedExtension(name)),
-        }
-    }
-
-    fn extension_value(
-        &self,
-        oid: &Oid<'_>,
-        name: &'static str,
-    ) -> Result<Option<&'a [u8]>, MalformedExtension> {
-        match self.x509.get_extension_unique(oid) {
-            Ok(extension) => Ok(extension.map(|extension| extension.value)),
-            Err(_) => Err(MalformedExtension(name)),
-        }
+        let oid = self.extensions.as_ref()?.unsupported_critical()?;
+        Some(names::dotted(oid).unwrap_or_else(|| "a malformed identifier".to_owned()))
     }
 }
 
@@ -253,8 +299,44 @@ impl<'a> Certificate<'a> {
 pub(super) enum CaDepth {
     NoCa,
     Unlimited,
-    /// So many CAs may stand between it and the leaf.
-    AtMost(u8),
+    /// So many CAs may stand between it and the leaf, those apart that are issued in their own name.
+    AtMost(usize),
+}
+
+/// `[0] EXPLICIT Version DEFAULT v1`, and whether it is there.
+fn read_version(fields: &mut Reader<'_>) -> Option<(Version, bool)> {
+    if fields.peek_tag() != Some(VERSION) {
+        return Some((Version::V1, false));
+    }
+    let version = match der::only(fields.next()?.value, der::INTEGER)? {
+        [0] => Version::V1,
+        [1] => Version::V2,
+        [2] => Version::V3,
+        _ => Version::Other,
+    };
+    Some((version, true))
+}
+
+fn read_validity(content: &[u8]) -> Option<Validity> {
+    let mut dates = Reader::new(content);
+    let not_before = time::read(&dates.next()?)?;
+    let not_after = time::read(&dates.next()?)?;
+    dates.is_empty().then_some(Validity {
+        not_before,
+        not_after,
+    })
+}
+
+/// `[1] IMPLICIT BIT STRING` and `[2]`: whether one of them is there.
+fn skip_unique_ids(fields: &mut Reader<'_>) -> Option<bool> {
+    let mut found = false;
+    for tag in UNIQUE_IDS {
+        if fields.peek_tag() == Some(tag) {
+            fields.next()?;
+            found = true;
+        }
+    }
+    Some(found)
 }
 
 fn read_purposes(value: &[u8]) -> Option<Vec<Purpose>> {
@@ -267,26 +349,33 @@ fn read_purposes(value: &[u8]) -> Option<Vec<Purpose>> {
     Some(purposes)
 }
 
-/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER OPTIONAL }`; a CA only where TRUE is written as DER writes it.
+/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`; a CA only where TRUE is written as DER
+/// writes it.
 fn read_ca_depth(value: &[u8]) -> Option<CaDepth> {
     let mut fields = Reader::new(der::only(value, der::SEQUENCE)?);
     let is_ca = match fields.peek_tag() {
-        Some(der::BOOLEAN) => match fields.next()?.value {
-            [0xff] => true,
-            [0] => false,
-            _ => return None,
-        },
+        Some(der::BOOLEAN) => der::boolean(fields.next()?.value)?,
         _ => false,
     };
     let depth = match fields.is_empty() {
         true => CaDepth::Unlimited,
-        false => match fields.expect(der::INTEGER)?.value {
-            [depth @ 0..=0x7f] | [0, depth @ 0x80..=0xff] => CaDepth::AtMost(*depth),
-            _ => return None,
-        },
+        false => CaDepth::AtMost(read_depth(fields.expect(der::INTEGER)?.value)?),
     };
     let depth = if is_ca { depth } else { CaDepth::NoCa };
     fields.is_empty().then_some(depth)
+}
+
+/// More than any chain can have is all the same. `None`: negative, or not the shortest form.
+fn read_depth(integer: &[u8]) -> Option<usize> {
+    let is_negative = integer.first().is_none_or(|first| first & 0x80 != 0);
+    if is_negative || !der::is_shortest_integer(integer) {
+        return None;
+    }
+    let mut octets = integer.iter();
+    let depth = octets.try_fold(0_usize, |depth, octet| {
+        depth.checked_mul(256)?.checked_add(usize::from(*octet))
+    });
+    Some(depth.unwrap_or(usize::MAX))
 }
 
 /// All presented certificates that can be read; what cannot is left out.
@@ -297,27 +386,10 @@ pub(super) fn parse_readable<'a>(certificates: &'a [CertificateDer<'_>]) -> Vec<
         .collect()
 }
 
-const BASIC_CONSTRAINTS: Oid<'static> = oid!(2.5.29.19);
-const KEY_USAGE: Oid<'static> = oid!(2.5.29.15);
-const EXTENDED_KEY_USAGE: Oid<'static> = oid!(2.5.29.37);
-const NAME_CONSTRAINTS: Oid<'static> = oid!(2.5.29.30);
-const SUBJECT_ALTERNATIVE_NAME: Oid<'static> = oid!(2.5.29.17);
-const AUTHORITY_INFORMATION_ACCESS: Oid<'static> = oid!(1.3.6.1.5.5.7.1.1);
-const CRL_DISTRIBUTION_POINTS: Oid<'static> = oid!(2.5.29.31);
-const SUBJECT_KEY_ID: Oid<'static> = oid!(2.5.29.14);
-const AUTHORITY_KEY_ID: Oid<'static> = oid!(2.5.29.35);
-const SIGNED_CERTIFICATE_TIMESTAMPS: Oid<'static> = oid!(1.3.6.1.4.1.11129.2.4.2);
-/// webpki's list.
-const SUPPORTED_IF_CRITICAL: &[Oid<'static>] = &[
-    KEY_USAGE,
-    SUBJECT_ALTERNATIVE_NAME,
-    BASIC_CONSTRAINTS,
-    NAME_CONSTRAINTS,
-    CRL_DISTRIBUTION_POINTS,
-    EXTENDED_KEY_USAGE,
-    SIGNED_CERTIFICATE_TIMESTAMPS,
-];
 /// `[0] EXPLICIT Version`.
 const VERSION: u8 = 0xa0;
+const UNIQUE_IDS: [u8; 2] = [0x81, 0x82];
+/// `[3] EXPLICIT Extensions`.
+const EXTENSIONS: u8 = 0xa3;
 /// `[0] IMPLICIT KeyIdentifier` of an authorityKeyIdentifier (RFC 5280 §4.2.1.1).
 const KEY_IDENTIFIER: u8 = 0x80;

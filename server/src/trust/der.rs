@@ -69,18 +69,18 @@ pub(super) fn magnitude(integer: &[u8]) -> &[u8] {
     integer.get(zeros..).unwrap_or_default()
 }
 
-/// RFC 5280 §4.1.2.5.1 and §4.1.2.5.2: to the second, in UTC.
-pub(super) fn is_time(time: &Element<'_>) -> bool {
-    let length = match time.tag {
-        UTC_TIME => 13,
-        GENERALIZED_TIME => 15,
-        _ => return false,
-    };
-    time.value.len() == length
-        && time
-            .value
-            .split_last()
-            .is_some_and(|(zone, digits)| *zone == b'Z' && digits.iter().all(u8::is_ascii_digit))
+/// X.690 §8.3.2: at least one octet, and no octet that says nothing.
+pub(super) fn is_shortest_integer(integer: &[u8]) -> bool {
+    !matches!(integer, [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..])
+}
+
+/// X.690 §11.1. `None`: not a BOOLEAN's content in DER.
+pub(super) fn boolean(content: &[u8]) -> Option<bool> {
+    match content {
+        [0xff] => Some(true),
+        [0] => Some(false),
+        _ => None,
+    }
 }
 
 fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {

@@ -8,7 +8,7 @@
 //! serial lists, CRLs ─▶ RevocationSet ──┐
 //!                        └─▶ Policy ◀───┘        one per distribution, immutable, shared by all cores
 //!                              │ verify(leaf, intermediates, now)
-//!                              │   sizes ─▶ path (webpki, or timeless) or v1 leaf ─▶ key and usages ─▶ standing (validity, revocation)
+//!                              │   sizes ─▶ each path by names and signatures: conditions, key and usages, standing (validity, revocation)
 //!                              ▼
 //!                  VerifiedClient | Rejected { kind, reason, facts }
 //!                              │ readmit(client, now): resumption
@@ -19,27 +19,29 @@
 //! - Pure: no file, no socket, no clock (`now` is an argument), no state between calls. Any thread may run it.
 //! - Bytes from outside never reach a panic, and nothing is allocated by a length that they merely claim.
 //! - Whatever is unclear is refused: an unreadable extension, a CRL that cannot be verified, a name that is no name.
-//! - Signatures are checked by webpki with `webpki::ALL_VERIFICATION_ALGS` and nothing else.
+//! - Signatures are checked by webpki with `webpki::ALL_VERIFICATION_ALGS`, RSASSA-PSS by the same cryptography (`pss`), and by nothing
+//!   else.
 //!
 //! Not here: the TLS alert and the status code of a [`RejectedKind`] (`tls`, `logs`), reading files (`config`), memory of verdicts.
 
 mod canonical_name;
 mod certificate;
 mod certificate_policies;
+mod conditions;
 mod constrained_names;
 mod crl;
 mod crl_extensions;
 mod crl_fault;
 mod crl_scope;
+mod dead_end;
 mod der;
 mod details;
-mod diagnosis;
+mod extensions;
 mod facts;
 mod key;
 mod key_id;
 mod list_issuer;
 mod memo;
-#[cfg_attr(not(test), expect(dead_code, reason = "the path search is about to call it"))]
 mod name_constraints;
 mod name_forms;
 mod names;
@@ -61,7 +63,6 @@ mod serials;
 mod signature;
 mod store;
 mod time;
-mod timeless;
 mod trace;
 mod unchecked;
 mod v1_leaf;

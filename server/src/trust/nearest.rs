@@ -9,7 +9,7 @@ use super::store::{Anchor, TrustStore};
 /// ``; nearest match: CN=Inter 1 (differs in CN)``, or nothing.
 pub(super) fn told(store: &TrustStore, issuer: &[u8], authority_key_id: Option<&[u8]>) -> String {
     let by_key = authority_key_id.and_then(|id| {
-        let mut anchors = store.anchors().iter();
+        let mut anchors = store.anchors_by_preference();
         anchors.find(|anchor| anchor.key_id.as_deref() == Some(id))
     });
     let wanted = names::parts(issuer).unwrap_or_default();
@@ -17,7 +17,9 @@ pub(super) fn told(store: &TrustStore, issuer: &[u8], authority_key_id: Option<&
         return String::new();
     }
     let by_name = || {
-        let rated = store.anchors().iter().filter_map(|anchor| rate(&wanted, anchor));
+        let rated = store
+            .anchors_by_preference()
+            .filter_map(|anchor| rate(&wanted, anchor));
         rated.min_by_key(|(rating, _, _)| *rating)
     };
     match by_key {

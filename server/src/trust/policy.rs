@@ -1,8 +1,9 @@
 //! The policy of one distribution, and the verdict that it gives.
 //!
-//! Owns the order of the checks. First what is cheap and bounds the rest (sizes), then trust (a path), then what only a trusted
-//! certificate is worth telling about (key, keyUsage), then its standing (validity, revocation), which is the part that can change
-//! while the certificate stays the same and is therefore asked again by [`Policy::readmit`].
+//! Owns the order of the checks. First what is cheap and bounds the rest (sizes). Then each path that [`path`] finds is asked everything
+//! else: its certificates' own conditions, then what only a trusted certificate is worth telling about (key, keyUsage), then its
+//! standing (validity, revocation), which is the part that can change while the certificate stays the same and is therefore asked again
+//! by [`Policy::readmit`]. A client is admitted if one path meets all of it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,18 +11,19 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::extensions::KeyUsage;
 
 use super::certificate::{Certificate, Version, parse_readable};
-use super::diagnosis::Case;
+use super::conditions;
 use super::facts::CertificateFacts;
 use super::key::PublicKey;
 use super::key_id::KeyId;
 use super::names;
+use super::path::{self, Case, Chain, Failed, NoPath};
+use super::purpose;
 use super::revocation::{Coverage, Listed, RevocationSet, Source};
 use super::rules::{MODE_OCTETS, Mode, OutOfDate, Rules, WithoutCrl};
 use super::store::{CERTIFICATE_BYTES_MAX, TrustStore, sha256};
 use super::time::{Seconds, format_span, format_utc, seconds};
-use super::trace::{Check, Silent, Step, Trace};
+use super::trace::{Check, Furthest, Silent, Step, Trace};
 use super::verdict::{Link, Refusal, Rejected, RejectedKind, Role, Verified, VerifiedClient};
-use super::{path, purpose, v1_leaf};
 
 /// Immutable; one per distribution and snapshot, shared by all cores.
 #[derive(Debug)]
@@ -132,26 +134,21 @@ impl Policy {
         let certificate = readable.then(|| Certificate::parse(leaf)).flatten();
         let facts = certificate.as_ref().and_then(CertificateFacts::of).map(Arc::new);
         let sizes = check_sizes(leaf, intermediates);
-        let links = trace
+        let standing = trace
             .report(Check::Size, sizes, |()| told_sizes(leaf, intermediates))
             .and_then(|()| {
                 let readable = certificate.as_ref().ok_or_else(unreadable);
                 trace.report(Check::Encoding, readable, |found| told_version(found))
             })
-            .and_then(|certificate| self.chain(leaf, certificate, intermediates, now, trace));
-        let is_v1 = certificate
-            .as_ref()
-            .is_some_and(|certificate| certificate.version() == Version::V1);
-        let standing = links.and_then(|links| Ok((self.standing(&links, now, trace)?, links)));
+            .and_then(|certificate| self.find_path(certificate, intermediates, now, trace));
         match (standing, facts) {
-            (Ok((caveat, links)), Some(facts)) => Ok(VerifiedClient::new(Verified {
+            (Ok((links, caveat)), Some(facts)) => Ok(VerifiedClient::new(Verified {
                 facts,
                 links: links.into(),
                 policy_digest: self.digest,
                 switches_digest: self.switches_digest,
                 ends: !self.rules.ignore_expiry,
                 caveat,
-                is_v1,
                 intermediates: OnceLock::new(),
             })),
             (Ok(_), None) => Err(unreadable().with_facts(None)),
@@ -159,48 +156,70 @@ impl Policy {
         }
     }
 
-    fn chain(
+    fn find_path(
         &self,
-        leaf: &CertificateDer<'_>,
-        certificate: &Certificate<'_>,
+        leaf: &Certificate<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
         trace: &mut impl Trace,
-    ) -> Result<Vec<Link>, Refusal> {
+    ) -> Result<Admissible, Refusal> {
+        if leaf.version() == Version::V1 && !self.rules.allow_v1 {
+            return trace.report(Check::Path, Err(version_1_switched_off()), |_| String::new());
+        }
+        let readable = parse_readable(intermediates);
         let case = Case {
             store: &self.store,
-            leaf: certificate,
-            intermediates: parse_readable(intermediates),
-            now: seconds(now),
-            ignore_expiry: self.rules.ignore_expiry,
+            leaf,
+            unreadable: intermediates.len() - readable.len(),
+            intermediates: readable,
             depth_max: self.rules.chain_depth_max,
         };
-        let links = match certificate.version() {
-            Version::V1 if self.rules.allow_v1 => v1_leaf::build(&case),
-            Version::V1 => Err(version_1_switched_off()),
-            _ => path::build(leaf, &case, trace),
+        trace.passed(Check::Candidates, || path::told_candidates(&case));
+        let mut comparisons_left = NAME_COMPARISONS_MAX;
+        let found = path::find(&case, |chain| {
+            let mut reached = Furthest(Check::Path);
+            let checked = self.check(&case, chain, now, &mut comparisons_left, &mut reached);
+            checked.map_err(|refusal| Failed {
+                check: reached.0,
+                refusal,
+            })
+        });
+        let (chain, verdict) = match found {
+            Ok((chain, found)) => (chain, Ok(found)),
+            Err(NoPath::Failed(chain, refusal)) => (chain, Err(refusal)),
+            Err(NoPath::DeadEnd(refusal)) => {
+                return trace.report(Check::Path, Err(refusal), |_| String::new());
+            }
         };
-        let links = links.and_then(|links| self.check_anchor(&links).map(|()| links));
-        let links = trace.report(Check::Path, links, |links| told_path(links))?;
-        trace.report(Check::Key, check_key(certificate), |key| key.to_string())?;
-        trace.report(Check::KeyUsage, check_key_usage(certificate), |usage| {
-            usage
-                .as_ref()
-                .map_or_else(|| "absent".to_owned(), ToString::to_string)
-        })?;
-        let purposes = purpose::check(certificate, &self.rules.required_purposes);
-        trace.report(Check::ExtendedKeyUsage, purposes, |()| purpose::told(certificate))?;
-        Ok(links)
+        if trace.listens() {
+            // Of all paths only the one that decides is told.
+            comparisons_left = NAME_COMPARISONS_MAX;
+            return self.check(&case, &chain, now, &mut comparisons_left, trace);
+        }
+        verdict
     }
 
-    fn check_anchor(&self, links: &[Link]) -> Result<(), Refusal> {
-        let lost = || Refusal::new(RejectedKind::Invalid, "the verified path cannot be followed");
-        let digest = links.last().and_then(|anchor| anchor.anchor_digest);
-        let mut anchors = self.store.anchors().iter();
-        let anchor = anchors
-            .find(|anchor| Some(anchor.digest) == digest)
-            .ok_or_else(lost)?;
-        anchor.check_limits(links.len().saturating_sub(path::LEAF_AND_ANCHOR))
+    /// Everything that is asked of a path, the cheap and the general first.
+    fn check(
+        &self,
+        case: &Case<'_>,
+        chain: &Chain<'_>,
+        now: UnixTime,
+        comparisons_left: &mut usize,
+        trace: &mut impl Trace,
+    ) -> Result<Admissible, Refusal> {
+        let leaf = chain.leaf;
+        let conditions = conditions::check(case, chain, comparisons_left);
+        let links = conditions.map(|()| chain.links());
+        let links = trace.report(Check::Path, links, |links| told_path(links))?;
+        trace.report(Check::Key, check_key(leaf), |key| key.to_string())?;
+        trace.report(Check::KeyUsage, check_key_usage(leaf), |usage| {
+            usage.as_ref().map_or_else(|| "absent".to_owned(), told_usage)
+        })?;
+        let purposes = purpose::check(leaf, &self.rules.required_purposes);
+        trace.report(Check::ExtendedKeyUsage, purposes, |()| purpose::told(leaf))?;
+        let caveat = self.standing(&links, now, trace)?;
+        Ok((links, caveat))
     }
 
     /// What the log has to say about a client that is admitted all the same.
@@ -403,6 +422,7 @@ fn check_key_usage(certificate: &Certificate<'_>) -> Result<Option<KeyUsage>, Re
         Ok(None) => Ok(None),
         Ok(Some(usage)) if usage.digital_signature() => Ok(Some(usage)),
         Ok(Some(usage)) => {
+            let usage = told_usage(&usage);
             let reason = format!(
                 "the key usage of the client certificate is {usage} only; Digital Signature is needed"
             );
@@ -412,6 +432,15 @@ fn check_key_usage(certificate: &Certificate<'_>) -> Result<Option<KeyUsage>, Re
             RejectedKind::Invalid,
             "the keyUsage of the client certificate is malformed",
         )),
+    }
+}
+
+fn told_usage(usage: &KeyUsage) -> String {
+    let told = usage.to_string();
+    if told.is_empty() {
+        "nothing".to_owned()
+    } else {
+        told
     }
 }
 
@@ -436,6 +465,11 @@ fn another_policy() -> Refusal {
     )
 }
 
+/// The links of a path and what the log has to say about it.
+type Admissible = (Vec<Link>, Option<String>);
+
+/// Names of certificates times subtrees of name constraints, for one client: some 10 ms.
+const NAME_COMPARISONS_MAX: usize = 250_000;
 /// More than any path of four needs, with room for cross-certificates.
 const PRESENTED_MAX: usize = 10;
 

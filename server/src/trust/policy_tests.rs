@@ -414,7 +414,7 @@ fn a_sha_1_signature_is_told_as_such() {
     assert_eq!(kind, RejectedKind::TypeUnsupported);
     assert_eq!(
         reason,
-        "CN=v1 is signed with ecdsa-with-SHA1, which is not accepted"
+        "the client certificate is signed with ecdsa-with-SHA1; that is not accepted"
     );
 }
 
@@ -492,11 +492,11 @@ fn a_name_that_breaks_the_name_constraints_is_invalid() {
 #[test]
 fn a_mesh_of_certificates_costs_little() {
     let root = Ca::root("Root");
-    for (name, kind) in [("Mesh", RejectedKind::Untrusted), ("Root", RejectedKind::Invalid)] {
+    for name in ["Mesh", "Root"] {
         let mesh = (0..9).map(|_| Ca::root(name).intermediate(ca(name)).der);
         let client = Ca::root(name).issue(leaf("client"));
         let chain: Vec<_> = std::iter::once(client).chain(mesh).collect();
-        assert_eq!(refused(&[&root], &chain).0, kind);
+        assert_eq!(refused(&[&root], &chain).0, RejectedKind::Untrusted);
     }
 }
 

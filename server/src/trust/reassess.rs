@@ -2,7 +2,8 @@
 //!
 //! Owns the short cut. A chain that was accepted under the same switches, and whose very anchor is in today's store, would find the
 //! same path again: only its standing (validity, revocation) can have changed, and that is a few lookups. So a CA more in a store costs
-//! nobody anything. Whatever else has changed, the chain is verified anew, signatures too, as it was presented.
+//! nobody anything. Whatever else has changed, the chain is verified anew, signatures too, as it was presented: also where the path that was
+//! taken no longer stands, since there may be another, over a certificate that replaced a revoked one.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -16,14 +17,12 @@ impl Policy {
     /// # Errors
     /// Why not, in the words of a handshake that fails today.
     pub fn reassess(&self, client: &VerifiedClient, now: UnixTime) -> Result<(), Rejected> {
-        if !self.would_find_the_same_path(client) {
-            let leaf = CertificateDer::from(client.facts().der());
-            return self.verify(&leaf, &intermediates(client), now).map(drop);
+        let stands = || self.standing(client.links(), now, &mut Silent).is_ok();
+        if self.would_find_the_same_path(client) && stands() {
+            return Ok(());
         }
-        let standing = self.standing(client.links(), now, &mut Silent);
-        standing
-            .map(drop)
-            .map_err(|refusal| refusal.with_facts(Some(client.facts().clone())))
+        let leaf = CertificateDer::from(client.facts().der());
+        self.verify(&leaf, &intermediates(client), now).map(drop)
     }
 
     fn would_find_the_same_path(&self, client: &VerifiedClient) -> bool {

@@ -2,11 +2,14 @@
 //!
 //! Owns the split `SEQUENCE { toBeSigned, algorithm, signature }` (RFC 5280 §4.1.1, §5.1.1) and the choice of the algorithm. The
 //! cryptography is webpki's, and only an algorithm of `webpki::ALL_VERIFICATION_ALGS` is ever used: no SHA-1, no RSA below 2048 bits.
+//! RSASSA-PSS alone is left to [`pss`], since webpki knows it with one length of salt.
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
 
 use super::der::{self, Reader};
+use super::names;
+use super::pss;
 
 /// The three parts of a signed object, as they lie in it.
 #[derive(Clone, Copy, Debug)]
@@ -40,14 +43,26 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// Whether its algorithm is one that is ever checked.
-    pub(super) fn is_verifiable(&self) -> bool {
-        algorithms(self.algorithm).next().is_some()
+    /// The algorithm, for people; of RSASSA-PSS also what is wrong with its parameters.
+    pub(super) fn algorithm_text(&self) -> String {
+        if let Some(Err(fault)) = pss::Parameters::of(self.algorithm) {
+            return format!("RSASSA-PSS, {fault}");
+        }
+        match oid(self.algorithm).and_then(names::dotted) {
+            Some(oid) if has_right_parameters(self.algorithm) => algorithm_name(&oid).to_owned(),
+            Some(oid) => format!("{} and parameters that do not belong to it", algorithm_name(&oid)),
+            None => "an algorithm that has no name".to_owned(),
+        }
     }
 
     /// Checks the signature with a CA's public key (SubjectPublicKeyInfo, tag and length included). Names, dates and usages of
     /// that CA are the caller's.
     pub(super) fn verify(&self, public_key: &[u8]) -> Result<(), BadSignature> {
+        if let Some(parameters) = pss::Parameters::of(self.algorithm) {
+            let parameters = parameters.map_err(|_| BadSignature::UnsupportedAlgorithm)?;
+            return pss::verify(public_key, parameters, self.message, self.signature)
+                .map_err(|_| BadSignature::WrongKey);
+        }
         let public_key = SubjectPublicKeyInfoDer::from(public_key);
         let key = RawPublicKeyEntity::try_from(&public_key).map_err(|_| BadSignature::WrongKey)?;
         let mut candidates = algorithms(self.algorithm).peekable();
@@ -67,6 +82,9 @@ impl<'a> Signed<'a> {
 
 /// Whether a CA certificate of a bundle may be signed so: RSA, RSASSA-PSS or ECDSA, each with SHA-256, -384 or -512.
 pub(super) fn is_accepted_for_ca(algorithm: &[u8]) -> bool {
+    if let Some(parameters) = pss::Parameters::of(algorithm) {
+        return parameters.is_ok();
+    }
     algorithms(algorithm).any(|supported| {
         let key = supported.public_key_alg_id();
         [
@@ -81,16 +99,38 @@ pub(super) fn is_accepted_for_ca(algorithm: &[u8]) -> bool {
 /// Names the algorithms that people still meet; others by their OID.
 pub(super) fn algorithm_name(oid: &str) -> &str {
     match oid {
+        "1.2.840.113549.1.1.2" => "md2WithRSAEncryption",
         "1.2.840.113549.1.1.4" => "md5WithRSAEncryption",
         "1.2.840.113549.1.1.5" => "sha1WithRSAEncryption",
         "1.2.840.113549.1.1.14" => "sha224WithRSAEncryption",
+        "1.2.840.113549.1.1.1" => "rsaEncryption, which is no signature algorithm",
+        "1.2.840.113549.1.1.10" => "RSASSA-PSS",
+        "1.2.840.113549.1.1.11" => "sha256WithRSAEncryption",
+        "1.2.840.113549.1.1.12" => "sha384WithRSAEncryption",
+        "1.2.840.113549.1.1.13" => "sha512WithRSAEncryption",
         "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
         "1.2.840.10045.4.3.1" => "ecdsa-with-SHA224",
+        "1.2.840.10045.4.3.2" => "ecdsa-with-SHA256",
+        "1.2.840.10045.4.3.3" => "ecdsa-with-SHA384",
+        "1.2.840.10045.4.3.4" => "ecdsa-with-SHA512",
+        "2.16.840.1.101.3.4.3.2" => "dsa-with-SHA256",
         "1.2.840.10040.4.3" => "dsa-with-SHA1",
         "1.3.101.112" => "Ed25519",
         "1.3.101.113" => "Ed448",
         other => other,
     }
+}
+
+/// False: the algorithm is accepted, but not with these parameters.
+fn has_right_parameters(identifier: &[u8]) -> bool {
+    let mut all = webpki::ALL_VERIFICATION_ALGS.iter();
+    let is_accepted = algorithms(identifier).next().is_some();
+    is_accepted || !all.any(|supported| oid(supported.signature_alg_id().as_ref()) == oid(identifier))
+}
+
+fn oid(identifier: &[u8]) -> Option<&[u8]> {
+    let oid = Reader::new(identifier).expect(der::OBJECT_IDENTIFIER);
+    oid.map(|oid| oid.value)
 }
 
 fn algorithms(identifier: &[u8]) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {

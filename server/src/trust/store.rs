@@ -4,38 +4,43 @@
 //! with CA:TRUE, keyCertSign where keyUsage is present, an accepted key and an accepted signature algorithm. Roots and intermediates
 //! are alike: path building stops at the first certificate of the store (RFC 5280 §6.1.1 d leaves the choice of anchors to us).
 //! A certificate that the bundle holds twice counts once. An anchor that is expired or not yet valid loads, so that a reload does not
-//! fail for a CA that nobody uses any more, but admits nobody (see [`super::path`]).
+//! fail for a CA that nobody uses any more, but admits nobody. What else its certificate limits is asked of each path
+//! ([`super::conditions`]).
 
 use std::fmt;
 
 use aws_lc_rs::digest;
-use rustls_pki_types::{CertificateDer, TrustAnchor};
+use rustls_pki_types::CertificateDer;
 
-use super::certificate::{CaDepth, Certificate, MalformedExtension, Validity, Version};
+use super::canonical_name::CanonicalName;
+use super::certificate::{CaDepth, Certificate, Fault, MalformedExtension, Validity};
+use super::conditions;
+use super::extensions::Known;
 use super::key::PublicKey;
 use super::key_id::KeyId;
+use super::name_constraints::NameConstraints;
 use super::pem::{self, Block, PemError};
-use super::purpose;
-use super::signature::{self, Signed};
-use super::verdict::{Refusal, RejectedKind, Role};
+use super::signature;
 use crate::config::Purpose;
 
 /// The anchors of one bundle.
 pub struct TrustStore {
     name: String,
-    /// What webpki is given; `details` has the rest at the same position.
-    anchors: Vec<TrustAnchor<'static>>,
-    details: Vec<Anchor>,
+    /// In the order of the bundle.
+    anchors: Vec<Anchor>,
+    /// Positions in `anchors`, in the order in which paths are tried.
+    by_preference: Vec<usize>,
     digest: [u8; 32],
 }
 
-/// What webpki does not keep of an anchor.
+/// A CA certificate of the bundle.
 pub(super) struct Anchor {
     pub(super) der: CertificateDer<'static>,
     /// SHA-256 of `der`.
     pub(super) digest: [u8; 32],
     /// Names and serial as raw content octets.
     pub(super) subject: Box<[u8]>,
+    pub(super) canonical_subject: Option<CanonicalName>,
     pub(super) issuer: Box<[u8]>,
     pub(super) serial: Box<[u8]>,
     pub(super) validity: Validity,
@@ -47,41 +52,10 @@ pub(super) struct Anchor {
     pub(super) subject_text: String,
     /// keyUsage is absent or has cRLSign (RFC 5280 §6.3.3 f).
     pub(super) may_sign_crls: bool,
-    pub(super) has_name_constraints: bool,
-    ca_depth: CaDepth,
+    pub(super) name_constraints: Option<NameConstraints>,
+    pub(super) ca_depth: CaDepth,
     /// extendedKeyUsage, if it is there.
-    purposes: Option<Vec<Purpose>>,
-}
-
-impl Anchor {
-    /// Whether its own certificate lets it stand at the top of a chain with so many intermediates, and issue clients at all.
-    ///
-    /// RFC 5280 §6.1.1 leaves a trust anchor's constraints to whoever configures it, and webpki reads none. But the intermediate of a
-    /// bundle is a CA that was issued with limits, and OpenSSL, which an operator will compare with, keeps to them.
-    pub(super) fn check_limits(&self, intermediates: usize) -> Result<(), Refusal> {
-        let refuse = |kind, fault| {
-            Err(Refusal::new(
-                kind,
-                format!("{} {fault}", Role::Anchor.name(&self.subject_text)),
-            ))
-        };
-        if let CaDepth::AtMost(most) = self.ca_depth
-            && intermediates > usize::from(most)
-        {
-            let fault =
-                format!("allows {most} CAs below it (pathLenConstraint), and {intermediates} were presented");
-            return refuse(RejectedKind::MaxChainDepthExceeded, fault);
-        }
-        let client_auth =
-            |purposes: &Vec<Purpose>| purposes.iter().any(|purpose| purpose.to_string() == "clientAuth");
-        match &self.purposes {
-            Some(purposes) if !client_auth(purposes) => {
-                let fault = format!("is for {} only; clientAuth is needed", purpose::list(purposes));
-                refuse(RejectedKind::IntentInvalid, fault)
-            }
-            _ => Ok(()),
-        }
-    }
+    pub(super) purposes: Option<Vec<Purpose>>,
 }
 
 /// Why a bundle is not loaded. Certificates count from 1, in the order of the bundle.
@@ -111,14 +85,13 @@ pub enum AnchorFault {
         bytes: usize,
     },
     Malformed,
-    NotVersion3,
     NotCa,
     NotForCertificates,
     Extension(&'static str),
     Key(String),
     SignatureAlgorithm(String),
-    /// Nobody here knows what it forbids.
-    CriticalExtension(String),
+    /// It can be read, and must not be relied on: why.
+    Unreliable(String),
 }
 
 impl TrustStore {
@@ -128,34 +101,29 @@ impl TrustStore {
             let bytes = bundle.len();
             return Err(StoreError::TooLarge { bytes });
         }
-        let mut certificates = Vec::new();
-        pem::for_each_block(bundle, |block| collect(&mut certificates, block))?;
-        if certificates.is_empty() {
-            return Err(StoreError::Empty);
+        let mut collection = Collection::default();
+        pem::for_each_block(bundle, |block| collection.take(block))?;
+        match &collection.certificates[..] {
+            [] => Err(StoreError::Empty),
+            certificates => Self::from_certificates(name, certificates),
         }
-        Self::from_certificates(name, &certificates)
     }
 
-    fn from_certificates(name: &str, certificates: &[CertificateDer<'static>]) -> Result<Self, StoreError> {
-        let mut store = Self {
-            name: name.to_owned(),
-            anchors: Vec::new(),
-            details: Vec::new(),
-            digest: digest_of(certificates),
-        };
-        for (index, der) in (1..).zip(certificates) {
-            if store.details.iter().any(|anchor| anchor.der == *der) {
-                continue;
-            }
-            let (anchor, detail) = read_anchor(der).map_err(|fault| StoreError::Certificate {
-                index,
+    fn from_certificates(name: &str, certificates: &[Collected]) -> Result<Self, StoreError> {
+        let read = |Collected { index, der }: &Collected| {
+            read_anchor(der).map_err(|fault| StoreError::Certificate {
+                index: *index,
                 subject: subject_of(der),
                 fault,
-            })?;
-            store.anchors.push(anchor);
-            store.details.push(detail);
-        }
-        Ok(store)
+            })
+        };
+        let anchors = certificates.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            name: name.to_owned(),
+            by_preference: by_preference(&anchors),
+            digest: digest_of(&anchors),
+            anchors,
+        })
     }
 
     pub fn name(&self) -> &str {
@@ -170,41 +138,36 @@ impl TrustStore {
     /// How many different certificates there are; never 0.
     #[expect(clippy::len_without_is_empty, reason = "a store is never empty")]
     pub fn len(&self) -> usize {
-        self.details.len()
+        self.anchors.len()
     }
 
     /// The subjects of its CAs, as content octets of the Names.
     pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
-        self.details.iter().map(|anchor| &*anchor.subject)
+        self.anchors.iter().map(|anchor| &*anchor.subject)
     }
 
-    pub(super) fn trust_anchors(&self) -> &[TrustAnchor<'static>] {
+    /// CAs with name constraints of kinds that nobody evaluates, each with these kinds: a client with a name of such a kind is refused.
+    pub fn constraints_not_evaluated(&self) -> impl Iterator<Item = (&str, String)> {
+        self.anchors.iter().filter_map(|anchor| {
+            let kinds = anchor.name_constraints.as_ref()?.kinds_not_evaluated();
+            (!kinds.is_empty()).then(|| (&*anchor.subject_text, kinds.join(", ")))
+        })
+    }
+
+    /// In the order of the bundle.
+    pub(super) fn anchors(&self) -> &[Anchor] {
         &self.anchors
     }
 
-    /// The form in which webpki knows `anchor`, which must be one of this store.
-    pub(super) fn trust_anchor(&self, anchor: &Anchor) -> Option<&TrustAnchor<'static>> {
-        let mut both = self.anchors.iter().zip(&self.details);
-        both.find(|(_, detail)| std::ptr::eq(*detail, anchor))
-            .map(|(anchor, _)| anchor)
-    }
-
-    pub(super) fn anchors(&self) -> &[Anchor] {
-        &self.details
-    }
-
-    /// The details of an anchor that webpki chose out of [`Self::trust_anchors`].
-    pub(super) fn detail(&self, chosen: &TrustAnchor<'_>) -> Option<&Anchor> {
-        self.anchors
-            .iter()
-            .zip(&self.details)
-            .find(|(anchor, _)| std::ptr::eq::<TrustAnchor<'_>>(*anchor, chosen))
-            .map(|(_, detail)| detail)
+    /// What is valid longest first, and in an order of their own where that is the same: no verdict depends on the bundle's order.
+    pub(super) fn anchors_by_preference(&self) -> impl Iterator<Item = &Anchor> {
+        let positions = self.by_preference.iter();
+        positions.filter_map(|position| self.anchors.get(*position))
     }
 
     /// The anchors with this subject (raw content octets): usually one, two while a CA's certificate is being replaced.
     pub(super) fn named<'s>(&'s self, subject: &'s [u8]) -> impl Iterator<Item = &'s Anchor> {
-        self.details
+        self.anchors
             .iter()
             .filter(move |anchor| *anchor.subject == *subject)
     }
@@ -255,7 +218,6 @@ impl fmt::Display for AnchorFault {
                 "has {bytes} bytes; at most {CERTIFICATE_BYTES_MAX} are allowed"
             ),
             Self::Malformed => f.write_str("is not a well-formed X.509 certificate"),
-            Self::NotVersion3 => f.write_str("is not X.509 version 3; issue the CA again with extensions"),
             Self::NotCa => f.write_str(
                 "is not a CA certificate (basicConstraints CA:TRUE is missing); client certificates do not belong in the bundle",
             ),
@@ -267,7 +229,7 @@ impl fmt::Display for AnchorFault {
                 f,
                 "has a key that is {key}; accepted are RSA 2048, 3072 or 4096 and ECDSA P-256 or P-384"
             ),
-            Self::CriticalExtension(oid) => write!(f, "has a critical extension that is not supported ({oid})"),
+            Self::Unreliable(why) => f.write_str(why),
             Self::SignatureAlgorithm(name) => write!(
                 f,
                 "is signed with {name}; accepted are RSA, RSASSA-PSS and ECDSA with SHA-256, SHA-384 or SHA-512"
@@ -284,49 +246,81 @@ impl From<PemError> for StoreError {
     }
 }
 
+impl From<Fault> for AnchorFault {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Extension(name) => Self::Extension(name),
+            other => Self::Unreliable(conditions::told(&other)),
+        }
+    }
+}
+
 impl From<MalformedExtension> for AnchorFault {
     fn from(MalformedExtension(name): MalformedExtension) -> Self {
         Self::Extension(name)
     }
 }
 
-fn collect(certificates: &mut Vec<CertificateDer<'static>>, block: Block) -> Result<(), StoreError> {
-    if block.label != "CERTIFICATE" {
-        let label = block.label;
-        return Err(StoreError::Label { label });
-    }
-    if certificates.len() == CERTIFICATES_MAX {
-        return Err(StoreError::TooManyCertificates);
-    }
-    certificates.push(block.der.into());
-    Ok(())
+/// A certificate of the bundle that none before it equals.
+struct Collected {
+    /// Counts from 1, repetitions included.
+    index: usize,
+    der: CertificateDer<'static>,
 }
 
-fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, Anchor), AnchorFault> {
+#[derive(Default)]
+struct Collection {
+    certificates: Vec<Collected>,
+    blocks: usize,
+}
+
+impl Collection {
+    fn take(&mut self, block: Block) -> Result<(), StoreError> {
+        if block.label != "CERTIFICATE" {
+            let label = block.label;
+            return Err(StoreError::Label { label });
+        }
+        self.blocks += 1;
+        if self.certificates.iter().any(|known| *known.der == *block.der) {
+            return Ok(());
+        }
+        if self.certificates.len() == CERTIFICATES_MAX {
+            return Err(StoreError::TooManyCertificates);
+        }
+        self.certificates.push(Collected {
+            index: self.blocks,
+            der: block.der.into(),
+        });
+        Ok(())
+    }
+}
+
+fn by_preference(anchors: &[Anchor]) -> Vec<usize> {
+    let mut all: Vec<_> = anchors.iter().enumerate().collect();
+    all.sort_by_key(|(_, anchor)| (std::cmp::Reverse(anchor.validity.not_after), anchor.digest));
+    all.into_iter().map(|(position, _)| position).collect()
+}
+
+fn read_anchor(der: &CertificateDer<'static>) -> Result<Anchor, AnchorFault> {
     if der.len() > CERTIFICATE_BYTES_MAX {
         return Err(AnchorFault::TooLarge { bytes: der.len() });
     }
     let certificate = Certificate::parse(der).ok_or(AnchorFault::Malformed)?;
-    if certificate.version() != Version::V3 {
-        return Err(AnchorFault::NotVersion3);
-    }
-    let anchor = webpki::anchor_from_trusted_cert(der).map_err(|_| AnchorFault::Malformed)?;
-    if !certificate.is_ca()? {
+    certificate.check_form()?;
+    let ca_depth = certificate.ca_depth()?;
+    if ca_depth == CaDepth::NoCa {
         return Err(AnchorFault::NotCa);
     }
     let key_usage = certificate.key_usage()?;
     if key_usage.is_some_and(|usage| !usage.key_cert_sign()) {
         return Err(AnchorFault::NotForCertificates);
     }
-    let unknown = certificate.unsupported_critical_extension();
-    if let Some(oid) = unknown.filter(|oid| !POLICY_EXTENSIONS.contains(&oid.as_str())) {
-        return Err(AnchorFault::CriticalExtension(oid));
-    }
     check_strength(&certificate)?;
-    let detail = Anchor {
+    Ok(Anchor {
         der: der.clone(),
         digest: sha256(der),
         subject: certificate.subject().into(),
+        canonical_subject: CanonicalName::of(certificate.subject()),
         issuer: certificate.issuer().into(),
         serial: certificate.serial().into(),
         validity: certificate.validity(),
@@ -335,26 +329,30 @@ fn read_anchor(der: &CertificateDer<'static>) -> Result<(TrustAnchor<'static>, A
         key_id: certificate.subject_key_id().map(Into::into),
         subject_text: certificate.display_subject(),
         may_sign_crls: key_usage.is_none_or(|usage| usage.crl_sign()),
-        has_name_constraints: certificate.has_name_constraints()?,
-        ca_depth: certificate.ca_depth()?,
+        name_constraints: read_name_constraints(&certificate)?,
+        ca_depth,
         purposes: certificate.extended_key_usages()?,
-    };
-    Ok((anchor.to_owned(), detail))
+    })
 }
 
-/// Certificate policies, their mappings and constraints: which policies a chain is under decides nothing here.
-const POLICY_EXTENSIONS: [&str; 4] = ["2.5.29.32", "2.5.29.33", "2.5.29.36", "2.5.29.54"];
+fn read_name_constraints(certificate: &Certificate<'_>) -> Result<Option<NameConstraints>, AnchorFault> {
+    let Some(value) = certificate.value(Known::NameConstraints)? else {
+        return Ok(None);
+    };
+    let constraints = NameConstraints::parse(value);
+    constraints
+        .map(Some)
+        .ok_or(AnchorFault::Extension("nameConstraints"))
+}
 
 fn check_strength(certificate: &Certificate<'_>) -> Result<(), AnchorFault> {
     let key = PublicKey::read(certificate.public_key());
     if !key.is_accepted_for_ca() {
         return Err(AnchorFault::Key(key.to_string()));
     }
-    let signed = Signed::parse(certificate.der()).ok_or(AnchorFault::Malformed)?;
+    let signed = certificate.signed();
     if !signature::is_accepted_for_ca(signed.algorithm) {
-        let oid = certificate.signature_algorithm();
-        let name = signature::algorithm_name(&oid).to_owned();
-        return Err(AnchorFault::SignatureAlgorithm(name));
+        return Err(AnchorFault::SignatureAlgorithm(signed.algorithm_text()));
     }
     Ok(())
 }
@@ -367,10 +365,9 @@ fn subject_of(der: &CertificateDer<'_>) -> String {
 }
 
 /// Over the digests in their own order, so that moving a certificate within the bundle changes nothing.
-fn digest_of(certificates: &[CertificateDer<'_>]) -> [u8; 32] {
-    let mut digests: Vec<_> = certificates.iter().map(|der| sha256(der)).collect();
+fn digest_of(anchors: &[Anchor]) -> [u8; 32] {
+    let mut digests: Vec<_> = anchors.iter().map(|anchor| anchor.digest).collect();
     digests.sort_unstable();
-    digests.dedup();
     sha256(&digests.concat())
 }
 

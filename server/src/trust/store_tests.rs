@@ -68,9 +68,17 @@ fn a_bundle_without_certificates_is_refused() {
 #[test]
 fn a_bundle_over_the_limits_is_refused() {
     let root = Ca::root("Root");
-    let many = one(&root.der).repeat(26);
-    assert_eq!(load(&many).unwrap_err(), StoreError::TooManyCertificates);
-    assert_eq!(load(&one(&root.der).repeat(25)).unwrap().len(), 1);
+    let many: Vec<_> = (0..26)
+        .map(|number| Ca::root(&format!("Root {number}")))
+        .collect();
+    let many: Vec<_> = many.iter().collect();
+    assert_eq!(load(&bundle(&many)).unwrap_err(), StoreError::TooManyCertificates);
+    assert_eq!(load(&bundle(&many[1..])).unwrap().len(), 25);
+    assert_eq!(
+        load(&one(&root.der).repeat(30)).unwrap().len(),
+        1,
+        "copies count once"
+    );
     let large = format!("#{}\n{}", " ".repeat(BUNDLE_BYTES_MAX), one(&root.der));
     assert!(message(&large).contains("at most 65536"));
     let padding = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![4; CERTIFICATE_BYTES_MAX]);
@@ -168,6 +176,46 @@ fn signatures_outside_the_services_table_are_refused() {
     let text = one(&sha1.signed_by(&Ca::root("Root")));
     assert!(
         message(&text).contains("is signed with ecdsa-with-SHA1"),
+        "{}",
+        message(&text)
+    );
+}
+
+#[test]
+fn a_ca_with_constraints_that_nobody_evaluates_loads_and_is_told() {
+    use crate::trust::der::build::{element, sequence};
+    // registeredID and dNSName, both permitted.
+    let subtrees = [
+        sequence(&[element(0x88, &[0x2a, 3])]),
+        sequence(&[element(0x82, b"a.test")]),
+    ]
+    .concat();
+    let value = sequence(&[element(0xa0, &subtrees)]);
+    let constrained = Ca::self_signed(ca("Root").with(|params| {
+        let extension = CustomExtension::from_oid_content(&[2, 5, 29, 30], value);
+        params.custom_extensions.push(extension);
+    }));
+    let store = load(&bundle(&[&constrained, &Ca::root("Free")])).unwrap();
+    let told: Vec<_> = store.constraints_not_evaluated().collect();
+    assert_eq!(told, [("O=Example, CN=Root", "registeredID".to_owned())]);
+}
+
+#[test]
+fn an_anchor_that_is_never_valid_loads() {
+    let backwards = Ca::self_signed(ca("Old").valid((2026, 1, 1), (2025, 1, 1)));
+    assert_eq!(load(&bundle(&[&backwards])).unwrap().len(), 1);
+}
+
+#[test]
+fn a_certificate_that_must_not_be_relied_on_is_refused_in_plain_words() {
+    let with_unique_id = Raw {
+        version: vec![0xa0, 3, 2, 1, 2],
+        rest: [vec![0x81, 2, 0, 1], test_pki::basic_constraints_ca()].concat(),
+        ..Raw::v1()
+    };
+    let text = one(&with_unique_id.signed_by(&Ca::root("Root")));
+    assert!(
+        message(&text).contains("has an issuerUniqueID or a subjectUniqueID"),
         "{}",
         message(&text)
     );

@@ -161,6 +161,12 @@ pub(crate) fn store(cas: &[&Ca]) -> Arc<TrustStore> {
     Arc::new(TrustStore::from_pem("partners", bundle(cas).as_bytes()).unwrap())
 }
 
+/// The same of certificates without their keys.
+pub(crate) fn store_of(anchors: &[&CertificateDer<'_>]) -> Arc<TrustStore> {
+    let bundle: String = anchors.iter().map(|der| pem("CERTIFICATE", der)).collect();
+    Arc::new(TrustStore::from_pem("partners", bundle.as_bytes()).unwrap())
+}
+
 /// The default rules.
 pub(crate) fn policy(store: &Arc<TrustStore>, files: &[&[u8]]) -> Policy {
     ruled(store, files, |_| {})

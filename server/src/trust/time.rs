@@ -1,17 +1,50 @@
-//! Instants as the managed service and people write them.
+//! Instants as certificates, the managed service and people write them.
 //!
-//! Owns the text forms (`2026-11-20T00:00:00Z`, `3 days`). Reads no clock. Seconds are counted from 1970-01-01T00:00:00Z,
+//! Owns the text forms (`2026-11-20T00:00:00Z`, `3 days`) and the two of ASN.1. Reads no clock. Seconds are counted from 1970-01-01T00:00:00Z,
 //! without leap seconds, and may be negative: a certificate can claim any date between the years 0 and 9999.
 
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
 
+use super::der::{self, Element};
+
 /// Seconds since 1970, negative before.
 pub(super) type Seconds = i64;
 
 pub(super) fn seconds(time: UnixTime) -> Seconds {
     Seconds::try_from(time.as_secs()).unwrap_or(Seconds::MAX)
+}
+
+/// A UTCTime of 1950 to 2049 or a GeneralizedTime of the years 0 to 9999, to the second and in UTC (RFC 5280 §4.1.2.5.1 and
+/// §4.1.2.5.2). `None`: another form, or no such moment.
+pub(super) fn read(time: &Element<'_>) -> Option<Seconds> {
+    let (year, rest) = match time.tag {
+        der::UTC_TIME => {
+            let (year, rest) = digits(time.value, 2)?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+        }
+        der::GENERALIZED_TIME => digits(time.value, 4)?,
+        _ => return None,
+    };
+    let (month, rest) = digits(rest, 2)?;
+    let (day, rest) = digits(rest, 2)?;
+    let (hour, rest) = digits(rest, 2)?;
+    let (minute, rest) = digits(rest, 2)?;
+    let (second, zone) = digits(rest, 2)?;
+    let is_time = hour < 24 && minute < 60 && second < 60 && zone == b"Z";
+    let days = days_since_1970(year, month, day).filter(|_| is_time)?;
+    Some(days * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second)
+}
+
+/// A number of so many digits, and what follows.
+fn digits(text: &[u8], count: usize) -> Option<(i64, &[u8])> {
+    let (number, rest) = text.split_at_checked(count)?;
+    let number = number.iter().try_fold(0, |number, digit| {
+        let is_digit = digit.is_ascii_digit();
+        is_digit.then(|| number * 10 + i64::from(digit - b'0'))
+    });
+    Some((number?, rest))
 }
 
 /// ISO 8601 in UTC, to the second, as the service writes validity.

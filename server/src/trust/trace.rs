@@ -17,7 +17,7 @@ pub struct Step {
 }
 
 /// The checks, in the order in which they are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
     Size,
     Encoding,
@@ -60,6 +60,9 @@ pub(super) trait Trace {
 
     fn failed(&mut self, check: Check, refusal: &Refusal);
 
+    /// Whether somebody wants to be told.
+    fn listens(&self) -> bool;
+
     /// Reports how `check` ended, and hands its result on.
     fn report<T>(
         &mut self,
@@ -82,6 +85,25 @@ impl Trace for Silent {
     fn passed(&mut self, _: Check, _: impl FnOnce() -> String) {}
 
     fn failed(&mut self, _: Check, _: &Refusal) {}
+
+    fn listens(&self) -> bool {
+        false
+    }
+}
+
+/// Keeps the check that failed, to compare how far two paths came.
+pub(super) struct Furthest(pub(super) Check);
+
+impl Trace for Furthest {
+    fn passed(&mut self, _: Check, _: impl FnOnce() -> String) {}
+
+    fn failed(&mut self, check: Check, _: &Refusal) {
+        self.0 = check;
+    }
+
+    fn listens(&self) -> bool {
+        false
+    }
 }
 
 impl Trace for Vec<Step> {
@@ -99,5 +121,9 @@ impl Trace for Vec<Step> {
             passed: false,
             detail: refusal.reason.clone(),
         });
+    }
+
+    fn listens(&self) -> bool {
+        true
     }
 }

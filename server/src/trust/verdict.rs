@@ -29,7 +29,6 @@ pub(super) struct Verified {
     /// Whether validity counts.
     pub(super) ends: bool,
     pub(super) caveat: Option<String>,
-    pub(super) is_v1: bool,
     /// Read when first asked for.
     pub(super) intermediates: OnceLock<Box<[Arc<CertificateFacts>]>>,
 }
@@ -114,9 +113,10 @@ impl VerifiedClient {
         &self.0.switches_digest
     }
 
-    /// The key of an X.509 v1 leaf, which webpki cannot read out of such a certificate; `None` for any other.
-    pub fn v1_public_key(&self) -> Option<SubjectPublicKeyInfoDer<'static>> {
-        let certificate = Certificate::parse(self.0.facts.der()).filter(|_| self.0.is_v1)?;
+    /// The leaf's key, which CertificateVerify is checked with. TLS reads it from here rather than from the certificate, as webpki cannot
+    /// read all that is admitted: version 1, critical certificate policies.
+    pub fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'static>> {
+        let certificate = Certificate::parse(self.0.facts.der())?;
         Some(SubjectPublicKeyInfoDer::from(certificate.public_key()).into_owned())
     }
 

@@ -2,7 +2,9 @@
 //! bytes, as in a TLS Certificate message.
 #![no_main]
 
-use bothways::trust::{Mode, Policy, RevocationSet, Rules, TrustStore, UncheckedClient};
+use bothways::trust::{
+    Mode, Policy, Rejected, RevocationSet, Rules, TrustStore, UncheckedClient, VerifiedClient,
+};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -23,7 +25,16 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((leaf, intermediates)) = chain.split_first() else {
         return;
     };
-    if let Ok(client) = POLICY.verify(leaf, intermediates, now()) {
+    let verdict = POLICY.verify(leaf, intermediates, now());
+    let reversed: Vec<_> = intermediates.iter().rev().cloned().collect();
+    let in_another_order = POLICY.verify(leaf, &reversed, now());
+    let reason = |verdict: &Result<VerifiedClient, Rejected>| verdict.as_ref().err().map(ToString::to_string);
+    assert_eq!(
+        reason(&verdict),
+        reason(&in_another_order),
+        "no verdict depends on the order"
+    );
+    if let Ok(client) = verdict {
         assert!(
             POLICY.readmit(&client, now()).is_ok(),
             "who was admitted is still admitted a moment later"

@@ -1,5 +1,5 @@
-//! Certificates that were never valid at once, where expiry is ignored: the link-by-link path admits nobody whom webpki refuses when the
-//! same certificates are all valid.
+//! Certificates that were never valid at once, where expiry is ignored: nobody is admitted who is refused when the same certificates are
+//! all valid.
 //!
 //! The input is a chain, leaf first, each certificate behind one octet that says whose keys it gets and its length in two octets. A
 //! certificate's validity, key and signature are ours, so that what the fuzzer makes of the rest lies behind a good signature.
@@ -47,7 +47,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     assert!(STRICT.verify(leaf, intermediates, now()).is_err());
     let at_once: Vec<_> = plans.iter().map(|plan| plan.build(THIS_YEAR)).collect();
     let verdict = STRICT.verify(&at_once[0], &at_once[1..], now());
-    assert!(verdict.is_ok(), "webpki: {verdict:?}");
+    assert!(verdict.is_ok(), "all valid at once: {verdict:?}");
 });
 
 /// One certificate before it has dates and a signature.

@@ -1,0 +1,196 @@
+//! Where the longest path ends that does not reach the trust store, and why, in words.
+//!
+//! Asked only when a client is refused because no chain of names and signatures leads to the store. The answer names the certificate
+//! whose issuer is missing, or is not the one that it claims: the one that a path came furthest to. Nothing here admits anybody.
+
+use super::certificate::{Certificate, Fault, Version};
+use super::conditions;
+use super::key::PublicKey;
+use super::names;
+use super::nearest;
+use super::path::{Case, LEAF_AND_ANCHOR, Search};
+use super::signature::BadSignature;
+use super::verdict::{Refusal, RejectedKind, Role};
+
+/// A certificate above which nothing leads on.
+pub(super) struct Ending {
+    /// What it is worth telling, the more the later.
+    rank: (bool, usize, Why),
+    pub(super) refusal: Refusal,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    /// Neither presented nor in the store.
+    NoIssuer,
+    /// One of the name was presented, and has another key.
+    PresentedHasAnotherKey,
+    /// One of the name is in the store, and has another key.
+    AnchorHasAnotherKey,
+    /// Nobody checks such signatures, or signatures by such a key.
+    NotAccepted,
+}
+
+/// The ending that tells most of all that can be reached from `path` upwards. Notes it when a path reaches the store and is only
+/// too long.
+pub(super) fn furthest<J>(search: &mut Search<'_, J>, path: &mut Vec<usize>) -> Option<Ending> {
+    let store = search.case.store;
+    if path.len() + LEAF_AND_ANCHOR > search.case.depth_max
+        && store
+            .anchors()
+            .iter()
+            .any(|anchor| search.is_anchored(path, anchor))
+    {
+        search.find_too_deep();
+        return None;
+    }
+    let mut furthest: Option<Ending> = None;
+    let mut leads_on = false;
+    for next in 0..search.presented.len() {
+        if search.leads_to(path, next) {
+            leads_on = true;
+            path.push(next);
+            let ending = self::furthest(search, path);
+            path.pop();
+            furthest = better(furthest, ending);
+        }
+    }
+    match leads_on {
+        true => furthest,
+        false => Some(at_top_of(search, path)),
+    }
+}
+
+fn better(one: Option<Ending>, other: Option<Ending>) -> Option<Ending> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.rank >= other.rank => Some(one),
+        (one, None) => one,
+        (_, other) => other,
+    }
+}
+
+fn at_top_of<J>(search: &mut Search<'_, J>, path: &[usize]) -> Ending {
+    let case = search.case;
+    let top = search.top(path);
+    let role = if path.is_empty() {
+        Role::Leaf
+    } else {
+        Role::Intermediate
+    };
+    let mut anchors = case.store.anchors_by_preference();
+    let anchor = anchors.find(|anchor| search.is_named_by(path, anchor));
+    let named: Vec<_> = (0..search.presented.len())
+        .filter(|at| search.is_named(path, *at))
+        .collect();
+    let others = named.iter().filter_map(|at| search.presented.get(*at).copied());
+    let other = others.clone().find(|other| !search.repeats(path, other));
+    let is_circle = !named.is_empty() && other.is_none() && !top.is_self_issued();
+    let key = anchor
+        .map(|anchor| &*anchor.public_key)
+        .or(other.map(|other| other.public_key()));
+    let checked = key.and_then(|key| search.check_signature(path, key));
+    let weak_key = other.filter(|other| !PublicKey::read(other.public_key()).is_accepted_for_client());
+    let (why, refusal) = match (checked, anchor, other, weak_key) {
+        (Some(Err(BadSignature::UnsupportedAlgorithm)), ..) => (Why::NotAccepted, weak_signature(role, top)),
+        (_, Some(anchor), ..) => (
+            Why::AnchorHasAnotherKey,
+            another_anchor(case, role, top, &anchor.subject_text),
+        ),
+        (.., Some(weak)) => (Why::NotAccepted, unusable_key(weak)),
+        (_, _, Some(_), _) => (Why::PresentedHasAnotherKey, another_key(case, role, top)),
+        _ => (Why::NoIssuer, no_issuer(case, top, !named.is_empty())),
+    };
+    Ending {
+        rank: (!is_circle, path.len(), why),
+        refusal,
+    }
+}
+
+pub(super) fn too_deep(case: &Case<'_>) -> Refusal {
+    let reason = format!(
+        "the chain from the client certificate to the trust store has more than {} certificates; add an intermediate to the CA bundle",
+        case.depth_max
+    );
+    Refusal::new(RejectedKind::MaxChainDepthExceeded, reason)
+}
+
+fn weak_signature(role: Role, certificate: &Certificate<'_>) -> Refusal {
+    let who = role.name(&certificate.display_subject());
+    if let Err(fault @ Fault::TwoAlgorithms) = certificate.check_fields() {
+        return conditions::refusal_of(&fault, &who);
+    }
+    let algorithm = certificate.signed().algorithm_text();
+    let reason = format!("{who} is signed with {algorithm}; that is not accepted");
+    Refusal::new(RejectedKind::TypeUnsupported, reason)
+}
+
+fn unusable_key(issuer: &Certificate<'_>) -> Refusal {
+    let who = Role::Intermediate.name(&issuer.display_subject());
+    let key = PublicKey::read(issuer.public_key());
+    let reason = format!("the key of {who} is {key}; what it signs is not accepted");
+    Refusal::new(RejectedKind::TypeUnsupported, reason)
+}
+
+/// Names match, keys do not.
+fn another_anchor(case: &Case<'_>, role: Role, top: &Certificate<'_>, anchor: &str) -> Refusal {
+    let who = role.name(&top.display_subject());
+    let store = case.store.name();
+    let reason = format!(
+        "{who} is signed by another key than that of {anchor}: a CA of the same name as in trust store {store}, but not the same CA, or the certificate was altered"
+    );
+    Refusal::new(RejectedKind::Untrusted, reason)
+}
+
+fn another_key(case: &Case<'_>, role: Role, top: &Certificate<'_>) -> Refusal {
+    let who = role.name(&top.display_subject());
+    let (issuer, store) = (top.display_issuer(), case.store.name());
+    let reason = format!(
+        "{who} is signed by another key than that of the {issuer} that was presented, and no CA of that name is in trust store {store}"
+    );
+    Refusal::new(RejectedKind::Untrusted, reason)
+}
+
+fn no_issuer(case: &Case<'_>, top: &Certificate<'_>, is_presented: bool) -> Refusal {
+    let store = case.store.name();
+    let issuer = names::display(top.issuer());
+    let nearest = || nearest::told(case.store, top.issuer(), top.authority_key_id());
+    let is_leaf = top.der() == case.leaf.der();
+    let reason = if is_leaf && top.is_self_issued() {
+        format!("the client certificate is self-signed and not issued by a CA of trust store {store}")
+    } else if is_leaf && top.version() == Version::V1 {
+        v1_issuer_unknown(case)
+    } else if is_presented || top.is_self_issued() {
+        format!(
+            "the chain ends in {issuer}, which is not in trust store {store}{}",
+            nearest()
+        )
+    } else {
+        format!(
+            "issuer {issuer} is not in trust store {store} and was not presented{}{}",
+            unreadable(case),
+            nearest()
+        )
+    };
+    Refusal::new(RejectedKind::Untrusted, reason)
+}
+
+/// Also where its issuer was presented, which does not count for a version 1 certificate.
+pub(super) fn v1_issuer_unknown(case: &Case<'_>) -> String {
+    let issuer = case.leaf.display_issuer();
+    let store = case.store.name();
+    format!(
+        "the client certificate is X.509 version 1 and its issuer {issuer} is not in trust store {store}; add its issuer to the CA bundle, or issue it as version 3"
+    )
+}
+
+fn unreadable(case: &Case<'_>) -> String {
+    match case.unreadable {
+        0 => String::new(),
+        1 => ", unless it is the presented certificate that cannot be read".to_owned(),
+        more => format!(", unless it is one of {more} presented certificates that cannot be read"),
+    }
+}
+
+#[cfg(test)]
+#[path = "dead_end_tests.rs"]
+mod tests;
