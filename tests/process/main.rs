@@ -29,6 +29,7 @@ mod memo;
 mod messages;
 mod modes;
 mod odd_keys;
+mod other_protocols;
 mod passthrough;
 mod paths;
 mod proxy;

@@ -7,6 +7,7 @@ mod activity;
 mod authority;
 mod certificate_headers;
 mod forwarded_headers;
+mod other_protocol;
 mod redirect;
 mod refusal;
 mod request_head;

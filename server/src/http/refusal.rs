@@ -7,6 +7,7 @@ use std::time::Instant;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode};
 
+use super::other_protocol::OtherProtocol;
 use super::response::{refusal, text_response};
 use crate::metrics::{CoreCounters, Label as _, RequestRefusal};
 use crate::proxy::{BadFraming, Complaint};
@@ -19,6 +20,8 @@ pub enum Refusal<'a> {
     Status(StatusCode),
     /// Origins would not agree about which path it is for.
     Path(Ambiguity<'a>),
+    /// It is for a protocol that is not passed on.
+    Protocol(OtherProtocol),
     /// It has more header fields than this limit.
     HeaderFields(usize),
     /// Nobody behind us could rely on where its body ends.
@@ -34,6 +37,7 @@ impl Refusal<'_> {
                 StatusCode::BAD_REQUEST,
                 "400 Bad Request: this path can be read in more than one way\n",
             ),
+            Self::Protocol(protocol) => protocol.response(),
             Self::HeaderFields(_) => text_response(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "431 Request Header Fields Too Large: there are too many\n",
@@ -61,6 +65,8 @@ impl Refusal<'_> {
             Self::Status(_) => None,
             Self::Path(_) => Some(RequestRefusal::AmbiguousPath),
             Self::HeaderFields(_) => Some(RequestRefusal::HeaderFields),
+            Self::Protocol(OtherProtocol::WebSocket) => Some(RequestRefusal::WebSocket),
+            Self::Protocol(_) => Some(RequestRefusal::Grpc),
             Self::Framing(_) => Some(RequestRefusal::Framing),
         }
     }
@@ -76,6 +82,7 @@ impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
+            Self::Protocol(protocol) => f.write_str(protocol.as_str()),
             Self::HeaderFields(max) => write!(f, "it has more header fields than header_fields_max, {max}"),
             Self::Framing(why) => write!(f, "{why}"),
             Self::Path(ambiguity) => write!(f, "its path can be read in more than one way: {ambiguity}"),

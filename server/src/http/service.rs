@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 
 use super::activity::{Activity, InFlight};
 use super::certificate_headers::CertificateEdits;
+use super::other_protocol::OtherProtocol;
 use super::refusal::{Refusal, Refusals};
 use super::request_head::{append_via, check, clean, dress};
 use super::response::{function_failure, refusal};
@@ -97,6 +98,9 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
     };
     if let (Origin::Fixed(fixed), false) = (&*behavior.origin, behavior.has_functions()) {
         return now(viewer, pending.answer(fixed.response()));
+    }
+    if let (Origin::Http(_), Some(protocol)) = (&*behavior.origin, OtherProtocol::of(&request)) {
+        return refused(viewer, &request, pending, &Refusal::Protocol(protocol));
     }
     if let Err(status) = clean(&mut request, &viewer.site.identity_headers) {
         return now(viewer, pending.refuse(status));

@@ -191,7 +191,7 @@ label! {
 
 label! {
     /// Why a request was refused for what it is.
-    RequestRefusal { AmbiguousPath = "ambiguous_path", Framing = "framing", HeaderFields = "header_fields" }
+    RequestRefusal { AmbiguousPath = "ambiguous_path", Framing = "framing", HeaderFields = "header_fields", WebSocket = "websocket", Grpc = "grpc" }
 }
 
 label! {
