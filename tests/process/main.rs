@@ -28,6 +28,7 @@ mod logs;
 mod memo;
 mod messages;
 mod modes;
+mod named_metrics;
 mod odd_keys;
 mod other_protocols;
 mod passthrough;

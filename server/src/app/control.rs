@@ -404,9 +404,10 @@ impl Control {
 
     /// On a thread of its own, so that a large CRL does not keep SIGTERM waiting.
     fn rebuild(&mut self) {
-        let (config, vault, events) = (
+        let (config, vault, names, events) = (
             self.config.clone(),
             self.shared.vault.clone(),
+            self.registry.named.clone(),
             self.event_sender.clone(),
         );
         let generation = self.generation + 1;
@@ -418,7 +419,7 @@ impl Control {
             let _a_stuck_sink_waits_for_nobody = log.flush(REOPEN_TIME);
             yield_to_cores();
             let built = catch_unwind(AssertUnwindSafe(|| {
-                reload::rebuild(&config, generation, &vault, &before)
+                reload::rebuild(&config, generation, &vault, &names, &before)
             }));
             let built = match built {
                 Ok(built) => built.map_err(|error| error.to_string()),

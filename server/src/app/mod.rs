@@ -33,7 +33,7 @@ use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::control_socket::{ControlServer, ControlSocket};
 use crate::logs::{Messages, Shipper, Sink};
-use crate::metrics::{Registry, ReloadResult};
+use crate::metrics::{Directory, Registry, ReloadResult};
 use crate::snapshot::{self, Built};
 use crate::tls::SessionVault;
 use crate::worker::Shared;
@@ -48,7 +48,7 @@ pub const MESSAGES_FLUSH_TIME: Duration = Duration::from_secs(1);
 pub fn check(path: &Path) -> Result<String, AppError> {
     let config = config::load(path)?;
     cpus::choose(&config)?;
-    let built = snapshot::build(&config, 0, &vault(&config), None)?;
+    let built = snapshot::build(&config, 0, &vault(&config), &Directory::default(), None)?;
     let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
     Ok(format!(
         "{}: ok: {} listeners, {} distributions, {} trust stores, {revocations} revocation entries",
@@ -71,8 +71,8 @@ pub fn serve(path: &Path, messages: &Messages) -> Result<(), AppError> {
     let config = config::load(path)?;
     let cpus = cpus::choose(&config)?;
     let vault = vault(&config);
-    let built = snapshot::build(&config, 1, &vault, None)?;
     let registry = Arc::new(Registry::with_messages(cpus.len(), messages.drops()));
+    let built = snapshot::build(&config, 1, &vault, &registry.named, None)?;
     publish_counts(&registry, &built);
 
     let (records, shipper) = start_log(&config, &registry)?;
@@ -145,6 +145,7 @@ fn publish_counts(registry: &Registry, built: &Built) {
     let process = &registry.process;
     process.snapshot_generation.set(built.snapshot.generation);
     process.set_revocation_entries(built.revocation_entries.iter().cloned());
+    registry.named.set_dates(built.dates.clone());
     if built.snapshot.generation > 1 {
         process.reloads.of(ReloadResult::Published).add(1);
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{self, Config, ConfigError, KeyPath};
+use crate::metrics::Directory;
 use crate::snapshot::{self, Built, Snapshot};
 use crate::tls::SessionVault;
 
@@ -21,13 +22,14 @@ pub fn rebuild(
     started: &Config,
     generation: u64,
     vault: &Arc<SessionVault>,
+    directory: &Directory,
     before: &Snapshot,
 ) -> Result<Rebuilt, ConfigError> {
     let file: &Path = started.source.file();
     let config = config::load(file)?;
     match changed(started, &config) {
         None => Ok(Rebuilt {
-            built: snapshot::build(&config, generation, vault, Some(before))?,
+            built: snapshot::build(&config, generation, vault, directory, Some(before))?,
             distributions: config.distributions.len(),
         }),
         Some(key) => {

@@ -16,12 +16,13 @@ pub fn render(registry: &Registry) -> String {
     page.handshakes();
     page.requests_and_tickets();
     page.process();
+    page.named();
     page.text
 }
 
-struct Page<'a> {
+pub(super) struct Page<'a> {
     text: String,
-    registry: &'a Registry,
+    pub(super) registry: &'a Registry,
 }
 
 impl Page<'_> {
@@ -122,23 +123,40 @@ impl Page<'_> {
 
     fn histogram<S: Scale>(&mut self, name: &str, help: &str, of: impl Fn(&CoreCounters) -> &Histogram<S>) {
         self.head(name, help, "histogram");
+        let registry = self.registry;
+        self.histogram_lines(name, "", registry.cores.iter().map(|core| of(core)));
+    }
+
+    /// One histogram, the cores' taken together, under `labels` (`a="b",c="d"`, or none).
+    pub(super) fn histogram_lines<'h, S: Scale + 'h>(
+        &mut self,
+        name: &str,
+        labels: &str,
+        cores: impl Iterator<Item = &'h Histogram<S>>,
+    ) {
         let mut counts = [0; BUCKETS];
         let mut sum_ns = 0u64;
-        for core in &self.registry.cores {
-            let buckets = of(core).buckets();
+        for histogram in cores {
+            let buckets = histogram.buckets();
             counts.iter_mut().zip(buckets).for_each(|(a, b)| *a += b);
-            sum_ns = sum_ns.wrapping_add(of(core).sum_ns());
+            sum_ns = sum_ns.wrapping_add(histogram.sum_ns());
         }
+        let (comma, braced) = match labels.is_empty() {
+            true => ("", String::new()),
+            false => (",", format!("{{{labels}}}")),
+        };
         let bounds = S::BOUNDS.map(|(_, seconds)| seconds);
         let bounds = bounds.into_iter().chain(["+Inf"]);
         let mut below = 0;
         for (bound, count) in bounds.zip(counts) {
             below += count;
-            self.line(format_args!("{name}_bucket{{le=\"{bound}\"}} {below}"));
+            self.line(format_args!(
+                "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {below}"
+            ));
         }
         let (whole, fraction) = (sum_ns / NS_PER_S, sum_ns % NS_PER_S);
-        self.line(format_args!("{name}_sum {whole}.{fraction:09}"));
-        self.line(format_args!("{name}_count {below}"));
+        self.line(format_args!("{name}_sum{braced} {whole}.{fraction:09}"));
+        self.line(format_args!("{name}_count{braced} {below}"));
     }
 
     fn requests_and_tickets(&mut self) {
@@ -325,7 +343,7 @@ impl Page<'_> {
         self.registry.cores.iter().map(|core| value(core)).sum()
     }
 
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
+    pub(super) fn head(&mut self, name: &str, help: &str, kind: &str) {
         self.line(format_args!("# HELP {name} {help}"));
         self.line(format_args!("# TYPE {name} {kind}"));
     }
@@ -334,14 +352,14 @@ impl Page<'_> {
         self.line(format_args!("{name} {value}"));
     }
 
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+    pub(super) fn line(&mut self, line: std::fmt::Arguments<'_>) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.text, "{line}");
     }
 }
 
 /// A label value between its quotes: backslash, quote and line feed are escaped, all else stays.
-fn escape(value: &str) -> String {
+pub(super) fn escape(value: &str) -> String {
     value
         .replace('\\', "\\\\")
         .replace('"', "\\\"")

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::metrics::{ConnectionStatus, DropReason, FailureCode, ReloadResult, TicketDecline};
+use crate::metrics::{
+    ConnectionStatus, DropReason, FailureCode, OriginName, OriginResult, ReloadResult, TicketDecline,
+};
 
 /// Series → value, and family → type; panics at what the format does not allow.
 fn parse(page: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
@@ -37,6 +39,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
         names,
         [
             "bothways_candidate_decisions_total",
+            "bothways_certificate_not_after_seconds",
             "bothways_connection_function_calls_total",
             "bothways_connection_function_seconds",
             "bothways_connection_rests_total",
@@ -47,12 +50,18 @@ fn every_documented_family_is_shown_before_anything_happened() {
             "bothways_core_connections_accepted_total",
             "bothways_core_connections_handed_over_total",
             "bothways_core_connections_open",
+            "bothways_crl_next_update_seconds",
+            "bothways_crl_this_update_seconds",
+            "bothways_distribution_connections_total",
+            "bothways_distribution_requests_total",
             "bothways_draining",
             "bothways_function_calls_stuck_total",
             "bothways_handshake_seconds",
             "bothways_handshakes_open",
             "bothways_handshakes_total",
             "bothways_messages_dropped_total",
+            "bothways_origin_requests_total",
+            "bothways_origin_response_seconds",
             "bothways_panics_total",
             "bothways_records_dropped_total",
             "bothways_records_written_total",
@@ -112,6 +121,41 @@ fn counts_of_all_cores_are_summed_under_their_label() {
     for (name, value) in expected {
         assert_eq!(series.get(name), Some(&value), "{name}");
     }
+}
+
+#[test]
+fn origins_have_a_histogram_each() {
+    let registry = Registry::new(2);
+    let name = OriginName {
+        distribution: "E1".into(),
+        origin: "app".into(),
+    };
+    let counters = registry.named.origin(name);
+    for (core, ms) in [(0, 1), (1, 20_000)] {
+        let cells = counters.of(core).unwrap();
+        cells.response_head.record(Duration::from_millis(ms));
+        cells.requests.of(OriginResult::Timeout).add(1);
+    }
+    let (series, _) = parse(&render(&registry));
+    let at = |name: &str| *series.get(name).unwrap();
+    assert_eq!(
+        at(r#"bothways_origin_requests_total{distribution="E1",origin="app",result="timeout"}"#),
+        2.0
+    );
+    assert_eq!(
+        at(r#"bothways_origin_requests_total{distribution="E1",origin="app",result="response"}"#),
+        0.0
+    );
+    let bucket = r#"bothways_origin_response_seconds_bucket{distribution="E1",origin="app",le="10"}"#;
+    assert_eq!(at(bucket), 1.0);
+    assert_eq!(
+        at(r#"bothways_origin_response_seconds_count{distribution="E1",origin="app"}"#),
+        2.0
+    );
+    assert_eq!(
+        at(r#"bothways_origin_response_seconds_sum{distribution="E1",origin="app"}"#),
+        20.001
+    );
 }
 
 #[test]

@@ -127,6 +127,21 @@ label! {
     }
 }
 
+label! {
+    /// What came of a request for an origin.
+    OriginResult {
+        Response = "response",
+        ConnectFailed = "connect_failed",
+        Timeout = "timeout",
+        /// No response, or none that HTTP/1.1 knows.
+        BadResponse = "bad_response",
+        /// All connections that may be open to it were taken.
+        NoConnectionFree = "no_connection_free",
+        /// The client broke off, or sent what is no body.
+        ClientFailed = "client_failed",
+    }
+}
+
 impl StatusClass {
     /// The class of an HTTP status code; one that HTTP does not define counts with its nearest neighbour.
     pub const fn of(status: u16) -> Self {

@@ -12,6 +12,8 @@ mod call_mark;
 mod cells;
 mod exposition;
 mod labels;
+mod named;
+mod named_exposition;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +23,12 @@ pub use cells::{Counter, Family, FunctionScale, Gauge, Histogram, SharedCounter}
 pub use exposition::render;
 pub use labels::{
     Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, FunctionResult, HandshakeKind, Label,
-    MemoResult, ReloadResult, RequestRefusal, ShedReason, StatusClass, TicketDecline, ViewerFunctionResult,
+    MemoResult, OriginResult, ReloadResult, RequestRefusal, ShedReason, StatusClass, TicketDecline,
+    ViewerFunctionResult,
+};
+pub use named::{
+    CrlDates, Dates, Directory, DistributionCells, DistributionCounters, DistributionName, OriginCells,
+    OriginCounters, OriginName, PerCore, count,
 };
 
 /// Everything that can be read about the running server.
@@ -29,6 +36,7 @@ pub use labels::{
 pub struct Registry {
     pub cores: Vec<Arc<CoreCounters>>,
     pub process: Arc<ProcessCounters>,
+    pub named: Arc<Directory>,
 }
 
 impl Registry {
@@ -45,6 +53,7 @@ impl Registry {
                 messages_dropped,
                 ..ProcessCounters::default()
             }),
+            named: Arc::new(Directory::new(cores)),
         }
     }
 }

@@ -20,15 +20,17 @@ use crate::config::{
 };
 use crate::functions::LiveFunction;
 use crate::kvs::{self, Candidate};
+use crate::metrics::{CrlDates, Dates, Directory, DistributionName};
 use crate::proxy::{FixedResponse, HttpOrigin, Origin, ResponseBounds};
 use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
-use crate::trust::{Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
+use crate::trust::{self, Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {
     pub snapshot: Snapshot,
     /// Trust store name and the size of its revocation set.
     pub revocation_entries: Vec<(String, u64)>,
+    pub dates: Dates,
     reloaded_stores: Vec<(Arc<kvs::Store>, Candidate)>,
 }
 
@@ -50,6 +52,7 @@ pub fn build(
     config: &Config,
     generation: u64,
     vault: &Arc<SessionVault>,
+    directory: &Directory,
     before: Option<&Snapshot>,
 ) -> Result<Built, ConfigError> {
     let previous = before.map_or(&[][..], |before| &before.key_value_stores);
@@ -76,6 +79,7 @@ pub fn build(
         functions: &functions,
         served: &served,
         vault,
+        directory,
     };
     let load = |distribution| load_distribution(config, distribution, &parts).map(Arc::new);
     let distributions = config
@@ -95,6 +99,7 @@ pub fn build(
             hosts,
         },
         revocation_entries: stores.iter().map(entries).collect(),
+        dates: dates(&distributions, &stores),
         reloaded_stores: key_values.reloaded,
     })
 }
@@ -153,6 +158,19 @@ impl Store {
         })
     }
 
+    fn crl_dates(&self) -> impl Iterator<Item = CrlDates> {
+        let trust_store: Arc<str> = self.trust.name().into();
+        (0..)
+            .zip(self.revocations.crls())
+            .map(move |(number, crl)| CrlDates {
+                trust_store: trust_store.clone(),
+                number,
+                issuer: crl.issuer.clone(),
+                this_update: crl.this_update.as_secs(),
+                next_update: crl.next_update.as_secs(),
+            })
+    }
+
     fn revocations(&self) -> StoreRevocations {
         StoreRevocations::new(&self.trust, self.revocations.clone())
     }
@@ -197,6 +215,7 @@ struct Parts<'a> {
     functions: &'a Functions,
     served: &'a Arc<HostMap<Option<Arc<str>>>>,
     vault: &'a Arc<SessionVault>,
+    directory: &'a Directory,
 }
 
 fn load_distribution(
@@ -225,8 +244,10 @@ fn load_distribution(
             "choose another policy",
         )
     })?;
+    let counters = parts.directory.distribution(name(config, distribution));
     let site = Site {
         distribution_id: id.clone(),
+        counters: counters.clone(),
         origin_connections_max: config.limits.origin_connections_per_core,
         response_bounds: ResponseBounds {
             header_fields_max: config.limits.origin_header_fields_max,
@@ -243,6 +264,8 @@ fn load_distribution(
         client_policy: policy,
         connection_function,
         domain_name: domain_name(distribution),
+        counters,
+        certificate_not_after: identity.leaf().and_then(trust::not_after),
         on_revocation: match &distribution.viewer_mtls {
             MtlsPolicy::Verify(mtls) => mtls.on_revocation,
             MtlsPolicy::Off | MtlsPolicy::Passthrough => OnRevocation::Close,
@@ -281,6 +304,29 @@ fn gate_version(function: Option<&Arc<LiveFunction>>) -> GateVersion {
     match function.cloned() {
         Some(function) => GateVersion::told_by(move || *function.current().digest()),
         None => GateVersion::default(),
+    }
+}
+
+/// Names that metrics show.
+fn name(config: &Config, distribution: &config::Distribution) -> DistributionName {
+    let trust_store = match &distribution.viewer_mtls {
+        MtlsPolicy::Verify(mtls) => config.trust_stores.get(mtls.trust_store),
+        MtlsPolicy::Off | MtlsPolicy::Passthrough => None,
+    };
+    DistributionName {
+        distribution: distribution.id.as_str().into(),
+        trust_store: trust_store.map_or("", |store| store.name.as_str()).into(),
+    }
+}
+
+fn dates(distributions: &[Arc<Distribution>], stores: &[Store]) -> Dates {
+    let certificate = |distribution: &Arc<Distribution>| {
+        let not_after = distribution.certificate_not_after?;
+        Some((distribution.id.clone(), not_after))
+    };
+    Dates {
+        certificates: distributions.iter().filter_map(certificate).collect(),
+        crls: stores.iter().flat_map(Store::crl_dates).collect(),
     }
 }
 

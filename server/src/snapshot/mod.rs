@@ -24,6 +24,7 @@ use crate::config::{HostMap, HostName, OnRevocation};
 use crate::functions::LiveFunction;
 use crate::kvs::Store;
 use crate::limits::Limits;
+use crate::metrics::DistributionCounters;
 use crate::tls::ClientPolicy;
 
 /// One configuration, loaded.
@@ -60,6 +61,9 @@ pub struct Distribution {
     pub connection_function: Option<Arc<LiveFunction>>,
     /// The first alias that is no wildcard.
     pub domain_name: Option<Arc<str>>,
+    pub counters: Arc<DistributionCounters>,
+    /// End of the validity of its own certificate, in seconds since 1970, where that can be read.
+    pub certificate_not_after: Option<i64>,
     pub site: Arc<Site>,
 }
 

@@ -11,6 +11,7 @@ use crate::config::{
     CertificateHeader, HostMap, HostName, IdentityHeaders, PathPattern, ViewerProtocolPolicy,
 };
 use crate::functions::LiveFunction;
+use crate::metrics::DistributionCounters;
 use crate::proxy::{Origin, ResponseBounds};
 
 /// What is served to an admitted client. A connection holds this and not its snapshot, so that a revocation set of
@@ -18,6 +19,7 @@ use crate::proxy::{Origin, ResponseBounds};
 #[derive(Debug)]
 pub struct Site {
     pub distribution_id: Arc<str>,
+    pub counters: Arc<DistributionCounters>,
     /// Connections that a core may have open to one origin.
     pub origin_connections_max: usize,
     pub response_bounds: ResponseBounds,

@@ -35,6 +35,11 @@ impl ServerIdentity {
         certified.keys_match().map_err(ServerConfigError::KeyMismatch)?;
         Ok(Self(Arc::new(certified)))
     }
+
+    /// DER of its own certificate.
+    pub fn leaf(&self) -> Option<&[u8]> {
+        self.0.cert.first().map(|leaf| &**leaf)
+    }
 }
 
 /// What a security policy allows: protocol versions and suites, most preferred first.

@@ -155,6 +155,11 @@ const ENCODED_IN_PEM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'=');
 
+/// End of the validity of a certificate, in seconds since 1970. `None`: it cannot be read.
+pub fn not_after(der: &[u8]) -> Option<i64> {
+    Some(Certificate::parse(der)?.validity().not_after)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

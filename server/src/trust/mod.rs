@@ -74,7 +74,7 @@ pub(crate) mod test_pki;
 pub use canonical_name::{CanonicalName, is_same as is_same_name};
 pub use crl_fault::CrlFault;
 pub use details::CertificateDetails;
-pub use facts::CertificateFacts;
+pub use facts::{CertificateFacts, not_after};
 pub use key_id::KeyId;
 pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;

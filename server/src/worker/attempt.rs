@@ -9,7 +9,8 @@ use super::core::Core;
 use super::outcome::{Outcome, code_of};
 use super::registry::{Entry, Phase};
 use crate::logs::{ConnectionId, ConnectionRecord};
-use crate::metrics::{Agreement, ConnectionStatus, FailureCode, HandshakeKind};
+use crate::metrics::{Agreement, ConnectionStatus, DistributionCounters, FailureCode, HandshakeKind, count};
+use crate::snapshot::Distribution;
 use crate::tls::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
 
 /// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
@@ -18,6 +19,8 @@ pub struct Attempt {
     entry: Entry,
     id: ConnectionId,
     record: Option<Box<ConnectionRecord>>,
+    /// Of the distribution that its ClientHello led to.
+    counters: Option<Arc<DistributionCounters>>,
     started: Instant,
 }
 
@@ -38,6 +41,7 @@ impl Attempt {
             entry,
             id: record.connection_id,
             record: Some(record),
+            counters: None,
             started: Instant::now(),
         }
     }
@@ -122,9 +126,10 @@ impl Attempt {
     }
 
     /// Notes which distribution the ClientHello named.
-    pub fn serve(&mut self, distribution_id: &Arc<str>) {
+    pub fn serve(&mut self, distribution: &Distribution) {
+        self.counters = Some(distribution.counters.clone());
         if let Some(record) = &mut self.record {
-            record.distribution_id = Some(distribution_id.clone());
+            record.distribution_id = Some(distribution.id.clone());
         }
     }
 }
@@ -141,6 +146,11 @@ impl Drop for Attempt {
                 self.core.counters.no_longer_admitted.of(closing.reason).add(1);
                 record.closed_by = Some(closing.reason.as_str());
                 record.reason = Some(closing.text.clone().into());
+            }
+            if let Some(counters) = &self.counters {
+                count(counters, self.core.index, |cells| {
+                    cells.connections.of(record.status)
+                });
             }
             self.core.finish(record);
         }

@@ -86,7 +86,7 @@ async fn admit(
 
     count_notes(core, &notes);
     if let Some(chosen) = &chosen {
-        attempt.serve(&chosen.distribution.id);
+        attempt.serve(&chosen.distribution);
     }
     if let Some(decision) = notes.candidate.take() {
         attempt.compare(decision);

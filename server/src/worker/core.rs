@@ -76,6 +76,8 @@ pub struct CoreSetup {
 
 /// Everything on one core.
 pub struct Core {
+    /// From 0; the thread is named by it.
+    pub index: usize,
     pub shared: Shared,
     pub counters: Arc<CoreCounters>,
     pub edge: Rc<Edge>,
@@ -109,7 +111,7 @@ pub fn run(setup: CoreSetup, started: impl FnOnce(Driver)) -> io::Result<()> {
     let mut runtime = CoreRuntime::build(cpu, driver)?;
     let driver = runtime.driver();
     runtime.block_on(async move {
-        let core = Rc::new(Core::new(shared, counters, neighbours));
+        let core = Rc::new(Core::new(index, shared, counters, neighbours));
         let listeners = core.listen(listeners)?;
         core.prepare_functions();
         started(driver);
@@ -120,8 +122,14 @@ pub fn run(setup: CoreSetup, started: impl FnOnce(Driver)) -> io::Result<()> {
 }
 
 impl Core {
-    fn new(shared: Shared, counters: Arc<CoreCounters>, neighbours: Option<Neighbours>) -> Self {
+    fn new(
+        index: usize,
+        shared: Shared,
+        counters: Arc<CoreCounters>,
+        neighbours: Option<Neighbours>,
+    ) -> Self {
         Self {
+            index,
             snapshot: RefCell::new(Cache::new(shared.snapshot.clone())),
             edge: Rc::new(Edge {
                 refusals: Refusals::default(),
