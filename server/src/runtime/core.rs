@@ -124,6 +124,7 @@ impl CoreRuntime {
 }
 
 fn ring_runtime(driver: Driver) -> io::Result<Runtime<TimeDriver<IoUringDriver>>> {
+    probe(driver)?;
     RuntimeBuilder::<IoUringDriver>::new()
         .with_entries(RING_ENTRIES)
         .uring_builder(driver.ring())
@@ -131,6 +132,25 @@ fn ring_runtime(driver: Driver) -> io::Result<Runtime<TimeDriver<IoUringDriver>>
         .build()
 }
 
+/// Has a ring of its own do nothing once. A kernel that grants the set-up may still refuse the use, where a seccomp filter allows one of the two system
+/// calls and not the other: a core on such a ring would serve nobody and never end.
+fn probe(driver: Driver) -> io::Result<()> {
+    let mut ring = driver.ring().build(PROBE_ENTRIES)?;
+    let nothing = io_uring::opcode::Nop::new().build();
+    // SAFETY: the operation refers to no memory.
+    #[allow(unsafe_code)]
+    unsafe { ring.submission().push(&nothing) }.map_err(io::Error::other)?;
+    while let Err(error) = ring.submit_and_wait(1) {
+        // A signal that this thread was chosen for.
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Submission queue entries of a ring that is only tried.
+const PROBE_ENTRIES: u32 = 2;
 /// Submission queue entries of a ring; the completion queue has twice as many.
 const RING_ENTRIES: u32 = 4_096;
 
@@ -155,6 +175,51 @@ mod tests {
             });
             assert_eq!(answer, 42);
         }
+    }
+
+    #[test]
+    fn a_kernel_that_grants_rings_and_refuses_their_use_leads_to_epoll() {
+        let driver = std::thread::spawn(|| {
+            refuse_io_uring_enter();
+            CoreRuntime::build(None, DriverChoice::Auto).map(|runtime| runtime.driver())
+        });
+        let driver = driver.join().expect("the thread ends").expect("a runtime");
+        assert_eq!(driver, Driver::Epoll);
+    }
+
+    /// By a seccomp filter, for the rest of the life of the thread that calls this.
+    #[allow(unsafe_code)]
+    fn refuse_io_uring_enter() {
+        let statement = |code: u32, jump_if_not: u8, k: u32| libc::sock_filter {
+            code: u16::try_from(code).expect("a code of seccomp(2)"),
+            jt: 0,
+            jf: jump_if_not,
+            k,
+        };
+        let call = u32::try_from(libc::SYS_io_uring_enter).expect("a number");
+        let mut filter = [
+            // The number of the system call stands first in `seccomp_data`.
+            statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call),
+            statement(
+                libc::BPF_RET | libc::BPF_K,
+                0,
+                libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs(),
+            ),
+            statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog {
+            len: u16::try_from(filter.len()).expect("a short program"),
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: both calls change this thread alone; the program, which the kernel copies, lives until the second has returned.
+        let (prepared, filtered) = unsafe {
+            (
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+                libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program),
+            )
+        };
+        assert_eq!((prepared, filtered), (0, 0), "{}", io::Error::last_os_error());
     }
 
     #[test]
