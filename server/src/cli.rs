@@ -10,6 +10,7 @@ mod output;
 mod panics;
 mod reload;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
+use signal_hook::iterator::Signals;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::fmt::format::{DefaultFields, Format};
@@ -91,8 +93,10 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Before anything else is read: a SIGHUP that comes meanwhile would end the process. Commands that do not serve end by it, as they should.
+    let signals = asks_to_serve(std::env::args_os()).then(app::signals);
     match Arguments::parse().command {
-        Command::Serve { config } => serve(&config),
+        Command::Serve { config } => serve(&config, signals),
         command => {
             subscriber().with_writer(std::io::stderr).init();
             run(command).unwrap_or_else(|error| {
@@ -103,8 +107,13 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// By the first argument alone: no option stands before a command.
+fn asks_to_serve(mut arguments: impl Iterator<Item = OsString>) -> bool {
+    arguments.nth(1).is_some_and(|command| command == "serve")
+}
+
 /// From here on nothing may wait for standard error, nor fail because of it.
-fn serve(config: &Path) -> ExitCode {
+fn serve(config: &Path, signals: Option<Result<Signals, AppError>>) -> ExitCode {
     let (messages, unwritten) = Messages::new();
     subscriber().with_writer(messages.clone()).init();
     panics::tell();
@@ -114,7 +123,8 @@ fn serve(config: &Path) -> ExitCode {
         ));
         return ExitCode::FAILURE;
     }
-    let ended = app::serve(config, &messages);
+    let signals = signals.unwrap_or_else(app::signals);
+    let ended = signals.and_then(|signals| app::serve(config, &messages, signals));
     if let Err(error) = &ended {
         messages.push(format!("error: {error}").as_bytes());
     }
@@ -124,7 +134,7 @@ fn serve(config: &Path) -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode, AppError> {
     match command {
-        Command::Serve { config } => Ok(serve(&config)),
+        Command::Serve { config } => Ok(serve(&config, None)),
         Command::Check { config } => {
             let summary = app::check(&config)?;
             output::print(&format!("{summary}\n"))?;
@@ -224,4 +234,23 @@ fn subscriber() -> SubscriberBuilder<DefaultFields, Format, EnvFilter> {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .log_internal_errors(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_catches_signals_before_it_reads_its_arguments() {
+        let asks = |line: &str| asks_to_serve(line.split(' ').map(OsString::from));
+        assert!(asks("bothways serve --config edge.toml"));
+        for line in [
+            "bothways check --config serve",
+            "bothways",
+            "bothways --help serve",
+            "serve",
+        ] {
+            assert!(!asks(line), "{line}");
+        }
+    }
 }

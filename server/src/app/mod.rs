@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use signal_hook::iterator::Signals;
 
+pub use self::control::signals;
 use self::control::{Control, Told};
 pub use self::error::AppError;
 pub use self::explain::{Circumstances, Explanation, Question, explain};
@@ -63,8 +65,7 @@ pub fn check(path: &Path) -> Result<String, AppError> {
 ///
 /// # Errors
 /// The server could not start, or could not end as it should.
-pub fn serve(path: &Path, messages: &Messages) -> Result<(), AppError> {
-    let signals = control::signals()?;
+pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), AppError> {
     // Many small blocks of many connections, some of which end: a huge page is seldom full, and never given back. Measured when an idle
     // connection took 36 KB with them: 26 without, at the same speed. A kernel that cannot is no reason not to serve.
     let _as_they_are = rustix::thread::disable_transparent_huge_pages(true);
