@@ -72,6 +72,18 @@ impl SecurityPolicy {
         }
     }
 
+    /// Key exchange groups in the order in which they are offered, the same for every policy; the hybrids are for TLS 1.3 alone. ML-KEM without a
+    /// curve beside it is in none.
+    pub fn key_exchange_groups(self) -> &'static [&'static str] {
+        &[
+            "X25519MLKEM768",
+            "secp256r1MLKEM768",
+            "X25519",
+            "secp256r1",
+            "secp384r1",
+        ]
+    }
+
     pub fn parse(name: &str) -> Result<Self, UnusablePolicy> {
         if let Some(policy) = Self::ALL.into_iter().find(|policy| policy.as_str() == name) {
             return Ok(policy);
@@ -145,6 +157,22 @@ mod tests {
             for suite in policy.cipher_suites() {
                 assert!(spoken.contains(suite), "{}: {suite}", policy.as_str());
             }
+        }
+    }
+
+    #[test]
+    fn the_tls_library_speaks_every_group_and_no_policy_has_a_group_without_a_curve() {
+        let spoken: Vec<&str> = rustls::crypto::aws_lc_rs::ALL_KX_GROUPS
+            .iter()
+            .filter_map(|group| group.name().as_str())
+            .collect();
+        for policy in SecurityPolicy::ALL {
+            let groups = policy.key_exchange_groups();
+            assert!(groups.iter().all(|group| spoken.contains(group)), "{groups:?}");
+            assert!(
+                !groups.iter().any(|group| group.starts_with("MLKEM")),
+                "{groups:?}"
+            );
         }
     }
 

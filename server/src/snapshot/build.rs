@@ -231,6 +231,7 @@ fn load_distribution(
     let security = distribution.security_policy;
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
+        key_exchange_groups: security.key_exchange_groups(),
         tls12: security.versions().contains(&TlsVersion::Tls12),
         memo_entries_max: config.limits.verdicts_per_core,
     };

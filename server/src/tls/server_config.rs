@@ -3,13 +3,13 @@
 //! Maps a security policy's names to rustls' suites and versions, in the documented order of preference.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{ServerConfig, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::client::ClientPolicy;
@@ -46,6 +46,8 @@ impl ServerIdentity {
 pub struct TlsPolicy {
     /// IANA names of cipher suites (`TLS13_AES_128_GCM_SHA256` in rustls' spelling for TLS 1.3).
     pub cipher_suites: &'static [&'static str],
+    /// IANA names of key exchange groups.
+    pub key_exchange_groups: &'static [&'static str],
     /// Whether TLS 1.2 is offered beside 1.3.
     pub tls12: bool,
     /// Verdicts that each core may remember.
@@ -61,6 +63,8 @@ pub enum ServerConfigError {
     KeyMismatch(rustls::Error),
     /// A suite that this build does not have.
     UnknownCipherSuite(&'static str),
+    /// A key exchange group that this build does not have.
+    UnknownGroup(&'static str),
     /// rustls refused the combination.
     Refused(rustls::Error),
 }
@@ -71,6 +75,7 @@ impl fmt::Display for ServerConfigError {
             Self::Key(error) => write!(f, "the private key cannot be used: {error}"),
             Self::KeyMismatch(_) => f.write_str("the private key does not belong to the certificate"),
             Self::UnknownCipherSuite(name) => write!(f, "cipher suite {name} is not available"),
+            Self::UnknownGroup(name) => write!(f, "key exchange group {name} is not available"),
             Self::Refused(error) => write!(f, "{error}"),
         }
     }
@@ -113,28 +118,61 @@ pub fn server_config(
     Ok(config)
 }
 
-/// aws-lc-rs with the policy's suites. Key exchange in the provider's order: X25519MLKEM768 first, then the rest.
+/// aws-lc-rs with the policy's suites and groups, in the policy's order.
 fn provider(tls: &TlsPolicy) -> Result<CryptoProvider, ServerConfigError> {
-    let suites = tls
-        .cipher_suites
+    let suites = tls.cipher_suites.iter().map(|name| cipher_suite(name));
+    let groups = tls
+        .key_exchange_groups
         .iter()
-        .map(|name| cipher_suite(name))
-        .collect::<Result<_, _>>()?;
+        .map(|name| key_exchange_group(name));
     Ok(CryptoProvider {
-        cipher_suites: suites,
-        kx_groups: aws_lc_rs::ALL_KX_GROUPS.to_vec(),
+        cipher_suites: suites.collect::<Result<_, _>>()?,
+        kx_groups: groups.collect::<Result<_, _>>()?,
+        signature_verification_algorithms: *CLIENT_SIGNATURES,
         ..aws_lc_rs::default_provider()
     })
 }
 
 fn cipher_suite(name: &'static str) -> Result<SupportedCipherSuite, ServerConfigError> {
-    let known = aws_lc_rs::ALL_CIPHER_SUITES.iter();
-    let mut matching = known.filter(|suite| suite.suite().as_str() == Some(name));
+    let mut matching = aws_lc_rs::ALL_CIPHER_SUITES
+        .iter()
+        .filter(|suite| suite.suite().as_str() == Some(name));
     matching
         .next()
         .copied()
         .ok_or(ServerConfigError::UnknownCipherSuite(name))
 }
+
+fn key_exchange_group(name: &'static str) -> Result<&'static dyn SupportedKxGroup, ServerConfigError> {
+    let known = aws_lc_rs::ALL_KX_GROUPS.iter();
+    let mut matching = known.filter(|group| group.name().as_str() == Some(name));
+    matching
+        .next()
+        .copied()
+        .ok_or(ServerConfigError::UnknownGroup(name))
+}
+
+/// The algorithms by which a client may prove its key, and which the CertificateRequest offers: those of the provider but for ML-DSA, which no
+/// security policy of the managed service has, and no trust store's rules about keys.
+static CLIENT_SIGNATURES: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
+    let all = aws_lc_rs::default_provider().signature_verification_algorithms;
+    let offered = |scheme: SignatureScheme| {
+        !matches!(
+            scheme,
+            SignatureScheme::ML_DSA_44 | SignatureScheme::ML_DSA_65 | SignatureScheme::ML_DSA_87
+        )
+    };
+    let mapping: Vec<_> = all
+        .mapping
+        .iter()
+        .copied()
+        .filter(|(scheme, _)| offered(*scheme))
+        .collect();
+    WebPkiSupportedAlgorithms {
+        mapping: mapping.leak(),
+        ..all
+    }
+});
 
 fn versions(tls: &TlsPolicy) -> &'static [&'static SupportedProtocolVersion] {
     match tls.tls12 {
