@@ -10,7 +10,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Open connections a core holds; one more is closed at once and counted. Bounds memory.
     pub connections_per_core: usize,
-    /// Handshakes a core works on at a time; one more is closed at once and counted.
+    /// Handshakes a core works on at a time, from their first octet on; one more is closed at once and counted. Bounds the work, and the memory
+    /// of clients that nobody knows: 100 KiB each at most.
     pub handshakes_per_core: usize,
     /// From accept to the end of the handshake, whatever the client does in between.
     pub handshake_timeout: Duration,

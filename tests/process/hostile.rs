@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bothways_tests::pki::{Leaf, Pki};
 use bothways_tests::raw_client::{Raw, reframed};
@@ -50,13 +51,33 @@ fn garbage_ends_with_a_record() {
 fn a_client_hello_that_breaks_off_ends_with_a_record() {
     let server = server();
     let hello = Client::new().client_hello();
-    for length in [0, 1, 4, 5, 6, 50, hello.len() / 2, hello.len() - 1] {
+    for length in [1, 4, 5, 6, 50, hello.len() / 2, hello.len() - 1] {
         let mut raw = Raw::connect(server.address());
         raw.send(&hello[..length]);
         raw.finish();
         assert_ne!(raw.read_to_end().1, Ending::Timeout, "after {length} octets");
         assert_failed(&server, &server.record_of(raw.port), "TcpError");
     }
+}
+
+#[test]
+fn a_connection_that_is_closed_or_reset_before_an_octet_is_counted_apart_and_has_no_record() {
+    let server = server();
+    for reset in [false, true] {
+        let tcp = open(server.address());
+        if reset {
+            socket2::SockRef::from(&tcp)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        }
+        drop(tcp);
+    }
+    let unused = "bothways_connections_unused_total";
+    let metrics = server.wait_for_metrics("both are gone", |metrics| metrics.get(unused) == 2);
+    assert_eq!(metrics.get("bothways_connections_accepted_total"), 2);
+    assert_eq!(metrics.sum("bothways_connections_total"), 0, "{metrics:#?}");
+    assert_eq!(metrics.get("bothways_connections_open"), 0);
+    assert!(server.stop().is_empty(), "no record");
 }
 
 #[test]
@@ -165,23 +186,6 @@ fn a_certificate_that_is_too_large_is_refused() {
         let record = server.record_of(attempt.port);
         assert_failed(&server, &record, "ClientCertMaxSizeExceeded");
     }
-}
-
-#[test]
-fn a_chain_that_is_too_large_for_tls_ends_with_a_record() {
-    let server = server();
-    let mut identity = Pki::shared().client("long");
-    let filler = Pki::shared().issuing.issue(Leaf::client("filler").padded(9_000));
-    identity
-        .chain
-        .extend(std::iter::repeat_n(filler.chain[0].clone(), 10));
-    let attempt = Client::with_identity(&identity).get(server.address());
-    assert!(
-        !attempt.outcome.is_ok() && attempt.outcome != Outcome::Timeout,
-        "{attempt:?}"
-    );
-    let record = server.record_of(attempt.port);
-    assert!(record.status().starts_with("Failed:"), "{}", record.line);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! At a limit the server sheds load, and says so.
 
+use bothways_tests::client_hello::record;
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::Curl;
 use bothways_tests::http1::Head;
+use bothways_tests::metrics::Metrics;
 use bothways_tests::origin::{Origin, Received};
 use bothways_tests::raw_client::Raw;
 use bothways_tests::scripted_origin::ScriptedOrigin;
@@ -50,6 +52,80 @@ fn handshakes_beyond_the_limit_are_shed() {
         Client::new().get(server.address()).outcome.is_ok(),
         "there is room again"
     );
+}
+
+#[test]
+fn a_handshake_counts_from_its_first_octet_and_silence_does_not() {
+    let server = Server::start(Config::edge("none").limit("handshakes_per_core", 2));
+    let silent: Vec<Raw> = (0..5).map(|_| Raw::connect(server.address())).collect();
+    let mut begun: Vec<Raw> = (0..2).map(|_| Raw::connect(server.address())).collect();
+    begun.iter_mut().for_each(|raw| raw.send([22]));
+    server.wait_for_metrics("two open handshakes", |metrics| {
+        metrics.get("bothways_handshakes_open") == 2 && metrics.get("bothways_connections_open") == 7
+    });
+    let mut shed = Raw::connect(server.address());
+    shed.send([22]);
+    assert_eq!(shed.read_to_end(), (vec![21, 3, 3, 0, 2, 2, 80], Ending::Eof));
+    let record = server.record_of(shed.port);
+    assert!(
+        record
+            .text("reason")
+            .is_some_and(|reason| reason.contains("handshakes_per_core")),
+        "{}",
+        record.line
+    );
+    drop((silent, begun));
+    server.wait_for_metrics("nobody is left", |metrics| {
+        metrics.get("bothways_connections_open") == 0
+    });
+    assert!(Client::new().get(server.address()).outcome.is_ok());
+}
+
+/// The most that this server reads of one.
+fn hello_without_an_end() -> Vec<u8> {
+    let announced = [&[1, 0, 0x40, 0], &[7; 16_000][..]].concat();
+    record(22, &announced)
+}
+
+#[test]
+fn hellos_that_never_end_are_shed_before_they_take_memory() {
+    const HELD: u64 = 10;
+    const CLIENTS: u64 = 400;
+    let server = Server::start(Config::edge("none").limit("handshakes_per_core", HELD));
+    assert!(Client::new().get(server.address()).outcome.is_ok());
+    let before = server.resident_bytes();
+    let hello = hello_without_an_end();
+    let mut clients: Vec<Raw> = (0..CLIENTS).map(|_| Raw::connect(server.address())).collect();
+    clients.iter_mut().for_each(|raw| raw.send(&hello));
+    server.wait_for_metrics("all but a few are shed", |metrics| {
+        metrics.get("bothways_shed_total{reason=\"handshakes\"}") == CLIENTS - HELD
+    });
+    let taken = server.resident_bytes().saturating_sub(before);
+    assert!(
+        taken < 16 << 20,
+        "{taken} octets for {HELD} that are held and {CLIENTS} that came"
+    );
+    assert_eq!(server.metrics().get("bothways_handshakes_open"), HELD);
+}
+
+#[test]
+fn what_unfinished_hellos_took_goes_back_to_the_operating_system() {
+    const CLIENTS: usize = 800;
+    let server = Server::start(Config::edge("none"));
+    assert!(Client::new().get(server.address()).outcome.is_ok());
+    let before = server.resident_bytes();
+    let hello = hello_without_an_end();
+    let mut clients: Vec<Raw> = (0..CLIENTS).map(|_| Raw::connect(server.address())).collect();
+    clients.iter_mut().for_each(|raw| raw.send(&hello));
+    let open = |metrics: &Metrics| metrics.get("bothways_handshakes_open");
+    server.wait_for_metrics("all are held", |metrics| open(metrics) == CLIENTS as u64);
+    let held = server.resident_bytes().saturating_sub(before);
+    assert!(held > 8 << 20, "{held} octets are too few to tell");
+    drop(clients);
+    let left = || server.resident_bytes().saturating_sub(before);
+    server.wait_for_metrics(&format!("half of {held} octets at most are left"), |metrics| {
+        open(metrics) == 0 && left() < held / 2
+    });
 }
 
 #[test]

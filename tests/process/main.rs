@@ -25,6 +25,7 @@ mod key_values_crash;
 mod limits;
 mod load;
 mod logs;
+mod manners;
 mod memo;
 mod messages;
 mod modes;

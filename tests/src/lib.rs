@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 pub mod article;
+pub mod client_hello;
 pub mod config;
 pub mod control_socket;
 pub mod curl;

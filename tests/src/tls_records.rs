@@ -1,9 +1,12 @@
 //! What a client puts on the wire, record by record: together, apart, in halves.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
-use rustls::crypto::cipher::{OutboundChunks, OutboundPlainMessage};
+use rustls::crypto::cipher::{
+    AeadKey, InboundOpaqueMessage, Iv, MessageDecrypter, MessageEncrypter, OutboundChunks,
+    OutboundPlainMessage,
+};
 use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion, SupportedCipherSuite};
 
 use super::tls_client::Connection;
@@ -54,27 +57,93 @@ impl Connection {
     /// The connection's next record with these bytes as (part of) a handshake message, and the socket to send it on, for TLS 1.3: a thing that no TLS
     /// library would send of itself.
     pub fn into_handshake_record(self, bytes: &[u8]) -> (TcpStream, Vec<u8>) {
+        let (tcp, record, _) = self.into_record(ContentType::Handshake, bytes);
+        (tcp, record)
+    }
+
+    /// Sends each of these (content type, contents) in a record of its own, encrypted as TLS 1.3 has it, whatever they are. Returns the number of the alert
+    /// that the server answers with.
+    pub fn answer_to_records(self, records: &[(u8, &[u8])]) -> Option<u8> {
+        let (first, rest) = records.split_first().expect("a record");
+        let (mut tcp, record, mut keys) = self.into_record(ContentType::from(first.0), first.1);
+        tcp.write_all(&record).expect("room in the socket");
+        for (content_type, bytes) in rest {
+            let record = keys.record(ContentType::from(*content_type), bytes);
+            // The server may have closed already.
+            let _ = tcp.write_all(&record);
+        }
+        keys.read_alert(&mut tcp)
+    }
+
+    fn into_record(self, content_type: ContentType, bytes: &[u8]) -> (TcpStream, Vec<u8>, Keys) {
         let stream = self.stream.into_inner();
         let Some(SupportedCipherSuite::Tls13(suite)) = stream.tls.negotiated_cipher_suite() else {
             panic!("TLS 1.3 is spoken");
         };
         let secrets = stream.tls.dangerous_extract_secrets().unwrap();
-        let (sequence_number, secrets) = secrets.tx;
-        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
-        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
-        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
-        else {
-            panic!("an AEAD of TLS 1.3");
+        let ((sent, ours), (received, theirs)) = (secrets.tx, secrets.rx);
+        let ((our_key, our_iv), (their_key, their_iv)) = (key(ours), key(theirs));
+        let mut keys = Keys {
+            sent,
+            encrypter: suite.aead_alg.encrypter(our_key, our_iv),
+            received,
+            decrypter: suite.aead_alg.decrypter(their_key, their_iv),
         };
+        let record = keys.record(content_type, bytes);
+        (stream.tcp, record, keys)
+    }
+}
+
+/// Both directions' keys, taken from the TLS library.
+struct Keys {
+    sent: u64,
+    encrypter: Box<dyn MessageEncrypter>,
+    received: u64,
+    decrypter: Box<dyn MessageDecrypter>,
+}
+
+impl Keys {
+    fn record(&mut self, typ: ContentType, bytes: &[u8]) -> Vec<u8> {
         let message = OutboundPlainMessage {
-            typ: ContentType::Handshake,
+            typ,
             version: ProtocolVersion::TLSv1_2,
             payload: OutboundChunks::Single(bytes),
         };
-        let record = suite
-            .aead_alg
-            .encrypter(key, iv)
-            .encrypt(message, sequence_number);
-        (stream.tcp, record.unwrap().encode())
+        let record = self.encrypter.encrypt(message, self.sent);
+        self.sent += 1;
+        record.unwrap().encode()
     }
+
+    /// Reads on until there is one; what else comes is skipped.
+    fn read_alert(&mut self, tcp: &mut TcpStream) -> Option<u8> {
+        loop {
+            let mut header = [0; 5];
+            tcp.read_exact(&mut header).ok()?;
+            let mut payload = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+            tcp.read_exact(&mut payload).ok()?;
+            let record = InboundOpaqueMessage::new(
+                ContentType::from(header[0]),
+                ProtocolVersion::TLSv1_2,
+                &mut payload,
+            );
+            let plain = self
+                .decrypter
+                .decrypt(record, self.received)
+                .expect("a record of the server");
+            self.received += 1;
+            if let (ContentType::Alert, [_, number]) = (plain.typ, plain.payload) {
+                return Some(*number);
+            }
+        }
+    }
+}
+
+fn key(secrets: ConnectionTrafficSecrets) -> (AeadKey, Iv) {
+    let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+    | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+    | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
+    else {
+        panic!("an AEAD of TLS 1.3");
+    };
+    (key, iv)
 }

@@ -105,7 +105,7 @@ impl fmt::Display for InvalidHost {
             Self::Empty => "it is empty",
             Self::TooLong => "it is longer than 253 characters",
             Self::Label => "a label is empty, longer than 63 characters, or begins or ends with a hyphen",
-            Self::Character => "only letters, digits, hyphens and dots can stand in it",
+            Self::Character => "only letters, digits, hyphens, underscores and dots can stand in it",
             Self::Address => "it is neither a name nor a well-formed address",
             Self::Port => "the port is no number from 0 to 65535",
             Self::Userinfo => "a user name cannot stand in it",
@@ -266,7 +266,8 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), InvalidHost> {
     Ok((host, Some(number.ok_or(InvalidHost::Port)?)))
 }
 
-/// RFC 1123 §2.1 and RFC 1035 §2.3.4: no underscore, no non-ASCII (that is written as `xn--…`).
+/// RFC 1123 §2.1 and RFC 1035 §2.3.4: no non-ASCII (that is written as `xn--…`). The underscore, which they do not have, stands in names that
+/// are in use all the same, and that clients send (RFC 8552 §1).
 fn check_labels(name: &str) -> Result<(), InvalidHost> {
     if name.is_empty() {
         return Err(InvalidHost::Empty);
@@ -276,7 +277,7 @@ fn check_labels(name: &str) -> Result<(), InvalidHost> {
     }
     if !name
         .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
     {
         return Err(InvalidHost::Character);
     }

@@ -71,7 +71,7 @@ fn text_that_is_no_host_is_refused() {
         ("a-.com", InvalidHost::Label),
         (&long_label, InvalidHost::Label),
         (&format!("{long_name}a"), InvalidHost::TooLong),
-        ("a_b.com", InvalidHost::Character),
+        ("a b.com", InvalidHost::Character),
         ("a b.com", InvalidHost::Character),
         ("a.com\0", InvalidHost::Character),
         ("a.com\0.b.com", InvalidHost::Character),
@@ -220,5 +220,14 @@ proptest! {
             let dotted = format!("{name}.{suffix}");
             prop_assert_eq!(Authority::parse(&dotted), Ok(Authority { host: name, port }));
         }
+    }
+}
+
+#[test]
+fn an_underscore_may_stand_anywhere_in_a_name() {
+    for name in ["my_app.example.com", "_sip._tcp.example.com", "a_.example", "_"] {
+        assert_eq!(host(name), name);
+        assert!(Alias::parse(&format!("*.{name}")).is_ok(), "{name}");
+        assert!(Authority::parse(&format!("{name}:8443")).is_ok(), "{name}");
     }
 }

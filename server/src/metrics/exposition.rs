@@ -34,6 +34,11 @@ impl Page<'_> {
             |core, status| core.connections.of(status).get(),
         );
         self.counter(
+            "bothways_connections_unused_total",
+            "Connections that their client closed before it sent an octet, health checks most often; they have no record.",
+            |core| core.connections_unused.get(),
+        );
+        self.counter(
             "bothways_connections_accepted_total",
             "Connections accepted.",
             |core| core.connections_accepted.get(),

@@ -47,6 +47,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
             "bothways_connections_no_longer_admitted_total",
             "bothways_connections_open",
             "bothways_connections_total",
+            "bothways_connections_unused_total",
             "bothways_core_connections_accepted_total",
             "bothways_core_connections_handed_over_total",
             "bothways_core_connections_open",

@@ -69,6 +69,8 @@ pub struct CoreCounters {
     /// Accepted, and given to a core that holds fewer.
     pub connections_handed_over: Counter,
     pub connections_open: Gauge,
+    /// Closed by their client before it sent an octet; they have no record.
+    pub connections_unused: Counter,
     /// Idle connections that gave back the buffers of HTTP.
     pub connection_rests: Counter,
     pub handshakes_open: Gauge,

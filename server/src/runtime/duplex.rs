@@ -24,6 +24,8 @@ const READ_BYTES_FIRST: usize = 4 * 1024;
 const READ_BYTES_MIN: usize = 512;
 /// A read buffer once the peer has shown that it fills smaller ones.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// The same before anything is known of the peer.
+const READ_BYTES_MAX_FIRST: usize = 16 * 1024;
 
 /// What may wait for the rest of it: a handshake message of the largest size in records of an ordinary one, or a record.
 const UNREAD_BYTES_MAX: usize = 96 * 1024;
@@ -51,6 +53,7 @@ pub struct Duplex {
     consumed: usize,
     read_bytes: usize,
     read_bytes_min: usize,
+    read_bytes_max: usize,
     outbox: Outbox,
     /// Once lingering: until when, and what was read away so far.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
@@ -67,6 +70,7 @@ impl Duplex {
             consumed: 0,
             read_bytes: READ_BYTES_FIRST,
             read_bytes_min: READ_BYTES_FIRST,
+            read_bytes_max: READ_BYTES_MAX_FIRST,
             outbox: Outbox::new(writer, stats.clone()),
             lingering: None,
             stats,
@@ -78,7 +82,9 @@ impl Duplex {
     /// # Errors
     /// As `connect(2)`.
     pub async fn connect(address: SocketAddr, stats: Rc<DuplexStats>) -> io::Result<Self> {
-        Ok(Self::new(super::tcp::connect(address).await?, stats))
+        let mut duplex = Self::new(super::tcp::connect(address).await?, stats);
+        duplex.read_bytes_max = READ_BYTES_MAX;
+        Ok(duplex)
     }
 
     /// Bytes read and not yet consumed.
@@ -99,8 +105,9 @@ impl Duplex {
         self.consumed = self.consumed.saturating_add(count).min(self.unread.len());
     }
 
-    /// What comes from now on is requests, with silence between them.
+    /// What comes from now on is requests, with silence between them, of a peer that is known.
     pub fn settle(&mut self) {
+        self.read_bytes_max = READ_BYTES_MAX;
         self.read_bytes_min = READ_BYTES_MIN;
         self.read_bytes = READ_BYTES_MIN;
     }
@@ -148,7 +155,7 @@ impl Duplex {
     /// Full reads earn a larger buffer, small ones give it back.
     fn adapt(&mut self, count: usize) {
         if count == self.read_bytes {
-            self.read_bytes = (self.read_bytes * 4).min(READ_BYTES_MAX);
+            self.read_bytes = (self.read_bytes * 4).min(self.read_bytes_max);
         } else if count < self.read_bytes_min {
             self.read_bytes = self.read_bytes_min;
         }
@@ -202,6 +209,9 @@ impl Duplex {
     /// # Errors
     /// As `send(2)`; `TimedOut` where the peer has left no room for what was to be said.
     pub async fn say_goodbye(&mut self) -> io::Result<()> {
+        // Nobody is to be known any more: what was read goes, and what still comes is thrown away in small pieces.
+        (self.unread, self.consumed) = (Vec::new(), 0);
+        (self.read_bytes, self.read_bytes_max) = (READ_BYTES_FIRST, READ_BYTES_FIRST);
         self.stats.linger.set(true);
         timeout(GOODBYE_TIME, poll_fn(|cx| self.poll_shutdown(cx))).await?
     }

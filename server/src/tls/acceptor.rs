@@ -11,21 +11,28 @@ use rustls::{HandshakeKind, ServerConfig};
 use rustls_pki_types::UnixTime;
 
 use super::client::ClientAuth;
+use super::client_hello::ClientHello;
 use super::gate::{self, Gate, Negotiated};
-use super::hello::{HelloError, HelloReader};
-use super::machine::{Machine, Turn};
+use super::hello::{Answer, HelloReader, Unfit};
+use super::machine::{Machine, Turn, plain_alert};
 use super::notes::{HandshakeNotes, with_notes};
+use super::offer;
 use super::session::{SessionOwner, SessionVault};
 use super::stream::TlsStream;
+use crate::config::HostName;
 use crate::runtime::Duplex;
 
 /// What was learnt of the handshake, for the record; as far as it came.
 #[derive(Clone, Debug, Default)]
 pub struct HandshakeFacts {
-    /// The host name of the `server_name` extension (RFC 6066 §3), as sent.
+    /// The name in the `server_name` extension (RFC 6066 §3), as sent.
     pub server_name: Option<Box<str>>,
+    /// Whether an octet was read.
+    pub begun: bool,
     /// Whether a whole ClientHello was read.
     pub complete: bool,
+    /// A sentence about what client and server have not in common, where that is so.
+    pub nothing_in_common: Option<Box<str>>,
     pub negotiated: Negotiated,
     /// Whether a session was resumed by a handshake that came to its end.
     pub resumed: bool,
@@ -67,9 +74,13 @@ impl Farewell {
 /// The causes that need to be told apart; `HandshakeNotes::rejected` says more about a refused certificate.
 #[derive(Debug)]
 pub enum HandshakeErrorKind {
+    /// The peer closed the connection, or reset it, before it sent an octet: a health check, most often.
+    Unused,
     /// The socket failed, or the peer closed it.
     Transport(io::Error),
-    /// Refused on the ClientHello alone.
+    /// What came is no ClientHello, or breaks a rule of TLS.
+    Unfit(Unfit),
+    /// Refused before any work on it.
     Refused(Refusal),
     /// rustls refused what the client sent, or the gate barred the client within the handshake.
     Tls(rustls::Error),
@@ -77,7 +88,7 @@ pub enum HandshakeErrorKind {
     Barred,
 }
 
-/// Why a ClientHello goes no further.
+/// Why a client goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No distribution serves the name in it.
@@ -87,16 +98,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// A fatal alert in the clear, before any key is agreed (RFC 8446 §5.1, §6.2; RFC 6066 §3: unrecognized_name).
-    fn alert(self) -> &'static [u8] {
+    /// RFC 6066 §3: unrecognized_name; RFC 8446 §6.2: internal_error.
+    fn alert(self) -> u8 {
         match self {
-            Self::UnknownName => &[21, 3, 3, 0, 2, 2, 112],
-            Self::Busy => &[21, 3, 3, 0, 2, 2, 80],
+            Self::UnknownName => 112,
+            Self::Busy => 80,
         }
     }
 }
 
-/// Accepts one client. `choose` finds configuration and gate for the ClientHello's name.
+/// Accepts one client. `begin` is asked at its first octet, since from there on it costs memory; `choose` finds configuration and gate for the
+/// host that it names.
 ///
 /// The caller bounds the time; `facts` and `notes` are filled as far as the handshake came, also when it is cut short.
 ///
@@ -107,20 +119,18 @@ pub async fn accept(
     vault: &SessionVault,
     facts: &mut HandshakeFacts,
     notes: &mut HandshakeNotes,
-    choose: impl FnOnce(Option<&str>) -> Result<Entrance, Refusal>,
+    begin: impl FnOnce() -> Result<(), Refusal>,
+    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance, Refusal>,
 ) -> Result<Accepted, HandshakeError> {
-    let server_name = match read_hello(&mut io).await {
-        Ok(server_name) => server_name,
-        Err(kind) => return Err(refused(io, kind)),
+    let mut reader = HelloReader::default();
+    let read = match read_hello(&mut io, &mut reader, facts, begin).await {
+        Ok(()) => judge(reader.message(io.unread()), facts, choose),
+        Err(kind) => Err(kind),
     };
-    facts.complete = true;
-    facts.server_name = server_name;
-    let Entrance { config, gate } = match choose(facts.server_name.as_deref()) {
+    drop(reader);
+    let Entrance { config, gate } = match read {
         Ok(entrance) => entrance,
-        Err(refusal) => {
-            io.outbox().append(refusal.alert());
-            return Err(refused(io, HandshakeErrorKind::Refused(refusal)));
-        }
+        Err(kind) => return Err(refused(io, kind)),
     };
     notes.gate = Some(gate);
     let mut machine = match Machine::new(config) {
@@ -154,23 +164,39 @@ pub async fn accept(
     })
 }
 
-/// The name in the ClientHello, which stays unread: rustls reads it again when it is known for whom.
-async fn read_hello(io: &mut Duplex) -> Result<Option<Box<str>>, HandshakeErrorKind> {
-    let mut reader = HelloReader::default();
-    let mut seen = 0;
-    loop {
-        let mut fresh = io.unread().get(seen..).unwrap_or_default();
-        let read = reader.read(&mut fresh);
-        seen = io.unread().len() - fresh.len();
-        match read {
-            Ok(Some(accepted)) => return Ok(accepted.client_hello().server_name().map(Box::from)),
-            Ok(None) => fill(io).await?,
-            Err(HelloError { error, alert }) => {
-                io.outbox().append(&alert);
-                return Err(HandshakeErrorKind::Tls(error));
-            }
-        }
+/// Reads the ClientHello, which stays unread: the TLS library reads it again when it is known for whom.
+async fn read_hello(
+    io: &mut Duplex,
+    reader: &mut HelloReader,
+    facts: &mut HandshakeFacts,
+    begin: impl FnOnce() -> Result<(), Refusal>,
+) -> Result<(), HandshakeErrorKind> {
+    if fill(io).await.is_err() {
+        return Err(HandshakeErrorKind::Unused);
     }
+    facts.begun = true;
+    begin().map_err(HandshakeErrorKind::Refused)?;
+    while !reader.read(io.unread()).map_err(HandshakeErrorKind::Unfit)? {
+        fill(io).await?;
+    }
+    facts.complete = true;
+    Ok(())
+}
+
+/// Finds out for whom a ClientHello is.
+fn judge(
+    message: &[u8],
+    facts: &mut HandshakeFacts,
+    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance, Refusal>,
+) -> Result<Entrance, HandshakeErrorKind> {
+    let hello = ClientHello::parse(message).map_err(HandshakeErrorKind::Unfit)?;
+    facts.server_name = hello.sent_name();
+    hello.check().map_err(HandshakeErrorKind::Unfit)?;
+    let host = hello.host().map_err(HandshakeErrorKind::Unfit)?;
+    let named = facts.server_name.as_deref().filter(|_| host.is_some());
+    let entrance = choose(host, named).map_err(HandshakeErrorKind::Refused)?;
+    facts.nothing_in_common = offer::nothing_in_common(&hello, &entrance.config).map(Box::from);
+    Ok(entrance)
 }
 
 /// A record that comes with the end of the handshake may be decrypted in the same turn: its plaintext is left in `early`.
@@ -229,8 +255,22 @@ fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, client: &ClientAuth,
 }
 
 fn refused(io: Duplex, kind: HandshakeErrorKind) -> HandshakeError {
-    let farewell = (!matches!(kind, HandshakeErrorKind::Transport(_))).then_some(Farewell(io));
-    HandshakeError { kind, farewell }
+    match &kind {
+        HandshakeErrorKind::Unused | HandshakeErrorKind::Transport(_) => {
+            return HandshakeError { kind, farewell: None };
+        }
+        HandshakeErrorKind::Unfit(Unfit { answer, .. }) => match *answer {
+            Answer::Alert(number) => io.outbox().append(&plain_alert(number)),
+            Answer::Foreign(octets) => io.outbox().append(octets),
+            Answer::Nothing => {}
+        },
+        HandshakeErrorKind::Refused(refusal) => io.outbox().append(&plain_alert(refusal.alert())),
+        HandshakeErrorKind::Tls(_) | HandshakeErrorKind::Barred => {}
+    }
+    HandshakeError {
+        kind,
+        farewell: Some(Farewell(io)),
+    }
 }
 
 const NOBODYS_SESSION: &str = "a session was resumed that no ticket of this handshake redeemed";

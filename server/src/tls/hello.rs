@@ -1,49 +1,241 @@
-//! The first bytes of a connection, until they are a whole ClientHello: in however many records and segments they come.
+//! The first octets of a connection, until they are one whole ClientHello: in however many records and segments they come.
 //!
-//! Sans I/O, so that it can be fuzzed. rustls bounds what it keeps (64 KiB for one handshake message).
+//! Sans I/O, so that it can be fuzzed. Owns what may come before a ClientHello is there, which is nothing: the first octet that cannot belong to
+//! one ends the connection, with the alert that RFC 8446 names for it. What the message says is read by [`super::client_hello`]; the TLS library
+//! reads the same octets again when it is known for whom, and lets by or answers differently some of what is refused here.
+//!
+//! Bounds: a message of [`HELLO_BYTES_MAX`], refused as soon as its length is known; [`WIRE_BYTES_MAX`] on the wire, records' headers included.
 
-use rustls::server::{Accepted, Acceptor};
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::foreign;
+
+/// A ClientHello without its header. Large ones have a post-quantum key share, ECH and some tickets, and less than 8 KiB.
+pub const HELLO_BYTES_MAX: usize = 16 * 1024;
+/// What is read for one, for the sake of those who cut it into many records.
+const WIRE_BYTES_MAX: usize = 32 * 1024;
 
 /// Gathers one ClientHello.
 #[derive(Default)]
-pub struct HelloReader(Acceptor);
+pub struct HelloReader {
+    /// Where, in what was read, the record begins that was not looked at yet.
+    next: usize,
+    /// What earlier records have brought, where the message comes in several.
+    gathered: Vec<u8>,
+    whole: Option<Whole>,
+}
 
-/// Bytes that begin no TLS connection.
-#[derive(Debug)]
-pub struct HelloError {
-    pub error: rustls::Error,
-    /// The records that tell the peer so.
-    pub alert: Vec<u8>,
+/// Octets that begin no TLS connection.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// A sentence for the record.
+    pub reason: Cow<'static, str>,
+    pub answer: Answer,
+}
+
+/// What the peer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A fatal alert of this number.
+    Alert(u8),
+    /// Octets of another protocol.
+    Foreign(&'static [u8]),
+    /// It has ended the connection itself.
+    Nothing,
+}
+
+/// Where the message lies.
+enum Whole {
+    /// In what was read.
+    Unread(Range<usize>),
+    Gathered,
+}
+
+/// The front of a record.
+struct Record<'a> {
+    /// As far as it has come.
+    payload: &'a [u8],
+    is_complete: bool,
 }
 
 impl HelloReader {
-    /// Takes what it can from the front of `bytes`, and moves `bytes` on. `None`: more are needed.
+    /// Looks at all that was read so far, of which nothing may be consumed meanwhile. `true`: the ClientHello is whole.
     ///
     /// # Errors
-    /// What has come so far cannot become a ClientHello.
-    pub fn read(&mut self, bytes: &mut &[u8]) -> Result<Option<Accepted>, HelloError> {
-        while !bytes.is_empty() {
-            if let Err(full) = self.0.read_tls(bytes) {
-                let error = rustls::Error::General(full.to_string());
-                return Err(HelloError {
-                    error,
-                    alert: Vec::new(),
-                });
+    /// What has come cannot become a ClientHello.
+    pub fn read(&mut self, unread: &[u8]) -> Result<bool, Unfit> {
+        if self.next == 0 && foreign::must_wait(unread)? {
+            return Ok(false);
+        }
+        while self.whole.is_none() {
+            let rest = unread.get(self.next..).unwrap_or_default();
+            let Some(record) = record(rest, self.next > 0)? else {
+                break;
+            };
+            let length = self.length(record.payload)?;
+            if !record.is_complete {
+                break;
             }
-            match self.0.accept() {
-                Ok(None) => {}
-                Ok(accepted) => return Ok(accepted),
-                Err((error, mut alert)) => {
-                    let mut records = Vec::new();
-                    // Writing into a Vec cannot fail.
-                    let _infallible = alert.write_all(&mut records);
-                    return Err(HelloError {
-                        error,
-                        alert: records,
-                    });
+            let from = self.next + HEADER_BYTES;
+            self.next = from + record.payload.len();
+            match length {
+                // The usual case: nothing is copied. Whatever stands behind the message in its record is refused by the TLS library.
+                Some(length) if self.gathered.is_empty() && record.payload.len() >= length => {
+                    self.whole = Some(Whole::Unread(from..from + length));
+                }
+                length => {
+                    self.gathered.extend_from_slice(record.payload);
+                    let is_whole = length.is_some_and(|length| self.gathered.len() >= length);
+                    self.whole = is_whole.then_some(Whole::Gathered);
                 }
             }
         }
-        Ok(None)
+        if self.whole.is_none() && unread.len() > WIRE_BYTES_MAX {
+            let reason = "the ClientHello comes in records of a few octets each, without an end";
+            return Err(Unfit::alert(ILLEGAL_PARAMETER, reason));
+        }
+        Ok(self.whole.is_some())
+    }
+
+    /// The message with its header, once it is whole.
+    pub fn message<'a>(&'a self, unread: &'a [u8]) -> &'a [u8] {
+        match &self.whole {
+            Some(Whole::Unread(range)) => unread.get(range.clone()).unwrap_or_default(),
+            Some(Whole::Gathered) => &self.gathered,
+            None => &[],
+        }
+    }
+
+    /// Of the message with its header, once that has come: with `fresh`, of which nothing was gathered yet.
+    fn length(&self, fresh: &[u8]) -> Result<Option<usize>, Unfit> {
+        let mut front = self.gathered.iter().chain(fresh).copied();
+        match front.next() {
+            None => return Ok(None),
+            Some(CLIENT_HELLO) => {}
+            Some(other) => {
+                let reason =
+                    format!("the first handshake message is none of type client_hello, but of type {other}");
+                return Err(Unfit::alert(UNEXPECTED_MESSAGE, reason));
+            }
+        }
+        let (Some(a), Some(b), Some(c)) = (front.next(), front.next(), front.next()) else {
+            return Ok(None);
+        };
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        if length > HELLO_BYTES_MAX {
+            let reason = format!("a ClientHello of {length} octets; no more than {HELLO_BYTES_MAX} are read");
+            return Err(Unfit::alert(ILLEGAL_PARAMETER, reason));
+        }
+        Ok(Some(MESSAGE_HEADER_BYTES + length))
     }
 }
+
+impl Unfit {
+    pub(super) fn alert(number: u8, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason: reason.into(),
+            answer: Answer::Alert(number),
+        }
+    }
+}
+
+/// The record at the front of `rest`, as soon as its header is there. `has_begun`: a part of the ClientHello has come before.
+fn record(rest: &[u8], has_begun: bool) -> Result<Option<Record<'_>>, Unfit> {
+    match rest.first() {
+        None => return Ok(None),
+        Some(&ALERT) => return alert(rest, has_begun),
+        Some(&HANDSHAKE) => {}
+        Some(&other) => return Err(unexpected(other, has_begun)),
+    }
+    let Some(length) = length_of(rest)? else {
+        return Ok(None);
+    };
+    let payload = rest.get(HEADER_BYTES..).unwrap_or_default();
+    Ok(Some(Record {
+        is_complete: payload.len() >= length,
+        payload: payload.get(..length).unwrap_or(payload),
+    }))
+}
+
+/// By the record's header, once it is there. Lengths of nothing and of too much are refused: RFC 8446 §5.1.
+fn length_of(rest: &[u8]) -> Result<Option<usize>, Unfit> {
+    if rest.get(1).is_some_and(|major| *major != 3) {
+        let reason = "a record of a protocol version that no TLS has";
+        return Err(Unfit::alert(PROTOCOL_VERSION, reason));
+    }
+    let &[_, _, _, high, low, ..] = rest else {
+        return Ok(None);
+    };
+    match usize::from(u16::from_be_bytes([high, low])) {
+        0 => Err(Unfit::alert(UNEXPECTED_MESSAGE, "an empty record")),
+        length if length > RECORD_BYTES_MAX => {
+            let reason =
+                format!("a record of {length} octets, more than the {RECORD_BYTES_MAX} that TLS allows");
+            Err(Unfit::alert(RECORD_OVERFLOW, reason))
+        }
+        length => Ok(Some(length)),
+    }
+}
+
+/// A client that gives up says so in an alert, to which there is no answer. Any other alert is out of place.
+fn alert(rest: &[u8], has_begun: bool) -> Result<Option<Record<'static>>, Unfit> {
+    let Some(length) = length_of(rest)? else {
+        return Ok(None);
+    };
+    if length != ALERT_BYTES {
+        return Err(Unfit::alert(DECODE_ERROR, "an alert of a length that none has"));
+    }
+    let &[_, _, _, _, _, level, description, ..] = rest else {
+        return Ok(None);
+    };
+    if has_begun && level != FATAL {
+        return Err(unexpected(ALERT, has_begun));
+    }
+    let name = super::faults::alert_name(description);
+    Err(Unfit {
+        reason: format!("the client ended the connection with alert {name} before a complete ClientHello")
+            .into(),
+        answer: Answer::Nothing,
+    })
+}
+
+/// RFC 8446 §5: an unexpected record type; §5.1: other records between the pieces of a handshake message.
+fn unexpected(content_type: u8, has_begun: bool) -> Unfit {
+    let kind = match content_type {
+        20 => "a change_cipher_spec record",
+        21 => "an alert",
+        23 => "application data",
+        24 => "a heartbeat",
+        _ => "a record of an unknown type",
+    };
+    let place = if has_begun {
+        "between the pieces of"
+    } else {
+        "before"
+    };
+    Unfit::alert(UNEXPECTED_MESSAGE, format!("{kind} came {place} the ClientHello"))
+}
+
+pub(super) const HEADER_BYTES: usize = 5;
+const MESSAGE_HEADER_BYTES: usize = 4;
+/// Payload of a record in the clear (RFC 8446 §5.1).
+const RECORD_BYTES_MAX: usize = 16 * 1024;
+const ALERT_BYTES: usize = 2;
+
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+const FATAL: u8 = 2;
+
+// Alerts: RFC 8446 §6, RFC 5246 §7.2.
+pub(super) const UNEXPECTED_MESSAGE: u8 = 10;
+pub(super) const RECORD_OVERFLOW: u8 = 22;
+pub(super) const HANDSHAKE_FAILURE: u8 = 40;
+pub(super) const ILLEGAL_PARAMETER: u8 = 47;
+pub(super) const DECODE_ERROR: u8 = 50;
+pub(super) const PROTOCOL_VERSION: u8 = 70;
+
+#[cfg(test)]
+#[path = "hello_tests.rs"]
+mod tests;

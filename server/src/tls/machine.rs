@@ -12,8 +12,9 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus,
     WriteTraffic,
 };
-use rustls::{Error, ServerConfig};
+use rustls::{Error, ProtocolVersion, ServerConfig};
 
+use super::faults;
 use crate::runtime::{Duplex, Outbox};
 
 /// One connection.
@@ -159,6 +160,9 @@ impl Machine {
             return Err(Error::clone(fault));
         }
         let (unread, outbox) = io.split();
+        if self.kept == 0 {
+            make_refusable(unread);
+        }
         if unread.len() < self.kept {
             debug_assert!(false, "what is unread is rustls' until it is consumed");
             return Err(Error::General("bytes were lost before they were read".to_owned()));
@@ -195,9 +199,10 @@ impl Machine {
         turn.inspect_err(|error| self.fail(error, io))
     }
 
-    /// Writes what is due after an error, its alert last.
+    /// Writes what is due after an error, its alert last. rustls has none for some errors; where nothing is encrypted yet it is written here.
     fn fail(&mut self, fault: &Error, io: &mut Duplex) {
         self.fault = Some(Box::new(fault.clone()));
+        let mut is_told = false;
         // Not a turn more than there is something to write: rustls would take up what was read.
         while self.connection.wants_write() {
             let (unread, outbox) = io.split();
@@ -208,8 +213,31 @@ impl Machine {
             if encoded.is_err() {
                 return;
             }
+            is_told = true;
+        }
+        if let Some(alert) = faults::alert(fault).filter(|_| !is_told && self.is_in_the_clear()) {
+            io.outbox().append(&plain_alert(alert));
         }
     }
+
+    /// Whether what the peer is told needs no key. Under TLS 1.3 it needs one after the ServerHello, under TLS 1.2 at the very end.
+    fn is_in_the_clear(&self) -> bool {
+        let version = self.connection.protocol_version();
+        self.connection.is_handshaking() && version != Some(ProtocolVersion::TLSv1_3)
+    }
+}
+
+/// rustls answers a record of a type that it does not know with decode_error, where unexpected_message is due (RFC 8446 §5). A heartbeat, which
+/// it knows and nobody may send, it passes on to those who decrypt and refuse it with the right alert.
+fn make_refusable(unread: &mut [u8]) {
+    if let Some(content_type @ (..CONTENT_TYPE_FIRST | HEARTBEAT..)) = unread.first_mut() {
+        *content_type = HEARTBEAT;
+    }
+}
+
+/// The record of a fatal alert, in the clear (RFC 8446 §5.1, §6).
+pub(super) fn plain_alert(number: u8) -> [u8; 7] {
+    [21, 3, 3, 0, 2, 2, number]
 }
 
 fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, outbox: &Outbox) -> Result<(), Error> {
@@ -278,6 +306,10 @@ thread_local! {
     /// Small slices on their way into one record.
     static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
+
+/// change_cipher_spec, the first of the content types, and the last of those that are known.
+const CONTENT_TYPE_FIRST: u8 = 20;
+const HEARTBEAT: u8 = 24;
 
 /// Plaintext of one record (RFC 8446 §5.1).
 const RECORD_BYTES_MAX: usize = 16 * 1024;

@@ -6,11 +6,16 @@
 
 mod acceptor;
 mod client;
+pub mod client_hello;
+mod faults;
+mod foreign;
 mod gate;
 pub mod hello;
 mod machine;
 mod notes;
+mod offer;
 mod passthrough;
+mod records;
 mod server_config;
 mod session;
 mod session_state;
@@ -21,6 +26,7 @@ pub use self::acceptor::{
     Accepted, Entrance, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
 };
 pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
+pub use self::faults::{CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF, sentence};
 pub use self::gate::{Applicant, Barred, Gate, GateVersion, Negotiated, Ruling};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};

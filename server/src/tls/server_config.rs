@@ -14,6 +14,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::client::ClientPolicy;
 use super::passthrough::PassthroughVerifier;
+use super::records::CIPHER_SUITES;
 use super::session::TicketScope;
 use super::verifier::ClientVerifier;
 
@@ -134,7 +135,7 @@ fn provider(tls: &TlsPolicy) -> Result<CryptoProvider, ServerConfigError> {
 }
 
 fn cipher_suite(name: &'static str) -> Result<SupportedCipherSuite, ServerConfigError> {
-    let mut matching = aws_lc_rs::ALL_CIPHER_SUITES
+    let mut matching = CIPHER_SUITES
         .iter()
         .filter(|suite| suite.suite().as_str() == Some(name));
     matching

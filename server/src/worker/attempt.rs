@@ -64,6 +64,12 @@ impl Attempt {
         }
     }
 
+    /// Leaves no record: the client has closed before it sent an octet, as health checks do every second, and a failure it is not.
+    pub fn forget(&mut self) {
+        self.record = None;
+        self.core.counters.connections_unused.add(1);
+    }
+
     /// Notes a failure.
     pub fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: HandshakeNotes) {
         let resumed = facts.resumed;
@@ -137,6 +143,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         self.core.counters.connections_open.decrement();
+        self.core.ended.set(self.core.ended.get() + 1);
         if let Some(mut record) = self.record.take() {
             let open = self.entry.open();
             record.bytes_in = open.stats.bytes_in.get();

@@ -26,7 +26,8 @@ use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
 use crate::snapshot::{Distribution, Snapshot};
 use crate::tls::{
-    self, Accepted, ClientPolicy, Entrance, HandshakeFacts, HandshakeNotes, Refusal, TlsStream,
+    self, Accepted, ClientPolicy, Entrance, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
+    TlsStream,
 };
 
 /// Serves one client from accept to close.
@@ -71,12 +72,15 @@ async fn admit(
         &core.shared.vault,
         &mut facts,
         &mut notes,
-        |name| {
-            let found = chosen.insert(choose(core, name).ok_or(Refusal::UnknownName)?);
+        || {
             under_way = Some(core.begin_handshake().ok_or(Refusal::Busy)?);
+            Ok(())
+        },
+        |host, sni| {
+            let found = chosen.insert(choose(core, host).ok_or(Refusal::UnknownName)?);
             Ok(Entrance {
                 config: found.distribution.tls.clone(),
-                gate: hearing::gate(core, id, peer.ip().to_canonical(), found, name),
+                gate: hearing::gate(core, id, peer.ip().to_canonical(), found, sni),
             })
         },
     );
@@ -109,6 +113,7 @@ async fn admit(
             // Whether or not the client hears it, it is closed.
             let _ended = timeout(sweep::CLOSE_GRACE, ending).await;
         }
+        (Some(Ok(Err(error))), _) if matches!(error.kind, HandshakeErrorKind::Unused) => attempt.forget(),
         (Some(Ok(Err(error))), _) => {
             let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
             attempt.fail(outcome, facts, notes);
@@ -132,9 +137,8 @@ pub struct Chosen {
     pub distribution: Arc<Distribution>,
 }
 
-/// The distribution for a ClientHello's name. A name that is no host name gets none, not the default.
-fn choose(core: &Core, name: Option<&str>) -> Option<Chosen> {
-    let host = name.map(HostName::parse).transpose().ok()?;
+/// The distribution for the host that a ClientHello names.
+fn choose(core: &Core, host: Option<HostName>) -> Option<Chosen> {
     let snapshot = core.snapshot();
     let distribution = snapshot.distribution_for(host.as_ref())?.clone();
     Some(Chosen {

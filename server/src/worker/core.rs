@@ -86,6 +86,8 @@ pub struct Core {
     pub sweeps: SweepRequests,
     neighbours: Option<Neighbours>,
     handshakes: Cell<usize>,
+    /// Connections that have ended, each of which has freed memory.
+    pub ended: Cell<u64>,
     /// Raised when something vital has panicked.
     broken: Signal,
     snapshot: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
@@ -143,6 +145,7 @@ impl Core {
             sweeps: SweepRequests::default(),
             neighbours,
             handshakes: Cell::new(0),
+            ended: Cell::new(0),
             broken: Signal::default(),
             shared,
             counters,
@@ -378,7 +381,7 @@ impl Core {
     }
 }
 
-/// The mark of a handshake in progress, from its ClientHello on: before that a client costs next to nothing.
+/// The mark of a handshake in progress, from its first octet on: before that a client costs next to nothing.
 pub struct Handshake(Rc<Core>);
 
 impl Drop for Handshake {

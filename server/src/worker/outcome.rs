@@ -4,11 +4,15 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::IpAddr;
 
-use rustls::{CertificateError, Error, InvalidMessage};
+use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use crate::metrics::{ConnectionStatus, FailureCode};
-use crate::tls::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal};
+use crate::tls::{
+    self, CERTIFICATES_TOO_LARGE, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, NO_CERTIFICATE,
+    NO_PROOF, Refusal,
+};
 use crate::trust::RejectedKind;
 
 /// Status and reason of one connection attempt.
@@ -46,9 +50,10 @@ impl Outcome {
 
     /// A handshake that was not over in time.
     pub fn timed_out(facts: &HandshakeFacts) -> Self {
-        let reason = match facts.complete {
-            false => "no complete ClientHello within handshake_timeout_ms",
-            true => "the handshake was not over within handshake_timeout_ms",
+        let reason = match (facts.begun, facts.complete) {
+            (false, _) => "the client sent nothing within handshake_timeout_ms",
+            (true, false) => "no complete ClientHello within handshake_timeout_ms",
+            (true, true) => "the handshake was not over within handshake_timeout_ms",
         };
         Self::failed(FailureCode::TcpTimeout, reason)
     }
@@ -62,8 +67,16 @@ impl Outcome {
             return Self::failed(barred.code, barred.reason.clone());
         }
         match kind {
+            // It has no record; if it had one it would say this.
+            HandshakeErrorKind::Unused => Self::failed(
+                FailureCode::TcpError,
+                "the client closed the connection before it sent an octet",
+            ),
             HandshakeErrorKind::Transport(error) => {
                 Self::failed(FailureCode::TcpError, transport(error, facts))
+            }
+            HandshakeErrorKind::Unfit(unfit) => {
+                Self::failed(FailureCode::UnmappedConnectionError, unfit.reason.clone())
             }
             HandshakeErrorKind::Refused(Refusal::Busy) => Self::failed(
                 FailureCode::Internal,
@@ -101,6 +114,9 @@ fn transport(error: &io::Error, facts: &HandshakeFacts) -> String {
         "before a complete ClientHello"
     };
     match error.kind() {
+        io::ErrorKind::UnexpectedEof if facts.negotiated.protocol.is_some() => format!(
+            "the client closed the connection {when}: a browser does so to let its user choose a certificate, others where they do not trust the server's"
+        ),
         io::ErrorKind::UnexpectedEof => format!("the client closed the connection {when}"),
         _ => format!("the connection broke {when}: {error}"),
     }
@@ -108,6 +124,9 @@ fn transport(error: &io::Error, facts: &HandshakeFacts) -> String {
 
 fn unknown(facts: &HandshakeFacts) -> String {
     match &facts.server_name {
+        Some(address) if address.parse::<IpAddr>().is_ok() => format!(
+            "the client asked for {address:?} (SNI), an address where a host name belongs, and no distribution is the default"
+        ),
         Some(name) => format!("no distribution serves {name:?}, and none is the default"),
         None => "the client named no host (SNI), and no distribution is the default".to_owned(),
     }
@@ -115,38 +134,26 @@ fn unknown(facts: &HandshakeFacts) -> String {
 
 fn tls(error: &Error, facts: &HandshakeFacts) -> Outcome {
     match error {
-        Error::NoCertificatesPresented => Outcome::failed(
-            FailureCode::ClientCertMissing,
-            "the client presented no certificate, and the distribution requires one",
-        ),
-        Error::InvalidCertificate(CertificateError::BadSignature) => Outcome::failed(
-            FailureCode::ClientCertInvalid,
-            "the client did not prove that it holds the certificate's key",
-        ),
-        Error::InvalidCertificate(error) => Outcome::failed(
-            FailureCode::ClientCertInvalid,
-            format!("the client's certificate is unusable: {error}"),
-        ),
-        Error::InvalidMessage(InvalidMessage::CertificatePayloadTooLarge)
-        | Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge)
-            if facts.complete =>
-        {
-            Outcome::failed(
-                FailureCode::ClientCertMaxSizeExceeded,
-                "the client's certificate message exceeds 64 KiB",
-            )
+        Error::NoCertificatesPresented => Outcome::failed(FailureCode::ClientCertMissing, NO_CERTIFICATE),
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            Outcome::failed(FailureCode::ClientCertInvalid, NO_PROOF)
         }
-        Error::AlertReceived(alert) => Outcome::failed(
-            FailureCode::UnmappedConnectionError,
-            format!("the client ended the handshake with alert {alert:?}"),
-        ),
-        error if facts.complete => Outcome::failed(
-            FailureCode::UnmappedConnectionError,
-            format!("the handshake failed: {error}"),
-        ),
-        error => Outcome::failed(
-            FailureCode::UnmappedConnectionError,
-            format!("no usable ClientHello: {error}"),
-        ),
+        Error::InvalidCertificate(_) => Outcome::failed(FailureCode::ClientCertInvalid, tls::sentence(error)),
+        Error::InvalidMessage(InvalidMessage::CertificatePayloadTooLarge)
+        | Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => {
+            Outcome::failed(FailureCode::ClientCertMaxSizeExceeded, CERTIFICATES_TOO_LARGE)
+        }
+        Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired) => {
+            Outcome::failed(FailureCode::UnmappedConnectionError, tls::sentence(error))
+        }
+        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => {
+            let told = facts
+                .nothing_in_common
+                .as_ref()
+                .map(|told| told.to_string().into());
+            let reason = told.unwrap_or_else(|| tls::sentence(error));
+            Outcome::failed(FailureCode::UnmappedConnectionError, reason)
+        }
+        error => Outcome::failed(FailureCode::UnmappedConnectionError, tls::sentence(error)),
     }
 }

@@ -21,6 +21,8 @@ const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the allocator keeps what was freed, since it may be wanted again, and a little more.
 const FREED_AFTER: Duration = Duration::from_millis(1_200);
+/// How long a core that is never quiet keeps what was freed.
+const FREED_AT_LATEST: Duration = Duration::from_secs(10);
 
 /// Watches `core`'s connections for as long as it runs.
 pub async fn tick(core: Rc<Core>) {
@@ -41,32 +43,40 @@ pub async fn tick(core: Rc<Core>) {
                 sleep(Duration::from_millis(1)).await;
             }
         }
-        freed.look(core.counters.connection_rests.get(), Instant::now());
+        freed.look(
+            core.counters.connection_rests.get() + core.ended.get(),
+            Instant::now(),
+        );
         core.edge.pool.expire(Instant::now());
         core.edge.console.borrow_mut().tell_untold(Instant::now());
     }
 }
 
-/// What connections that rest have freed, and the operating system has not got back yet.
+/// What connections have freed that rest or have ended, and the operating system has not got back yet.
 #[derive(Default)]
 struct Freed {
-    rests: u64,
-    since: Option<Instant>,
+    /// Rests and ends so far.
+    events: u64,
+    first: Option<Instant>,
+    last: Option<Instant>,
 }
 
 impl Freed {
-    /// Gives it back once none has come to rest for a while: whether that is now. `rests`: so many have until `now`.
-    fn look(&mut self, rests: u64, now: Instant) -> bool {
-        let is_over = |since: Instant| now.saturating_duration_since(since) >= FREED_AFTER;
-        if rests != std::mem::replace(&mut self.rests, rests) {
-            self.since = Some(now);
-            return false;
+    /// Gives it back once nothing was freed for a while, or has been for long: whether that is now. `events`: so many there were until `now`.
+    fn look(&mut self, events: u64, now: Instant) -> bool {
+        if events != std::mem::replace(&mut self.events, events) {
+            self.first.get_or_insert(now);
+            self.last = Some(now);
         }
-        let given_back = self.since.take_if(|since| is_over(*since)).is_some();
-        if given_back {
+        let is_over = |since: Option<Instant>, time: Duration| {
+            since.is_some_and(|since| now.saturating_duration_since(since) >= time)
+        };
+        let is_due = is_over(self.last, FREED_AFTER) || is_over(self.first, FREED_AT_LATEST);
+        if is_due {
+            (self.first, self.last) = (None, None);
             give_back_free_pages();
         }
-        given_back
+        is_due
     }
 }
 
@@ -143,5 +153,14 @@ mod tests {
         assert!(!look(4, 7_500), "another one");
         assert!(!look(4, 8_500) && look(4, 9_000), "a while after the last");
         assert!(!look(4, 20_000), "once");
+    }
+
+    #[test]
+    fn a_core_that_is_never_quiet_gives_back_too() {
+        let start = Instant::now();
+        let mut freed = Freed::default();
+        let mut look = |second: u64| freed.look(second + 1, start + Duration::from_secs(second));
+        let given_back: Vec<u64> = (0..25).filter(|second| look(*second)).collect();
+        assert_eq!(given_back, [10, 21]);
     }
 }

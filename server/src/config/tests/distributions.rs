@@ -107,7 +107,7 @@ fn distributions_have_ids_names_and_one_default_at_most() {
         ),
         (
             "\"edge.example.com\"",
-            "\"edge_1.example.com\"",
+            "\"edge 1.example.com\"",
             "distributions[0].aliases[0]",
             ["no host name"]
         ),

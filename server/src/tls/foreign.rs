@@ -1,0 +1,78 @@
+//! First octets of other protocols than TLS, told apart so that the record says what came, and who spoke plain HTTP is told in HTTP.
+
+use super::hello::{Answer, PROTOCOL_VERSION, UNEXPECTED_MESSAGE, Unfit};
+
+/// Whether `first`, the first octets of a connection, may still become either. `false`: what comes is TLS, or nothing came yet.
+///
+/// # Errors
+/// It is another protocol.
+pub(super) fn must_wait(first: &[u8]) -> Result<bool, Unfit> {
+    match first {
+        [] | [TLS_CONTENT_TYPES_FIRST..=TLS_CONTENT_TYPES_LAST, ..] => Ok(false),
+        [b'A'..=b'Z', ..] => word(first),
+        [b'\r', ..] if PROXY_V2.starts_with(first) && first.len() < PROXY_V2.len() => Ok(true),
+        first if first.starts_with(PROXY_V2) => Err(proxy()),
+        [0x80..=0xff, _, 1, ..] => Err(Unfit::alert(
+            PROTOCOL_VERSION,
+            "the client sent a hello of SSL 2.0",
+        )),
+        [0x80..=0xff] | [0x80..=0xff, _] => Ok(true),
+        _ => Err(unknown(first)),
+    }
+}
+
+/// A word in capitals: a method of HTTP, or the front of another protocol's greeting.
+fn word(first: &[u8]) -> Result<bool, Unfit> {
+    let length = first
+        .iter()
+        .take_while(|octet| octet.is_ascii_uppercase())
+        .count();
+    let (word, rest) = first.split_at(length);
+    match (word, rest) {
+        (_, []) if word.len() <= WORD_BYTES_MAX => Ok(true),
+        (b"PROXY", [b' ', ..]) => Err(proxy()),
+        (b"SSH", [b'-', ..]) => Err(Unfit::alert(UNEXPECTED_MESSAGE, "the client speaks SSH, not TLS")),
+        (_, [b' ', b'/' | b'*', ..]) => Err(http()),
+        (word, [b' ', ..]) if METHODS.contains(&word) => Err(http()),
+        (_, [b' ']) => Ok(true),
+        _ => Err(unknown(first)),
+    }
+}
+
+fn http() -> Unfit {
+    Unfit {
+        reason: "the client spoke plain HTTP, and this port speaks TLS".into(),
+        answer: Answer::Foreign(THIS_PORT_SPEAKS_TLS),
+    }
+}
+
+fn proxy() -> Unfit {
+    let reason = "a PROXY protocol header came before TLS: what stands in front of this port sends one, and it is not read here";
+    Unfit::alert(UNEXPECTED_MESSAGE, reason)
+}
+
+fn unknown(first: &[u8]) -> Unfit {
+    let shown = first.get(..SHOWN_BYTES).unwrap_or(first).escape_ascii();
+    Unfit::alert(
+        UNEXPECTED_MESSAGE,
+        format!("the client does not speak TLS: its first octets are \"{shown}\""),
+    )
+}
+
+/// To a client that has sent a request in the clear; as other servers do, 400.
+const THIS_PORT_SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 44\r\nConnection: close\r\n\r\n\
+This port speaks TLS: ask for https instead.";
+
+/// From change_cipher_spec to heartbeat (RFC 8446 §5.1, RFC 6520 §3).
+const TLS_CONTENT_TYPES_FIRST: u8 = 20;
+const TLS_CONTENT_TYPES_LAST: u8 = 24;
+/// The PROXY protocol, version 2, §2.2.
+const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Whose target need not begin with a slash; the last is HTTP/2's preface.
+const METHODS: [&[u8]; 10] = [
+    b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PRI",
+];
+/// Longer than any method in use.
+const WORD_BYTES_MAX: usize = 20;
+/// Of foreign octets, in the record.
+const SHOWN_BYTES: usize = 16;
