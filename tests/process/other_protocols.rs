@@ -51,12 +51,8 @@ fn a_grpc_call_gets_a_status_that_grpc_clients_show() {
     let server = proxy(&origin);
     let call = |kind: &str| {
         let curl = Curl::new(server.address(), EDGE_NAME).header("TE: trailers");
-        curl.arguments(&[
-            "--data-binary",
-            "message",
-            "--header",
-            &format!("Content-Type: {kind}"),
-        ])
+        // Without a message: how a body that nobody reads ends is another test's matter.
+        curl.arguments(&["--request", "POST", "--header", &format!("Content-Type: {kind}")])
     };
     let output = call("application/grpc+proto")
         .http2()
