@@ -9,6 +9,7 @@ mod kvs;
 mod output;
 mod panics;
 mod reload;
+mod serial_key;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;

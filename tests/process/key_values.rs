@@ -56,6 +56,24 @@ fn on_disk(server: &Server) -> String {
 }
 
 #[test]
+fn a_serial_number_in_a_spelling_that_functions_never_see_is_told_of() {
+    let server = start(r#"{"data":[{"key":"a","value":"1"}]}"#);
+    let seen = "functions see 00:9e:2a:af:5c, which without colons is 009e2aaf5c";
+    for spelling in ["9E2AAF5C", "9e:2a:af:5c", "serial=9E2AAF5C"] {
+        let put = kvs(&server, "put", &[spelling, ""]);
+        etag(&put);
+        assert!(put.stderr.contains(seen), "{put:?}");
+    }
+    for other in ["009e2aaf5c", "00:9e:2a:af:5c", "alice"] {
+        assert_eq!(kvs(&server, "put", &[other, ""]).stderr, "", "{other}");
+    }
+    server.write("more.json", r#"{"data":[{"key":"9E2AAF5C","value":""}]}"#);
+    let import = kvs(&server, "import", &["more.json", "--merge"]);
+    etag(&import);
+    assert!(import.stderr.contains(seen), "{import:?}");
+}
+
+#[test]
 fn keys_are_put_read_listed_and_deleted_on_a_running_server() {
     let server = start(r#"{"data":[{"key":"a","value":"1"}]}"#);
     let put = etag(&kvs(&server, "put", &["0a:0b", "-secret\n"]));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::output::{print, say};
+use super::serial_key;
 use crate::app::AppError;
 use crate::config;
 use crate::control_socket::{self, Item, RefusalCode, Reply, Request};
@@ -90,6 +91,9 @@ pub(super) fn run(command: KvsCommand) -> Result<ExitCode, AppError> {
     let payload = command.payload(config.limits.key_value_store_bytes_max)?;
     let request = command.request(payload.len());
     let reply = control_socket::send(&socket, &request, &payload).map_err(super::unreachable)?;
+    if let Some(hint) = command.hint(&payload).filter(|_| reply.ok) {
+        say(&hint);
+    }
     if target.json || !reply.ok {
         return super::print_reply(&reply, target.json, command.file());
     }
@@ -112,6 +116,15 @@ impl KvsCommand {
     fn file(&self) -> Option<&Path> {
         match self {
             Self::Import { file, .. } => Some(file),
+            _ => None,
+        }
+    }
+
+    /// What is worth telling about keys that were written.
+    fn hint(&self, payload: &[u8]) -> Option<String> {
+        match self {
+            Self::Put { key, .. } => serial_key::hint(key),
+            Self::Import { .. } => serial_key::hint_of_import(payload),
             _ => None,
         }
     }
