@@ -15,6 +15,7 @@ mod authority;
 mod case;
 mod der;
 mod names;
+mod revocation;
 
 use std::collections::BTreeMap;
 use std::path::Path;
