@@ -159,7 +159,7 @@ fn a_reload_that_was_asked_for_is_answered_with_what_it_has_changed() {
 #[test]
 fn a_reload_that_is_refused_tells_whoever_asked_for_it_why() {
     let server = Server::start(config());
-    server.write(SERIALS, "serial=5A45\n");
+    server.write(SERIALS, "none of the clients\n");
     let ended = reload(&server);
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
