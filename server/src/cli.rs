@@ -46,11 +46,14 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Check the configuration and every file that it names; open no socket.
+    /// Check the configuration and every file and folder that it names; open no socket.
     Check {
         /// The TOML configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// The user that the server will run as (for root): whether that user may read the files, and write where a server does.
+        #[arg(long, value_name = "NAME|UID:GID,…")]
+        as_user: Option<String>,
     },
     /// Tell step by step what would be decided about a client certificate. Exit code 0: admitted, 1: refused.
     Explain {
@@ -136,9 +139,14 @@ fn serve(config: &Path, signals: Option<Result<Signals, AppError>>) -> ExitCode 
 fn run(command: Command) -> Result<ExitCode, AppError> {
     match command {
         Command::Serve { config } => Ok(serve(&config, None)),
-        Command::Check { config } => {
-            let summary = app::check(&config)?;
+        Command::Check { config, as_user } => {
+            let summary = app::check(&config, as_user.as_deref())?;
             output::print(&format!("{summary}\n"))?;
+            if as_user.is_none() && app::is_root() {
+                output::say(
+                    "note: checked as root, who may read everything; --as-user NAME asks for the service's user\n",
+                );
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain {

@@ -15,6 +15,7 @@ mod jobs;
 mod listeners;
 mod publish;
 mod reload;
+mod service_user;
 mod threads;
 mod trial;
 
@@ -30,6 +31,8 @@ use self::control::{Control, Told};
 pub use self::error::AppError;
 pub use self::explain::{Circumstances, Explanation, Question, explain};
 pub use self::publish::{PublishOrder, Published};
+use self::service_user::ServiceUser;
+pub use self::service_user::is_root;
 pub use self::trial::{Trial, TrialEvent, TrialResult, function_test};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
@@ -43,13 +46,27 @@ use crate::worker::Shared;
 /// For what is still to be said when the process ends, should standard error be slow.
 pub const MESSAGES_FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// Loads all that `path` names and says in a line what a server would serve.
+/// Loads all that `path` names and says in a line what a server would serve. With `as_user`: as that user would.
 ///
 /// # Errors
-/// The configuration, or a file that it names, cannot be used.
-pub fn check(path: &Path) -> Result<String, AppError> {
+/// The configuration, or a file or folder that it names, cannot be used.
+pub fn check(path: &Path, as_user: Option<&str>) -> Result<String, AppError> {
+    match as_user {
+        None => check_as_we_are(path, |_| Vec::new()),
+        Some(name) => ServiceUser::find(name)
+            .map_err(AppError::Config)?
+            .work(|| check_as_we_are(path, service_user::unreadable)),
+    }
+}
+
+/// `unreadable` tells all files that cannot be read at once, so that nobody has to come back for each.
+fn check_as_we_are(path: &Path, unreadable: impl FnOnce(&Config) -> Vec<String>) -> Result<String, AppError> {
     let config = config::load(path)?;
     cpus::choose(&config)?;
+    let faults = [unreadable(&config), service_user::unwritable(&config)].concat();
+    if !faults.is_empty() {
+        return Err(AppError::Config(faults.join("\nerror: ")));
+    }
     let built = snapshot::build(&config, 0, &vault(&config), &Directory::default(), None)?;
     let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
     Ok(format!(
