@@ -28,11 +28,12 @@ use crate::app::{self, AppError};
 use crate::config::{Config, KeyPath};
 use crate::control_socket::{ClientError, Reply};
 use crate::logs::Messages;
+use crate::metrics::build;
 use crate::trust::parse_rfc3339;
 
 /// An edge server that authenticates every client by certificate.
 #[derive(Parser)]
-#[command(name = "bothways", version, arg_required_else_help = true)]
+#[command(name = "bothways", version, long_version = build::LONG, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -146,3 +146,18 @@ fn a_user_that_does_not_exist_is_told_so() {
         &["no user is named \"no-such-user\"", "UID:GID"],
     );
 }
+
+#[test]
+fn the_version_tells_what_was_built_how() {
+    let output = Command::new(env!("CARGO_BIN_EXE_bothways"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in ["bothways ", "revision: ", "rustc: 1.", "target: "] {
+        assert!(
+            text.lines().any(|found| found.starts_with(line)),
+            "{line}\n{text}"
+        );
+    }
+}

@@ -1,9 +1,10 @@
 //! The Prometheus text format, version 0.0.4: every series that we document, zeros too, in a stable order.
 
 use std::fmt::Write as _;
+use std::time::UNIX_EPOCH;
 
 use super::cells::{BUCKETS, Histogram, Scale};
-use super::{CoreCounters, Gauge, HandshakeKind, Label, MemoResult, Registry, monotonic};
+use super::{CoreCounters, Gauge, HandshakeKind, Label, MemoResult, Registry, build, monotonic};
 
 /// The whole page, ending in a newline.
 pub fn render(registry: &Registry) -> String {
@@ -17,6 +18,7 @@ pub fn render(registry: &Registry) -> String {
     page.requests_and_tickets();
     page.process();
     page.named();
+    page.build();
     page.text
 }
 
@@ -303,6 +305,31 @@ impl Page<'_> {
                 "bothways_revocation_entries{{trust_store=\"{store}\"}} {entries}"
             ));
         }
+    }
+
+    fn build(&mut self) {
+        self.head(
+            "bothways_build_info",
+            "Always 1; the labels say which build runs.",
+            "gauge",
+        );
+        let [version, revision, rustc, target] =
+            [build::VERSION, build::REVISION, build::RUSTC, build::TARGET].map(escape);
+        self.line(format_args!(
+            "bothways_build_info{{version=\"{version}\",revision=\"{revision}\",rustc=\"{rustc}\",target=\"{target}\"}} 1"
+        ));
+        self.head(
+            "process_start_time_seconds",
+            "Start of the process, in seconds since 1970.",
+            "gauge",
+        );
+        let started = self
+            .registry
+            .started
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let (whole, fraction) = (started.as_secs(), started.subsec_millis());
+        self.line(format_args!("process_start_time_seconds {whole}.{fraction:03}"));
     }
 
     fn counter(&mut self, name: &str, help: &str, value: impl Fn(&CoreCounters) -> u64) {

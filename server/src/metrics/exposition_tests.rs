@@ -38,6 +38,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
     assert_eq!(
         names,
         [
+            "bothways_build_info",
             "bothways_candidate_decisions_total",
             "bothways_certificate_not_after_seconds",
             "bothways_connection_function_calls_total",
@@ -83,6 +84,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
             "bothways_viewer_function_seconds",
             "bothways_viewer_request_function_calls_total",
             "bothways_viewer_response_function_calls_total",
+            "process_start_time_seconds",
         ]
     );
     assert!(series.values().all(|value| *value == 0.0));

@@ -8,6 +8,7 @@
 //! cores read how many connections it holds. What more than one thread counts lives in [`ProcessCounters`]. Counters only grow; durations
 //! are kept in nanoseconds and shown in seconds.
 
+pub mod build;
 mod call_mark;
 mod cells;
 mod exposition;
@@ -17,6 +18,7 @@ mod named_exposition;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 pub use call_mark::{CallMark, Marked, OpenCall, monotonic};
 pub use cells::{Counter, Family, FunctionScale, Gauge, Histogram, SharedCounter};
@@ -32,8 +34,10 @@ pub use named::{
 };
 
 /// Everything that can be read about the running server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
+    /// Of the process, as far as it matters.
+    pub started: SystemTime,
     pub cores: Vec<Arc<CoreCounters>>,
     pub process: Arc<ProcessCounters>,
     pub named: Arc<Directory>,
@@ -48,6 +52,7 @@ impl Registry {
     /// The same, with a counter that has begun already.
     pub fn with_messages(cores: usize, messages_dropped: Arc<MessageDrops>) -> Self {
         Self {
+            started: SystemTime::now(),
             cores: (0..cores).map(|_| Arc::default()).collect(),
             process: Arc::new(ProcessCounters {
                 messages_dropped,
