@@ -242,6 +242,19 @@ fn encrypted_records_that_may_not_come_end_with_the_alert_that_is_due() {
             .unwrap();
         assert_eq!(connection.answer_to_records(records), Some(alert), "{what}");
     }
+    let headers: [(&str, &[u8], u8); 6] = [
+        ("an unknown content type", &[99, 3, 3, 0, 1, 0], 10),
+        ("a heartbeat in the clear", &[24, 3, 3, 0, 3, 1, 0, 0], 10),
+        ("an empty alert in the clear", &[21, 3, 3, 0, 0], 10),
+        ("an empty record", &[23, 3, 3, 0, 0], 10),
+        ("a record that is announced too long", &[23, 3, 3, 0x41, 1, 0], 22),
+        ("one that is announced much too long", &[23, 3, 3, 0xff, 0xff], 22),
+    ];
+    for (what, octets, alert) in headers {
+        let client = Client::speaking(Version::Tls13, None);
+        let connection = client.connect(server.address()).unwrap();
+        assert_eq!(connection.answer_to_octets(octets), Some(alert), "{what}");
+    }
     let identity = Pki::shared().client("alice");
     assert!(
         Client::with_identity(&identity)

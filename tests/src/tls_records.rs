@@ -57,17 +57,15 @@ impl Connection {
     /// The connection's next record with these bytes as (part of) a handshake message, and the socket to send it on, for TLS 1.3: a thing that no TLS
     /// library would send of itself.
     pub fn into_handshake_record(self, bytes: &[u8]) -> (TcpStream, Vec<u8>) {
-        let (tcp, record, _) = self.into_record(ContentType::Handshake, bytes);
-        (tcp, record)
+        let (tcp, mut keys) = self.into_keys();
+        (tcp, keys.record(ContentType::Handshake, bytes))
     }
 
     /// Sends each of these (content type, contents) in a record of its own, encrypted as TLS 1.3 has it, whatever they are. Returns the number of the alert
     /// that the server answers with.
     pub fn answer_to_records(self, records: &[(u8, &[u8])]) -> Option<u8> {
-        let (first, rest) = records.split_first().expect("a record");
-        let (mut tcp, record, mut keys) = self.into_record(ContentType::from(first.0), first.1);
-        tcp.write_all(&record).expect("room in the socket");
-        for (content_type, bytes) in rest {
+        let (mut tcp, mut keys) = self.into_keys();
+        for (content_type, bytes) in records {
             let record = keys.record(ContentType::from(*content_type), bytes);
             // The server may have closed already.
             let _ = tcp.write_all(&record);
@@ -75,7 +73,14 @@ impl Connection {
         keys.read_alert(&mut tcp)
     }
 
-    fn into_record(self, content_type: ContentType, bytes: &[u8]) -> (TcpStream, Vec<u8>, Keys) {
+    /// The same for octets as they are.
+    pub fn answer_to_octets(self, octets: &[u8]) -> Option<u8> {
+        let (mut tcp, mut keys) = self.into_keys();
+        tcp.write_all(octets).expect("room in the socket");
+        keys.read_alert(&mut tcp)
+    }
+
+    fn into_keys(self) -> (TcpStream, Keys) {
         let stream = self.stream.into_inner();
         let Some(SupportedCipherSuite::Tls13(suite)) = stream.tls.negotiated_cipher_suite() else {
             panic!("TLS 1.3 is spoken");
@@ -83,14 +88,13 @@ impl Connection {
         let secrets = stream.tls.dangerous_extract_secrets().unwrap();
         let ((sent, ours), (received, theirs)) = (secrets.tx, secrets.rx);
         let ((our_key, our_iv), (their_key, their_iv)) = (key(ours), key(theirs));
-        let mut keys = Keys {
+        let keys = Keys {
             sent,
             encrypter: suite.aead_alg.encrypter(our_key, our_iv),
             received,
             decrypter: suite.aead_alg.decrypter(their_key, their_iv),
         };
-        let record = keys.record(content_type, bytes);
-        (stream.tcp, record, keys)
+        (stream.tcp, keys)
     }
 }
 

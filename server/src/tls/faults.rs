@@ -27,6 +27,8 @@ pub fn sentence(error: &Error) -> Cow<'static, str> {
             format!("the client ended the handshake with alert {name}").into()
         }
         Error::General(text) if text == INCOMPATIBLE_KEY => NO_SIGNATURE_ALGORITHM.into(),
+        // Sentences of ours, or of the library about itself.
+        Error::General(text) => format!("a fault of the server: {text}").into(),
         Error::InvalidMessage(message) => invalid_message(message).into(),
         Error::InvalidCertificate(fault) => certificate(fault).into(),
         Error::PeerIncompatible(missing) => incompatible(missing).into(),

@@ -126,7 +126,7 @@ fn others() -> Vec<Error> {
         Error::UnsupportedNameType,
         Error::DecryptError,
         Error::EncryptError,
-        Error::General("IncompatibleThing".to_owned()),
+        Error::General("no server certificate chain resolved".to_owned()),
         Error::General(INCOMPATIBLE_KEY.to_owned()),
         Error::FailedToGetCurrentTime,
         Error::FailedToGetRandomBytes,

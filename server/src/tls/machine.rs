@@ -15,6 +15,8 @@ use rustls::unbuffered::{
 use rustls::{Error, ProtocolVersion, ServerConfig};
 
 use super::faults;
+use super::hello::HEADER_BYTES;
+use super::records::{MARK_OF_TOO_LONG, TLS12_RECORD_BYTES_MAX, TLS13_RECORD_BYTES_MAX};
 use crate::runtime::{Duplex, Outbox};
 
 /// One connection.
@@ -159,10 +161,13 @@ impl Machine {
         if let Some(fault) = &self.fault {
             return Err(Error::clone(fault));
         }
-        let (unread, outbox) = io.split();
-        if self.kept == 0 {
-            make_refusable(unread);
+        let bytes_max = self.record_bytes_max();
+        let is_too_long = make_refusable(io.split().0, bytes_max);
+        if is_too_long && self.is_in_the_clear() {
+            self.fail(&Error::PeerSentOversizedRecord, io);
+            return Err(Error::PeerSentOversizedRecord);
         }
+        let (unread, outbox) = io.split();
         if unread.len() < self.kept {
             debug_assert!(false, "what is unread is rustls' until it is consumed");
             return Err(Error::General("bytes were lost before they were read".to_owned()));
@@ -220,6 +225,15 @@ impl Machine {
         }
     }
 
+    /// What a record may hold now.
+    fn record_bytes_max(&self) -> usize {
+        match self.connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => TLS13_RECORD_BYTES_MAX,
+            _ if self.connection.is_handshaking() => RECORD_BYTES_MAX,
+            _ => TLS12_RECORD_BYTES_MAX,
+        }
+    }
+
     /// Whether what the peer is told needs no key. Under TLS 1.3 it needs one after the ServerHello, under TLS 1.2 at the very end.
     fn is_in_the_clear(&self) -> bool {
         let version = self.connection.protocol_version();
@@ -227,12 +241,27 @@ impl Machine {
     }
 }
 
-/// rustls answers a record of a type that it does not know with decode_error, where unexpected_message is due (RFC 8446 §5). A heartbeat, which
-/// it knows and nobody may send, it passes on to those who decrypt and refuse it with the right alert.
-fn make_refusable(unread: &mut [u8]) {
-    if let Some(content_type @ (..CONTENT_TYPE_FIRST | HEARTBEAT..)) = unread.first_mut() {
-        *content_type = HEARTBEAT;
+/// Turns the record at the front, if its header breaks a rule, into one that those refuse who decrypt ([`super::records`]), with the alert that is due:
+/// rustls itself answers decode_error, or waits for octets that never come. Whatever was in it, nothing behind it is looked at any more. What is
+/// unread begins with a record's header always, also where parts of a handshake message are kept. `true`: the record was too long.
+fn make_refusable(unread: &mut [u8], bytes_max: usize) -> bool {
+    let Some((header, _)) = unread.split_first_chunk_mut::<HEADER_BYTES>() else {
+        // Not to be told apart from heartbeats later, which nobody may send either.
+        if let Some(unknown @ (..CHANGE_CIPHER_SPEC | HEARTBEAT..)) = unread.first_mut() {
+            *unknown = HEARTBEAT;
+        }
+        return false;
+    };
+    let [content_type, _, _, high, low] = *header;
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let is_known = (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&content_type);
+    let is_too_long = length > bytes_max;
+    if is_too_long {
+        *header = TOO_LONG;
+    } else if !is_known || (length == 0 && content_type != APPLICATION_DATA) {
+        *header = EMPTY;
     }
+    is_too_long
 }
 
 /// The record of a fatal alert, in the clear (RFC 8446 §5.1, §6).
@@ -307,9 +336,14 @@ thread_local! {
     static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// change_cipher_spec, the first of the content types, and the last of those that are known.
-const CONTENT_TYPE_FIRST: u8 = 20;
+/// The content types (RFC 8446 §5.1), and the one that has come to an end (RFC 6520).
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const APPLICATION_DATA: u8 = 23;
 const HEARTBEAT: u8 = 24;
+
+/// Records without content.
+const EMPTY: [u8; HEADER_BYTES] = [APPLICATION_DATA, 3, 3, 0, 0];
+const TOO_LONG: [u8; HEADER_BYTES] = [APPLICATION_DATA, 3, MARK_OF_TOO_LONG, 0, 0];
 
 /// Plaintext of one record (RFC 8446 §5.1).
 const RECORD_BYTES_MAX: usize = 16 * 1024;
@@ -317,3 +351,47 @@ const RECORD_BYTES_MAX: usize = 16 * 1024;
 const RECORD_OVERHEAD_BYTES: usize = 32;
 /// An alert, encrypted.
 const ALERT_BYTES_MAX: usize = 2 + RECORD_OVERHEAD_BYTES;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made_refusable(octets: &[u8]) -> Vec<u8> {
+        let mut octets = octets.to_vec();
+        make_refusable(&mut octets, TLS13_RECORD_BYTES_MAX);
+        octets
+    }
+
+    #[test]
+    fn headers_that_break_no_rule_are_left_alone() {
+        let kept: [&[u8]; 7] = [
+            &[],
+            &[22],
+            &[23, 3, 3, 0x41],
+            &[23, 3, 3, 0x41, 0],
+            &[20, 3, 3, 0, 1, 1],
+            &[21, 3, 3, 0, 2, 1, 0],
+            &[23, 3, 3, 0, 0],
+        ];
+        for octets in kept {
+            assert_eq!(made_refusable(octets), octets);
+        }
+    }
+
+    #[test]
+    fn headers_that_break_one_become_those_that_are_refused() {
+        assert_eq!(made_refusable(&[99]), [HEARTBEAT]);
+        assert_eq!(made_refusable(&[0, 3, 3, 0]), [HEARTBEAT, 3, 3, 0]);
+        for empty in [
+            [HEARTBEAT, 3, 3, 0, 9],
+            [99, 0, 0, 0, 0],
+            [21, 3, 3, 0, 0],
+            [22, 3, 3, 0, 0],
+        ] {
+            assert_eq!(made_refusable(&empty), EMPTY, "{empty:?}");
+        }
+        for kind in [20, 21, 22, 23, 99] {
+            assert_eq!(made_refusable(&[kind, 3, 3, 0x41, 1]), TOO_LONG, "{kind}");
+        }
+    }
+}

@@ -17,8 +17,8 @@ use rustls::crypto::cipher::{
 };
 use rustls::crypto::{CipherSuiteCommon, aws_lc_rs};
 use rustls::{
-    ConnectionTrafficSecrets, ContentType, Error, InvalidMessage, PeerMisbehaved, SupportedCipherSuite,
-    Tls12CipherSuite, Tls13CipherSuite,
+    ConnectionTrafficSecrets, ContentType, Error, InvalidMessage, PeerMisbehaved, ProtocolVersion,
+    SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
 /// Every suite that can be spoken, its records held to the rules.
@@ -146,7 +146,13 @@ impl MessageDecrypter for Decrypter {
             true => record.typ == ContentType::ApplicationData,
             false => record.typ != ContentType::Heartbeat,
         };
-        if !is_known {
+        if record.payload.is_empty()
+            && record.version == ProtocolVersion::from(0x0300 | u16::from(MARK_OF_TOO_LONG))
+        {
+            return Err(Error::PeerSentOversizedRecord);
+        }
+        // No cipher makes an empty record.
+        if !is_known || record.payload.is_empty() {
             return Err(OUT_OF_PLACE);
         }
         let bytes_max = if self.is_tls13 {
@@ -223,8 +229,10 @@ impl Message {
 }
 
 /// RFC 8446 §5.2, RFC 5246 §6.2.3.
-const TLS13_RECORD_BYTES_MAX: usize = 16 * 1024 + 256;
-const TLS12_RECORD_BYTES_MAX: usize = 16 * 1024 + 2048;
+pub(super) const TLS13_RECORD_BYTES_MAX: usize = 16 * 1024 + 256;
+pub(super) const TLS12_RECORD_BYTES_MAX: usize = 16 * 1024 + 2048;
+/// A minor version that no TLS has: an empty record that bears it stands for one that was too long.
+pub(super) const MARK_OF_TOO_LONG: u8 = 0xff;
 /// The library's own bound, which it keeps without an alert.
 const MESSAGE_BYTES_MAX: usize = 0xffff;
 
