@@ -15,6 +15,8 @@ pub enum Stage {
     Response,
     /// Within a response.
     Body,
+    /// Between two requests on a connection that stays open.
+    Idle,
 }
 
 impl fmt::Display for Stage {
@@ -24,6 +26,7 @@ impl fmt::Display for Stage {
             Stage::Handshake => "during the handshake",
             Stage::Response => "before a response",
             Stage::Body => "within a response",
+            Stage::Idle => "while idle",
         })
     }
 }
@@ -44,6 +47,11 @@ pub enum Failure {
     Status(u16),
     /// A response that is not HTTP.
     Malformed(&'static str),
+    /// Bytes that came before a request was sent, or after a response: they answer nothing.
+    Unsolicited,
+    /// A response that ends with the connection, and a connection that ended without close_notify: anybody on
+    /// the way can cut it so (RFC 9112 §9.8).
+    Truncated,
     Http2(String),
     /// The server did not agree to h2 by ALPN.
     NotHttp2,
@@ -136,6 +144,10 @@ impl fmt::Display for Failure {
             Failure::Timeout(stage) => write!(f, "timed out {stage}"),
             Failure::Io(stage, text) => write!(f, "{text} {stage}"),
             Failure::Status(code) => write!(f, "http status {code}"),
+            Failure::Unsolicited => f.write_str("unsolicited bytes from the server"),
+            Failure::Truncated => {
+                f.write_str("closed without close_notify within a response that ends with the connection")
+            }
             Failure::Malformed(what) => write!(f, "malformed response: {what}"),
             Failure::Http2(text) => write!(f, "h2: {text}"),
             Failure::NotHttp2 => f.write_str("the server did not agree to h2 (ALPN)"),

@@ -93,9 +93,29 @@ pub struct Options {
     #[arg(long)]
     pub path: Option<String>,
 
-    /// Request method
-    #[arg(long, default_value = "GET")]
-    pub method: String,
+    /// Request method [default: GET; POST with a body]
+    #[arg(long)]
+    pub method: Option<String>,
+
+    /// File whose bytes are the body of each request, at most 64 MiB
+    #[arg(long, value_name = "FILE", conflicts_with = "body_bytes")]
+    pub body_file: Option<PathBuf>,
+
+    /// Length of a body that each request carries
+    #[arg(long, value_name = "N")]
+    pub body_bytes: Option<u64>,
+
+    /// Media type of the body [default: application/octet-stream]
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+
+    /// Send the body in chunks, without its length (HTTP/1.1)
+    #[arg(long)]
+    pub chunked: bool,
+
+    /// A status that answers may have (repeatable); another is a failure [default: all below 400, redirects too]
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(200..1000))]
+    pub expect_status: Vec<u16>,
 
     /// Host header or :authority (default: the URL's authority, or the server name)
     #[arg(long)]
@@ -127,7 +147,8 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub cipher: Option<Cipher>,
 
-    /// Time limit of one operation, from its actual start [default: 10s]
+    /// Time limit of one operation, from its actual start, whatever it takes: also for requests that are sent again
+    /// [default: 10s]
     #[arg(long, value_parser = parse_duration)]
     pub timeout: Option<Duration>,
 
@@ -148,6 +169,10 @@ pub struct Options {
     /// Measure the CPU time and memory of this process and its descendants (repeatable)
     #[arg(long, value_name = "PID")]
     pub server_pid: Vec<u32>,
+
+    /// Version of the server, for the report [default: its Server field]
+    #[arg(long, value_name = "TEXT")]
+    pub server_version: Option<String>,
 
     /// Write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
@@ -183,7 +208,8 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Work {
-    /// New TCP connection, full handshake, one request with `Connection: close`, until the server has closed
+    /// New TCP connection, full handshake, one request with `Connection: close`, up to the end of its response. Then the
+    /// client waits for the server to close, a second at most, which is recorded apart
     Handshake,
     /// The same, but the handshake resumes a session of an earlier connection; full handshakes do not count
     Resume,
@@ -302,7 +328,7 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 pub const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const RATE_MAX: f64 = 1e8;
 /// Options that a scenario has keys of its own for, by phase or by entry of its mix.
-const SAID_BY_A_SCENARIO: [&str; 16] = [
+const SAID_BY_A_SCENARIO: [&str; 21] = [
     "mode",
     "cert",
     "key",
@@ -319,6 +345,11 @@ const SAID_BY_A_SCENARIO: [&str; 16] = [
     "header",
     "expect",
     "refusal_status",
+    "body_file",
+    "body_bytes",
+    "content_type",
+    "chunked",
+    "expect_status",
 ];
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The run as a whole: starts the threads, watches the window, SIGINT and SIGTERM, collects what the threads recorded.
+//! The run as a whole: starts the threads, watches the window, SIGINT and SIGTERM, collects what the threads
+//! recorded.
 //!
 //! The control thread shares the cores of the load threads, so that it never disturbs a server pinned elsewhere; it
 //! wakes up a few times a second.
@@ -14,7 +15,8 @@ use crate::cpu::{Glances, Server, ServerGlance, ServerSample};
 use crate::identity::{self, Identities};
 use crate::kernel;
 use crate::load::gate::{Clock, Gate};
-use crate::load::recorder::{Recorder, Recording};
+use crate::load::recorder::Recorder;
+use crate::load::recording::Recording;
 use crate::load::second::Second;
 use crate::load::stages::{Stage, Stages};
 use crate::load::timeline::{self, Timeline};
@@ -135,8 +137,8 @@ struct Watch {
 }
 
 impl Watch {
-    /// Returns when all threads have ended, or with an error when one has not long after it should have: a run ends
-    /// whatever a load thread does.
+    /// Returns when all threads have ended, or with an error when one has not long after it should have: a
+    /// run ends whatever a load thread does.
     fn until_done(
         &mut self,
         intervals: &Receiver<Second>,

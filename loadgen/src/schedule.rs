@@ -143,8 +143,8 @@ fn nanoseconds(seconds: f64) -> Duration {
     Duration::from_nanos((seconds * 1e9 + ROUNDING) as u64)
 }
 
-/// The queue of arrivals that no connection has taken yet. It has no limit. What is left in it when its open loop ends is
-/// put aside and counted, so that every arrival was either taken or is known as left over.
+/// The queue of arrivals that no connection has taken yet. It has no limit. What is left in it when its open
+/// loop ends is put aside and counted, so that every arrival was either taken or is known as left over.
 #[derive(Debug)]
 pub struct Arrivals {
     schedule: Schedule,
@@ -210,7 +210,8 @@ impl Arrivals {
         self.schedule.due(now).saturating_sub(self.taken)
     }
 
-    /// Until when arrivals were asked for in a run that ended at `end`: a last one may have been taken just behind it.
+    /// Until when arrivals were asked for in a run that ended at `end`: a last one may have been taken just
+    /// behind it.
     pub fn asked_until(&self, end: Duration) -> Duration {
         let behind_last = self
             .last_due
@@ -246,8 +247,8 @@ impl Arrivals {
         self.leftovers.iter().map(within).sum()
     }
 
-    /// How long each that is left over has waited, as pairs of a wait and how many had about the same: of very many only
-    /// evenly spaced ones are looked at.
+    /// How long each that is left over has waited, as pairs of a wait and how many had about the same: of
+    /// very many only evenly spaced ones are looked at.
     pub fn waits_of(&self, left: &Leftover) -> impl Iterator<Item = (Duration, u64)> {
         let Range { start, end } = left.numbers.clone();
         let (step, until) = (((end - start) / WAITS_MAX).max(1), left.until);

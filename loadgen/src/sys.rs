@@ -56,6 +56,15 @@ pub fn reset_on_close(socket: &impl AsRawFd) -> io::Result<()> {
     })
 }
 
+/// `true`: a read from `socket` would not wait. Something has come, or its end.
+pub fn is_readable(socket: &impl AsRawFd) -> bool {
+    let mut byte = 0u8;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: `byte` is writable for the duration of the call, and one byte long.
+    let length = unsafe { libc::recv(socket.as_raw_fd(), std::ptr::from_mut(&mut byte).cast(), 1, flags) };
+    length >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock
+}
+
 /// A new, disarmed timer whose descriptor becomes readable when it expires.
 pub fn timer() -> io::Result<OwnedFd> {
     // SAFETY: no pointers are passed.

@@ -1,8 +1,8 @@
 //! Operations from being asked for to their end: none may be lost.
 //!
-//! An operation is asked for when it is due (open loop) or when a client begins it (closed loop), and belongs to the phase
-//! of that time for ever. Each number here is counted by itself, where it happens: that they add up is checked
-//! ([`Account::missing`]), not brought about.
+//! An operation is asked for when it is due (open loop) or when a client begins it (closed loop), and belongs
+//! to the phase of that time for ever. Each number here is counted by itself, where it happens: that they add
+//! up is checked ([`Account::missing`]), not brought about.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! Work `handshake` and `resume`: a connection per operation.
 //!
-//! An operation runs from connect to the last byte of the response. The request says `Connection: close`, and the
-//! client is free again only when the server has closed (a second at most): so the server does all of its work before
-//! the next operation starts, the same for every server, and TIME_WAIT stays on its side.
+//! An operation runs from connect to the last byte of the response. The request says `Connection: close`, and
+//! the client is free again only when the server has closed (a second at most): so the server does all of its
+//! work before the next operation starts, the same for every server, and TIME_WAIT stays on its side. That
+//! wait is no part of the latency; it is recorded apart, because it bounds the throughput.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use monoio::time::timeout;
 use rustls::HandshakeKind;
 
 use super::job::{Answer, Job};
-use super::tally::Outcome;
+use super::tally::{Done, Outcome};
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::{Client, Clients};
@@ -58,7 +59,7 @@ impl Hand {
         }
     }
 
-    pub async fn operate(&mut self) -> Outcome {
+    pub async fn operate(&mut self) -> Done {
         let progress = Rc::new(Progress::default());
         let (client, ready) = match self.ready.take() {
             Some(ready) => ready,
@@ -69,7 +70,9 @@ impl Hand {
             Err(failure) => Err(failure),
         };
         self.failed = result.as_ref().err().cloned();
-        judge(&self.job, &client, &progress, result)
+        let answer = result.as_ref().ok().map(|exchange| exchange.answer);
+        let outcome = judge(&self.job, &client, &progress, result);
+        Done { outcome, answer }
     }
 
     pub async fn settle(&mut self) {
@@ -98,8 +101,14 @@ impl Hand {
 
     /// Waits until the server has closed.
     async fn see_out(&mut self) {
-        if let Some(mut connection) = self.connection.take() {
-            let _ = timeout(SERVER_CLOSES, connection.wait_for_close()).await;
+        let Some(mut connection) = self.connection.take() else {
+            return;
+        };
+        let began = Instant::now();
+        let closed = timeout(SERVER_CLOSES, connection.wait_for_close()).await;
+        if self.failed.is_none() {
+            let after = closed.is_ok().then(|| began.elapsed());
+            self.core.recorder.borrow_mut().closed(after);
         }
     }
 
@@ -109,7 +118,7 @@ impl Hand {
         progress: &Rc<Progress>,
     ) -> Result<Exchange, Failure> {
         let exchange = exchange(&self.core, &self.job, client, progress, &mut self.connection);
-        self.core.limited(progress, exchange).await
+        self.core.limited(self.core.deadline(), progress, exchange).await
     }
 }
 
@@ -122,19 +131,46 @@ async fn exchange(
     slot: &mut Option<Connection>,
 ) -> Result<Exchange, Failure> {
     let (connection, kind) = core.open(&job.party, client, progress, slot).await?;
+    connection.check_nothing_read().await?;
     let ready = Instant::now();
-    let response = ask(connection, &job.last_request, job.is_head()).await?;
+    let (answer, _) = ask(core, job, connection, &job.last_request).await?;
     core.recorder.borrow_mut().request(ready.elapsed());
-    let answer = Answer::of(&response);
     Ok(Exchange { answer, kind })
 }
 
-/// Sends a request and reads its response.
-pub async fn ask(connection: &mut Connection, request: &[u8], head: bool) -> Result<Response, Failure> {
+/// Sends a request and reads its response; `true`: the connection may carry another.
+pub async fn ask(
+    core: &Core,
+    job: &Job,
+    connection: &mut Connection,
+    head: &[u8],
+) -> Result<(Answer, bool), Failure> {
+    connection.records.progress.stage.set(Stage::Response);
+    let began = Instant::now();
+    let sent = match connection.send(head, &job.body).await {
+        Err(failure) if !failure.is_disconnect() => return Err(failure),
+        sent => sent, // a server that hangs up within a request may have answered it
+    };
+    let wants_server = !core.recorder.borrow().knows_server();
+    let response = Response::new(job.is_head()).with_server(wants_server);
+    let (response, all_sent) = match (sent, receive(connection, response).await) {
+        (sent, Ok(response)) => (response, sent.is_ok_and(|all| all)),
+        (Err(failure), Err(_)) | (Ok(_), Err(failure)) => return Err(failure),
+    };
+    if let Some(product) = response.server.clone() {
+        core.recorder.borrow_mut().server(product);
+    }
+    let first = response.first_byte.unwrap_or(began);
+    let answer = Answer {
+        status: response.status,
+        body_bytes: response.body_bytes,
+        first_byte: first.saturating_duration_since(began),
+    };
+    Ok((answer, all_sent && !response.close))
+}
+
+async fn receive(connection: &mut Connection, mut response: Response) -> Result<Response, Failure> {
     let progress = connection.records.progress.clone();
-    progress.stage.set(Stage::Response);
-    let mut response = Response::new(head);
-    connection.send(request).await?;
     connection
         .receive(|input| match input {
             Input::Bytes(bytes) => {
@@ -146,19 +182,11 @@ pub async fn ask(connection: &mut Connection, request: &[u8], head: bool) -> Res
                 })
             }
             Input::End if response.end() => Ok(Taken::Done(())),
-            Input::End => Err(Failure::Closed(progress.stage.get())),
+            Input::Cut if response.end() => Err(Failure::Truncated),
+            Input::End | Input::Cut => Err(Failure::Closed(progress.stage.get())),
         })
         .await?;
     Ok(response)
-}
-
-impl Answer {
-    pub fn of(response: &Response) -> Self {
-        Answer {
-            status: response.status,
-            body_bytes: response.body_bytes,
-        }
-    }
 }
 
 /// What the result means for the outcome that the entry expects.

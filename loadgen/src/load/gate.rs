@@ -4,9 +4,10 @@
 //! Open loop: when the schedule says so; a client that is free waits for its turn, and arrivals that find no free client
 //! wait in the backlog. Free clients are served in the order in which they became free.
 //!
-//! When an open loop ends, what was due before goes to the clients that wait, however late this thread wakes up for it; what
-//! no client is free for is left over and counted. So each arrival is started or counted, and none is ever forgotten.
-//! Decisions are made by functions that take the time as an argument; the others only wait.
+//! When an open loop ends, what was due before goes to the clients that wait, however late this thread wakes
+//! up for it; what no client is free for is left over and counted. So each arrival is started or counted, and
+//! none is ever forgotten. Decisions are made by functions that take the time as an argument; the others only
+//! wait.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -79,8 +80,8 @@ pub struct Start {
     pub due: Instant,
     /// When a connection took it.
     pub began: Instant,
-    /// The time from `due` to `began` is our own doing: a connection was free when it was due, or would have been if this
-    /// thread had not been stalled.
+    /// The time from `due` to `began` is our own doing: a connection was free when it was due, or would have
+    /// been if this thread had not been stalled.
     pub late_by_us: bool,
     /// By an open loop's schedule.
     pub scheduled: bool,
@@ -221,7 +222,8 @@ impl Gate {
         self.stalls.borrow_mut().runs(now);
     }
 
-    /// The run is over by its time: what was due before goes to the clients that wait for it, and nothing starts any more.
+    /// The run is over by its time: what was due before goes to the clients that wait for it, and nothing
+    /// starts any more.
     pub fn end_run(&self, now: Duration) {
         self.end_stretches(now);
         self.release(self.clock.window_end(), now);
@@ -307,7 +309,8 @@ impl Gate {
             .map_or(Duration::MAX, |stretch| stretch.end)
     }
 
-    /// Ends the open loops that are over at `now`: clients that wait get what was due in them, the rest is left over.
+    /// Ends the open loops that are over at `now`: clients that wait get what was due in them, the rest is
+    /// left over.
     fn end_stretches(&self, now: Duration) {
         while let Some(stretch) = self
             .stretches

@@ -5,20 +5,21 @@
 
 use std::error::Error;
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use monoio::time::timeout;
 
 use super::job::{Answer, Job};
 use super::links::Lane;
-use super::tally::Outcome;
+use super::tally::{Done, Outcome};
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::plan::Entry;
 use crate::wire::Progress;
-use crate::wire::http1::USER_AGENT;
+use crate::wire::http1::{SERVER_CHARS_MAX, USER_AGENT};
 
 pub struct Hand {
     core: Rc<Core>,
@@ -42,22 +43,20 @@ impl Hand {
 
     pub async fn prepare(&mut self) {
         if self.unopened.is_none() {
-            self.unopened = self.ensure_lane().await.err();
+            self.unopened = self.ensure_lane(self.core.deadline()).await.err();
         }
     }
 
-    pub async fn operate(&mut self) -> Outcome {
+    pub async fn operate(&mut self) -> Done {
         let result = match self.unopened.take() {
             Some(failure) => Err(failure),
-            None => self.request_until_processed().await,
+            None => self.request_until_processed(self.core.deadline()).await,
         };
-        match result.and_then(|answer| self.job.check(answer)) {
-            Ok(()) => Outcome::Ok,
-            Err(failure) => {
-                self.failed = Some(failure.clone());
-                Outcome::Failed(failure)
-            }
+        let done = self.job.judge(result);
+        if let Outcome::Failed(failure) = &done.outcome {
+            self.failed = Some(failure.clone());
         }
+        done
     }
 
     pub async fn settle(&mut self) {
@@ -73,7 +72,7 @@ impl Hand {
         }
     }
 
-    async fn ensure_lane(&mut self) -> Result<(), Failure> {
+    async fn ensure_lane(&mut self, deadline: Instant) -> Result<(), Failure> {
         if self
             .lane
             .as_ref()
@@ -82,22 +81,20 @@ impl Hand {
             self.let_go().await;
         }
         if self.lane.is_none() {
-            self.lane = Some(self.job.links.join(&self.core, &self.job).await?);
+            self.lane = Some(self.job.links.join(&self.core, &self.job, deadline).await?);
         }
         Ok(())
     }
 
-    async fn request_until_processed(&mut self) -> Result<Answer, Failure> {
+    async fn request_until_processed(&mut self, deadline: Instant) -> Result<Answer, Failure> {
         let mut tries = 0;
         loop {
-            self.ensure_lane().await?;
-            match self.request().await {
+            self.ensure_lane(deadline).await?;
+            match self.request(deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(Broken::Failed(failure)) => return Err(failure),
-                Err(Broken::Unprocessed) if tries == TRIES_MAX => {
-                    return Err(Failure::Closed(Stage::Response));
-                }
-                Err(Broken::Unprocessed) => {
+                Err(Broken::Unprocessed(failure)) if tries == TRIES_MAX => return Err(failure),
+                Err(Broken::Unprocessed(_)) => {
                     tries += 1;
                     self.core.recorder.borrow_mut().retried(self.job.index);
                     self.let_go().await;
@@ -106,43 +103,50 @@ impl Hand {
         }
     }
 
-    async fn request(&mut self) -> Result<Answer, Broken> {
+    async fn request(&mut self, deadline: Instant) -> Result<Answer, Broken> {
         let Some(lane) = &mut self.lane else {
-            return Err(Broken::Unprocessed);
+            return Err(Broken::Unprocessed(Failure::Closed(Stage::Connect)));
         };
         lane.count_request();
-        let exchange = exchange(&mut lane.sender, &self.job.template, &lane.progress);
-        match timeout(self.core.plan.timeout, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(Broken::Failed(Failure::Timeout(Stage::Response))),
-        }
+        let exchange = exchange(&self.core, &mut lane.sender, &self.job.template, &lane.progress);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = match timeout(left, exchange).await {
+            Ok(result) => result?,
+            Err(_) => return Err(Broken::Failed(Failure::Timeout(Stage::Response))),
+        };
+        lane.tell_limit(&self.core);
+        Ok(answer)
     }
 }
 
 /// Why a request got no response.
 enum Broken {
-    /// The server has surely not processed it.
-    Unprocessed,
+    /// The server has surely not processed it, and says so in this way.
+    Unprocessed(Failure),
     Failed(Failure),
 }
 
 async fn exchange(
-    sender: &mut SendRequest<Empty<Bytes>>,
+    core: &Core,
+    sender: &mut SendRequest<Full<Bytes>>,
     request: &Template,
     progress: &Progress,
 ) -> Result<Answer, Broken> {
+    let began = Instant::now();
     let response = sender
         .try_send_request(request.make())
         .await
         .map_err(|mut error| {
             let never_sent = error.take_message().is_some();
+            let unprocessed =
+                progress.failure.borrow().is_none() && (never_sent || is_unprocessed(error.error()));
             match classify(error.error(), progress) {
-                _ if progress.failure.borrow().is_none() && (never_sent || is_unprocessed(error.error())) => {
-                    Broken::Unprocessed
-                }
+                failure if unprocessed => Broken::Unprocessed(failure),
                 failure => Broken::Failed(failure),
             }
         })?;
+    let first_byte = began.elapsed();
+    tell_server(core, &response);
     let status = response.status().as_u16();
     let mut body = response.into_body();
     let mut body_bytes = 0;
@@ -150,7 +154,22 @@ async fn exchange(
         let frame = frame.map_err(|error| Broken::Failed(classify(&error, progress)))?;
         body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
     }
-    Ok(Answer { status, body_bytes })
+    Ok(Answer {
+        status,
+        body_bytes,
+        first_byte,
+    })
+}
+
+fn tell_server<B>(core: &Core, response: &http::Response<B>) {
+    if core.recorder.borrow().knows_server() {
+        return;
+    }
+    if let Some(product) = response.headers().get(http::header::SERVER) {
+        let text = String::from_utf8_lossy(product.as_bytes());
+        let text = text.chars().take(SERVER_CHARS_MAX).collect();
+        core.recorder.borrow_mut().server(text);
+    }
 }
 
 pub fn classify(error: &hyper::Error, progress: &Progress) -> Failure {
@@ -193,6 +212,7 @@ pub struct Template {
     method: http::Method,
     uri: http::Uri,
     headers: http::HeaderMap,
+    body: Bytes,
 }
 
 impl Template {
@@ -206,11 +226,16 @@ impl Template {
             method: entry.method.clone(),
             uri: uri.parse().expect("the plan has checked host and path"),
             headers,
+            body: entry
+                .body
+                .as_ref()
+                .map(|body| body.bytes.clone())
+                .unwrap_or_default(),
         }
     }
 
-    fn make(&self) -> http::Request<Empty<Bytes>> {
-        let mut request = http::Request::new(Empty::new());
+    fn make(&self) -> http::Request<Full<Bytes>> {
+        let mut request = http::Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();

@@ -154,7 +154,7 @@ impl Holder {
     /// A handshake and a request.
     async fn connect(&self, held: &mut Held) -> Result<Open, Failure> {
         let client = held.clients.next();
-        let mut open = Open::new(&self.core, &held.job, &client).await?;
+        let mut open = Open::new(&self.core, &held.job, &client, self.core.deadline()).await?;
         self.request(&held.job, &mut open).await?;
         open.connection.rest();
         Ok(open)
@@ -179,7 +179,7 @@ impl Holder {
     }
 
     async fn request(&self, job: &Job, open: &mut Open) -> Result<(), Failure> {
-        let (answer, _) = open.request(&self.core, job).await?;
+        let (answer, _) = open.request(&self.core, job, self.core.deadline()).await?;
         job.check(answer)
     }
 

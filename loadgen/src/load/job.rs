@@ -2,10 +2,14 @@
 //! judged.
 
 use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::h2::Template;
 use super::links::Links;
-use crate::failure::Failure;
+use super::tally::{Done, Outcome};
+use crate::failure::{Failure, Stage};
 use crate::identity::{Clients, Party};
 use crate::plan::{Entry, Plan};
 use crate::wire::http1;
@@ -15,19 +19,23 @@ pub struct Job {
     pub index: usize,
     pub entry: Entry,
     pub party: Party,
-    /// An HTTP/1.1 request after which the connection goes on, or ends.
+    /// The head of an HTTP/1.1 request after which the connection goes on, or ends.
     pub request: Vec<u8>,
     pub last_request: Vec<u8>,
+    /// The body that follows it, empty where there is none.
+    pub body: Bytes,
     pub template: Template,
     /// Where the work is h2: the connections that this thread's clients share.
     pub links: Links,
 }
 
-/// What an answer was.
+/// A response that came whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     pub status: u16,
     pub body_bytes: u64,
+    /// From the start of its request to its first byte.
+    pub first_byte: Duration,
 }
 
 impl Job {
@@ -38,6 +46,11 @@ impl Job {
             party: party.clone(),
             request: http1::request(entry, false),
             last_request: http1::request(entry, true),
+            body: entry
+                .body
+                .as_ref()
+                .map(|body| body.wire.clone())
+                .unwrap_or_default(),
             template: Template::new(entry),
             links: Links::new(party.clients(thread, plan.cores.len())),
         })
@@ -59,9 +72,36 @@ impl Job {
             .is_some_and(|limit| requests >= limit.get())
     }
 
+    /// How an operation that should succeed has ended.
+    pub fn judge(&self, result: Result<Answer, Failure>) -> Done {
+        let answer = result.as_ref().ok().copied();
+        let outcome = match result.and_then(|answer| self.check(answer)) {
+            Ok(()) => Outcome::Ok,
+            Err(failure) => Outcome::Failed(failure),
+        };
+        Done { outcome, answer }
+    }
+
+    /// `true`: on an idle connection this means that the server had given it up, and the request may be sent
+    /// on another.
+    pub fn may_repeat(&self, result: &Result<Answer, Failure>) -> bool {
+        let idempotent = self.entry.method.is_idempotent();
+        match result {
+            // Nothing was sent yet.
+            Err(Failure::Closed(Stage::Idle) | Failure::Reset(Stage::Idle)) => true,
+            Err(Failure::Closed(Stage::Response) | Failure::Reset(Stage::Response)) => idempotent,
+            Ok(answer) => idempotent && answer.status == 408 && !self.entry.expect_status.contains(&408),
+            Err(_) => false,
+        }
+    }
+
     /// What an answer makes of an operation that should succeed.
     pub fn check(&self, answer: Answer) -> Result<(), Failure> {
-        if answer.status >= 400 {
+        let expected = match self.entry.expect_status.as_slice() {
+            [] => answer.status < 400,
+            some => some.contains(&answer.status),
+        };
+        if !expected {
             return Err(Failure::Status(answer.status));
         }
         match &self.entry.response_bytes {

@@ -1,14 +1,16 @@
 //! Work `keepalive`: HTTP/1.1 requests one after the other on connections that stay open.
 //!
-//! An operation is a request and its response; connections are opened before an operation starts, and their set-up is
-//! recorded apart. A request on an idle connection that the server has closed meanwhile is sent again on a new one
-//! (RFC 9112 §9.3.1) and counted as retried.
+//! An operation is a request and its response; connections are opened before an operation starts, and their
+//! set-up is recorded apart. A request on an idle connection that the server has closed meanwhile, in silence
+//! or with a 408, is sent on a new one (RFC 9112 §9.3.1, RFC 9110 §15.5.9) and counted as retried. Anything
+//! else that came unasked on an idle connection is a failure, and its end.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::fresh::ask;
 use super::job::{Answer, Job};
-use super::tally::Outcome;
+use super::tally::{Done, Outcome};
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::{Client, Clients};
@@ -53,23 +55,21 @@ impl Hand {
     pub async fn prepare(&mut self) {
         self.give_up_after_a_storm();
         if self.unopened.is_none() {
-            self.unopened = self.ensure_open().await.err();
+            self.unopened = self.ensure_open(self.core.deadline()).await.err();
         }
     }
 
-    pub async fn operate(&mut self) -> Outcome {
+    pub async fn operate(&mut self) -> Done {
         self.give_up_after_a_storm();
         let result = match self.unopened.take() {
             Some(failure) => Err(failure),
-            None => self.request_or_again().await,
+            None => self.request_or_again(self.core.deadline()).await,
         };
-        match result.and_then(|answer| self.job.check(answer)) {
-            Ok(()) => Outcome::Ok,
-            Err(failure) => {
-                self.failed = Some(failure.clone());
-                Outcome::Failed(failure)
-            }
+        let done = self.job.judge(result);
+        if let Outcome::Failed(failure) = &done.outcome {
+            self.failed = Some(failure.clone());
         }
+        done
     }
 
     pub async fn settle(&mut self) {
@@ -99,40 +99,40 @@ impl Hand {
         }
     }
 
-    async fn ensure_open(&mut self) -> Result<(), Failure> {
+    async fn ensure_open(&mut self, deadline: Instant) -> Result<(), Failure> {
         if self.open.is_some() {
             return Ok(());
         }
         let client = self.clients.next();
-        self.open = Some(Open::new(&self.core, &self.job, &client).await?);
+        self.open = Some(Open::new(&self.core, &self.job, &client, deadline).await?);
         if !std::mem::replace(&mut self.was_open, true) {
             self.core.recorder.borrow_mut().slot_opened();
         }
         Ok(())
     }
 
-    /// One request; once more on a new connection when an idle one was closed under it.
-    async fn request_or_again(&mut self) -> Result<Answer, Failure> {
-        self.ensure_open().await?;
+    /// A request; on a new connection when an idle one was closed under it.
+    async fn request_or_again(&mut self, deadline: Instant) -> Result<Answer, Failure> {
+        self.ensure_open(deadline).await?;
         let was_used = self.open.as_ref().is_some_and(|open| open.requests > 0);
-        match self.request().await {
-            Err(Failure::Closed(Stage::Response) | Failure::Reset(Stage::Response))
-                if was_used && self.job.entry.method.is_idempotent() =>
-            {
-                self.core.recorder.borrow_mut().retried(self.job.index);
-                self.ensure_open().await?;
-                self.request().await
-            }
-            other => other,
+        let result = self.request(deadline).await;
+        if !(was_used && self.job.may_repeat(&result)) {
+            return result;
         }
+        if let Some(open) = self.open.take() {
+            open.connection.close().await;
+        }
+        self.core.recorder.borrow_mut().retried(self.job.index);
+        self.ensure_open(deadline).await?;
+        self.request(deadline).await
     }
 
     /// One request on the open connection, which is kept only if it may be used again.
-    async fn request(&mut self) -> Result<Answer, Failure> {
+    async fn request(&mut self, deadline: Instant) -> Result<Answer, Failure> {
         let Some(mut open) = self.open.take() else {
             return Err(Failure::Closed(Stage::Connect));
         };
-        let (answer, goes_on) = open.request(&self.core, &self.job).await?;
+        let (answer, goes_on) = open.request(&self.core, &self.job, deadline).await?;
         self.open = goes_on.then_some(open);
         Ok(answer)
     }
@@ -140,7 +140,12 @@ impl Hand {
 
 impl Open {
     /// Connects and runs the handshake.
-    pub async fn new(core: &Core, job: &Job, client: &Rc<Client>) -> Result<Self, Failure> {
+    pub async fn new(
+        core: &Core,
+        job: &Job,
+        client: &Rc<Client>,
+        deadline: Instant,
+    ) -> Result<Self, Failure> {
         let progress = Rc::new(Progress::default());
         let storms = core.storms.get();
         let mut connection = None;
@@ -148,7 +153,7 @@ impl Open {
             let (connection, _) = core.open(&job.party, client, &progress, &mut connection).await?;
             connection.flush().await
         };
-        core.limited(&progress, opening).await?;
+        core.limited(deadline, &progress, opening).await?;
         Ok(Open {
             connection: connection.ok_or(Failure::Closed(Stage::Connect))?,
             progress,
@@ -157,11 +162,20 @@ impl Open {
         })
     }
 
-    /// One request, and whether the connection may carry another.
-    pub async fn request(&mut self, core: &Core, job: &Job) -> Result<(Answer, bool), Failure> {
-        let asking = ask(&mut self.connection, &job.request, job.is_head());
-        let response = core.limited(&self.progress, asking).await?;
+    /// A request; `true`: the connection may carry another.
+    pub async fn request(
+        &mut self,
+        core: &Core,
+        job: &Job,
+        deadline: Instant,
+    ) -> Result<(Answer, bool), Failure> {
+        let progress = self.progress.clone();
+        let asking = async {
+            self.connection.check_quiet().await?;
+            ask(core, job, &mut self.connection, &job.request).await
+        };
+        let answered = core.limited(deadline, &progress, asking).await?;
         self.requests += 1;
-        Ok((Answer::of(&response), !response.close))
+        Ok(answered)
     }
 }

@@ -7,10 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::rt::Executor;
 use monoio::task::JoinHandle;
@@ -38,18 +38,21 @@ struct Link {
     requests: Cell<u64>,
     /// How many storms there had been when it was opened.
     storms: u64,
+    /// Streams that may be open at the same time: one until the server's SETTINGS have come.
+    streams_allowed: Rc<Cell<usize>>,
+    limit_told: Cell<bool>,
 }
 
 enum State {
     Opening,
-    Open(SendRequest<Empty<Bytes>>, JoinHandle<()>),
+    Open(SendRequest<Full<Bytes>>, JoinHandle<()>),
     Failed(Failure),
 }
 
 /// A client's place on a connection.
 pub struct Lane {
     link: Rc<Link>,
-    pub sender: SendRequest<Empty<Bytes>>,
+    pub sender: SendRequest<Full<Bytes>>,
     pub progress: Rc<Progress>,
 }
 
@@ -63,7 +66,7 @@ impl Links {
     }
 
     /// Finds a place on a connection.
-    pub async fn join(&self, core: &Core, job: &Job) -> Result<Lane, Failure> {
+    pub async fn join(&self, core: &Core, job: &Job, deadline: Instant) -> Result<Lane, Failure> {
         let known = self.with_room(core, job);
         let link = match &known {
             Some(link) => link.clone(),
@@ -72,23 +75,25 @@ impl Links {
         link.members.set(link.members.get() + 1);
         if known.is_none() {
             let client = self.clients.borrow_mut().next();
-            let state = match core
-                .limited(&link.progress, open(core, job, &client, &link.progress))
-                .await
-            {
+            let opening = open(core, job, &client, &link);
+            let state = match core.limited(deadline, &link.progress, opening).await {
                 Ok((sender, driver)) => State::Open(sender, driver),
                 Err(failure) => State::Failed(failure),
             };
             self.opened(core, &link, state);
         }
-        match link.opened().await {
+        match core.limited(deadline, &link.progress, link.opened()).await {
             Ok(sender) => Ok(Lane {
                 progress: link.progress.clone(),
                 link,
                 sender,
             }),
             Err(failure) => {
-                self.remove(&link);
+                // A link that is still being opened is so by somebody who had more time left.
+                if !matches!(&*link.state.borrow(), State::Opening) {
+                    self.remove(&link);
+                }
+                link.members.set(link.members.get().saturating_sub(1));
                 Err(failure)
             }
         }
@@ -126,6 +131,8 @@ impl Links {
             members: Cell::new(0),
             requests: Cell::new(0),
             storms: core.storms.get(),
+            streams_allowed: Rc::new(Cell::new(1)),
+            limit_told: Cell::new(false),
         });
         self.open.borrow_mut().push(link.clone());
         link
@@ -149,7 +156,7 @@ impl Links {
 
 impl Link {
     /// Waits until it is open.
-    async fn opened(&self) -> Result<SendRequest<Empty<Bytes>>, Failure> {
+    async fn opened(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
         poll_fn(|cx| match &*self.state.borrow() {
             State::Open(sender, _) => Poll::Ready(Ok(sender.clone())),
             State::Failed(failure) => Poll::Ready(Err(failure.clone())),
@@ -173,6 +180,14 @@ impl Lane {
         self.link.is_done_with(core, job)
     }
 
+    /// A response has come, and so the server's SETTINGS before it: what it allows is known.
+    pub fn tell_limit(&self, core: &Core) {
+        if !self.link.limit_told.replace(true) {
+            let allowed = self.link.streams_allowed.get();
+            core.recorder.borrow_mut().streams_allowed(allowed);
+        }
+    }
+
     pub fn count_request(&self) {
         self.link.requests.set(self.link.requests.get() + 1);
     }
@@ -182,8 +197,9 @@ async fn open(
     core: &Core,
     job: &Job,
     client: &Rc<Client>,
-    progress: &Rc<Progress>,
-) -> Result<(SendRequest<Empty<Bytes>>, JoinHandle<()>), Failure> {
+    link: &Link,
+) -> Result<(SendRequest<Full<Bytes>>, JoinHandle<()>), Failure> {
+    let progress = &link.progress;
     let mut slot = None;
     core.open(&job.party, client, progress, &mut slot).await?;
     let Some(mut connection) = slot else {
@@ -198,12 +214,18 @@ async fn open(
     let handshake = http2::Builder::new(OnThisThread)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_max_send_streams(1) // a server may refuse more than it is about to allow (RFC 9113 §5.1.2)
         .handshake(Duplex::new(connection))
         .await;
     let (sender, driver) = handshake.map_err(|error| classify(&error, progress))?;
-    let driver = monoio::spawn(async move {
-        let _ = driver.await; // its error reaches the requests
-    });
+    let (mut driver, allowed) = (Box::pin(driver), link.streams_allowed.clone());
+    let driver = monoio::spawn(poll_fn(move |cx| {
+        let done = driver.as_mut().poll(cx);
+        if allowed.get() == 1 {
+            allowed.set(driver.current_max_send_streams());
+        }
+        done.map(drop) // its error reaches the requests
+    }));
     Ok((sender, driver))
 }
 

@@ -13,6 +13,7 @@ mod keepalive;
 mod links;
 mod negotiated;
 pub mod recorder;
+pub mod recording;
 pub mod second;
 pub mod sheet;
 #[cfg(test)]
@@ -43,10 +44,11 @@ use deck::Deck;
 use gate::{Clock, Gate, Timer};
 use hold::Permits;
 use job::Job;
-use recorder::{Begun, Recorder, Recording};
+use recorder::{Begun, Recorder};
+use recording::Recording;
 use stages::{Bell, Stage, Stages};
 use stalls::TICK;
-use tally::Outcome;
+use tally::Done;
 
 /// What the clients of a thread share.
 pub struct Core {
@@ -180,10 +182,10 @@ impl Core {
         holds.map(|hold| hold.connections).max().unwrap_or(0)
     }
 
-    fn finish(&self, begun: Begun, entry: usize, outcome: Outcome) {
+    fn finish(&self, begun: Begun, entry: usize, done: Done) {
         self.recorder
             .borrow_mut()
-            .finish(begun, entry, Instant::now(), outcome);
+            .finish(begun, entry, Instant::now(), done);
     }
 
     /// Tells this thread's connections what the control thread has told; `told` is what they know already.
@@ -251,13 +253,19 @@ impl Core {
         Ok((connection, kind))
     }
 
-    /// Limits `operation` to the time for one operation.
+    /// When an operation that begins now has to end, whatever it consists of.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.plan.timeout
+    }
+
+    /// Limits a part of an operation to the time that is left for all of it.
     async fn limited<T>(
         &self,
+        deadline: Instant,
         progress: &Progress,
-        operation: impl Future<Output = Result<T, Failure>>,
+        part: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        match timeout(self.plan.timeout, operation).await {
+        match timeout(deadline.saturating_duration_since(Instant::now()), part).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout(progress.stage.get())),
         }
@@ -340,7 +348,8 @@ impl Drop for Inside {
     }
 }
 
-/// Time for operations that are under way when the window ends. They count as in flight, but the server sees them end in order.
+/// Time for operations that are under way when the window ends. They count as in flight, but the server sees
+/// them end in order.
 pub const LAST_OPERATIONS: Duration = Duration::from_secs(1);
 /// The seeds of a plan's threads follow each other, those of another plan lie elsewhere.
 const SEEDS_APART: u64 = 0x9e37_79b9_7f4a_7c15;

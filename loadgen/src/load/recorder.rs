@@ -3,79 +3,24 @@
 //! An operation counts in the part of the run (warm-up, window, after) in which it *ended*. Latencies are recorded for
 //! operations that ended as expected, in nanoseconds. Each second's share is also sent to the control thread.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use rustls::HandshakeKind;
 
 use super::account::{Account, Flight, Flights, Ticket};
 use super::gate::{Arrived, Clock, Start};
 use super::negotiated::Negotiated;
+use super::recording::{Mark, Recording, record};
 use super::second::Second;
 use super::sheet::{HoldSheet, Sheets};
-use super::stalls::Stalled;
-use super::tally::{Outcome, Tally};
+use super::tally::{Done, Outcome, Tally};
 use super::timeline::{Ended, Gauges, Timeline};
 use crate::cpu::ThreadTime;
 use crate::plan::Plan;
 use crate::wire::{Records, Traffic};
-
-/// Values at a boundary of the window.
-#[derive(Debug, Clone, Default)]
-pub struct Mark {
-    pub at: Duration,
-    pub received: u64,
-    pub sent: u64,
-    pub cpu: Option<ThreadTime>,
-    /// Connection slots that have been open at some time.
-    pub opened: u64,
-}
-
-/// The whole of what one thread hands to the report.
-#[derive(Debug)]
-pub struct Recording {
-    pub warm_up: Tally,
-    pub window: Tally,
-    /// From the time an operation was due.
-    pub latency: Histogram<u64>,
-    /// From the time a connection took it.
-    pub service: Histogram<u64>,
-    /// Open loop: from the time an operation was due to its start, where a connection was free, and where none was.
-    pub late_by_generator: Histogram<u64>,
-    pub late_for_connection: Histogram<u64>,
-    pub not_resumed: Histogram<u64>,
-    pub connect: Histogram<u64>,
-    pub handshake: Histogram<u64>,
-    pub request: Histogram<u64>,
-    pub negotiated: HashMap<Negotiated, u64>,
-    pub start: Mark,
-    pub end: Mark,
-    /// Arrivals not started at the end of the window, and the wait of the oldest.
-    pub backlog: (u64, Duration),
-    pub unfinished: Unfinished,
-    pub stalled: Stalled,
-    /// The last operation of warm-up and window.
-    pub last_end: Duration,
-    pub connections_not_open: u64,
-    pub timeline: Timeline,
-    pub sheets: Sheets,
-}
-
-/// The operations of which nobody knows how long they would have taken.
-#[derive(Debug, Clone)]
-pub struct Unfinished {
-    pub in_flight: u64,
-    /// How long the oldest in flight had been under way at the end of the window.
-    pub oldest: Duration,
-    /// In an open loop: how long those in flight and those never started had been due.
-    pub since_due: Histogram<u64>,
-    /// The same of those in flight, from their starts.
-    pub since_start: Histogram<u64>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
@@ -190,24 +135,28 @@ impl Recorder {
     }
 
     /// An operation of entry number `entry` has ended.
-    pub fn finish(&mut self, begun: Begun, entry: usize, now: Instant, outcome: Outcome) {
+    pub fn finish(&mut self, begun: Begun, entry: usize, now: Instant, done: Done) {
         self.advance(now);
         let Begun { start, ticket } = begun;
         let flight = self.flights.end(ticket);
         let latency = now.saturating_duration_since(start.due);
+        let outcome = &done.outcome;
         self.interval.count(outcome.is_expected(), latency);
         if self.part != Part::After {
             self.recording.last_end = self.clock.at(now);
             let at = self.recording.sheets.phase_at(self.recording.last_end);
-            self.recording.timeline.count(Ended::of(&outcome), latency);
-            self.recording.sheets.count_in_phase(at, &outcome, latency);
-            self.recording.sheets.phase(flight.phase).account.ended(&outcome);
+            self.recording.timeline.count(Ended::of(outcome), latency);
+            self.recording.sheets.count_in_phase(at, outcome, latency);
+            self.recording.sheets.phase(flight.phase).account.ended(outcome);
         }
         if self.part == Part::Window {
             self.lateness(&start);
-            self.recording.sheets.count_in_entry(entry, &outcome, latency);
+            self.recording.sheets.count_in_entry(entry, &done, latency);
             match outcome {
                 Outcome::Ok | Outcome::Refused(_) => {
+                    if let Some(answer) = &done.answer {
+                        record(&mut self.recording.first_byte, answer.first_byte);
+                    }
                     record(&mut self.recording.latency, latency);
                     record(
                         &mut self.recording.service,
@@ -219,7 +168,7 @@ impl Recorder {
             }
         }
         if let Some(tally) = self.tally() {
-            tally.count(&outcome);
+            tally.count(&done);
         }
     }
 
@@ -279,6 +228,32 @@ impl Recorder {
         }
     }
 
+    /// The client has waited for the server to close, after the end of an operation; `None`: in vain.
+    pub fn closed(&mut self, after: Option<Duration>) {
+        if self.part != Part::Window {
+            return;
+        }
+        match after {
+            Some(after) => record(&mut self.recording.close, after),
+            None => self.recording.never_closed += 1,
+        }
+    }
+
+    /// The server allows so many streams on an h2 connection at the same time.
+    pub fn streams_allowed(&mut self, limit: usize) {
+        let known = &mut self.recording.streams_allowed;
+        *known = Some(known.map_or(limit, |known| known.min(limit)));
+    }
+
+    /// The server has said what it is.
+    pub fn server(&mut self, product: String) {
+        self.recording.server_product.get_or_insert(product);
+    }
+
+    pub fn knows_server(&self) -> bool {
+        self.recording.server_product.is_some()
+    }
+
     /// A request of entry number `entry` is sent again.
     pub fn retried(&mut self, entry: usize) {
         if self.part == Part::Window {
@@ -309,7 +284,8 @@ impl Recorder {
         recording
     }
 
-    /// The end of a window that no time was set for, or that waits for what is in flight: when its last operation ended.
+    /// The end of a window that no time was set for, or that waits for what is in flight: when its last
+    /// operation ended.
     fn end_without_a_time(&self, now: Duration) -> Duration {
         let nothing_ended = self.recording.last_end.is_zero();
         if nothing_ended || (self.waits && self.flights.all().next().is_some()) {
@@ -401,67 +377,6 @@ impl Ended {
     }
 }
 
-impl Recording {
-    pub fn empty() -> Self {
-        Recording {
-            warm_up: Tally::default(),
-            window: Tally::default(),
-            latency: histogram(),
-            service: histogram(),
-            late_by_generator: histogram(),
-            late_for_connection: histogram(),
-            not_resumed: histogram(),
-            connect: histogram(),
-            handshake: histogram(),
-            request: histogram(),
-            negotiated: HashMap::new(),
-            start: Mark::default(),
-            end: Mark::default(),
-            backlog: (0, Duration::ZERO),
-            unfinished: Unfinished::none(),
-            stalled: Stalled::default(),
-            last_end: Duration::ZERO,
-            connections_not_open: 0,
-            timeline: Timeline::empty(),
-            sheets: Sheets::default(),
-        }
-    }
-
-    /// Takes what the gate knows of the arrivals.
-    fn arrived(&mut self, arrived: Arrived) {
-        for (phase, account) in arrived.accounts.iter().enumerate() {
-            self.sheets.phase(phase).account.add(account);
-        }
-        for (wait, count) in arrived.waits {
-            record_n(&mut self.unfinished.since_due, wait, count);
-        }
-        (self.backlog, self.stalled) = (arrived.backlog, arrived.stalled);
-    }
-}
-
-impl Unfinished {
-    pub fn none() -> Self {
-        Unfinished {
-            in_flight: 0,
-            oldest: Duration::ZERO,
-            since_due: histogram(),
-            since_start: histogram(),
-        }
-    }
-
-    /// Adds those of another thread.
-    pub fn add(&mut self, other: &Unfinished) {
-        self.in_flight += other.in_flight;
-        self.oldest = self.oldest.max(other.oldest);
-        for (all, one) in [
-            (&mut self.since_due, &other.since_due),
-            (&mut self.since_start, &other.since_start),
-        ] {
-            all.add(one).expect("all histograms have the same bounds");
-        }
-    }
-}
-
 impl Account {
     fn ended(&mut self, outcome: &Outcome) {
         match outcome {
@@ -471,22 +386,3 @@ impl Account {
         }
     }
 }
-
-/// Nanosecond values up to an hour, three significant digits.
-pub fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("the bounds are valid")
-}
-
-pub fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
-    histogram.saturating_record(nanos(time));
-}
-
-fn record_n(histogram: &mut Histogram<u64>, time: Duration, count: u64) {
-    histogram.saturating_record_n(nanos(time), count);
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
-}
-
-pub const LATENCY_MAX_NS: u64 = 3_600_000_000_000;

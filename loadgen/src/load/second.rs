@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::recorder::{LATENCY_MAX_NS, record};
+use super::recording::{LATENCY_MAX_NS, record};
 
 #[derive(Debug)]
 pub struct Second {

@@ -1,7 +1,8 @@
 //! What one thread has seen of each entry of the mix, of each phase, and of the idle connections.
 //!
-//! Entries count within the measured window, as the run as a whole does; phases count what ended while they lasted, the
-//! warm-up included. The account of a phase is that of the operations that were asked for in it, whenever they ended.
+//! Entries count within the measured window, as the run as a whole does; phases count what ended while they
+//! lasted, the warm-up included. The account of a phase is that of the operations that were asked for in it,
+//! whenever they ended.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::account::Account;
-use super::recorder::{histogram, record};
-use super::tally::{Outcome, Tally, count_kind};
+use super::recording::{histogram, record};
+use super::tally::{Done, Outcome, Tally, count_kind};
 use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::plan::phase::{self, Phase};
@@ -93,10 +94,10 @@ impl Sheets {
     }
 
     /// An operation of entry number `entry` has ended within the window.
-    pub fn count_in_entry(&mut self, entry: usize, outcome: &Outcome, latency: Duration) {
+    pub fn count_in_entry(&mut self, entry: usize, done: &Done, latency: Duration) {
         let sheet = sheet(&mut self.entries, entry);
-        sheet.tally.count(outcome);
-        if outcome.is_expected() {
+        sheet.tally.count(done);
+        if done.outcome.is_expected() {
             record(&mut sheet.latency, latency);
         }
     }

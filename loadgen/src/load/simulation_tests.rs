@@ -1,5 +1,5 @@
-//! Gate and recorder on a virtual clock, with clients and a server of chance: whatever they do, and however late the loop
-//! runs, no operation is lost. Each run follows from its seed.
+//! Gate and recorder on a virtual clock, with clients and a server of chance: whatever they do, and however
+//! late the loop runs, no operation is lost. Each run follows from its seed.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use clap::Parser;
 
 use super::account::Account;
 use super::gate::{Asked, Clock, Gate, Next, Seat, Start};
-use super::recorder::{Begun, Recorder, Recording};
+use super::recorder::{Begun, Recorder};
+use super::recording::Recording;
 use super::stalls::TICK;
-use super::tally::Outcome;
+use super::tally::{Done, Outcome};
 use super::timeline::Timeline;
 use crate::failure::{Failure, Stage};
 use crate::options::Options;
@@ -230,8 +231,15 @@ impl<'w> Run<'w> {
                     Outcome::Ok
                 };
                 self.ended += u64::from(self.now < self.clock.window_end());
-                self.recorder
-                    .finish(begun, 0, self.clock.epoch + self.now, outcome);
+                self.recorder.finish(
+                    begun,
+                    0,
+                    self.clock.epoch + self.now,
+                    Done {
+                        outcome,
+                        answer: None,
+                    },
+                );
                 self.ask(number)
             }
             Client::Seated(seat) => match seat.take_call() {

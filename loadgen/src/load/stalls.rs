@@ -1,8 +1,9 @@
 //! When this thread's loop stood still: stopped by a signal, without a core, its virtual machine paused.
 //!
-//! The loop is known to run each time something here is told the time, at least once in [`TICK`]. A longer pause is a stall:
-//! everything that was due meanwhile starts late by the generator's doing, and so does what queues up behind it, until the
-//! queue is empty again. That is the *debt*. Pure: times are offsets from the start of the run.
+//! The loop is known to run each time something here is told the time, at least once in [`TICK`]. A longer
+//! pause is a stall: everything that was due meanwhile starts late by the generator's doing, and so does what
+//! queues up behind it, until the queue is empty again. That is the *debt*. Pure: times are offsets from the
+//! start of the run.
 
 use std::ops::Range;
 use std::time::Duration;

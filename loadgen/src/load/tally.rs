@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::job::Answer;
 use crate::failure::Failure;
 
 /// How an operation ended.
@@ -21,6 +22,40 @@ impl Outcome {
     }
 }
 
+/// The end of an operation: its outcome, and the response if a whole one came.
+#[derive(Debug)]
+pub struct Done {
+    pub outcome: Outcome,
+    pub answer: Option<Answer>,
+}
+
+/// Responses by their status. A server uses few, so that a list is faster than a map.
+#[derive(Debug, Default, Clone)]
+pub struct Statuses(Vec<(u16, u64)>);
+
+impl Statuses {
+    pub fn count(&mut self, status: u16, times: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, count)) => *count += times,
+            None => self.0.push((status, times)),
+        }
+    }
+
+    pub fn add(&mut self, other: &Statuses) {
+        other
+            .0
+            .iter()
+            .for_each(|(status, times)| self.count(*status, *times));
+    }
+
+    /// By number.
+    pub fn sorted(&self) -> Vec<(u16, u64)> {
+        let mut all = self.0.clone();
+        all.sort_unstable();
+        all
+    }
+}
+
 /// Counts of one part of the run.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
@@ -29,6 +64,7 @@ pub struct Tally {
     pub failed: u64,
     pub failures: HashMap<Failure, u64>,
     pub refusals: HashMap<Failure, u64>,
+    pub statuses: Statuses,
     pub handshakes: Handshakes,
     /// Requests sent again because an idle connection turned out to be closed.
     pub retried: u64,
@@ -45,8 +81,11 @@ pub struct Handshakes {
 }
 
 impl Tally {
-    pub fn count(&mut self, outcome: &Outcome) {
-        match outcome {
+    pub fn count(&mut self, done: &Done) {
+        if let Some(answer) = &done.answer {
+            self.statuses.count(answer.status, 1);
+        }
+        match &done.outcome {
             Outcome::Ok => self.ok += 1,
             Outcome::NotResumed => self.not_resumed += 1,
             Outcome::Refused(how) => {
@@ -65,6 +104,7 @@ impl Tally {
         self.not_resumed += other.not_resumed;
         self.failed += other.failed;
         self.retried += other.retried;
+        self.statuses.add(&other.statuses);
         self.handshakes.full += other.handshakes.full;
         self.handshakes.retry_requests += other.handshakes.retry_requests;
         self.handshakes.resumed += other.handshakes.resumed;

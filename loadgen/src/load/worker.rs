@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::gate::{Next, Start};
 use super::job::Job;
-use super::tally::Outcome;
+use super::tally::Done;
 use super::{Core, fresh, h2, keepalive};
 use crate::options::Work;
 
@@ -46,8 +46,8 @@ async fn operate(core: &Core, hands: &mut [Hand], client: usize, start: Start) {
     let entry = core.deck.borrow_mut().draw();
     let hand = hands.iter_mut().find(|hand| hand.job().index == entry);
     let hand = hand.expect("the deck has the entries with a weight, and there is a hand for each");
-    let outcome = hand.operate().await;
-    core.finish(begun, entry, outcome);
+    let done = hand.operate().await;
+    core.finish(begun, entry, done);
     hand.settle().await;
     if let Some(think) = hand.job().entry.think {
         let time = think.time(core.random.borrow_mut().f64());
@@ -89,7 +89,7 @@ impl Hand {
         }
     }
 
-    async fn operate(&mut self) -> Outcome {
+    async fn operate(&mut self) -> Done {
         match self {
             Hand::Fresh(hand) => hand.operate().await,
             Hand::Keepalive(hand) => hand.operate().await,

@@ -3,7 +3,9 @@
 //!
 //! A run without a scenario is one of a single entry and two phases: the warm-up and the measured window.
 
+pub mod body;
 pub mod cores;
+mod of_options;
 pub mod phase;
 pub mod target;
 
@@ -16,9 +18,9 @@ use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 
-use crate::options::{Cipher, Driver, Expect, Group, Mode, Options, Tls, Work};
-use phase::{Pace, Phase, Ramp};
-use target::{Parts, Target};
+use crate::options::{Cipher, Driver, Expect, Group, Mode, Tls, Work};
+use body::Body;
+use phase::{Pace, Phase};
 
 /// A mistake in the options or in a file they name; the text says which and what to do.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Plan {
     pub scenario: Option<PathBuf>,
     pub address: SocketAddr,
     pub server_name: ServerName<'static>,
+    /// Told in the report, and otherwise of no effect.
+    pub server_version: Option<String>,
     pub trust: Trust,
     pub sets: Vec<IdentitySet>,
     /// Never empty.
@@ -97,6 +101,9 @@ pub struct Entry {
     pub host: String,
     pub path: String,
     pub method: http::Method,
+    pub body: Option<Body>,
+    /// The statuses that an answer may have; empty: all below 400.
+    pub expect_status: Vec<u16>,
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// Concurrent requests on one connection: 1 unless the work is h2.
     pub streams: usize,
@@ -132,53 +139,6 @@ pub struct TlsChoice {
 }
 
 impl Plan {
-    /// Checks the options. `allowed` are the cores that this process may use.
-    pub fn new(options: &Options, allowed: &[usize]) -> Result<Plan, UsageError> {
-        check_options(options)?;
-        let target = Target::new(&Parts {
-            url: options.url.clone(),
-            address: options.address.clone(),
-            sni: options.sni.clone(),
-        });
-        let target = target.map_err(UsageError)?;
-        let entry = entry(options, &target)?;
-        let connections = options.connections as usize;
-        let clients = connections * entry.streams;
-        let set = IdentitySet {
-            pairs: options
-                .cert
-                .iter()
-                .cloned()
-                .zip(options.key.iter().cloned())
-                .collect(),
-            bundles: options.bundle.clone(),
-        };
-        let draft = Draft {
-            scenario: None,
-            address: target::resolve(&target.address).map_err(UsageError)?,
-            server_name: target::server_name(&target.name).map_err(named("--sni"))?,
-            trust: Trust {
-                ca: options.ca.clone(),
-                insecure: options.insecure,
-            },
-            sets: vec![set],
-            clients_together: entry.streams,
-            entries: vec![entry],
-            phases: phases(options, clients),
-            connections,
-            clients,
-            requests: options.requests,
-            timeout: options.timeout.unwrap_or(TIMEOUT),
-            wait: options.wait,
-            seed: 0,
-            cores: cores::choose(&options.cores, allowed).map_err(UsageError)?,
-            driver: options.driver,
-        };
-        Ok(draft.complete())
-    }
-}
-
-impl Plan {
     /// Who starts operations, in a word.
     pub fn loop_kind(&self) -> &'static str {
         let loaded = self.phases.iter().filter(|phase| phase.pace.clients_max() > 0);
@@ -207,6 +167,7 @@ pub struct Draft {
     pub scenario: Option<PathBuf>,
     pub address: SocketAddr,
     pub server_name: ServerName<'static>,
+    pub server_version: Option<String>,
     pub trust: Trust,
     pub sets: Vec<IdentitySet>,
     pub entries: Vec<Entry>,
@@ -240,6 +201,7 @@ impl Draft {
             scenario: self.scenario,
             address: self.address,
             server_name: self.server_name,
+            server_version: self.server_version,
             trust: self.trust,
             sets: self.sets,
             entries: self.entries,
@@ -287,188 +249,4 @@ fn mean_rate(phases: &[Phase]) -> Option<f64> {
     }
 }
 
-fn phases(options: &Options, clients: usize) -> Vec<Phase> {
-    let limited = options.requests.is_some();
-    let default = if limited { Duration::ZERO } else { WARM_UP };
-    let warm_up = options.warm_up.unwrap_or(default);
-    let duration = options.duration.or((!limited).then_some(DURATION));
-    let pace = match options.rate {
-        Some(rate) => Pace::Open {
-            rate: Ramp::constant(rate),
-            clients,
-        },
-        None => Pace::Closed(Ramp::constant(clients as f64)),
-    };
-    let phase = |name: &str, start, end, measured| Phase {
-        name: name.to_owned(),
-        start,
-        end,
-        measured,
-        pace,
-        hold: None,
-        reconnect: None,
-    };
-    let end = duration.map_or(Duration::MAX, |duration| warm_up + duration);
-    let mut phases = vec![phase("warm-up", Duration::ZERO, warm_up, false)];
-    phases.retain(|phase| !phase.length().is_zero());
-    phases.push(phase("run", warm_up, end, true));
-    phases
-}
-
-fn entry(options: &Options, target: &Target) -> Result<Entry, UsageError> {
-    let without_certificate = options.cert.is_empty() && options.bundle.is_empty();
-    Ok(Entry {
-        name: Mode::from(options.mode).name().to_owned(),
-        weight: 1,
-        work: options.mode,
-        set: (!without_certificate).then_some(0),
-        expect: options.expect,
-        refusal_status: options.refusal_status.clone(),
-        host: target::check_host(options.host.as_ref().unwrap_or(&target.host)).map_err(named("--host"))?,
-        path: target::check_path(options.path.as_ref().unwrap_or(&target.path)).map_err(named("--path"))?,
-        method: target::parse_method(&options.method).map_err(named("--method"))?,
-        headers: options
-            .header
-            .iter()
-            .map(|line| target::parse_header(line).map_err(named("--header")))
-            .collect::<Result<_, _>>()?,
-        streams: if options.mode == Work::H2 {
-            options.streams as usize
-        } else {
-            1
-        },
-        requests_per_connection: None,
-        think: None,
-        response_bytes: None,
-        tls: TlsChoice {
-            tls: options.tls,
-            group: options.group,
-            cipher: options.cipher,
-        },
-    })
-}
-
-fn check_options(options: &Options) -> Result<(), UsageError> {
-    if options.cert.len() != options.key.len() {
-        return usage(format!(
-            "{} --cert but {} --key: give one --key for each --cert, in the same order",
-            options.cert.len(),
-            options.key.len()
-        ));
-    }
-    if options.ca.is_empty() && !options.insecure {
-        return usage(
-            "how should the server be verified? Give --ca FILE, or --insecure to accept any certificate",
-        );
-    }
-    if options.expect == Expect::Refused && options.mode != Work::Handshake {
-        return usage("--expect refused needs a handshake per operation: use --mode handshake");
-    }
-    if !options.refusal_status.is_empty() && options.expect != Expect::Refused {
-        return usage("--refusal-status has a meaning only with --expect refused");
-    }
-    let zero = |duration: Option<Duration>| duration.is_some_and(|duration| duration.is_zero());
-    if zero(options.timeout) || zero(options.duration) {
-        return usage("--timeout and --duration must be above zero");
-    }
-    Ok(())
-}
-
-/// A fault of the option `name`.
-fn named(name: &'static str) -> impl Fn(String) -> UsageError {
-    move |fault| UsageError(format!("{name}: {fault}"))
-}
-
-fn usage<T>(message: impl Into<String>) -> Result<T, UsageError> {
-    Err(UsageError(message.into()))
-}
-
-const WARM_UP: Duration = Duration::from_secs(2);
-const DURATION: Duration = Duration::from_secs(10);
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    fn plan(arguments: &str) -> Result<Plan, UsageError> {
-        let words = std::iter::once("loadgen").chain(arguments.split_whitespace());
-        let options = Options::try_parse_from(words).expect("clap accepts the arguments");
-        Plan::new(&options, &[0, 1, 5])
-    }
-
-    fn complaint(arguments: &str) -> String {
-        plan(arguments).expect_err("the plan is refused").0
-    }
-
-    #[test]
-    fn a_url_gives_address_name_host_and_path() {
-        let plan = plan("https://127.0.0.1:8443/a?b=c --insecure").unwrap();
-        assert_eq!(plan.address, "127.0.0.1:8443".parse().unwrap());
-        assert_eq!(plan.entries[0].host, "127.0.0.1:8443");
-        assert_eq!(plan.entries[0].path, "/a?b=c");
-        assert_eq!(plan.duration, Some(DURATION));
-    }
-
-    #[test]
-    fn options_override_the_parts_of_the_url() {
-        let plan =
-            plan("https://a.example:8443/x --address 127.0.0.1:1 --sni b.example --path /y --insecure")
-                .unwrap();
-        assert_eq!(plan.address, "127.0.0.1:1".parse().unwrap());
-        assert_eq!(plan.server_name.to_str(), "b.example");
-        assert_eq!(plan.entries[0].host, "a.example:8443");
-        assert_eq!(plan.entries[0].path, "/y");
-    }
-
-    #[test]
-    fn a_number_of_requests_removes_warm_up_and_deadline() {
-        let plan = plan("--address 127.0.0.1:1 --insecure --requests 5").unwrap();
-        assert_eq!((plan.warm_up, plan.duration), (Duration::ZERO, None));
-    }
-
-    #[test]
-    fn mistakes_are_explained() {
-        for (arguments, expected) in [
-            ("--insecure", "give a URL"),
-            ("--address 127.0.0.1:1", "Give --ca FILE"),
-            (
-                "--address 127.0.0.1:1 --insecure --cert a",
-                "one --key for each --cert",
-            ),
-            (
-                "--address 127.0.0.1:1 --insecure --mode h2 --expect refused",
-                "use --mode handshake",
-            ),
-            (
-                "--address 127.0.0.1:1 --insecure --refusal-status 400",
-                "--expect refused",
-            ),
-            ("--address 127.0.0.1:1 --insecure --path x", "must start with /"),
-            ("--address 127.0.0.1:1 --insecure --header x", "'Name: value'"),
-            (
-                "--address 127.0.0.1:1 --insecure --header Host:x",
-                "set by loadgen itself",
-            ),
-            ("--address 127.0.0.1:1 --insecure --cores 4", "may use 3 cores"),
-            (
-                "--address 127.0.0.1:1 --insecure --cores 2-3",
-                "core 2 is not among",
-            ),
-            (
-                "--address 127.0.0.1:1 --insecure --cores x",
-                "neither a number nor a list",
-            ),
-            (
-                "--address 127.0.0.1:1 --insecure --sni a..b",
-                "neither a DNS name nor",
-            ),
-            ("http://127.0.0.1:1 --insecure", "not an https:// URL"),
-        ] {
-            let complaint = complaint(arguments);
-            assert!(complaint.contains(expected), "{arguments}: {complaint}");
-        }
-    }
-}

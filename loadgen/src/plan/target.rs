@@ -132,4 +132,25 @@ pub fn header(name: &str, value: &str) -> Result<(http::HeaderName, http::Header
     Ok((name, value))
 }
 
+/// Adds what a body is to the headers, where they do not say so.
+pub fn with_content_type(
+    mut headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    content_type: Option<&str>,
+    has_body: bool,
+) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, String> {
+    let said = headers.iter().any(|(name, _)| name == http::header::CONTENT_TYPE);
+    match (content_type, said, has_body) {
+        (Some(_), _, false) => return Err("there is no body that it could be the type of".to_owned()),
+        (Some(_), true, true) => return Err("a header says it already; leave one of the two out".to_owned()),
+        (given, false, true) => {
+            let text = given.unwrap_or("application/octet-stream");
+            let value =
+                http::HeaderValue::from_str(text).map_err(|_| format!("{text:?} is no media type"))?;
+            headers.push((http::header::CONTENT_TYPE, value));
+        }
+        (None, _, _) => {}
+    }
+    Ok(headers)
+}
+
 const RESERVED_HEADERS: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];

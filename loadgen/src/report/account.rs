@@ -1,4 +1,5 @@
-//! The account of a run: what became of every operation that was asked for, and the check that the numbers add up.
+//! The account of a run: what became of every operation that was asked for, and the check that the numbers
+//! add up.
 
 use std::fmt::{self, Write};
 

@@ -13,7 +13,7 @@ use super::latency::Latency;
 use super::limits::Limit;
 use super::timeline::Interval;
 use super::verdict::Verdict;
-use super::{EARLIER_FORMATS, FORMAT, Kind, Operations, Summary};
+use super::{EARLIER_FORMATS, FORMAT, Kind, Operations, Status, Summary};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -30,6 +30,7 @@ pub struct Document {
     pub warm_up: Operations,
     pub failures: Vec<Kind>,
     pub refusals: Vec<Kind>,
+    pub statuses: Vec<Status>,
     pub handshakes: Handshakes,
     pub negotiated: Vec<Kind>,
     pub throughput: Throughput,
@@ -84,6 +85,8 @@ pub struct Latencies {
     pub tcp_connect: Option<Latency>,
     pub tls_handshake: Option<Latency>,
     pub request: Option<Latency>,
+    pub first_byte: Option<Latency>,
+    pub close: Option<Latency>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,7 @@
 //! Work left undone when the window ended, and stretches of it in which nothing was done.
 //!
-//! Percentiles know only operations that ended. A server that stops answering is therefore seen by the age of what is in
-//! flight. Pure decisions over numbers.
+//! Percentiles know only operations that ended. A server that stops answering is therefore seen by the age of
+//! what is in flight. Pure decisions over numbers.
 
 use std::time::Duration;
 
@@ -16,12 +16,13 @@ pub struct Overdue {
     pub oldest: Duration,
     /// Older than this is overdue.
     pub limit: Duration,
-    /// Nothing explains it but a server that has stopped answering: no operation of the run took half as long, or none has
-    /// ended for long.
+    /// Nothing explains it but a server that has stopped answering: no operation of the run took half as
+    /// long, or none has ended for long.
     pub hangs: bool,
 }
 
-/// `took`: how long operations took from their start, in nanoseconds. `silence`: since the last one that ended.
+/// `took`: how long operations took from their start, in nanoseconds. `silence`: since the last one that
+/// ended.
 pub fn overdue(oldest: Duration, took: &Histogram<u64>, silence: Duration) -> Option<Overdue> {
     let longest = Duration::from_nanos(took.max());
     let limit = (10 * usual(took)).max(OVERDUE_MIN);
@@ -43,9 +44,9 @@ fn usual(took: &Histogram<u64>) -> Duration {
     Duration::from_nanos(took.value_at_quantile(quantile).min(took.max()))
 }
 
-/// The longest stretch of the window in which load was asked for and no operation ended, where that is out of proportion: its
-/// start and its length in seconds. `median_s` is that of an operation, `warm_up_s` where the window begins in the phases'
-/// time.
+/// The longest stretch of the window in which load was asked for and no operation ended, where that is out of
+/// proportion: its start and its length in seconds. `median_s` is that of an operation, `warm_up_s` where the
+/// window begins in the phases' time.
 pub fn silence(
     intervals: &[Interval],
     phases: &[PhaseReport],
@@ -95,7 +96,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn took(times: impl IntoIterator<Item = (u32, u64)>) -> Histogram<u64> {
-        let mut histogram = crate::load::recorder::histogram();
+        let mut histogram = crate::load::recording::histogram();
         for (ms, count) in times {
             histogram.record_n(u64::from(ms) * 1_000_000, count).unwrap();
         }

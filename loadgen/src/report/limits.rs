@@ -35,6 +35,27 @@ pub struct Facts {
     pub listen_overflows: u64,
     /// Stalls of the generator's threads.
     pub stalled: Stalled,
+    pub closes: Closes,
+    /// Streams that an h2 connection was to have at the same time, and that the server allows.
+    pub streams: Option<(u64, u64)>,
+}
+
+/// Connections that the server was to close after their only response.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Closes {
+    pub count: u64,
+    pub slow: u64,
+    pub never: u64,
+}
+
+impl Closes {
+    fn of(merged: &Merged) -> Self {
+        Closes {
+            count: merged.close.len() + merged.never_closed,
+            slow: merged.close.count_between(SLOW_CLOSE_NS, u64::MAX),
+            never: merged.never_closed,
+        }
+    }
 }
 
 impl Facts {
@@ -62,6 +83,10 @@ impl Facts {
             no_descriptor: failed(ConnectError::NoDescriptor),
             listen_overflows,
             stalled: merged.stalled,
+            closes: Closes::of(merged),
+            streams: merged
+                .streams_allowed
+                .map(|allowed| (plan.streams as u64, allowed as u64)),
         }
     }
 }
@@ -110,6 +135,10 @@ pub enum Kind {
     Stalled,
     /// Every connection was busy when operations were due.
     Connections,
+    /// The server allows fewer streams on an h2 connection than were to be used.
+    Streams,
+    /// Clients waited for the server to close connections after their response.
+    Close,
     LocalPorts,
     Descriptors,
     /// The server did not accept fast enough, and connection attempts were dropped.
@@ -126,6 +155,8 @@ pub fn limits(facts: &Facts) -> Vec<Limit> {
     limits.extend(ports(facts));
     limits.extend(descriptors(facts));
     limits.extend(connections(facts));
+    limits.extend(streams(facts));
+    limits.extend(close(facts));
     limits.extend(listen_queue(facts));
     limits
 }
@@ -200,6 +231,42 @@ fn connections(facts: &Facts) -> Option<Limit> {
     })
 }
 
+fn streams(facts: &Facts) -> Option<Limit> {
+    let (wanted, allowed) = facts.streams.filter(|(wanted, allowed)| allowed < wanted)?;
+    Some(Limit {
+        kind: Kind::Streams,
+        by_generator: false,
+        what: format!(
+            "the server allows {} streams at a time on an h2 connection, and {} were to be used; the others waited in the client",
+            count(allowed),
+            count(wanted)
+        ),
+        remedy: format!("this wait is part of the latency; use --streams {allowed} and more --connections"),
+    })
+}
+
+fn close(facts: &Facts) -> Option<Limit> {
+    let Closes {
+        count: all,
+        slow,
+        never,
+    } = facts.closes;
+    often(slow + never, all).then(|| Limit {
+        kind: Kind::Close,
+        by_generator: false,
+        what: format!(
+            "of {} connections the server closed {} over 10 ms after their response, and {} not within a second; their clients waited \
+             for it before their next operation",
+            count(all),
+            count(slow),
+            count(never)
+        ),
+        remedy: "this wait bounds the throughput and is no part of the latency (latency_us.close); let the server close at once, \
+                 or use more --connections"
+            .to_owned(),
+    })
+}
+
 fn ports(facts: &Facts) -> Option<Limit> {
     (facts.no_port > 0).then(|| Limit {
         kind: Kind::LocalPorts,
@@ -253,6 +320,7 @@ fn often(count: u64, of: u64) -> bool {
 /// In less, a thread that has just started looks busy.
 const WINDOW_MIN_S: f64 = 0.2;
 const BUSY_PERCENT: f64 = 90.0;
+const SLOW_CLOSE_NS: u64 = 10_000_000;
 const STALL_MAX: Duration = Duration::from_millis(100);
 const STALLED_SHARE_MAX: f64 = 0.01;
 pub const WAITING_PERCENT: f64 = 5.0;
@@ -365,6 +433,35 @@ mod tests {
             limit.by_generator && limit.what.contains("500.00ms at a time"),
             "{limit:?}"
         );
+    }
+
+    #[test]
+    fn waiting_for_the_servers_close_is_told() {
+        let facts = |slow, never| Facts {
+            closes: Closes {
+                count: 1000,
+                slow,
+                never,
+            },
+            ..Facts::default()
+        };
+        assert_eq!(limits(&facts(10, 0)), []);
+        assert_eq!(only(&facts(0, 11)).kind, Kind::Close);
+        let limit = only(&facts(900, 50));
+        assert!(
+            !limit.by_generator && limit.what.contains("closed 900 over 10 ms"),
+            "{limit:?}"
+        );
+    }
+
+    #[test]
+    fn fewer_streams_than_were_to_be_used_are_told() {
+        let facts = |allowed| Facts {
+            streams: Some((16, allowed)),
+            ..Facts::default()
+        };
+        assert_eq!(limits(&facts(16)), []);
+        assert!(only(&facts(4)).remedy.contains("--streams 4"));
     }
 
     #[test]

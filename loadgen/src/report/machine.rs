@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Operations;
 use crate::cpu::ServerSample;
-use crate::load::recorder::Recording;
+use crate::load::recording::Recording;
 use crate::load::stalls::Stalled;
 use crate::plan::Plan;
 
@@ -26,7 +26,8 @@ pub struct GeneratorUse {
     /// It was the limit: the server could have done more (see `limits`).
     pub was_the_limit: bool,
     pub cpu_us_per_operation: Option<f64>,
-    /// Times in which its loop stood still although it had something to do: the longest, and all of its threads.
+    /// Times in which its loop stood still although it had something to do: the longest, and all of its
+    /// threads.
     pub longest_stall_ms: f64,
     pub stalled_ms: f64,
     pub threads: Vec<ThreadUse>,
@@ -40,7 +41,8 @@ pub struct ThreadUse {
 }
 
 impl ServerUse {
-    /// `scale`: the window's length, to which the time between the two samples (a little more or less) is scaled.
+    /// `scale`: the window's length, to which the time between the two samples (a little more or less) is
+    /// scaled.
     pub fn of(
         first: &ServerSample,
         last: &ServerSample,

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::{Kind, sorted};
 use crate::load::account::Account;
-use crate::load::recorder::{Recording, Unfinished};
+use crate::load::recording::{Recording, Unfinished};
 use crate::load::sheet::Sheets;
 use crate::load::stalls::Stalled;
 use crate::load::tally::Tally;
@@ -25,6 +25,11 @@ pub struct Merged {
     pub connect: Histogram<u64>,
     pub handshake: Histogram<u64>,
     pub request: Histogram<u64>,
+    pub first_byte: Histogram<u64>,
+    pub close: Histogram<u64>,
+    pub never_closed: u64,
+    pub streams_allowed: Option<usize>,
+    pub server_product: Option<String>,
     pub negotiated: HashMap<String, u64>,
     pub received: u64,
     pub sent: u64,
@@ -60,6 +65,11 @@ impl Merged {
             connect: empty.connect,
             handshake: empty.handshake,
             request: empty.request,
+            first_byte: empty.first_byte,
+            close: empty.close,
+            never_closed: 0,
+            streams_allowed: None,
+            server_product: None,
             negotiated: HashMap::new(),
             received: 0,
             sent: 0,
@@ -86,9 +96,9 @@ impl Merged {
         all
     }
 
-    /// Operations of an open loop that never ended count in the latencies as long as they had been due, where that is more
-    /// than half of the others took: at least so long they would have taken. Else a server that stops answering would look
-    /// as fast as it was before.
+    /// Operations of an open loop that never ended count in the latencies as long as they had been due, where
+    /// that is more than half of the others took: at least so long they would have taken. Else a server that
+    /// stops answering would look as fast as it was before.
     pub fn count_unfinished(&mut self) {
         for (all, unfinished) in [
             (&mut self.latency, &self.unfinished.since_due),
@@ -116,12 +126,20 @@ impl Merged {
             (&mut self.connect, &recording.connect),
             (&mut self.handshake, &recording.handshake),
             (&mut self.request, &recording.request),
+            (&mut self.first_byte, &recording.first_byte),
+            (&mut self.close, &recording.close),
         ] {
             all.add(one).expect("all histograms have the same bounds");
         }
         for (what, count) in recording.negotiated {
             *self.negotiated.entry(what.to_string()).or_default() += count;
         }
+        self.never_closed += recording.never_closed;
+        self.streams_allowed = [self.streams_allowed, recording.streams_allowed]
+            .into_iter()
+            .flatten()
+            .min();
+        self.server_product = self.server_product.take().or(recording.server_product);
         self.received += recording.end.received - recording.start.received;
         self.sent += recording.end.sent - recording.start.sent;
         self.backlog += recording.backlog.0;

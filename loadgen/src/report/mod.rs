@@ -25,7 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::load::recorder::Recording;
+use crate::load::recording::Recording;
 use crate::load::tally::Tally;
 use crate::plan::Plan;
 use crate::run::Outcome;
@@ -55,7 +55,11 @@ pub struct Summary {
     pub warm_up: Operations,
     pub failures: Vec<Kind>,
     pub refusals: Vec<Kind>,
+    /// Responses of the window.
+    pub statuses: Vec<Status>,
     pub handshakes: Handshakes,
+    /// Streams that the server allows at the same time on an h2 connection; absent: any number, or no h2.
+    pub h2_streams_allowed: Option<u64>,
     pub negotiated: Vec<Kind>,
     pub throughput: Throughput,
     /// Microseconds, of the operations that ended as expected.
@@ -113,6 +117,12 @@ pub struct Kind {
     pub count: u64,
 }
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub status: u16,
+    pub count: u64,
+}
+
 #[derive(Debug, Serialize)]
 pub struct Handshakes {
     pub full: u64,
@@ -140,6 +150,10 @@ pub struct Latencies {
     pub tls_handshake: Option<Latency>,
     /// Modes with a connection per operation: from the client's end of the handshake to the response.
     pub request: Option<Latency>,
+    /// From the start of the request to the first byte of the response.
+    pub first_byte: Option<Latency>,
+    /// Modes with a connection per operation: from its end to the server's close.
+    pub close: Option<Latency>,
 }
 
 #[derive(Debug, Serialize)]
@@ -208,7 +222,7 @@ impl Summary {
                 .trim()
                 .to_owned(),
             driver: drivers.first().copied().unwrap_or("none").to_owned(),
-            settings: Settings::of(plan, identities, pids),
+            settings: Settings::of(plan, identities, pids, merged.server_product.take()),
             window: Window {
                 seconds: length.as_secs_f64(),
                 rule: "an operation counts in the window in which it ended",
@@ -219,6 +233,8 @@ impl Summary {
             },
             failures: kinds(&merged.window.failures, &merged.warm_up.failures),
             refusals: kinds(&merged.window.refusals, &HashMap::new()),
+            statuses: statuses(&merged.window),
+            h2_streams_allowed: merged.streams_allowed.and_then(stated),
             handshakes: Handshakes::of(plan, &merged),
             negotiated: merged.negotiated(),
             throughput: Throughput::of(&operations, &merged, length),
@@ -290,6 +306,16 @@ fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec
     )
 }
 
+fn statuses(tally: &Tally) -> Vec<Status> {
+    let sorted = tally.statuses.sorted().into_iter();
+    sorted.map(|(status, count)| Status { status, count }).collect()
+}
+
+/// No limit is the largest number that there is.
+fn stated(limit: usize) -> Option<u64> {
+    u32::try_from(limit).ok().map(u64::from)
+}
+
 fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
     kinds.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
     kinds
@@ -359,6 +385,8 @@ impl Latencies {
             } else {
                 None
             },
+            first_byte: Latency::of(&merged.first_byte),
+            close: Latency::of(&merged.close),
         }
     }
 }

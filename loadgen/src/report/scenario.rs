@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::account::AccountReport;
 use super::latency::Latency;
 use super::table::{bytes, count, kinds as render_kinds, time};
-use super::{Kind, Operations, Summary, kinds};
+use super::{Kind, Operations, Status, Summary, kinds, statuses};
 use crate::load::sheet::{EntrySheet, HoldSheet, PhaseSheet, Sheets};
 use crate::options::{Expect, Work};
 use crate::plan::phase::{Hold, Pace, Phase, Ramp};
@@ -39,6 +39,7 @@ pub struct EntryReport {
     pub operations: Operations,
     pub failures: Vec<Kind>,
     pub refusals: Vec<Kind>,
+    pub statuses: Vec<Status>,
     pub latency_us: Option<Latency>,
 }
 
@@ -168,6 +169,7 @@ impl EntryReport {
             operations: Operations::of(&sheet.tally),
             failures: kinds(&sheet.tally.failures, &HashMap::new()),
             refusals: kinds(&sheet.tally.refusals, &HashMap::new()),
+            statuses: statuses(&sheet.tally),
             latency_us: Latency::of(&sheet.latency),
         }
     }

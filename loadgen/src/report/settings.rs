@@ -16,10 +16,15 @@ pub struct Settings {
     pub rate: Option<f64>,
     pub address: String,
     pub server_name: String,
+    /// As the user told it, or as the server says itself.
+    pub server_version: Option<String>,
     pub host: String,
     pub path: String,
     pub method: String,
     pub headers: Vec<String>,
+    pub body_bytes: Option<u64>,
+    pub chunked: bool,
+    pub expect_status: Vec<u16>,
     pub connections: usize,
     pub streams: usize,
     pub identities: usize,
@@ -28,6 +33,7 @@ pub struct Settings {
     pub duration_s: Option<f64>,
     pub requests: Option<u64>,
     pub timeout_s: f64,
+    pub wait_s: Option<f64>,
     pub expect: Expect,
     pub refusal_status: Vec<u16>,
     pub tls: Option<Tls>,
@@ -45,7 +51,8 @@ pub struct Files {
 }
 
 impl Settings {
-    pub fn of(plan: &Plan, identities: usize, pids: &[u32]) -> Self {
+    /// `product`: what the server says it is.
+    pub fn of(plan: &Plan, identities: usize, pids: &[u32], product: Option<String>) -> Self {
         let paths = |paths: &[std::path::PathBuf]| -> Vec<String> {
             paths.iter().map(|path| path.display().to_string()).collect()
         };
@@ -61,10 +68,14 @@ impl Settings {
             rate: plan.rate,
             address: plan.address.to_string(),
             server_name: plan.server_name.to_str().into_owned(),
+            server_version: plan.server_version.clone().or(product),
             host: first.host.clone(),
             path: first.path.clone(),
             method: first.method.to_string(),
             headers: first.headers.iter().map(header).collect(),
+            body_bytes: first.body.as_ref().map(|body| body.bytes.len() as u64),
+            chunked: first.body.as_ref().is_some_and(|body| body.chunked),
+            expect_status: first.expect_status.clone(),
             connections: plan.connections,
             streams: plan.streams,
             identities,
@@ -73,6 +84,7 @@ impl Settings {
             duration_s: plan.duration.map(|duration| duration.as_secs_f64()),
             requests: plan.requests,
             timeout_s: plan.timeout.as_secs_f64(),
+            wait_s: plan.wait.map(|wait| wait.as_secs_f64()),
             expect: plan.expect,
             refusal_status: first.refusal_status.clone(),
             tls: first.tls.tls,

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::html::markup::is_hidden;
 use super::latency::{Latency, PERCENTILES};
-use super::{Kind, Summary, scenario};
+use super::{Kind, Status, Summary, scenario};
 use crate::options::{Expect, Mode};
 
 /// The whole report as text.
@@ -71,6 +71,9 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
     for kind in &summary.negotiated {
         writeln!(out, "{}  ({} connections)", kind.kind, count(kind.count))?;
     }
+    if let Some(version) = &settings.server_version {
+        writeln!(out, "server: {version}")?;
+    }
     let clients = match (&settings.scenario, settings.mode) {
         (Some(_), _) if settings.connections == 0 => "idle connections only".to_owned(),
         (Some(_), _) => format!("at most {} clients", settings.connections),
@@ -125,6 +128,7 @@ fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
     }
     writeln!(out)?;
     summary.account.render(out)?;
+    statuses(out, &summary.statuses)?;
     kinds(out, "  failed", &summary.failures)?;
     kinds(out, "  refused", &summary.refusals)?;
     let warm_up = &summary.warm_up;
@@ -210,6 +214,8 @@ fn latencies(out: &mut String, summary: &Summary) -> fmt::Result {
         ("  tcp connect", &latency.tcp_connect),
         ("  tls handshake", &latency.tls_handshake),
         ("  request", &latency.request),
+        ("  first byte", &latency.first_byte),
+        ("  close", &latency.close),
     ] {
         if let Some(latency) = latency {
             row(out, name, latency)?;
@@ -242,6 +248,17 @@ fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
         writeln!(out, "warning: {warning}")?;
     }
     summary.verdict.render(out, summary.operations.total)
+}
+
+fn statuses(out: &mut String, statuses: &[Status]) -> fmt::Result {
+    if statuses.is_empty() {
+        return Ok(());
+    }
+    let each = statuses
+        .iter()
+        .map(|seen| format!("{} {}", count(seen.count), seen.status));
+    let each: Vec<String> = each.collect();
+    writeln!(out, "responses      by status: {}", each.join(", "))
 }
 
 pub fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {

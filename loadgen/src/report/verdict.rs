@@ -1,4 +1,5 @@
-//! The last word on a run: did every operation end as expected, can its figures be used, and with which code the process ends.
+//! The last word on a run: did every operation end as expected, can its figures be used, and with which code
+//! the process ends.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -97,8 +98,8 @@ fn unexpected(summary: &Summary, overdue: Option<&Overdue>) -> Vec<String> {
     found
 }
 
-/// All of an open loop that ends before the run does. At the end of the run the last ones may just have become due: there
-/// one in a thousand is not against it.
+/// All of an open loop that ends before the run does. At the end of the run the last ones may just have
+/// become due: there one in a thousand is not against it.
 fn too_many_not_started(summary: &Summary) -> bool {
     let account = &summary.account;
     let at_end = summary

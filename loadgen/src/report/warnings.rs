@@ -59,6 +59,7 @@ pub fn warnings(plan: &Plan, identities: usize, summary: &Summary, seen: &Seen<'
             open.done_per_s, open.asked_per_s, open.backlog_at_end
         ));
     }
+    warnings.extend(redirects(plan, summary));
     warnings.extend(left_undone(summary, seen.overdue));
     warnings.extend(silence(plan, summary, seen.median));
     if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
@@ -123,6 +124,30 @@ fn left_undone(summary: &Summary, overdue: Option<&Overdue>) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// A page that says "log in first" is a perfect benchmark.
+fn redirects(plan: &Plan, summary: &Summary) -> Option<String> {
+    let anything_goes = plan.entries.iter().any(|entry| entry.expect_status.is_empty());
+    let asked_for: Vec<u16> = plan
+        .entries
+        .iter()
+        .flat_map(|entry| entry.expect_status.clone())
+        .collect();
+    let redirects = summary
+        .statuses
+        .iter()
+        .filter(|seen| (300..400).contains(&seen.status) && seen.status != 304);
+    let redirects: Vec<String> = redirects
+        .filter(|seen| !asked_for.contains(&seen.status))
+        .map(|seen| format!("{} with status {}", count(seen.count), seen.status))
+        .collect();
+    (anything_goes && !redirects.is_empty()).then(|| {
+        format!(
+            "responses were redirects, which are not followed and count as ok: {}; --expect-status 200 makes them failures",
+            redirects.join(", ")
+        )
+    })
 }
 
 fn silence(plan: &Plan, summary: &Summary, median: Duration) -> Option<String> {

@@ -8,6 +8,7 @@ use super::phases;
 use super::raw::{self, Scenario, Time};
 use super::source::{Key, Problem, Source};
 use crate::options::{Expect, Options, Work};
+use crate::plan::body::{self, Body};
 use crate::plan::phase::{Pace, Phase};
 use crate::plan::target::{self, Parts, Target};
 use crate::plan::{Draft, Entry, IdentitySet, Plan, TIMEOUT, Think, TlsChoice, Trust, cores};
@@ -18,7 +19,7 @@ pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize
     let target = check_target(given, options)?;
     let key = Key::of("target");
     let sets = identities(source, raw)?;
-    let entries = mix(raw, given, options, &target)?;
+    let entries = mix(source, raw, given, options, &target)?;
     let phases = phases::check(raw, &entries)?;
     check_together(raw, &entries, &phases)?;
     let clients = phases
@@ -30,6 +31,7 @@ pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize
         scenario: Some(source.file.clone()),
         address: target::resolve(&target.address).map_err(|fault| key.child("address").problem(fault))?,
         server_name: target::server_name(&target.name).map_err(|fault| key.child("sni").problem(fault))?,
+        server_version: options.server_version.clone(),
         trust: trust(source, given, options)?,
         sets,
         connections: clients,
@@ -126,6 +128,7 @@ fn unique<'a>(key: &Key, name: &str, mut others: impl Iterator<Item = &'a String
 }
 
 fn mix(
+    source: &Source,
     raw: &Scenario,
     target: &raw::Target,
     options: &Options,
@@ -140,7 +143,8 @@ fn mix(
             raw.mix.iter().take(index).map(|entry| &entry.name),
         )?;
         check_meaning(&key, given)?;
-        entries.push(entry(&key, given, raw, target, options, defaults)?);
+        let body = body(source, &key, given)?;
+        entries.push(entry(&key, given, raw, target, options, defaults, body)?);
     }
     let weight: u64 = entries.iter().map(|entry| u64::from(entry.weight)).sum();
     match (entries.is_empty(), weight) {
@@ -183,6 +187,12 @@ fn check_meaning(key: &Key, given: &raw::Mix) -> Result<(), Problem> {
             "expect = \"ok\"",
         ),
         (
+            refused && !given.expect_status.is_empty(),
+            "expect_status",
+            "expect = \"ok\"",
+        ),
+        (given.chunked && given.work == Work::H2, "chunked", "HTTP/1.1"),
+        (
             given.think_spread.is_some() && given.think_time.is_none(),
             "think_spread",
             "think_time",
@@ -203,6 +213,7 @@ fn entry(
     target: &raw::Target,
     options: &Options,
     defaults: &Target,
+    body: Option<Body>,
 ) -> Result<Entry, Problem> {
     let host = given
         .host
@@ -210,7 +221,10 @@ fn entry(
         .or(target.host.as_ref())
         .unwrap_or(&defaults.host);
     let path = given.path.as_ref().unwrap_or(&defaults.path);
-    let method = given.method.as_deref().unwrap_or("GET");
+    let method = given
+        .method
+        .as_deref()
+        .unwrap_or(if body.is_some() { "POST" } else { "GET" });
     Ok(Entry {
         name: given.name.clone(),
         weight: given.weight.unwrap_or(1),
@@ -221,7 +235,9 @@ fn entry(
         host: target::check_host(host).map_err(|fault| key.child("host").problem(fault))?,
         path: target::check_path(path).map_err(|fault| key.child("path").problem(fault))?,
         method: target::parse_method(method).map_err(|fault| key.child("method").problem(fault))?,
-        headers: headers(key, given)?,
+        headers: headers(key, given, body.is_some())?,
+        body,
+        expect_status: expect_status(key, given)?,
         streams: streams(key, given)?,
         requests_per_connection: requests_per_connection(key, given)?,
         think: think(key, given)?,
@@ -260,14 +276,43 @@ fn refusal_status(key: &Key, given: &raw::Mix) -> Result<Vec<u16>, Problem> {
     }
 }
 
-fn headers(key: &Key, given: &raw::Mix) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Problem> {
+fn body(source: &Source, key: &Key, given: &raw::Mix) -> Result<Option<Body>, Problem> {
+    let file = given.body_file.as_ref().map(|file| source.path(file));
+    let choice = body::Choice {
+        file: file.as_deref(),
+        bytes: given.body_bytes,
+        chunked: given.chunked,
+    };
+    Body::of(choice).map_err(|(name, fault)| key.child(name).problem(fault))
+}
+
+fn expect_status(key: &Key, given: &raw::Mix) -> Result<Vec<u16>, Problem> {
+    match given
+        .expect_status
+        .iter()
+        .find(|status| !(200..1000).contains(*status))
+    {
+        Some(status) => Err(key
+            .child("expect_status")
+            .problem(format!("{status} is no status of a final response"))),
+        None => Ok(given.expect_status.clone()),
+    }
+}
+
+fn headers(
+    key: &Key,
+    given: &raw::Mix,
+    has_body: bool,
+) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, Problem> {
     let header = |(name, value): (&String, &String)| {
         target::header(name, value).map_err(|fault| {
             let fault = fault.unwrap_or_else(|| "this cannot be a header; write Name = \"value\"".to_owned());
             key.child("headers").child(name).problem(fault)
         })
     };
-    given.headers.iter().map(header).collect()
+    let headers = given.headers.iter().map(header).collect::<Result<_, _>>()?;
+    target::with_content_type(headers, given.content_type.as_deref(), has_body)
+        .map_err(|fault| key.child("content_type").problem(fault))
 }
 
 fn streams(key: &Key, given: &raw::Mix) -> Result<usize, Problem> {

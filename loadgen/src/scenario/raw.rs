@@ -62,6 +62,13 @@ pub struct Mix {
     pub host: Option<String>,
     pub path: Option<String>,
     pub method: Option<String>,
+    pub body_file: Option<PathBuf>,
+    pub body_bytes: Option<u64>,
+    pub content_type: Option<String>,
+    #[serde(default)]
+    pub chunked: bool,
+    #[serde(default)]
+    pub expect_status: Vec<u16>,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     pub streams: Option<u32>,

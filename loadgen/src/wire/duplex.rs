@@ -105,7 +105,7 @@ impl Read for Duplex {
                     this.records.consume(length);
                     return Poll::Ready(Ok(()));
                 }
-                Plaintext::End => return Poll::Ready(Ok(())),
+                Plaintext::End | Plaintext::Cut => return Poll::Ready(Ok(())),
                 Plaintext::NotYet => {}
             }
             match this.records.feed() {

@@ -3,6 +3,8 @@
 //!
 //! [`Response`] is pushed bytes in any portions and does no I/O. Framing follows RFC 9112 §6.3.
 
+use std::time::Instant;
+
 use crate::failure::Failure;
 use crate::plan::Entry;
 
@@ -26,17 +28,29 @@ pub fn request(entry: &Entry, close: bool) -> Vec<u8> {
     {
         head.extend_from_slice(format!("user-agent: {USER_AGENT}\r\n").as_bytes());
     }
-    if matches!(
-        entry.method,
-        http::Method::POST | http::Method::PUT | http::Method::PATCH
-    ) {
-        head.extend_from_slice(b"content-length: 0\r\n");
-    }
+    head.extend_from_slice(framing_of(entry).as_bytes());
     if close {
         head.extend_from_slice(b"connection: close\r\n");
     }
     head.extend_from_slice(b"\r\n");
     head
+}
+
+/// The fields that say how long the body is; a method whose meaning has one says so when it is empty, too.
+fn framing_of(entry: &Entry) -> String {
+    match &entry.body {
+        Some(body) if body.chunked => "transfer-encoding: chunked\r\n".to_owned(),
+        Some(body) => format!("content-length: {}\r\n", body.bytes.len()),
+        None if has_a_body_by_meaning(&entry.method) => "content-length: 0\r\n".to_owned(),
+        None => String::new(),
+    }
+}
+
+fn has_a_body_by_meaning(method: &http::Method) -> bool {
+    matches!(
+        *method,
+        http::Method::POST | http::Method::PUT | http::Method::PATCH
+    )
 }
 
 pub const USER_AGENT: &str = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
@@ -52,6 +66,11 @@ pub struct Response {
     pub body_bytes: u64,
     /// The connection ends after this response.
     pub close: bool,
+    /// When its first byte came.
+    pub first_byte: Option<Instant>,
+    /// The product that the server says it is, where that is asked for.
+    pub server: Option<String>,
+    wants_server: bool,
     /// The request was HEAD: there is no body whatever the head says.
     bodiless: bool,
 }
@@ -87,13 +106,23 @@ impl Response {
             status: 0,
             body_bytes: 0,
             close: false,
+            first_byte: None,
+            server: None,
+            wants_server: false,
             bodiless: head_request,
         }
+    }
+
+    /// Keeps the Server field of its head.
+    pub fn with_server(mut self, wanted: bool) -> Self {
+        self.wants_server = wanted;
+        self
     }
 
     /// Takes the next bytes. `true`: the response is complete. Bytes after its end are an error, because nothing else
     /// was asked for.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<bool, Failure> {
+        self.first_byte.get_or_insert_with(Instant::now);
         while !bytes.is_empty() && self.body != Body::Done {
             bytes = match self.body {
                 Body::Head => self.push_head(bytes)?,
@@ -104,7 +133,7 @@ impl Response {
             };
         }
         match (self.body == Body::Done, bytes.is_empty()) {
-            (true, false) => Err(Failure::Malformed("bytes after the response")),
+            (true, false) => Err(Failure::Unsolicited),
             (done, _) => Ok(done),
         }
     }
@@ -154,6 +183,9 @@ impl Response {
             return Ok(Some(length)); // an interim response: the real one follows
         }
         let framing = Framing::of(head.headers)?;
+        if self.wants_server {
+            self.server = server_field(head.headers);
+        }
         self.status = status;
         self.close = framing.close || (head.version == Some(0) && !framing.keep_alive);
         self.body = self.body_after(status, &framing);
@@ -275,6 +307,14 @@ impl Framing {
     }
 }
 
+fn server_field(headers: &[httparse::Header<'_>]) -> Option<String> {
+    let field = headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case("server"))?;
+    let text = String::from_utf8_lossy(field.value);
+    Some(text.chars().take(SERVER_CHARS_MAX).collect())
+}
+
 fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }
@@ -287,6 +327,8 @@ fn split(bytes: &[u8], limit: u64) -> (u64, &[u8]) {
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 64;
+/// Enough of what a server says about itself for a report.
+pub const SERVER_CHARS_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {

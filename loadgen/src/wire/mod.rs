@@ -75,8 +75,10 @@ pub enum Plaintext<'a> {
     Chunk(&'a [u8]),
     /// Feed more records first.
     NotYet,
-    /// The server has ended the stream, by close_notify or by closing.
+    /// The server has ended the stream by close_notify.
     End,
+    /// The connection has ended, and the server has not said that this is all.
+    Cut,
 }
 
 impl Records {
@@ -127,7 +129,7 @@ impl Records {
         match self.tls.reader().into_first_chunk() {
             Ok([]) => Plaintext::End,
             Ok(chunk) => Plaintext::Chunk(chunk),
-            Err(_) if ended => Plaintext::End,
+            Err(_) if ended => Plaintext::Cut,
             Err(_) => Plaintext::NotYet,
         }
     }
@@ -224,15 +226,86 @@ impl Connection {
         Ok(self.records.tls.handshake_kind().unwrap_or(HandshakeKind::Full))
     }
 
-    /// Queues `bytes` and sends all that is queued.
-    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    /// Looks, without waiting, whether the connection is as the last response left it. What comes before a
+    /// request is sent must never count as its answer.
+    pub async fn check_quiet(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.records.plaintext() {
+                Plaintext::Chunk(chunk) if chunk.starts_with(IDLE_FOR_TOO_LONG) => {
+                    return Err(Failure::Closed(Stage::Idle));
+                }
+                Plaintext::Chunk(_) => return Err(Failure::Unsolicited),
+                Plaintext::End | Plaintext::Cut => return Err(Failure::Closed(Stage::Idle)),
+                Plaintext::NotYet => {}
+            }
+            // Records without plaintext, session tickets say, may come at any time.
+            let more =
+                self.feed().await? || (sys::is_readable(&self.stream) && self.read_while_idle().await?);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same, of what has been read already.
+    pub async fn check_nothing_read(&mut self) -> Result<(), Failure> {
+        while self.feed().await? {}
+        match self.records.plaintext() {
+            Plaintext::Chunk(_) => Err(Failure::Unsolicited),
+            _ => Ok(()),
+        }
+    }
+
+    async fn read_while_idle(&mut self) -> Result<bool, Failure> {
+        match self.read().await {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(Failure::Closed(Stage::Idle)),
+            Err(failure) if failure.is_disconnect() => Err(Failure::Reset(Stage::Idle)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Queues `head` and `body` and sends them, in pieces that bound what is held encrypted. A server that
+    /// answers or closes before it has got all of a long body is not sent the rest; `false`: so it was.
+    pub async fn send(&mut self, head: &[u8], body: &[u8]) -> Result<bool, Failure> {
+        self.queue(head)?;
+        let mut pieces = body.chunks(PIECE_BYTES);
+        if let Some(first) = pieces.next() {
+            self.queue(first)?;
+        }
+        self.flush().await?;
+        for piece in pieces {
+            if self.is_answered().await? {
+                return Ok(false);
+            }
+            self.queue(piece)?;
+            self.flush().await?;
+        }
+        Ok(true)
+    }
+
+    /// Looks, without waiting, whether a response or the end of the connection has come.
+    async fn is_answered(&mut self) -> Result<bool, Failure> {
+        loop {
+            match self.records.plaintext() {
+                Plaintext::Chunk(chunk) => return Ok(!chunk.starts_with(INTERIM)),
+                Plaintext::End | Plaintext::Cut => return Ok(true),
+                Plaintext::NotYet => {}
+            }
+            if self.feed().await? {
+                continue;
+            }
+            if !sys::is_readable(&self.stream) {
+                return Ok(false);
+            }
+            self.read().await?;
+        }
+    }
+
+    fn queue(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let stage = self.records.stage();
-        self.records
-            .tls
-            .writer()
-            .write_all(bytes)
-            .map_err(|error| Failure::from_io(&error, stage))?;
-        self.flush().await
+        let queued = self.records.tls.writer().write_all(bytes);
+        queued.map_err(|error| Failure::from_io(&error, stage))
     }
 
     /// Waits for plaintext, hands it to `take` (which returns how much it used, and whether it wants more).
@@ -244,6 +317,7 @@ impl Connection {
             let (used, done) = match self.records.plaintext() {
                 Plaintext::Chunk(chunk) => (chunk.len(), take(Input::Bytes(chunk))?),
                 Plaintext::End => (0, take(Input::End)?),
+                Plaintext::Cut => (0, take(Input::Cut)?),
                 Plaintext::NotYet => {
                     if !self.feed().await? {
                         self.read().await?;
@@ -354,7 +428,10 @@ impl Connection {
 /// What [`Connection::receive`] hands on.
 pub enum Input<'a> {
     Bytes(&'a [u8]),
+    /// The server has said that this is all.
     End,
+    /// The connection has ended without such a word.
+    Cut,
 }
 
 /// Whether a taker of plaintext has what it wants.
@@ -370,3 +447,9 @@ fn other(failure: &Failure) -> io::Error {
 /// One TLS record and a bit: a response head rarely needs more, a long body comes in several.
 const READ_BYTES: usize = 32 * 1024;
 const WRITE_BYTES: usize = 4 * 1024;
+/// A response before the response (RFC 9110 §15.2): the server waits for the rest of the request.
+const INTERIM: &[u8] = b"HTTP/1.1 1";
+const PIECE_BYTES: usize = 128 * 1024;
+/// A server may say so on an idle connection before it closes (RFC 9110 §15.5.9): the same as closing in
+/// silence.
+const IDLE_FOR_TOO_LONG: &[u8] = b"HTTP/1.1 408 ";

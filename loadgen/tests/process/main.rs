@@ -1,6 +1,8 @@
 //! The built loadgen against small servers: what it reports is what they have seen.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod answers;
+mod bodies;
 mod endings;
 mod modes;
 mod outcomes;

@@ -233,25 +233,27 @@ impl<'a> Canvas<'a> {
         runs
     }
 
-    /// The name of each line, at its end, moved up or down where they would overlap.
+    /// The name of each line, beside the drawing at the height of its end, moved up or down where they would
+    /// overlap. A line that ends earlier has its name there, too: within the drawing it would lie on the
+    /// others.
     fn names(&self, out: &mut Markup) {
-        let mut names: Vec<(Place, &Series)> = Vec::new();
+        let mut names: Vec<(f64, &Series)> = Vec::new();
         for series in &self.chart.series {
             let last = series.points.iter().rev().flatten().next();
-            if let Some(place) = last.and_then(|(x, y)| Some((self.x(*x)?, self.y(*y)?))) {
-                names.push((place, series));
+            if let Some(y) = last.and_then(|(_, y)| self.y(*y)) {
+                names.push((y, series));
             }
         }
         if names.is_empty() {
             let middle = ((self.size.left + self.right()) / 2.0, self.bottom() / 2.0);
             text(out, "tick", "middle", middle, "nothing to show");
         }
-        names.sort_by(|a, b| a.0.1.total_cmp(&b.0.1));
-        let wanted: Vec<f64> = names.iter().map(|name| name.0.1).collect();
+        names.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let wanted: Vec<f64> = names.iter().map(|name| name.0).collect();
         let heights = apart(&wanted, ABOVE, self.bottom());
-        for (y, ((x, _), series)) in heights.into_iter().zip(&names) {
+        for (y, (_, series)) in heights.into_iter().zip(&names) {
             let class = format!("name {}", series.class);
-            text(out, &class, "start", (x + 7.0, y + 4.0), &series.name);
+            text(out, &class, "start", (self.right() + 7.0, y + 4.0), &series.name);
         }
     }
 

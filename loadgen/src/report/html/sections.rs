@@ -33,7 +33,8 @@ pub fn head(out: &mut Markup, run: &Document, title: &str) {
     });
 }
 
-/// The last word on the run, with its looks. Figures that measure something else than the server are never green.
+/// The last word on the run, with its looks. Figures that measure something else than the server are never
+/// green.
 fn verdict(run: &Document) -> Vec<(&'static str, String)> {
     let verdict = run.verdict.clone().unwrap_or_default();
     let reasons = |reasons: &[String]| match reasons {
@@ -76,8 +77,12 @@ pub fn about(run: &Document) -> String {
     } else {
         run.setting("path")
     };
+    let version = match run.setting("server_version") {
+        none if none.is_empty() => none,
+        version => format!(" ({version})"),
+    };
     format!(
-        "{}{path} · {pace}, {} · {} after {} of warm-up · {}",
+        "{}{path}{version} · {pace}, {} · {} after {} of warm-up · {}",
         run.setting("address"),
         clients(run),
         seconds(run.window.seconds),
@@ -119,6 +124,9 @@ pub fn remarks(out: &mut Markup, run: &Document) {
 pub fn tables(out: &mut Markup, run: &Document) {
     section(out, "Latency", |out| latencies(out, run));
     scenario::tables(out, run);
+    if !run.statuses.is_empty() {
+        section(out, "Responses by status", |out| statuses(out, run));
+    }
     if !run.failures.is_empty() || !run.refusals.is_empty() {
         section(out, "Failures and refusals", |out| reasons(out, run));
     }
@@ -147,6 +155,8 @@ fn latencies(out: &mut Markup, run: &Document) {
         ("TCP connect", &latency.tcp_connect),
         ("TLS handshake", &latency.tls_handshake),
         ("request", &latency.request),
+        ("first byte of the response", &latency.first_byte),
+        ("server's close", &latency.close),
     ];
     let known = rows
         .iter()
@@ -205,6 +215,18 @@ fn reasons(out: &mut Markup, run: &Document) {
     });
     let note = "Failures are those of window and warm-up together, refusals those of the window.";
     out.leaf("p", &[("class", "note")], note);
+}
+
+fn statuses(out: &mut Markup, run: &Document) {
+    let all: u64 = run.statuses.iter().map(|seen| seen.count).sum();
+    table(out, &["status", "responses", "share"], |out| {
+        for seen in &run.statuses {
+            row(
+                out,
+                &[seen.status.to_string(), count(seen.count), share(seen.count, all)],
+            );
+        }
+    });
 }
 
 fn bar(out: &mut Markup, class: &str, number: u64, most: u64) {

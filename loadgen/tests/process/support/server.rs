@@ -23,6 +23,8 @@ pub struct Seen {
     pub requests: AtomicU64,
     /// The leaf certificates of the clients that were admitted.
     pub clients: Mutex<Vec<Vec<u8>>>,
+    /// Bodies of all requests, as far as the server has read them.
+    pub body_bytes: AtomicU64,
     /// The last request head.
     pub head: Mutex<String>,
 }

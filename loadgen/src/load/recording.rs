@@ -1,0 +1,159 @@
+//! The recording of one thread: everything that it hands to the report.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::gate::Arrived;
+use super::negotiated::Negotiated;
+use super::sheet::Sheets;
+use super::stalls::Stalled;
+use super::tally::Tally;
+use super::timeline::Timeline;
+use crate::cpu::ThreadTime;
+
+/// Values at a boundary of the window.
+#[derive(Debug, Clone, Default)]
+pub struct Mark {
+    pub at: Duration,
+    pub received: u64,
+    pub sent: u64,
+    pub cpu: Option<ThreadTime>,
+    /// Connection slots that have been open at some time.
+    pub opened: u64,
+}
+
+/// The whole of what one thread hands to the report.
+#[derive(Debug)]
+pub struct Recording {
+    pub warm_up: Tally,
+    pub window: Tally,
+    /// From the time an operation was due.
+    pub latency: Histogram<u64>,
+    /// From the time a connection took it.
+    pub service: Histogram<u64>,
+    /// Open loop: from the time an operation was due to its start, where a connection was free, and where none was.
+    pub late_by_generator: Histogram<u64>,
+    pub late_for_connection: Histogram<u64>,
+    pub not_resumed: Histogram<u64>,
+    pub connect: Histogram<u64>,
+    pub handshake: Histogram<u64>,
+    pub request: Histogram<u64>,
+    pub first_byte: Histogram<u64>,
+    /// From the end of an operation to the server's close, and how many connections it did not close in time.
+    pub close: Histogram<u64>,
+    pub never_closed: u64,
+    /// On h2 connections; `None`: there was none.
+    pub streams_allowed: Option<usize>,
+    pub server_product: Option<String>,
+    pub negotiated: HashMap<Negotiated, u64>,
+    pub start: Mark,
+    pub end: Mark,
+    /// Arrivals not started at the end of the window, and the wait of the oldest.
+    pub backlog: (u64, Duration),
+    pub unfinished: Unfinished,
+    pub stalled: Stalled,
+    /// The last operation of warm-up and window.
+    pub last_end: Duration,
+    pub connections_not_open: u64,
+    pub timeline: Timeline,
+    pub sheets: Sheets,
+}
+
+/// The operations of which nobody knows how long they would have taken.
+#[derive(Debug, Clone)]
+pub struct Unfinished {
+    pub in_flight: u64,
+    /// How long the oldest in flight had been under way at the end of the window.
+    pub oldest: Duration,
+    /// In an open loop: how long those in flight and those never started had been due.
+    pub since_due: Histogram<u64>,
+    /// The same of those in flight, from their starts.
+    pub since_start: Histogram<u64>,
+}
+
+impl Recording {
+    pub fn empty() -> Self {
+        Recording {
+            warm_up: Tally::default(),
+            window: Tally::default(),
+            latency: histogram(),
+            service: histogram(),
+            late_by_generator: histogram(),
+            late_for_connection: histogram(),
+            not_resumed: histogram(),
+            connect: histogram(),
+            handshake: histogram(),
+            request: histogram(),
+            first_byte: histogram(),
+            close: histogram(),
+            never_closed: 0,
+            streams_allowed: None,
+            server_product: None,
+            negotiated: HashMap::new(),
+            start: Mark::default(),
+            end: Mark::default(),
+            backlog: (0, Duration::ZERO),
+            unfinished: Unfinished::none(),
+            stalled: Stalled::default(),
+            last_end: Duration::ZERO,
+            connections_not_open: 0,
+            timeline: Timeline::empty(),
+            sheets: Sheets::default(),
+        }
+    }
+
+    /// Takes what the gate knows of the arrivals.
+    pub fn arrived(&mut self, arrived: Arrived) {
+        for (phase, account) in arrived.accounts.iter().enumerate() {
+            self.sheets.phase(phase).account.add(account);
+        }
+        for (wait, count) in arrived.waits {
+            record_n(&mut self.unfinished.since_due, wait, count);
+        }
+        (self.backlog, self.stalled) = (arrived.backlog, arrived.stalled);
+    }
+}
+
+impl Unfinished {
+    pub fn none() -> Self {
+        Unfinished {
+            in_flight: 0,
+            oldest: Duration::ZERO,
+            since_due: histogram(),
+            since_start: histogram(),
+        }
+    }
+
+    /// Adds those of another thread.
+    pub fn add(&mut self, other: &Unfinished) {
+        self.in_flight += other.in_flight;
+        self.oldest = self.oldest.max(other.oldest);
+        for (all, one) in [
+            (&mut self.since_due, &other.since_due),
+            (&mut self.since_start, &other.since_start),
+        ] {
+            all.add(one).expect("all histograms have the same bounds");
+        }
+    }
+}
+
+/// Nanosecond values up to an hour, three significant digits.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("the bounds are valid")
+}
+
+pub fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
+    histogram.saturating_record(nanos(time));
+}
+
+fn record_n(histogram: &mut Histogram<u64>, time: Duration, count: u64) {
+    histogram.saturating_record_n(nanos(time), count);
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
+}
+
+pub const LATENCY_MAX_NS: u64 = 3_600_000_000_000;
