@@ -20,6 +20,7 @@ use rustls_pki_types::pem::{PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use crate::options::{Cipher, Group, Tls, Work};
+use crate::pem;
 use crate::plan::{Entry, IdentitySet, Plan, TlsChoice, Trust, UsageError};
 use crate::session::{Sessions, SessionsOfTheActing};
 use crate::verdict::Remembering;
@@ -284,12 +285,7 @@ impl Loader {
 
     fn pair(&mut self, certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, UsageError> {
         let chain = certificates(certificate)?;
-        let der = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-            mistake(
-                key,
-                format!("no private key can be read from it ({error}); it must be unencrypted PEM"),
-            )
-        })?;
+        let der = private_key(key)?;
         self.certified(chain, der).map_err(|fault| match fault {
             Unusable::Key(error) => mistake(key, format!("the private key cannot be used ({error})")),
             Unusable::Mismatch => mistake(
@@ -308,11 +304,9 @@ impl Loader {
         file: &Path,
         members: &mut Vec<Option<Arc<CertifiedKey>>>,
     ) -> Result<(), UsageError> {
-        let unreadable = |error| mistake(file, format!("cannot be read as PEM ({error})"));
         let before = members.len();
         let mut current: Option<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> = None;
-        for section in <(SectionKind, Vec<u8>)>::pem_file_iter(file).map_err(unreadable)? {
-            let (kind, der) = section.map_err(unreadable)?;
+        for (kind, der) in pem::sections(file).map_err(|fault| mistake(file, fault))? {
             match (PrivateKeyDer::from_pem(kind, der.clone()), kind, &mut current) {
                 (Some(key), _, _) => {
                     if let Some(complete) = current.replace((key, Vec::new())) {
@@ -400,9 +394,11 @@ enum Unusable {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, UsageError> {
-    let certificates = CertificateDer::pem_file_iter(file)
-        .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>())
-        .map_err(|error| mistake(file, format!("cannot be read as PEM ({error})")))?;
+    let sections = pem::sections(file)
+        .map_err(|fault| mistake(file, fault))?
+        .into_iter();
+    let certificates = sections.filter(|(kind, _)| *kind == SectionKind::Certificate);
+    let certificates: Vec<_> = certificates.map(|(_, der)| CertificateDer::from(der)).collect();
     if certificates.is_empty() {
         return Err(mistake(
             file,
@@ -410,6 +406,17 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, UsageError>
         ));
     }
     Ok(certificates)
+}
+
+/// The first of a file.
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, UsageError> {
+    let unreadable = |fault: String| {
+        let what = format!("no private key can be read from it ({fault}); it must be unencrypted PEM");
+        mistake(file, what)
+    };
+    let mut sections = pem::sections(file).map_err(unreadable)?.into_iter();
+    let key = sections.find_map(|(kind, der)| PrivateKeyDer::from_pem(kind, der));
+    key.ok_or_else(|| unreadable("there is none in it".to_owned()))
 }
 
 fn mistake(file: &Path, what: String) -> UsageError {

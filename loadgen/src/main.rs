@@ -11,6 +11,7 @@ mod identity;
 mod kernel;
 mod load;
 mod options;
+mod pem;
 mod pki;
 mod plan;
 mod report;
@@ -24,7 +25,6 @@ mod verdict;
 mod wire;
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ use crate::options::{Command, Options};
 use crate::plan::{Plan, UsageError};
 use crate::report::Summary;
 use crate::report::document::Document;
+use crate::report::file::Place;
 use crate::report::html;
 use crate::report::live::Live;
 use crate::report::table;
@@ -73,31 +74,34 @@ fn write_page(reports: &[PathBuf], html: &Path) -> Result<(), UsageError> {
             html::comparison(documents)
         }
     };
-    fs::write(html, page).map_err(|error| UsageError(format!("--html {}: {error}", html.display())))
+    let written = Place::try_out(html).and_then(|place| place.write(page.as_bytes()));
+    written.map_err(|error| UsageError(format!("--html {}: {error}", html.display())))
 }
 
 struct Prepared {
     plan: Arc<Plan>,
     identities: Arc<Identities>,
     server: Option<Server>,
-    json: Option<fs::File>,
-    html: Option<fs::File>,
+    json: Option<Place>,
+    html: Option<Place>,
 }
 
 /// Everything that can be wrong with the options and files is found here, before the first connection.
 fn prepare(options: &Options) -> Result<Prepared, UsageError> {
     let allowed = allowed_cores()?;
-    let plan = Arc::new(match &options.scenario {
+    let mut plan = match &options.scenario {
         Some(file) => scenario::load(file, options, &allowed)?,
         None => Plan::new(options, &allowed)?,
-    });
+    };
+    plan.choose_address();
+    let plan = Arc::new(plan);
     let identities = Arc::new(Identities::load(&plan)?);
     let server = match options.server_pid.as_slice() {
         [] => None,
         pids => Some(Server::find(pids).map_err(UsageError)?),
     };
-    let json = options.json.as_deref().map(|path| create("--json", path));
-    let html = options.html.as_deref().map(|path| create("--html", path));
+    let json = options.json.as_deref().map(|path| place("--json", path));
+    let html = options.html.as_deref().map(|path| place("--html", path));
     Ok(Prepared {
         plan,
         identities,
@@ -137,25 +141,22 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
     ExitCode::from(summary.verdict.exit_code)
 }
 
-fn write_files(summary: &Summary, json: Option<fs::File>, html: Option<fs::File>) -> Result<(), String> {
-    if let Some(file) = json {
-        let mut file = BufWriter::new(file);
-        let written = serde_json::to_writer_pretty(&mut file, summary).map_err(io::Error::from);
-        written
-            .and_then(|()| file.flush())
-            .map_err(|error| format!("--json: {error}"))?;
+fn write_files(summary: &Summary, json: Option<Place>, html: Option<Place>) -> Result<(), String> {
+    if let Some(place) = json {
+        let text = serde_json::to_vec_pretty(summary).map_err(|error| format!("--json: {error}"))?;
+        place.write(&text).map_err(|error| format!("--json: {error}"))?;
     }
-    if let Some(mut file) = html {
+    if let Some(place) = html {
         let page = html::page(Document::of(summary)?);
-        file.write_all(page.as_bytes())
+        place
+            .write(page.as_bytes())
             .map_err(|error| format!("--html: {error}"))?;
     }
     Ok(())
 }
 
-/// Before the run, so that a path that cannot be written does not cost one.
-fn create(option: &str, path: &Path) -> Result<fs::File, UsageError> {
-    fs::File::create(path).map_err(|error| UsageError(format!("{option} {}: {error}", path.display())))
+fn place(option: &str, path: &Path) -> Result<Place, UsageError> {
+    Place::try_out(path).map_err(|error| UsageError(format!("{option} {}: {error}", path.display())))
 }
 
 /// The cores that this process may use (`taskset`, cgroups).

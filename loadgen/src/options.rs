@@ -7,11 +7,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::pki::PkiOptions;
+use crate::plan::threshold::Threshold;
 
 /// A load generator for servers that authenticate clients by certificate.
 ///
 /// Exit code: 0 when every operation ended as expected, 1 when some did not or none completed, 2 for mistakes in the
-/// options or files. SIGINT ends the run early; the report is still made.
+/// options or files, 3 when a threshold was crossed. SIGINT and SIGTERM end the run early; the report is still made.
 #[derive(Parser, Debug)]
 #[command(
     version,
@@ -156,6 +157,12 @@ pub struct Options {
     /// ends with the last of them. Without it they are told as in flight
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub wait: Option<Duration>,
+
+    /// Limit that the run has to keep, else the exit code is 3 (repeatable): 'p99 < 20ms', 'first_byte.p50 < 5ms',
+    /// 'failed < 0.1%', 'not_started <= 0', 'rate > 1000'. One about failures decides in place of the rule that there be
+    /// none
+    #[arg(long, value_name = "THRESHOLD", value_parser = Threshold::parse)]
+    pub threshold: Vec<Threshold>,
 
     /// Cores to run on, one pinned thread each: a number (that many of the allowed ones, the highest first) or a list
     /// such as 0,3 or 2-3 (one core by its number: 3-3)

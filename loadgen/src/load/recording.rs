@@ -33,7 +33,8 @@ pub struct Recording {
     pub latency: Histogram<u64>,
     /// From the time a connection took it.
     pub service: Histogram<u64>,
-    /// Open loop: from the time an operation was due to its start, where a connection was free, and where none was.
+    /// Open loop: from the time an operation was due to its start, where a connection was free, and where
+    /// none was.
     pub late_by_generator: Histogram<u64>,
     pub late_for_connection: Histogram<u64>,
     pub not_resumed: Histogram<u64>,

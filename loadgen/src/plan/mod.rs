@@ -8,6 +8,7 @@ pub mod cores;
 mod of_options;
 pub mod phase;
 pub mod target;
+pub mod threshold;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ use rustls_pki_types::ServerName;
 use crate::options::{Cipher, Driver, Expect, Group, Mode, Tls, Work};
 use body::Body;
 use phase::{Pace, Phase};
+use target::Tried;
+use threshold::Threshold;
 
 /// A mistake in the options or in a file they name; the text says which and what to do.
 #[derive(Debug)]
@@ -37,7 +40,10 @@ impl fmt::Display for UsageError {
 pub struct Plan {
     /// The file that the plan is from.
     pub scenario: Option<PathBuf>,
+    /// The address that is loaded: the first of `addresses`, until they have been tried.
     pub address: SocketAddr,
+    pub addresses: Vec<SocketAddr>,
+    pub tried: Vec<Tried>,
     pub server_name: ServerName<'static>,
     /// Told in the report, and otherwise of no effect.
     pub server_version: Option<String>,
@@ -57,6 +63,7 @@ pub struct Plan {
     pub timeout: Duration,
     /// How long the end of the run waits for operations in flight, which then count in the window.
     pub wait: Option<Duration>,
+    pub thresholds: Vec<Threshold>,
     /// Decides in which order the entries come.
     pub seed: u64,
     pub cores: Vec<usize>,
@@ -154,6 +161,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Tries the addresses of the target in order, where it has several.
+    pub fn choose_address(&mut self) {
+        let patience = self.timeout.min(TRY_MAX);
+        let (chosen, tried) = target::choose(&self.addresses, patience);
+        self.address = chosen.unwrap_or(self.address);
+        self.tried = tried;
+    }
+}
+
 impl IdentitySet {
     /// Those that certificates are read from.
     pub fn files(&self) -> Vec<PathBuf> {
@@ -165,7 +182,7 @@ impl IdentitySet {
 /// A plan without what follows from the rest of it.
 pub struct Draft {
     pub scenario: Option<PathBuf>,
-    pub address: SocketAddr,
+    pub addresses: Vec<SocketAddr>,
     pub server_name: ServerName<'static>,
     pub server_version: Option<String>,
     pub trust: Trust,
@@ -178,6 +195,7 @@ pub struct Draft {
     pub requests: Option<u64>,
     pub timeout: Duration,
     pub wait: Option<Duration>,
+    pub thresholds: Vec<Threshold>,
     pub seed: u64,
     pub cores: Vec<usize>,
     pub driver: Driver,
@@ -199,7 +217,9 @@ impl Draft {
             duration,
             rate: mean_rate(&self.phases),
             scenario: self.scenario,
-            address: self.address,
+            address: self.addresses.first().copied().unwrap_or(NOWHERE),
+            addresses: self.addresses,
+            tried: Vec::new(),
             server_name: self.server_name,
             server_version: self.server_version,
             trust: self.trust,
@@ -212,6 +232,7 @@ impl Draft {
             requests: self.requests,
             timeout: self.timeout,
             wait: self.wait,
+            thresholds: self.thresholds,
             seed: self.seed,
             cores: self.cores,
             driver: self.driver,
@@ -249,4 +270,7 @@ fn mean_rate(phases: &[Phase]) -> Option<f64> {
     }
 }
 
+/// A target has at least one address; this stands for none.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+const TRY_MAX: Duration = Duration::from_secs(2);
 pub const TIMEOUT: Duration = Duration::from_secs(10);

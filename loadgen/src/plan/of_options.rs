@@ -32,7 +32,7 @@ impl Plan {
         };
         let draft = Draft {
             scenario: None,
-            address: target::resolve(&target.address).map_err(UsageError)?,
+            addresses: target::resolve(&target.address).map_err(UsageError)?,
             server_name: target::server_name(&target.name).map_err(named("--sni"))?,
             server_version: options.server_version.clone(),
             trust: Trust {
@@ -48,6 +48,7 @@ impl Plan {
             requests: options.requests,
             timeout: options.timeout.unwrap_or(TIMEOUT),
             wait: options.wait,
+            thresholds: options.threshold.clone(),
             seed: 0,
             cores: cores::choose(&options.cores, allowed).map_err(UsageError)?,
             driver: options.driver,

@@ -1,7 +1,8 @@
 //! Where to connect and what to ask for, from text. The faults are told without the name of the option or key that they
 //! came by: who calls knows it.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
 use rustls_pki_types::ServerName;
 
@@ -71,15 +72,52 @@ fn parse_url(text: &str) -> Result<http::Uri, String> {
     }
 }
 
-pub fn resolve(address: &str) -> Result<SocketAddr, String> {
-    let found = address.to_socket_addrs().map(|mut found| found.next());
-    match found {
-        Ok(Some(address)) => Ok(address),
-        Ok(None) => Err(format!("{address}: the name has no address")),
+/// All addresses of a name, in the order in which they are to be tried. Never empty.
+pub fn resolve(address: &str) -> Result<Vec<SocketAddr>, String> {
+    match address.to_socket_addrs().map(unique) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(format!("{address}: the name has no address")),
         Err(error) => Err(format!(
             "{address}: {error}; give HOST:PORT or IP:PORT by --address"
         )),
     }
+}
+
+fn unique(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// An address that was tried before the run, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    pub address: SocketAddr,
+    pub failure: Option<String>,
+}
+
+/// The address that is loaded: the first that takes a connection, as clients choose it. An address without an
+/// alternative is not tried; where none takes a connection it is the first, and the run tells why.
+pub fn choose(addresses: &[SocketAddr], patience: Duration) -> (Option<SocketAddr>, Vec<Tried>) {
+    let first = addresses.first().copied();
+    if addresses.len() < 2 {
+        return (first, Vec::new());
+    }
+    let mut tried = Vec::new();
+    for &address in addresses {
+        let failure = TcpStream::connect_timeout(&address, patience).err();
+        let failure = failure.map(|error| error.to_string());
+        let takes = failure.is_none();
+        tried.push(Tried { address, failure });
+        if takes {
+            return (Some(address), tried);
+        }
+    }
+    (first, tried)
 }
 
 pub fn server_name(name: &str) -> Result<ServerName<'static>, String> {
@@ -154,3 +192,38 @@ pub fn with_content_type(
 }
 
 const RESERVED_HEADERS: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_first_address_that_takes_a_connection_is_loaded_and_the_others_are_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        let nobody = |last: u8| SocketAddr::from(([127, 0, 0, last], there.port()));
+        let (chosen, tried) = choose(&[nobody(2), there, nobody(3)], Duration::from_secs(5));
+        assert_eq!(chosen, Some(there));
+        let tried: Vec<_> = tried
+            .iter()
+            .map(|tried| (tried.address, tried.failure.is_none()))
+            .collect();
+        assert_eq!(tried, [(nobody(2), false), (there, true)]);
+        let (chosen, tried) = choose(&[nobody(2), nobody(3)], Duration::from_secs(5));
+        assert_eq!(
+            (chosen, tried.len()),
+            (Some(nobody(2)), 2),
+            "the run shows that it fails"
+        );
+        let (chosen, tried) = choose(&[there], Duration::from_secs(5));
+        assert_eq!((chosen, tried.len()), (Some(there), 0));
+    }
+
+    #[test]
+    fn an_address_that_a_name_has_twice_is_tried_once() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(unique([address, address].into_iter()), [address]);
+    }
+}

@@ -11,6 +11,7 @@ use super::account::AccountReport;
 use super::curve::Point;
 use super::latency::Latency;
 use super::limits::Limit;
+use super::thresholds::ThresholdReport;
 use super::timeline::Interval;
 use super::verdict::Verdict;
 use super::{EARLIER_FORMATS, FORMAT, Kind, Operations, Status, Summary};
@@ -49,6 +50,7 @@ pub struct Document {
     /// Absent before the second form.
     pub verdict: Option<Verdict>,
     pub account: Option<AccountReport>,
+    pub thresholds: Vec<ThresholdReport>,
 }
 
 #[derive(Debug, Default, Deserialize)]

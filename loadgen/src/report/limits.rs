@@ -318,7 +318,7 @@ fn often(count: u64, of: u64) -> bool {
 }
 
 /// In less, a thread that has just started looks busy.
-const WINDOW_MIN_S: f64 = 0.2;
+pub const WINDOW_MIN_S: f64 = 0.2;
 const BUSY_PERCENT: f64 = 90.0;
 const SLOW_CLOSE_NS: u64 = 10_000_000;
 const STALL_MAX: Duration = Duration::from_millis(100);

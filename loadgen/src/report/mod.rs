@@ -5,6 +5,7 @@ mod command_line;
 mod curve;
 pub mod document;
 mod ending;
+pub mod file;
 pub mod html;
 mod latency;
 mod limits;
@@ -14,6 +15,7 @@ mod merged;
 mod scenario;
 mod settings;
 pub mod table;
+mod thresholds;
 mod timeline;
 mod utc;
 mod verdict;
@@ -37,6 +39,7 @@ use machine::{GeneratorUse, ServerUse, ThreadUse};
 use merged::Merged;
 use scenario::ScenarioReport;
 use settings::Settings;
+use thresholds::{Counts, ThresholdReport};
 use timeline::{ServerCourse, Timeline};
 use verdict::Verdict;
 
@@ -78,6 +81,7 @@ pub struct Summary {
     pub limits: Vec<Limit>,
     /// Facts that change how the figures must be read.
     pub warnings: Vec<String>,
+    pub thresholds: Vec<ThresholdReport>,
     pub as_expected: bool,
     /// The figures are a measurement of the server, not of something else.
     pub valid: bool,
@@ -250,6 +254,7 @@ impl Summary {
             timeline: Timeline::of(&merged.timeline, end_s, &course),
             limits,
             warnings: Vec::new(),
+            thresholds: Vec::new(),
             as_expected: false,
             valid: false,
             verdict: Verdict::default(),
@@ -262,11 +267,23 @@ impl Summary {
             server_lost,
         };
         summary.warnings = warnings::warnings(plan, identities, &summary, &seen);
+        summary.thresholds = thresholds(plan, &summary, &merged);
         summary.verdict = Verdict::of(&summary, overdue.as_ref());
         summary.as_expected = summary.verdict.as_expected();
         summary.valid = summary.verdict.invalid.is_empty();
         summary
     }
+}
+
+fn thresholds(plan: &Plan, summary: &Summary, merged: &Merged) -> Vec<ThresholdReport> {
+    let counts = Counts {
+        operations: &summary.operations,
+        account: &summary.account,
+        rate: summary.throughput.operations_per_s,
+    };
+    let each = plan.thresholds.iter();
+    each.map(|threshold| ThresholdReport::of(threshold, merged, &counts))
+        .collect()
 }
 
 /// From the start of the window to its end, or to the end of the last operation if that was the end of the run.

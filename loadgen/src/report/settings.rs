@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::command_line::{command_line, without_secret};
 use crate::options::{Cipher, Expect, Group, Mode, Tls};
+use crate::plan::target::Tried;
 use crate::plan::{Entry, Plan};
 
 #[derive(Debug, Serialize)]
@@ -15,6 +16,8 @@ pub struct Settings {
     pub loop_kind: &'static str,
     pub rate: Option<f64>,
     pub address: String,
+    /// Addresses of its name that were tried before the run, where it has several.
+    pub addresses_tried: Vec<String>,
     pub server_name: String,
     /// As the user told it, or as the server says itself.
     pub server_version: Option<String>,
@@ -67,6 +70,7 @@ impl Settings {
             loop_kind: plan.loop_kind(),
             rate: plan.rate,
             address: plan.address.to_string(),
+            addresses_tried: plan.tried.iter().map(told).collect(),
             server_name: plan.server_name.to_str().into_owned(),
             server_version: plan.server_version.clone().or(product),
             host: first.host.clone(),
@@ -98,4 +102,9 @@ impl Settings {
             },
         }
     }
+}
+
+fn told(tried: &Tried) -> String {
+    let answer = tried.failure.as_deref().unwrap_or("takes connections");
+    format!("{}: {answer}", tried.address)
 }

@@ -71,6 +71,9 @@ fn head(out: &mut String, summary: &Summary) -> fmt::Result {
     for kind in &summary.negotiated {
         writeln!(out, "{}  ({} connections)", kind.kind, count(kind.count))?;
     }
+    if !settings.addresses_tried.is_empty() {
+        writeln!(out, "addresses tried: {}", settings.addresses_tried.join("; "))?;
+    }
     if let Some(version) = &settings.server_version {
         writeln!(out, "server: {version}")?;
     }
@@ -246,6 +249,15 @@ fn row(out: &mut String, name: &str, latency: &Latency) -> fmt::Result {
 fn verdict(out: &mut String, summary: &Summary) -> fmt::Result {
     for warning in &summary.warnings {
         writeln!(out, "warning: {warning}")?;
+    }
+    for threshold in &summary.thresholds {
+        let held = if threshold.held { "held" } else { "CROSSED" };
+        writeln!(
+            out,
+            "threshold      {}: {}, {held}",
+            threshold.threshold,
+            threshold.shown()
+        )?;
     }
     summary.verdict.render(out, summary.operations.total)
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Summary;
 use super::ending::Overdue;
+use super::limits::WINDOW_MIN_S;
 use super::table::{count, time};
+use super::thresholds::About;
 
 /// The judgement of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -18,17 +20,35 @@ pub struct Verdict {
     pub unexpected: Vec<String>,
     /// Why the figures are no measurement of the server.
     pub invalid: Vec<String>,
+    /// Thresholds that were crossed, with what was measured.
+    pub crossed: Vec<String>,
     pub exit_code: u8,
 }
 
 impl Verdict {
     pub fn of(summary: &Summary, overdue: Option<&Overdue>) -> Self {
         let unexpected = unexpected(summary, overdue);
-        let exit_code = if unexpected.is_empty() { 0 } else { EXIT_UNEXPECTED };
+        let allowed = |about: About| {
+            let mut decides = summary
+                .thresholds
+                .iter()
+                .filter(|threshold| threshold.about == about)
+                .peekable();
+            about != About::Figures && decides.peek().is_some() && decides.all(|threshold| threshold.held)
+        };
+        let crossed = summary.thresholds.iter().filter(|threshold| !threshold.held);
+        let crossed: Vec<String> = crossed
+            .map(|one| format!("{} (was {})", one.threshold, one.shown()))
+            .collect();
         Verdict {
+            exit_code: match crossed.is_empty() {
+                false => EXIT_CROSSED,
+                true if unexpected.iter().all(|(about, _)| allowed(*about)) => 0,
+                true => EXIT_UNEXPECTED,
+            },
             invalid: invalid(summary),
-            exit_code,
-            unexpected,
+            crossed,
+            unexpected: unexpected.into_iter().map(|(_, what)| what).collect(),
         }
     }
 
@@ -38,16 +58,22 @@ impl Verdict {
 
     /// A sentence for each part of the judgement; the first is about the operations.
     pub fn sentences(&self, total: u64) -> Vec<String> {
+        let unexpected = self.unexpected.join("; ");
         let mut sentences = vec![match (self.as_expected(), total) {
             (true, _) => "every operation ended as expected".to_owned(),
             (false, 0) => "NO operation was completed in the window".to_owned(),
-            (false, _) => format!(
-                "NOT every operation ended as expected: {}",
-                self.unexpected.join("; ")
-            ),
+            (false, _) if self.exit_code == 0 => {
+                format!("not every operation ended as expected, as the thresholds allow: {unexpected}")
+            }
+            (false, _) => format!("NOT every operation ended as expected: {unexpected}"),
         }];
-        if !self.invalid.is_empty() {
-            sentences.push(format!("NOT a valid measurement: {}", self.invalid.join("; ")));
+        for (what, reasons) in [
+            ("NOT every threshold held", &self.crossed),
+            ("NOT a valid measurement", &self.invalid),
+        ] {
+            if !reasons.is_empty() {
+                sentences.push(format!("{what}: {}", reasons.join("; ")));
+            }
         }
         sentences
     }
@@ -59,42 +85,32 @@ impl Verdict {
     }
 }
 
-fn unexpected(summary: &Summary, overdue: Option<&Overdue>) -> Vec<String> {
+fn unexpected(summary: &Summary, overdue: Option<&Overdue>) -> Vec<(About, String)> {
     let (operations, warm_up) = (&summary.operations, &summary.warm_up);
     let mut found = Vec::new();
-    let mut ill = |is_so: bool, what: String| found.extend(is_so.then_some(what));
-    ill(
-        operations.ok == 0 && !summary.scenario.is_idle_only(),
-        "none was ok".to_owned(),
-    );
+    let mut ill = |is_so: bool, about: About, what: String| found.extend(is_so.then_some((about, what)));
+    let nothing = operations.ok == 0 && !summary.scenario.is_idle_only();
+    ill(nothing, About::Figures, "none was ok".to_owned());
     for (part, counted) in [("", operations), (" in the warm-up", warm_up)] {
-        ill(
-            counted.failed > 0,
-            format!("{} failed{part}", count(counted.failed)),
-        );
+        let failed = format!("{} failed{part}", count(counted.failed));
+        ill(counted.failed > 0, About::Failures, failed);
         let not_resumed = format!("{} were not resumed{part}", count(counted.not_resumed));
-        ill(counted.not_resumed > 0, not_resumed);
+        ill(counted.not_resumed > 0, About::Failures, not_resumed);
     }
     let not_started = format!(
         "{} were due and never started",
         count(summary.account.not_started)
     );
-    ill(too_many_not_started(summary), not_started);
+    ill(too_many_not_started(summary), About::NotStarted, not_started);
     if let Some(overdue) = overdue.filter(|overdue| overdue.hangs) {
         let oldest = time(Some(micros(overdue.oldest)));
-        ill(
-            true,
-            format!("the oldest in flight had got no answer for {oldest} at the end"),
-        );
+        let what = format!("the oldest in flight had got no answer for {oldest} at the end");
+        ill(true, About::Figures, what);
     }
-    ill(
-        !summary.scenario.as_expected(),
-        "idle connections were not kept or not opened again".to_owned(),
-    );
-    ill(
-        !summary.account.balanced,
-        "the generator has lost count of some".to_owned(),
-    );
+    let idle = "idle connections were not kept or not opened again";
+    ill(!summary.scenario.as_expected(), About::Figures, idle.to_owned());
+    let lost = "the generator has lost count of some";
+    ill(!summary.account.balanced, About::Figures, lost.to_owned());
     found
 }
 
@@ -112,20 +128,23 @@ fn too_many_not_started(summary: &Summary) -> bool {
 fn invalid(summary: &Summary) -> Vec<String> {
     let by_generator = summary.limits.iter().filter(|limit| limit.by_generator);
     let mut reasons: Vec<String> = by_generator.map(|limit| limit.what.clone()).collect();
+    let long_enough = summary.window.seconds >= WINDOW_MIN_S;
+    let shared = |waiting: f64| long_enough && waiting > SHARED_PERCENT;
     let told = !reasons.is_empty();
-    for thread in &summary.generator.threads {
-        let waiting = thread.waiting_for_core_percent;
-        if waiting > SHARED_PERCENT && !told {
-            let core = thread.core;
+    for thread in summary.generator.threads.iter().filter(|_| !told) {
+        let (core, waiting) = (thread.core, thread.waiting_for_core_percent);
+        if shared(waiting) {
             reasons.push(format!(
                 "something else had the generator's core {core} for {waiting:.0} % of the time"
             ));
         }
     }
-    if let Some(server) = &summary.server
-        && server.waiting_for_core_percent > SHARED_PERCENT
+    if let Some(waiting) = summary
+        .server
+        .as_ref()
+        .map(|server| server.waiting_for_core_percent)
+        && shared(waiting)
     {
-        let waiting = server.waiting_for_core_percent;
         reasons.push(format!(
             "the server's threads waited for a core for {waiting:.0} % of the time"
         ));
@@ -140,6 +159,8 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-pub const EXIT_UNEXPECTED: u8 = 1;
+const EXIT_UNEXPECTED: u8 = 1;
+/// A mistake in the options is 2.
+const EXIT_CROSSED: u8 = 3;
 /// With more of their time taken away, figures are those of the machine.
 const SHARED_PERCENT: f64 = 10.0;

@@ -11,6 +11,7 @@ use crate::options::{Expect, Options, Work};
 use crate::plan::body::{self, Body};
 use crate::plan::phase::{Pace, Phase};
 use crate::plan::target::{self, Parts, Target};
+use crate::plan::threshold::Threshold;
 use crate::plan::{Draft, Entry, IdentitySet, Plan, TIMEOUT, Think, TlsChoice, Trust, cores};
 
 pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize]) -> Result<Plan, Problem> {
@@ -29,7 +30,7 @@ pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize
         .unwrap_or(0);
     let draft = Draft {
         scenario: Some(source.file.clone()),
-        address: target::resolve(&target.address).map_err(|fault| key.child("address").problem(fault))?,
+        addresses: target::resolve(&target.address).map_err(|fault| key.child("address").problem(fault))?,
         server_name: target::server_name(&target.name).map_err(|fault| key.child("sni").problem(fault))?,
         server_version: options.server_version.clone(),
         trust: trust(source, given, options)?,
@@ -41,6 +42,7 @@ pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize
         phases,
         requests: None,
         timeout: timeout(given, options)?,
+        thresholds: thresholds(raw, options)?,
         wait: options.wait.or(raw.wait.map(|Time(time)| time)),
         seed: raw.seed,
         cores: cores::choose(&options.cores, allowed).map_err(|fault| Key::default().problem(fault))?,
@@ -88,6 +90,18 @@ fn timeout(given: &raw::Target, options: &Options) -> Result<Duration, Problem> 
         return Err(Key::of("target").child("timeout").problem("must be above zero"));
     }
     Ok(timeout)
+}
+
+/// Options add to them.
+fn thresholds(raw: &Scenario, options: &Options) -> Result<Vec<Threshold>, Problem> {
+    let given = raw.thresholds.iter().enumerate();
+    let read = |(index, text): (usize, &String)| {
+        let key = Key::of("thresholds").index(index);
+        Threshold::parse(text).map_err(|fault| key.problem(fault))
+    };
+    let mut thresholds = given.map(read).collect::<Result<Vec<_>, _>>()?;
+    thresholds.extend(options.threshold.iter().cloned());
+    Ok(thresholds)
 }
 
 fn identities(source: &Source, raw: &Scenario) -> Result<Vec<IdentitySet>, Problem> {

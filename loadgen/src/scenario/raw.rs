@@ -16,6 +16,8 @@ pub struct Scenario {
     #[serde(default)]
     pub seed: u64,
     pub wait: Option<Time>,
+    #[serde(default)]
+    pub thresholds: Vec<String>,
     pub target: Option<Target>,
     #[serde(default)]
     pub identities: Vec<Identities>,

@@ -301,8 +301,13 @@ fn mistakes_are_told_with_file_line_key_and_remedy() {
         ),
         (
             "[target]",
+            "thresholds = [\"p99 < 20ms\", \"p99 < 20\"]\n[target]",
+            "load.toml:2: thresholds[1]: \"p99 < 20\" is no threshold; write \"p99 < 20ms\"",
+        ),
+        (
+            "[target]",
             "[targets]",
-            "load.toml:2: targets: no such key; known here: seed, wait, target",
+            "load.toml:2: targets: no such key; known here: seed, wait, thresholds, target",
         ),
     ] {
         let complaint = complaint(&edited(from, to));

@@ -10,3 +10,4 @@ mod pki;
 mod reports;
 mod scenarios;
 mod support;
+mod verdicts;

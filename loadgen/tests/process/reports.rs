@@ -63,6 +63,7 @@ fn every_field_of_the_json_file_is_described() {
     let options = Loadgen::new(&pki, server.port)
         .identity(&pki, "good-1")
         .with("--requests 20 --rate 1000")
+        .arguments(&["--threshold", "p99 < 9s"])
         .run()
         .expect_code(0);
     assert_described(
@@ -78,6 +79,8 @@ fn every_field_of_the_json_file_is_described() {
             "/generator",
             "/account",
             "/verdict",
+            "/thresholds/0",
+            "/statuses/0",
         ],
     );
     let text = "[[identities]]\nname = \"good\"\ncert = \"good-1.pem\"\nkey = \"good-1.key\"\n\

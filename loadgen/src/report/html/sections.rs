@@ -8,6 +8,7 @@ use super::format::{UNKNOWN, bytes, count, or_unknown, percent, rate, seconds, t
 use super::markup::Markup;
 use super::scenario;
 use crate::report::Kind;
+use crate::report::account::AccountReport;
 use crate::report::document::{Document, plain};
 use crate::report::latency::PERCENTILES;
 use crate::report::timeline::Interval;
@@ -56,11 +57,22 @@ fn verdict(run: &Document) -> Vec<(&'static str, String)> {
         )
     });
     let class = match (run.as_expected, &invalid) {
-        (false, _) => "verdict ill",
+        (false, _) if verdict.exit_code != 0 => "verdict ill",
+        (false, _) => "verdict doubtful",
         (true, Some(_)) => "verdict doubtful",
         (true, None) => "verdict good",
     };
-    invalid.into_iter().chain([(class, operations)]).collect()
+    let crossed = (!verdict.crossed.is_empty()).then(|| {
+        (
+            "verdict ill",
+            format!("Not every threshold held{}", reasons(&verdict.crossed)),
+        )
+    });
+    invalid
+        .into_iter()
+        .chain(crossed)
+        .chain([(class, operations)])
+        .collect()
 }
 
 /// The run in a sentence.
@@ -123,6 +135,12 @@ pub fn remarks(out: &mut Markup, run: &Document) {
 
 pub fn tables(out: &mut Markup, run: &Document) {
     section(out, "Latency", |out| latencies(out, run));
+    if !run.thresholds.is_empty() {
+        section(out, "Thresholds", |out| thresholds(out, run));
+    }
+    if let Some(account) = &run.account {
+        section(out, "Operations asked for", |out| accounts(out, run, account));
+    }
     scenario::tables(out, run);
     if !run.statuses.is_empty() {
         section(out, "Responses by status", |out| statuses(out, run));
@@ -214,6 +232,53 @@ fn reasons(out: &mut Markup, run: &Document) {
         }
     });
     let note = "Failures are those of window and warm-up together, refusals those of the window.";
+    out.leaf("p", &[("class", "note")], note);
+}
+
+fn thresholds(out: &mut Markup, run: &Document) {
+    table(out, &["threshold", "measured", ""], |out| {
+        for threshold in &run.thresholds {
+            let held = if threshold.held { "held" } else { "crossed" };
+            row(
+                out,
+                &[threshold.threshold.clone(), threshold.shown(), held.to_owned()],
+            );
+        }
+    });
+}
+
+/// Every operation, by the phase in which it was due.
+fn accounts(out: &mut Markup, run: &Document, all: &AccountReport) {
+    let heads = [
+        "",
+        "asked for",
+        "ok",
+        "failed",
+        "not resumed",
+        "in flight at the end",
+        "not started",
+    ];
+    table(out, &heads, |out| {
+        let phases = run
+            .phases
+            .iter()
+            .filter_map(|phase| Some((phase.name.as_str(), phase.account.as_ref()?)));
+        let several = run.phases.len() > 1;
+        for (name, account) in phases.filter(|_| several).chain([("all", all)]) {
+            let numbers = [
+                account.asked,
+                account.ok,
+                account.failed,
+                account.not_resumed,
+                account.in_flight,
+                account.not_started,
+            ];
+            let cells: Vec<String> = [name.to_owned()].into_iter().chain(numbers.map(count)).collect();
+            row(out, &cells);
+        }
+    });
+    let note =
+        "By the phase in which an operation was due, warm-up included; asked for = the sum of the others.";
     out.leaf("p", &[("class", "note")], note);
 }
 

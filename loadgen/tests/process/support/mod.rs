@@ -25,19 +25,14 @@ pub struct Run {
 pub struct Loadgen {
     command: Command,
     json: std::path::PathBuf,
+    address: String,
 }
 
 impl Loadgen {
     pub fn new(pki: &Pki, port: u16) -> Self {
         let json = pki.path("report.json");
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-        command.args([
-            "--quiet",
-            "--sni",
-            "localhost",
-            "--address",
-            &format!("127.0.0.1:{port}"),
-        ]);
+        command.args(["--quiet", "--sni", "localhost"]);
         command
             .arg("--ca")
             .arg(pki.path("server-ca.pem"))
@@ -47,12 +42,28 @@ impl Loadgen {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Loadgen { command, json }
+        Loadgen {
+            command,
+            json,
+            address: format!("127.0.0.1:{port}"),
+        }
+    }
+
+    /// Another address than that of this machine by number.
+    pub fn address(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.address);
+        self
     }
 
     /// Further options, separated by spaces.
     pub fn with(mut self, options: &str) -> Self {
         self.command.args(options.split_whitespace());
+        self
+    }
+
+    /// Further options, as they are.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.command.args(arguments);
         self
     }
 
@@ -69,6 +80,7 @@ impl Loadgen {
     }
 
     pub fn spawn(mut self) -> (Child, std::path::PathBuf) {
+        self.command.arg("--address").arg(&self.address);
         (self.command.spawn().unwrap(), self.json)
     }
 
