@@ -1,5 +1,5 @@
 //! Headers in which a client would tell the origin who it is: the names that proxies in front of an origin give to what
-//! they know of a client's certificate or address.
+//! they know of a client's certificate or address, or of the target that it asked for.
 //!
 //! An origin that was behind such a proxy once still believes them. A client's own are removed from every request, whatever the
 //! origin is told instead; the configuration adds names, and lets others through by name. Names that only we may use
@@ -173,6 +173,7 @@ const PREFIXES: &[&str] = &[
     "cert-chain",
     "cf-cert-",
     "cf-client-cert",
+    "client-cn",
     "client-dn",
     "client-fingerprint",
     "client-i-dn",
@@ -187,6 +188,7 @@ const PREFIXES: &[&str] = &[
     "peer-cert",
     "tls-client",
     "user-cert",
+    "x-client-cn",
     "x-client-dn",
     "x-client-fingerprint",
     "x-client-i-dn",
@@ -221,6 +223,7 @@ const PREFIXES: &[&str] = &[
     "x-forwarded-tls",
     // AWS load balancers; IIS and Azure; Akamai; F5; WebLogic (certificate and address); WSO2.
     "x-amzn-mtls",
+    "x-amzn-tls",
     "x-arr-clientcert",
     "x-arr-ssl",
     "akamai-client",
@@ -240,6 +243,7 @@ const PREFIXES: &[&str] = &[
     "proxy-client-ip",
     "remote-addr",
     "true-client-ip",
+    "x-appengine-remote-addr",
     "x-appengine-user-ip",
     "x-azure-clientip",
     "x-azure-socketip",
@@ -247,14 +251,20 @@ const PREFIXES: &[&str] = &[
     "x-clientip",
     "x-cluster-client-ip",
     "x-envoy-external-address",
+    "x-envoy-peer",
     "x-forwarded-for-",
     "x-nf-client-connection-ip",
     "x-original-forwarded-for",
     "x-real-ip",
     "x-remote-",
     "x-true-client-ip",
+    "x-proxyuser-ip",
     "x-vercel-forwarded-for",
     "x-vercel-proxied-for",
+    // The target: IIS, Symfony and others route by these instead of the path that a behavior was chosen by.
+    "x-original-host",
+    "x-original-ur",
+    "x-rewrite-ur",
 ];
 
 /// Whole names: `Forwarded` (RFC 7239) says in words that nobody continues what `X-Forwarded-For` does, `X-Forwarded-Host` a host
@@ -317,6 +327,10 @@ mod tests {
             "wl-proxy-client-cert",
             // Addresses.
             "x-real-ip",
+            "x-client-cn",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-amzn-tls-version",
             "x-client-ip",
             "x-cluster-client-ip",
             "x-envoy-external-address",
