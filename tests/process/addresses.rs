@@ -22,17 +22,32 @@ fn refused(ended: &Ended, address: &str) {
 
 #[test]
 fn a_second_server_at_an_address_is_refused_and_the_first_serves_on() {
-    for cores in [1, 2] {
+    for (cores, ip) in [(1, "127.0.0.1"), (2, "0.0.0.0")] {
         let server = Server::start(Config::edge("none").cores(cores));
         let port = server.address().port();
-        for address in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}")] {
-            let ended = run_to_end("serve", &Config::edge("none"), &edge_at(&address));
-            refused(&ended, &address);
-        }
+        let address = format!("{ip}:{port}");
+        let ended = run_to_end("serve", &Config::edge("none"), &edge_at(&address));
+        refused(&ended, &address);
         for _ in 0..8 {
             assert!(Client::new().get(server.address()).outcome.is_ok());
         }
         assert_eq!(server.stop().len(), 8, "every connection was the first server's");
+    }
+}
+
+/// The kernel takes the ring of a killed process apart in its own time, and its listening socket with it.
+#[test]
+fn a_server_that_is_started_at_once_behind_a_killed_one_gets_its_address() {
+    let port = {
+        let server = Server::start(Config::edge("none"));
+        server.address().port()
+    };
+    for _ in 0..5 {
+        let text = edge_at(&format!("127.0.0.1:{port}"));
+        let server = Server::start_as(Config::edge("none").without_admin(), text);
+        assert!(Client::new().get(server.address()).outcome.is_ok());
+        server.kill();
+        server.wait();
     }
 }
 

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
@@ -67,24 +67,32 @@ fn https_port(listeners: &[Listener], addresses: &[SocketAddr]) -> u16 {
 /// Whether other processes may listen on an address too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
-    Exclusive,
+    /// Tried for so long where the address is taken.
+    Exclusive { patience: Duration },
     /// Those of the same user, if they share it too.
     Shared,
+}
+
+/// Whether a socket is bound as one of several of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    Yes,
+    No,
 }
 
 impl Claim {
     fn of(reuse_port: bool) -> Self {
         match reuse_port {
             true => Self::Shared,
-            false => Self::Exclusive,
+            false => Self::Exclusive { patience: PATIENCE },
         }
     }
 }
 
 fn bind_one(address: SocketAddr, cores: usize, claim: Claim) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let first = match claim {
-        Claim::Shared => listen(address, Claim::Shared)?,
-        Claim::Exclusive => listen_alone(address)?,
+        Claim::Shared => listen(address, Sharing::Yes)?,
+        Claim::Exclusive { patience } => listen_alone(address, patience)?,
     };
     let bound = TcpListener::from(first.try_clone()?).local_addr()?;
     if cores > 1 {
@@ -92,23 +100,25 @@ fn bind_one(address: SocketAddr, cores: usize, claim: Claim) -> io::Result<(Sock
     }
     let mut sockets = vec![first.into()];
     for _ in 1..cores {
-        sockets.push(listen(bound, Claim::Shared)?.into());
+        sockets.push(listen(bound, Sharing::Yes)?.into());
     }
     Ok((bound, sockets))
 }
 
-/// Two servers that start at once can both bind, and then each refuse the other the right to listen. Whoever finds itself in such a tie tries
-/// again after a time of its own.
-fn listen_alone(address: SocketAddr) -> io::Result<Socket> {
-    for _ in 1..TIES_MAX {
-        let socket = bound(address, Claim::Exclusive)?;
-        match socket.listen(BACKLOG) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => drop(socket),
-            listening => return listening.map(|()| socket),
+/// Tries for a while, for two reasons. The kernel takes the rings of a process that was killed apart in its own time, and with them goes
+/// the socket that an accept waits on: a server that is started at once behind it would find the address taken. And two servers that start
+/// at once can both bind, and then each refuse the other the right to listen: whoever finds itself in such a tie tries again after a time
+/// of its own.
+fn listen_alone(address: SocketAddr, patience: Duration) -> io::Result<Socket> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match listen(address, Sharing::No) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                sleep(Duration::from_micros(pause_micros()));
+            }
+            result => return result,
         }
-        sleep(Duration::from_micros(pause_micros()));
     }
-    listen(address, Claim::Exclusive)
 }
 
 /// One to five milliseconds, by the standard library's random keys.
@@ -116,13 +126,13 @@ fn pause_micros() -> u64 {
     1_000 + RandomState::new().build_hasher().finish() % 4_000
 }
 
-fn listen(address: SocketAddr, claim: Claim) -> io::Result<Socket> {
-    let socket = bound(address, claim)?;
+fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
+    let socket = bound(address, sharing)?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
-fn bound(address: SocketAddr, claim: Claim) -> io::Result<Socket> {
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -130,7 +140,7 @@ fn bound(address: SocketAddr, claim: Claim) -> io::Result<Socket> {
     )?;
     // Connections of an earlier server that are still being closed do not stand in the way of the next one.
     socket.set_reuse_address(true)?;
-    if claim == Claim::Shared {
+    if sharing == Sharing::Yes {
         socket.set_reuse_port(true)?;
     }
     if address.ip() == Ipv6Addr::UNSPECIFIED {
@@ -170,8 +180,8 @@ fn explain(address: SocketAddr, error: &io::Error) -> (String, String) {
 
 /// Connections that wait to be accepted, for each core; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4_096;
-/// Tries to be the only one that listens, where others try at the same moment.
-const TIES_MAX: u32 = 20;
+/// For a ring that is still being taken apart, and for ties: some tens of milliseconds were seen.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 #[path = "listeners_tests.rs"]

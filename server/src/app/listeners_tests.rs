@@ -8,7 +8,8 @@ use std::thread;
 use super::*;
 
 fn exclusive(address: &str, cores: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    bind_one(address.parse().unwrap(), cores, Claim::Exclusive)
+    let patience = Duration::from_millis(100);
+    bind_one(address.parse().unwrap(), cores, Claim::Exclusive { patience })
 }
 
 /// The same port at other addresses that include it, or are included.
@@ -60,7 +61,7 @@ fn a_specific_address_is_refused_where_somebody_listens_at_all() {
 #[test]
 fn servers_that_start_at_once_leave_exactly_one() {
     const SERVERS: usize = 4;
-    for _ in 0..50 {
+    for _ in 0..20 {
         let address = exclusive("127.0.0.1:0", 1).unwrap().0.to_string();
         let start = Barrier::new(SERVERS);
         let started: Vec<_> = thread::scope(|scope| {
