@@ -176,6 +176,9 @@ def verdicts(report, watch, metrics, records):
     good = sum(entry["failed"] + entry["not_resumed"] for entry in entries if not MIX[entry["name"]][3])
     bad = sum(entry["failed"] for entry in entries if MIX[entry["name"]][3])
     published, not_published = (metrics[f'bothways_reloads_total{{result="{result}"}}'] for result in ("published", "refused"))
+    account = report["account"]
+    undone = f"of {account['asked']:,} operations asked for {account['not_started']:,} were never started, {account['in_flight']:,} in flight at the end"
+    yield account["balanced"] and account["not_started"] == 0, undone
     yield good == 0, f"{good} operations of good clients failed, or were not resumed as they should have been"
     yield bad == 0, f"{bad} bad clients were not refused as they should have been"
     yield dropped == 0 and records == accepted, f"{records:,} records of {accepted:,.0f} connections, {dropped:.0f} dropped"

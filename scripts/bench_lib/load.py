@@ -74,14 +74,22 @@ class Running:
             raise SystemExit(f"error: loadgen: {complaints.strip()}")
         found = json.loads(self.path.read_text())
         operations, latency = found["operations"], found["latency_us"]["operation"] or {}
+        errors, unexpected = operations["failed"] + operations["not_resumed"], left_undone(found)
+        said = complaint(found["failures"], operations["not_resumed"])
         return Report(
             operations=operations["ok"],
-            errors=operations["failed"] + operations["not_resumed"],
-            complaint=complaint(found["failures"], operations["not_resumed"]),
+            errors=errors or len(unexpected),
+            complaint=said or "; ".join(unexpected),
             p50_us=latency.get("p50"),
             p99_us=latency.get("p99"),
             max_us=latency.get("max"),
         )
+
+
+def left_undone(found):
+    """What did not end as expected though nothing failed: a server that hung, operations never started. Older loadgens do not tell."""
+    verdict = found.get("verdict", {})
+    return verdict.get("unexpected", []) if found["operations"]["ok"] else []
 
 
 def complaint(failures, not_resumed):

@@ -58,6 +58,7 @@ impl Loadgen {
             ])
             .args(["--server-pid", &server.pid().to_string(), "--ca"])
             .arg(self.0.file("server-ca.pem"))
+            .args(["--wait", "60s"]) // on a busy machine the last operations may need it
             .arg("--scenario")
             .arg(self.0.write("scenario.toml", scenario))
             .arg("--json")

@@ -84,7 +84,7 @@ pub struct IdleReport {
     pub server_memory_shrank: bool,
 }
 
-/// Proportional set size (PSS) of the server's processes. What else the server did meanwhile is in it, too.
+/// Anonymous memory of the server's processes, by its proportional set size (PSS). What else the server did meanwhile is in it, too.
 #[derive(Debug, Serialize)]
 pub struct MemoryReport {
     /// Before the first idle connection was opened.

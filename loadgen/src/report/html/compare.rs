@@ -24,10 +24,16 @@ pub fn head(out: &mut Markup, runs: &[Run]) {
 /// What changes how a run's figures must be read.
 fn remarks(out: &mut Markup, run: &Run) {
     let warnings = &run.document.warnings;
-    let (class, what) = match (run.document.generator.was_the_limit, warnings.is_empty()) {
-        (true, _) => ("remark ill", "the generator was the limit"),
-        (false, false) => ("remark", "read its figures with care"),
-        (false, true) => return,
+    let verdict = run.document.verdict.as_ref();
+    let invalid = verdict.is_some_and(|verdict| !verdict.invalid.is_empty());
+    let (class, what) = match (run.document.generator.was_the_limit, invalid, warnings.is_empty()) {
+        (true, ..) => (
+            "remark ill",
+            "not a valid measurement: the generator was the limit",
+        ),
+        (false, true, _) => ("remark ill", "not a valid measurement"),
+        (false, false, false) => ("remark", "read its figures with care"),
+        (false, false, true) => return,
     };
     out.element("aside", &[("class", class)], |out| {
         out.leaf("strong", &[], &format!("Run {}: {what}", run.letter));
