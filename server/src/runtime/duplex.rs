@@ -20,6 +20,8 @@ use super::tcp::Stream;
 
 /// A first read buffer: one full TLS handshake flight of a client with a short chain.
 const READ_BYTES_FIRST: usize = 4 * 1024;
+/// The very first, which is lent to the kernel for as long as the peer says nothing: a ClientHello with a post-quantum key share.
+const READ_BYTES_HELLO: usize = 2 * 1024;
 /// A read buffer of a settled connection, which is lent to the kernel for as long as the peer is silent: a small request.
 const READ_BYTES_MIN: usize = 512;
 /// A read buffer once the peer has shown that it fills smaller ones.
@@ -68,7 +70,7 @@ impl Duplex {
             reader,
             unread: Vec::new(),
             consumed: 0,
-            read_bytes: READ_BYTES_FIRST,
+            read_bytes: READ_BYTES_HELLO,
             read_bytes_min: READ_BYTES_FIRST,
             read_bytes_max: READ_BYTES_MAX_FIRST,
             outbox: Outbox::new(writer, stats.clone()),

@@ -128,10 +128,21 @@ pub async fn accept(
         Err(kind) => Err(kind),
     };
     drop(reader);
-    let Entrance { config, gate } = match read {
-        Ok(entrance) => entrance,
-        Err(kind) => return Err(refused(io, kind)),
-    };
+    match read {
+        // Boxed: a connection on which nothing was sent yet does not take the room of a handshake.
+        Ok(entrance) => Box::pin(admit(io, entrance, vault, facts, notes)).await,
+        Err(kind) => Err(refused(io, kind)),
+    }
+}
+
+/// The handshake from its ClientHello on, which is still unread, to the gate.
+async fn admit(
+    mut io: Duplex,
+    Entrance { config, gate }: Entrance,
+    vault: &SessionVault,
+    facts: &mut HandshakeFacts,
+    notes: &mut HandshakeNotes,
+) -> Result<Accepted, HandshakeError> {
     notes.gate = Some(gate);
     let mut machine = match Machine::new(config) {
         Ok(machine) => machine,
