@@ -84,6 +84,33 @@ fn the_crl_of_a_twin_does_not_revoke_the_clients_of_a_ca() {
     assert_refused(&server, &attempt, &[44], "ClientCertRejected");
 }
 
+#[test]
+fn the_crl_of_a_partition_revokes_and_covers_nobody_who_does_not_name_it() {
+    let issuing = &Pki::shared().issuing;
+    let [alice, mallory] = ["alice", "mallory"].map(|name| Pki::shared().client(name));
+    let crl = issuing.partition_crl("http://crl.example/1", &[mallory.serial()]);
+    let store = |rule| {
+        let rule = format!("ca_without_crl = {rule:?}");
+        TrustStore::partners()
+            .setting(&rule)
+            .revocations("1.crl", crl.clone())
+    };
+    let server = Server::start(required(store("reject")));
+    let attempt = Client::with_identity(&alice).get(server.address());
+    let record = assert_refused(&server, &attempt, &[46], "ClientCertRejected");
+    let reason = record.text("reason").unwrap_or_default();
+    assert!(reason.starts_with("no CRL of "), "{}", record.line);
+    let attempt = Client::with_identity(&mallory).get(server.address());
+    assert_refused(&server, &attempt, &[44], "ClientCertRejected");
+
+    server.write_config(&required(store("accept")));
+    server.reload_published();
+    let attempt = Client::with_identity(&alice).get(server.address());
+    assert_admitted(&server, &attempt, Some(&alice));
+    let attempt = Client::with_identity(&mallory).get(server.address());
+    assert_refused(&server, &attempt, &[44], "ClientCertRejected");
+}
+
 /// A reload that would let the revoked client in again changes nothing.
 #[track_caller]
 fn assert_keeps(server: &Server, revoked: &Identity, named: &[&str]) {

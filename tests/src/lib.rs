@@ -12,6 +12,7 @@ pub mod article;
 pub mod client_hello;
 pub mod config;
 pub mod control_socket;
+mod crl;
 pub mod curl;
 mod der;
 pub mod http1;

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
-    RevokedCertParams, SerialNumber, SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber, SigningKey, date_time_ymd,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+pub use crate::crl::corrupted;
 use crate::der;
 pub use crate::pem::{crl_pem, pem};
 
@@ -21,7 +21,7 @@ pub use crate::pem::{crl_pem, pem};
 /// can then look at which certificate it was (`Connection::server_certificate`).
 pub const COMMON_SERVER_NAME: &str = "bothways.test";
 
-type Day = (i32, u8, u8);
+pub(crate) type Day = (i32, u8, u8);
 
 /// Midnight UTC of a `Day`, in the date type of rcgen (which does not export its name).
 macro_rules! midnight {
@@ -30,10 +30,11 @@ macro_rules! midnight {
         date_time_ymd(year, month, day)
     }};
 }
+pub(crate) use midnight;
 
-const VALID: (Day, Day) = ((2024, 1, 1), (2045, 1, 1));
+pub(crate) const VALID: (Day, Day) = ((2024, 1, 1), (2045, 1, 1));
 const OVER: (Day, Day) = ((2020, 1, 1), (2021, 1, 1));
-const NOT_YET: (Day, Day) = ((2044, 1, 1), (2045, 1, 1));
+pub(crate) const NOT_YET: (Day, Day) = ((2044, 1, 1), (2045, 1, 1));
 /// Where subjectPublicKeyInfo stands in the TBSCertificate of a version 3 certificate.
 const PUBLIC_KEY: usize = 6;
 
@@ -83,7 +84,7 @@ pub struct Authority {
     certificate: CertificateDer<'static>,
     serial: Vec<u8>,
     path: Vec<CertificateDer<'static>>,
-    issuer: Issuer<'static, KeyPair>,
+    pub(crate) issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
@@ -150,21 +151,6 @@ impl Authority {
         authority
     }
 
-    /// A CRL of this authority, valid today, that lists these serial numbers (DER).
-    pub fn crl(&self, serials: &[&[u8]]) -> Vec<u8> {
-        self.crl_for(serials, VALID)
-    }
-
-    /// A CRL whose next update should have come long ago (DER).
-    pub fn out_of_date_crl(&self, serials: &[&[u8]]) -> Vec<u8> {
-        self.crl_for(serials, (VALID.0, (2025, 1, 1)))
-    }
-
-    /// A CRL that is not valid for years yet (DER).
-    pub fn future_crl(&self, serials: &[&[u8]]) -> Vec<u8> {
-        self.crl_for(serials, NOT_YET)
-    }
-
     pub fn pem(&self) -> String {
         pem("CERTIFICATE", &self.certificate)
     }
@@ -215,24 +201,6 @@ impl Authority {
         ]
         .concat();
         der::element(der::SEQUENCE, &content).into()
-    }
-
-    fn crl_for(&self, serials: &[&[u8]], (this_update, next_update): (Day, Day)) -> Vec<u8> {
-        let revoked = |serial: &&[u8]| RevokedCertParams {
-            serial_number: SerialNumber::from_slice(serial),
-            revocation_time: midnight!((2024, 6, 1)),
-            reason_code: Some(RevocationReason::KeyCompromise),
-            invalidity_date: None,
-        };
-        let params = CertificateRevocationListParams {
-            this_update: midnight!(this_update),
-            next_update: midnight!(next_update),
-            crl_number: SerialNumber::from(1),
-            issuing_distribution_point: None,
-            revoked_certs: serials.iter().map(revoked).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        params.signed_by(&self.issuer).unwrap().der().to_vec()
     }
 }
 
@@ -454,12 +422,6 @@ impl Identity {
         let hash = digest::digest(&digest::SHA256, &self.chain[0]);
         hash.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
     }
-}
-
-/// The CRL with one bit of its signature turned.
-pub fn corrupted(mut crl: Vec<u8>) -> Vec<u8> {
-    *crl.last_mut().expect("a CRL has octets") ^= 1;
-    crl
 }
 
 fn authority_params(name: &str, serial: &[u8]) -> CertificateParams {

@@ -8,9 +8,6 @@
 //! issuer nor dates. What an entry says beside its serial number cannot make it less revoked, so oddities there are passed over, as
 //! OpenSSL does; what a list says about its own scope is read strictly, because it decides who is answered for.
 
-use x509_parser::prelude::FromDer;
-use x509_parser::time::ASN1Time;
-
 use super::canonical_name;
 use super::crl_extensions::{self, ListExtensions};
 use super::crl_fault::CrlFault;
@@ -20,7 +17,7 @@ use super::key_id::KeyId;
 use super::names;
 use super::signature::{BadSignature, Signed};
 use super::store::TrustStore;
-use super::time::Seconds;
+use super::time::{self, Seconds};
 
 /// A CRL whose signature was verified.
 pub(super) struct Crl<'a> {
@@ -151,8 +148,7 @@ fn period(fields: &mut Reader<'_>) -> Result<Period, CrlFault> {
 
 fn time(fields: &mut Reader<'_>, part: &'static str) -> Result<Seconds, CrlFault> {
     let time = fields.next().ok_or(malformed(part))?;
-    let (_, time) = ASN1Time::from_der(time.encoded).map_err(|_| malformed(part))?;
-    Ok(time.timestamp())
+    time::read(&time).ok_or(malformed(part))
 }
 
 /// The key of the store that made the signature.

@@ -305,10 +305,22 @@ impl Policy {
             }
             Coverage::None => match rules.ca_without_crl {
                 WithoutCrl::Accept => Ok(None),
-                WithoutCrl::AcceptAndLog => Ok(Some(without_crl(link))),
-                WithoutCrl::Reject => refuse(without_crl(link)),
+                WithoutCrl::AcceptAndLog => Ok(Some(self.without_crl(link, above))),
+                WithoutCrl::Reject => refuse(self.without_crl(link, above)),
             },
         }
+    }
+
+    fn without_crl(&self, link: &Link, above: &[Link]) -> String {
+        let (issuer, who) = (names::display(&link.issuer), link.who());
+        let of_another_key = self
+            .revocations
+            .has_crl_of_another_key(&link.issuer, |key| place(key, above));
+        let hint = match of_another_key {
+            true => ", only one that another key of a CA of that name has signed",
+            false => "",
+        };
+        format!("no CRL of {issuer} that covers {who} is loaded{hint}")
     }
 
     fn told_source(&self, link: &Link, above: &[Link], caveat: Option<&str>) -> String {
@@ -350,14 +362,6 @@ fn not_yet_valid(link: &Link, this_update: Seconds, now: Seconds) -> String {
         names::display(&link.issuer),
         format_span(this_update.saturating_sub(now)),
         format_utc(this_update)
-    )
-}
-
-fn without_crl(link: &Link) -> String {
-    format!(
-        "no CRL of {} that covers {} is loaded",
-        names::display(&link.issuer),
-        link.who()
     )
 }
 

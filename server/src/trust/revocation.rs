@@ -202,6 +202,16 @@ impl RevocationSet {
         nearest.1
     }
 
+    /// Whether there is a CRL of that name, by a key that is not in the path.
+    pub(super) fn has_crl_of_another_key(
+        &self,
+        issuer: &[u8],
+        place: impl Fn(&KeyId) -> Option<usize>,
+    ) -> bool {
+        let mut sets = self.issuers.iter().filter(|set| !set.scopes.is_empty());
+        sets.any(|set| place(&set.key).is_none() && set.is_named(issuer))
+    }
+
     /// How many serials the CRLs of an issuer list, if there is one.
     pub(super) fn entries_of(&self, issuer: &[u8], place: impl Fn(&KeyId) -> Option<usize>) -> Option<usize> {
         let is_issuer = |set: &&IssuerSet| place(&set.key).is_some() && set.is_named(issuer);

@@ -45,6 +45,11 @@ fn the_crl_of_another_ca_of_that_name_answers_for_nobody_and_revokes_nobody() {
     let client = client(&ours);
     let policy = strict(&store, &[&twin.crl(&[OTHER])]);
     assert_eq!(verdict(&policy, &client), Err(RejectedKind::RevocationUnknown));
+    let reason = policy.verify(&client[0], &[], now()).unwrap_err().reason;
+    assert!(
+        reason.ends_with("is loaded, only one that another key of a CA of that name has signed"),
+        "{reason}"
+    );
     let policy = strict(&store, &[&ours.crl(&[]), &twin.crl(&[SERIAL])]);
     assert_eq!(verdict(&policy, &client), Ok(()));
     let policy = strict(&store, &[&ours.crl(&[SERIAL]), &twin.crl(&[])]);
