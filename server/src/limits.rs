@@ -17,8 +17,14 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// From the first byte of an HTTP/1 request head to its last.
     pub header_timeout: Duration,
-    /// A connection on which nothing moves for so long is closed.
+    /// A connection without a request is closed when nothing has moved for so long. Within a request: how long its viewer may be waited for,
+    /// to send or to read its body, before the stream is reset (HTTP/2) or the connection closed. Never ends a wait for an origin.
     pub idle_timeout: Duration,
+    /// What a viewer has to move of a body, in either direction, for each second that it is waited for; who moves less uses up
+    /// `idle_timeout`, however often an octet comes. 0: any octet is enough.
+    pub body_bytes_per_s_min: u64,
+    /// For what a viewer still sends of a request that has been answered.
+    pub lingering: Lingering,
     /// From SIGTERM to the drain, in which connections are still accepted and `/healthz` fails already.
     pub drain_delay: Duration,
     /// From the beginning of the drain to the moment when what is still open is cut.
@@ -45,6 +51,10 @@ pub struct Limits {
     /// Connections a core holds to one origin; a request that would need one more is answered 503. Bounds descriptors,
     /// and what a stalled origin can pile up.
     pub origin_connections_per_core: usize,
+    /// Requests of one client that a core has at origins at a time; one more is answered 503. A client is its verified certificate chain,
+    /// else its address (of IPv6 the first 64 bits). A quarter of `origin_connections_per_core` unless said otherwise: no single
+    /// client can take them all.
+    pub origin_requests_per_client: usize,
     /// Session tickets outstanding per core; the oldest is forgotten first.
     pub tickets_per_core: usize,
     /// How long a ticket can be redeemed, counted from the full handshake.
@@ -62,6 +72,24 @@ pub struct Limits {
     pub revocation_file_bytes_max: u64,
 }
 
+/// How long, and how much, a viewer is listened to that sends the rest of a request which has been answered already. Closing at once would
+/// destroy the answer on its way (RFC 9112 §9.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lingering {
+    /// In all.
+    pub time: Duration,
+    /// Without a byte.
+    pub silence: Duration,
+    pub bytes_max: u64,
+}
+
+impl Limits {
+    /// The share of one client where nobody has said it.
+    pub fn origin_requests_per_client_of(origin_connections_per_core: usize) -> usize {
+        (origin_connections_per_core / 4).max(1)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -70,6 +98,12 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            body_bytes_per_s_min: 240,
+            lingering: Lingering {
+                time: Duration::from_secs(30),
+                silence: Duration::from_secs(5),
+                bytes_max: 128 * 1024 * 1024,
+            },
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             header_bytes_max: 32_768,
@@ -82,6 +116,7 @@ impl Default for Limits {
             value_bytes_max: 1_024,
             verdicts_per_core: 8_192,
             origin_connections_per_core: 1_024,
+            origin_requests_per_client: Self::origin_requests_per_client_of(1_024),
             tickets_per_core: 65_536,
             ticket_lifetime: Duration::from_secs(3_600),
             record_queue: 65_536,
@@ -103,6 +138,12 @@ pub mod accepted {
     pub const HANDSHAKE_TIMEOUT_MS: RangeInclusive<i64> = 10..=600_000;
     pub const HEADER_TIMEOUT_MS: RangeInclusive<i64> = 10..=600_000;
     pub const IDLE_TIMEOUT_MS: RangeInclusive<i64> = 10..=86_400_000;
+    /// Zero: no least rate.
+    pub const BODY_BYTES_PER_S_MIN: RangeInclusive<i64> = 0..=1_000_000_000;
+    pub const LINGERING_TIME_MS: RangeInclusive<i64> = 0..=3_600_000;
+    pub const LINGERING_TIMEOUT_MS: RangeInclusive<i64> = 0..=600_000;
+    /// Zero: nothing is read behind an answer.
+    pub const LINGERING_BYTES_MAX: RangeInclusive<i64> = 0..=1_099_511_627_776;
     pub const DRAIN_DELAY_MS: RangeInclusive<i64> = 0..=3_600_000;
     /// Zero cuts what is open at once.
     pub const DRAIN_TIMEOUT_MS: RangeInclusive<i64> = 0..=3_600_000;
@@ -118,6 +159,7 @@ pub mod accepted {
     pub const VALUE_BYTES: RangeInclusive<i64> = 1..=16_777_216;
     pub const VERDICTS_PER_CORE: RangeInclusive<i64> = 0..=16_777_216;
     pub const ORIGIN_CONNECTIONS_PER_CORE: RangeInclusive<i64> = 1..=1_000_000;
+    pub const ORIGIN_REQUESTS_PER_CLIENT: RangeInclusive<i64> = 1..=1_000_000;
     pub const TICKETS_PER_CORE: RangeInclusive<i64> = 1..=16_777_216;
     /// RFC 8446 §4.6.1 allows seven days.
     pub const TICKET_LIFETIME_S: RangeInclusive<i64> = 1..=604_800;

@@ -238,7 +238,11 @@ fn a_request_is_not_sent_again_after_an_answer_or_with_a_method_that_acts() {
 #[test]
 fn beyond_the_limit_of_origin_connections_the_answer_is_503() {
     let origin = Origin::start();
-    let server = Server::start(config(&origin.url()).limit("origin_connections_per_core", 1));
+    let server = Server::start(
+        config(&origin.url())
+            .limit("origin_connections_per_core", 1)
+            .limit("origin_requests_per_client", 2),
+    );
     let client = Client::new();
     let mut first = client.connect(server.address()).unwrap();
     first.write(client.request("GET", "/gate", "")).unwrap();

@@ -4,11 +4,16 @@ use super::error::Problem;
 use super::key::KeyPath;
 use super::number::{milliseconds, number, seconds};
 use super::raw::RawLimits;
-use crate::limits::{Limits, accepted};
+use crate::limits::{Limits, Lingering, accepted};
 
 pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
-    let at = |name: &'static str| KeyPath::root().child("limits").child(name);
     let default = Limits::default();
+    let origin_connections_per_core = number(
+        &at("origin_connections_per_core"),
+        raw.origin_connections_per_core,
+        default.origin_connections_per_core,
+        &accepted::ORIGIN_CONNECTIONS_PER_CORE,
+    )?;
     Ok(Limits {
         connections_per_core: number(
             &at("connections_per_core"),
@@ -40,6 +45,13 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.idle_timeout,
             &accepted::IDLE_TIMEOUT_MS,
         )?,
+        body_bytes_per_s_min: number(
+            &at("body_bytes_per_s_min"),
+            raw.body_bytes_per_s_min,
+            default.body_bytes_per_s_min,
+            &accepted::BODY_BYTES_PER_S_MIN,
+        )?,
+        lingering: lingering(raw, default.lingering)?,
         drain_delay: milliseconds(
             &at("drain_delay_ms"),
             raw.drain_delay_ms,
@@ -88,11 +100,12 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.verdicts_per_core,
             &accepted::VERDICTS_PER_CORE,
         )?,
-        origin_connections_per_core: number(
-            &at("origin_connections_per_core"),
-            raw.origin_connections_per_core,
-            default.origin_connections_per_core,
-            &accepted::ORIGIN_CONNECTIONS_PER_CORE,
+        origin_connections_per_core,
+        origin_requests_per_client: number(
+            &at("origin_requests_per_client"),
+            raw.origin_requests_per_client,
+            Limits::origin_requests_per_client_of(origin_connections_per_core),
+            &accepted::ORIGIN_REQUESTS_PER_CLIENT,
         )?,
         key_value_store_bytes_max: number(
             &at("key_value_store_bytes"),
@@ -155,4 +168,31 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             &accepted::REVOCATION_FILE_BYTES,
         )?,
     })
+}
+
+fn lingering(raw: &RawLimits, default: Lingering) -> Result<Lingering, Problem> {
+    Ok(Lingering {
+        time: milliseconds(
+            &at("lingering_time_ms"),
+            raw.lingering_time_ms,
+            default.time,
+            &accepted::LINGERING_TIME_MS,
+        )?,
+        silence: milliseconds(
+            &at("lingering_timeout_ms"),
+            raw.lingering_timeout_ms,
+            default.silence,
+            &accepted::LINGERING_TIMEOUT_MS,
+        )?,
+        bytes_max: number(
+            &at("lingering_bytes_max"),
+            raw.lingering_bytes_max,
+            default.bytes_max,
+            &accepted::LINGERING_BYTES_MAX,
+        )?,
+    })
+}
+
+fn at(name: &'static str) -> KeyPath {
+    KeyPath::root().child("limits").child(name)
 }

@@ -16,7 +16,7 @@ mod route;
 mod service;
 mod viewer_functions;
 
-pub use self::activity::{Activity, InFlight};
+pub use self::activity::{Activity, InFlight, Patience, Stalled, Stalling};
 pub use self::authority::{AuthorityError, authority};
 pub use self::certificate_headers::{
     CertificateEdits, SHOWN_TO_FUNCTIONS, add_certificate_headers, remove_claims,
@@ -26,5 +26,5 @@ pub use self::redirect::redirect;
 pub use self::refusal::{Refusal, Refusals};
 pub use self::request_head::clean_headers;
 pub use self::response::{refusal, text_response};
-pub use self::service::{Body, Edge, Viewer, respond};
+pub use self::service::{Body, Edge, Viewer, awaits_continue, respond};
 pub use self::viewer_functions::{Asked, ViewerFacts, apply, ask_viewer_request, ask_viewer_response};

@@ -9,6 +9,7 @@ pub fn refusal(status: StatusCode) -> Response<&'static str> {
         StatusCode::BAD_REQUEST => "400 Bad Request\n",
         StatusCode::FORBIDDEN => "403 Forbidden: this client is no longer admitted\n",
         StatusCode::METHOD_NOT_ALLOWED => "405 Method Not Allowed\n",
+        StatusCode::REQUEST_TIMEOUT => "408 Request Timeout: the request's body came too slowly\n",
         StatusCode::MISDIRECTED_REQUEST => {
             "421 Misdirected Request: this host is not served on this connection\n"
         }
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_refusal_begins_with_its_status() {
-        for status in [400, 404, 405, 421, 502, 503, 504] {
+        for status in [400, 404, 405, 408, 421, 502, 503, 504] {
             let status = StatusCode::from_u16(status).expect("a status");
             let response = refusal(status);
             assert_eq!(response.status(), status);

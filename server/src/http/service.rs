@@ -1,8 +1,9 @@
 //! One request to one response: which host, which behaviour, which origin, and what the origin may know of the client.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Ready, poll_fn, ready};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,9 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderValue};
-use http::{Method, Request, Response, StatusCode, request};
-use http_body::Body as _;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 
 use super::activity::{Activity, InFlight};
@@ -24,22 +24,24 @@ use super::response::{function_failure, refusal};
 use super::route::route;
 use super::viewer_functions::{Asked, Exchange, Failed, ViewerFacts, apply};
 use crate::logs::Console;
-use crate::metrics::CoreCounters;
+use crate::metrics::{CoreCounters, RequestLimit};
 use crate::proxy::{
-    Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, forward, frame_request,
-    remove_hop_by_hop, settle_response,
+    ClientKey, Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, Share, Shares, Upload,
+    forward, frame_request, remove_hop_by_hop, settle_response,
 };
 use crate::snapshot::{Behavior, Site};
 use crate::tls::ClientAuth;
 
 /// A response's body, marked as in flight until it is gone.
-pub type Body = ResponseBody<Option<InFlight>>;
+pub type Body = ResponseBody<InFlight>;
 
 /// What all connections of a core share when they answer.
 pub struct Edge {
     /// What functions have to say to the operator.
     pub console: RefCell<Console>,
     pub pool: Rc<OriginPool>,
+    /// What each client has of it.
+    pub shares: Shares,
     pub counters: Arc<CoreCounters>,
     /// What was told of requests that were refused.
     pub refusals: Refusals,
@@ -52,12 +54,28 @@ pub struct Viewer {
     pub edge: Rc<Edge>,
     pub site: Arc<Site>,
     pub client: ClientAuth,
+    pub client_address: IpAddr,
     /// As text, for `X-Forwarded-For`.
     pub client_ip: HeaderValue,
+    /// Of the origins' connections, once it has asked for one.
+    pub share: OnceCell<Share>,
     pub activity: Rc<Activity>,
     pub facts: ViewerFacts,
     /// The last `Host` that was found to be this distribution's: the next request most often has the same.
     pub known_host: RefCell<Option<HeaderValue>>,
+}
+
+impl Viewer {
+    fn share(&self) -> &Share {
+        self.share.get_or_init(|| {
+            self.edge.shares.of(match &self.client {
+                ClientAuth::Verified(client) => ClientKey::Certificate(client.facts().sha256.as_str().into()),
+                ClientAuth::Unchecked(_) | ClientAuth::NotPresented => {
+                    ClientKey::of_address(self.client_address)
+                }
+            })
+        })
+    }
 }
 
 /// What [`respond`] returns: answers from memory need no allocation.
@@ -82,11 +100,16 @@ impl Future for Responding {
 }
 
 /// Answers `request`.
-pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Responding {
-    viewer.activity.expect_body(!request.body().is_end_stream());
+pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
+    let (head, incoming) = request.into_parts();
+    let awaits_continue = awaits_continue(head.version, &head.headers);
+    let lingering = viewer.site.lingering;
+    let upload = Upload::new(incoming, awaits_continue, viewer.activity.stats(), lingering);
+    let mut request = Request::from_parts(head, ());
     let pending = PendingRequest {
         head_only: request.method() == Method::HEAD,
-        in_flight: viewer.activity.begin(),
+        version: request.version(),
+        in_flight: viewer.activity.begin(upload),
     };
     if viewer.activity.is_refused() {
         return now(viewer, pending.refuse(StatusCode::FORBIDDEN));
@@ -105,7 +128,7 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
     if let Err(status) = clean(&mut request, &viewer.site.identity_headers) {
         return now(viewer, pending.refuse(status));
     }
-    let (mut head, body) = request.into_parts();
+    let (mut head, ()) = request.into_parts();
     let mut errand = Errand {
         exchange: behavior.has_functions().then(|| Exchange::new(viewer)),
         viewer: viewer.clone(),
@@ -122,12 +145,15 @@ pub fn respond(viewer: &Rc<Viewer>, mut request: Request<Incoming>) -> Respondin
         Origin::Fixed(fixed) => now(viewer, errand.finish(fixed.response())),
         Origin::Http(origin) => {
             let origin = origin.clone();
-            let request = Request::from_parts(head, body);
+            let request = Request::from_parts(head, ());
             let counters = viewer.edge.counters.clone();
             Responding::Later(Box::pin(async move {
                 let response = errand.proxy(&origin, request).await;
                 counters.count_request(response.status());
-                response
+                match response.body().is_held(response.status()) {
+                    true => released(response).await,
+                    false => response,
+                }
             }))
         }
     }
@@ -145,14 +171,30 @@ fn refused<B>(
     now(viewer, pending.tell(why.response()))
 }
 
+/// Whether the client may send its body only when it was told to (RFC 9110 §10.1.1). Over HTTP/2 it knows by its window.
+pub fn awaits_continue(version: Version, headers: &HeaderMap) -> bool {
+    let expectation = headers.get(EXPECT).filter(|_| version == Version::HTTP_11);
+    expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
 fn now(viewer: &Viewer, response: Response<Body>) -> Responding {
     viewer.edge.counters.count_request(response.status());
-    Responding::Now(ready(response))
+    match response.body().is_held(response.status()) {
+        true => Responding::Later(Box::pin(released(response))),
+        false => Responding::Now(ready(response)),
+    }
+}
+
+/// The response, when its end may be told.
+async fn released(mut response: Response<Body>) -> Response<Body> {
+    poll_fn(|cx| response.body_mut().poll_release(cx)).await;
+    response
 }
 
 /// A request without its response: what any response to it depends on.
 struct PendingRequest {
     head_only: bool,
+    version: Version,
     in_flight: InFlight,
 }
 
@@ -167,7 +209,13 @@ impl PendingRequest {
             }
             body = Bytes::new();
         }
-        Response::from_parts(head, Body::memory(body, Some(self.in_flight)))
+        // Nobody can tell whether the body will come: the connection cannot be used again (RFC 9110 §10.1.1).
+        let is_cut_off = head.status == StatusCode::REQUEST_TIMEOUT && self.version < Version::HTTP_2;
+        if is_cut_off || self.in_flight.upload().is_some_and(Upload::awaits_continue) {
+            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let body = Body::memory(body, self.in_flight);
+        Response::from_parts(head, framed(body, self.version))
     }
 
     fn refuse(self, status: StatusCode) -> Response<Body> {
@@ -181,6 +229,14 @@ impl PendingRequest {
 
     fn tell(self, response: Response<&'static str>) -> Response<Body> {
         self.answer(response.map(|text| Bytes::from_static(text.as_bytes())))
+    }
+}
+
+/// As HTTP/2 wants it, where that is spoken.
+fn framed(body: Body, version: Version) -> Body {
+    match version {
+        Version::HTTP_2 => body.for_http2(),
+        _ => body,
     }
 }
 
@@ -236,20 +292,27 @@ impl Errand {
         }
     }
 
-    async fn proxy(self, origin: &Arc<HttpOrigin>, request: Request<Incoming>) -> Response<Body> {
+    async fn proxy(self, origin: &Arc<HttpOrigin>, request: Request<()>) -> Response<Body> {
         let viewer = &self.viewer;
-        let (mut head, body) = request.into_parts();
+        let (mut head, ()) = request.into_parts();
         let version = head.version;
+        let upload = self.pending.in_flight.upload();
         dress(&mut head, viewer, &self.behavior, &self.certificates);
-        frame_request(&mut head.headers, !body.is_end_stream(), body.size_hint().exact());
+        let length = upload.map_or(Some(0), Upload::exact_length);
+        frame_request(&mut head.headers, upload.is_some(), length);
         let exit = Exit {
             pool: &viewer.edge.pool,
             origin,
             connections_max: viewer.site.origin_connections_max,
             bounds: viewer.site.response_bounds,
+            share: viewer.share(),
+            requests_max: viewer.site.origin_requests_per_client,
         };
-        match forward(exit, Request::from_parts(head, body), viewer.activity.stats()).await {
-            Ok((response, lease)) => {
+        if let Some(upload) = upload {
+            viewer.activity.watch_upload(upload);
+        }
+        match forward(exit, Request::from_parts(head, ()), upload).await {
+            Ok((response, exchange)) => {
                 let (mut head, incoming) = response.into_parts();
                 if let Err(why) = settle_response(&mut head, self.pending.head_only) {
                     return self.give_up(origin, &ForwardError::Framing(why));
@@ -259,8 +322,8 @@ impl Errand {
                 head.version = version;
                 match self.review(&mut head) {
                     Ok(None) => {
-                        let body = Body::origin(incoming, lease, Some(self.pending.in_flight));
-                        Response::from_parts(head, body)
+                        let body = Body::origin(incoming, exchange, self.pending.in_flight);
+                        Response::from_parts(head, framed(body, version))
                     }
                     Ok(Some(body)) => self.pending.answer(Response::from_parts(head, body)),
                     Err(Failed) => self.pending.fail(),
@@ -273,24 +336,37 @@ impl Errand {
     /// The answer where the origin gave none.
     fn give_up(self, origin: &HttpOrigin, error: &ForwardError) -> Response<Body> {
         complain(&self.viewer, origin, error);
+        if let Some(limit) = limit_of(error) {
+            self.viewer.edge.counters.requests_limited.of(limit).add(1);
+        }
         self.pending.refuse(status_of(error))
     }
 }
 
 fn complain(viewer: &Viewer, origin: &HttpOrigin, error: &ForwardError) {
-    if matches!(error, ForwardError::Viewer(_)) {
+    if matches!(error, ForwardError::Viewer(_) | ForwardError::ViewerTimeout) {
         tracing::debug!(%error, "a request was not sent whole");
     } else if let Some(untold) = viewer.edge.pool.complain(Instant::now()) {
         tracing::warn!(origin = &*origin.id, distribution = &*viewer.site.distribution_id, %error, untold, "no response from the origin");
     }
 }
 
+/// The bound that the request ran into.
+fn limit_of(error: &ForwardError) -> Option<RequestLimit> {
+    match error {
+        ForwardError::Full => Some(RequestLimit::Origin),
+        ForwardError::Share => Some(RequestLimit::Client),
+        _ => None,
+    }
+}
+
 fn status_of(error: &ForwardError) -> StatusCode {
     match error {
         ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        ForwardError::Full => StatusCode::SERVICE_UNAVAILABLE,
+        ForwardError::Full | ForwardError::Share => StatusCode::SERVICE_UNAVAILABLE,
         ForwardError::Viewer(_) => StatusCode::BAD_REQUEST,
-        ForwardError::Connect(_)
+        ForwardError::ViewerTimeout => StatusCode::REQUEST_TIMEOUT,
+        ForwardError::Connect(..)
         | ForwardError::Http(_)
         | ForwardError::Framing(_)
         | ForwardError::Interim(_) => StatusCode::BAD_GATEWAY,

@@ -32,7 +32,7 @@ pub struct ConnectionRecord {
     pub custom_data: Option<Box<str>>,
     /// Finer than the status. Of a successful one: why it was closed while it was open, or what it was admitted in spite of.
     pub reason: Option<Cow<'static, str>>,
-    /// Why its client was no longer admitted, so that the connection was closed.
+    /// Why the connection was closed while it was open: its client was no longer admitted, or it did not keep a time limit.
     pub closed_by: Option<&'static str>,
     /// What a candidate trust store would have decided.
     pub candidate_decision: Option<ConnectionStatus>,

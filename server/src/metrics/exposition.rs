@@ -65,6 +65,30 @@ impl Page<'_> {
             "reason",
             |core, reason| core.no_longer_admitted.of(reason).get(),
         );
+        self.counters(
+            "bothways_connections_cut_total",
+            "Open connections closed because they did not keep a time limit.",
+            "reason",
+            |core, reason| core.connections_cut.of(reason).get(),
+        );
+        self.counters(
+            "bothways_bodies_stalled_total",
+            "Bodies ended because the client sent or read them too slowly.",
+            "body",
+            |core, body| core.bodies_stalled.of(body).get(),
+        );
+        self.counters(
+            "bothways_requests_limited_total",
+            "Requests answered 503 at a limit.",
+            "limit",
+            |core, limit| core.requests_limited.of(limit).get(),
+        );
+        self.counters(
+            "bothways_origin_connections_spoilt_total",
+            "Connections to origins that were not used again because of what the origin did.",
+            "reason",
+            |core, reason| core.origin_faults.of(reason).get(),
+        );
         self.counter(
             "bothways_sweeps_total",
             "Walks of a core over its open connections after a reload.",

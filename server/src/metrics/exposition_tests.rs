@@ -38,6 +38,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
     assert_eq!(
         names,
         [
+            "bothways_bodies_stalled_total",
             "bothways_build_info",
             "bothways_candidate_decisions_total",
             "bothways_certificate_not_after_seconds",
@@ -45,6 +46,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
             "bothways_connection_function_seconds",
             "bothways_connection_rests_total",
             "bothways_connections_accepted_total",
+            "bothways_connections_cut_total",
             "bothways_connections_no_longer_admitted_total",
             "bothways_connections_open",
             "bothways_connections_total",
@@ -62,6 +64,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
             "bothways_handshakes_open",
             "bothways_handshakes_total",
             "bothways_messages_dropped_total",
+            "bothways_origin_connections_spoilt_total",
             "bothways_origin_requests_total",
             "bothways_origin_response_seconds",
             "bothways_panics_total",
@@ -70,6 +73,7 @@ fn every_documented_family_is_shown_before_anything_happened() {
             "bothways_reload_under_way_seconds",
             "bothways_reloads_deferred_total",
             "bothways_reloads_total",
+            "bothways_requests_limited_total",
             "bothways_requests_refused_total",
             "bothways_requests_total",
             "bothways_revocation_entries",

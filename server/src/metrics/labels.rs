@@ -210,6 +210,43 @@ label! {
 }
 
 label! {
+    /// The time limit for which an open connection was cut.
+    CutReason {
+        /// A request's head was not whole in `header_timeout_ms`.
+        Head = "header_timeout",
+        /// A response was not read, or too slowly.
+        Response = "response_stalled",
+        /// Nothing moved, and it did not end when it was asked to.
+        Idle = "idle_timeout",
+    }
+}
+
+label! {
+    /// The body for which a viewer was waited for too long.
+    StalledBody { Request = "request", Response = "response" }
+}
+
+label! {
+    /// The bound at which a request was answered 503.
+    RequestLimit {
+        /// `origin_connections_per_core`.
+        Origin = "origin_connections_per_core",
+        /// `origin_requests_per_client`.
+        Client = "origin_requests_per_client",
+    }
+}
+
+label! {
+    /// Why a connection to an origin was not used again, though the response on it came whole.
+    OriginFault {
+        /// The origin answered before it had the whole request, whose rest it may take for another one.
+        EarlyAnswer = "early_answer",
+        /// It said something that nobody had asked for.
+        UnaskedBytes = "unasked_bytes",
+    }
+}
+
+label! {
     /// Why the client of an open connection is no longer admitted.
     CloseReason {
         Revocation = "revocation",
@@ -282,6 +319,10 @@ mod tests {
         assert_consistent::<ViewerFunctionResult>();
         assert_consistent::<TicketDecline>();
         assert_consistent::<ShedReason>();
+        assert_consistent::<OriginFault>();
+        assert_consistent::<CutReason>();
+        assert_consistent::<StalledBody>();
+        assert_consistent::<RequestLimit>();
         assert_consistent::<CloseReason>();
         assert_consistent::<Agreement>();
         assert_consistent::<DropReason>();

@@ -24,9 +24,9 @@ pub use call_mark::{CallMark, Marked, OpenCall, monotonic};
 pub use cells::{Counter, Family, FunctionScale, Gauge, Histogram, SharedCounter};
 pub use exposition::render;
 pub use labels::{
-    Agreement, CloseReason, ConnectionStatus, DropReason, FailureCode, FunctionResult, HandshakeKind, Label,
-    MemoResult, OriginResult, ReloadResult, RequestRefusal, ShedReason, StatusClass, TicketDecline,
-    ViewerFunctionResult,
+    Agreement, CloseReason, ConnectionStatus, CutReason, DropReason, FailureCode, FunctionResult,
+    HandshakeKind, Label, MemoResult, OriginFault, OriginResult, ReloadResult, RequestLimit, RequestRefusal,
+    ShedReason, StalledBody, StatusClass, TicketDecline, ViewerFunctionResult,
 };
 pub use named::{
     CrlDates, Dates, Directory, DistributionCells, DistributionCounters, DistributionName, OriginCells,
@@ -100,6 +100,14 @@ pub struct CoreCounters {
     pub requests: Family<StatusClass, { StatusClass::COUNT }>,
     /// Requests refused for what they are, by reason; each is among `requests` too.
     pub requests_refused: Family<RequestRefusal, { RequestRefusal::COUNT }>,
+    /// Open connections that did not keep a time limit.
+    pub connections_cut: Family<CutReason, { CutReason::COUNT }>,
+    /// Bodies that were ended because their viewer was too slow.
+    pub bodies_stalled: Family<StalledBody, { StalledBody::COUNT }>,
+    /// Requests answered 503 at a bound.
+    pub requests_limited: Family<RequestLimit, { RequestLimit::COUNT }>,
+    /// Connections to origins that were not used again because of what the origin did.
+    pub origin_faults: Family<OriginFault, { OriginFault::COUNT }>,
     /// Verdicts on client chains, by whether they were remembered.
     pub verdicts: Family<MemoResult, { MemoResult::COUNT }>,
     pub verdicts_evicted: Counter,

@@ -1,6 +1,5 @@
 //! Bodies on their way through: streamed, never gathered.
 
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,100 +7,95 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::exchange::Exchange;
 use super::hop_by_hop::clean_trailers;
-use super::pool::Lease;
-use crate::runtime::{DuplexStats, sleep};
+use super::pace::Pace;
+use super::share::Taken;
+use super::upload::{Reader, UploadError};
+use super::wire::Wire;
+use crate::runtime::sleep;
 
 /// What a body yields when it is asked for more.
-type Polled<T, E> = Poll<Option<Result<Frame<T>, E>>>;
+pub(super) type Polled<T, E> = Poll<Option<Result<Frame<T>, E>>>;
 
 /// What is sent to the origin.
 pub enum RequestBody {
     /// Nothing; the only body that can be sent twice.
     Empty,
     /// The viewer's body as it comes in.
-    Viewer {
-        incoming: Incoming,
-        progress: Rc<Progress>,
-        /// Of the viewer's connection: is told when the body has been read to its end.
-        stats: Rc<DuplexStats>,
-    },
+    Viewer(ViewerBody),
 }
 
-/// What the request's body tells those who wait for the response.
-pub struct Progress {
-    /// When a byte last moved, so that a slow upload is not taken for a slow origin.
-    pub(super) moved_at: Cell<Instant>,
-    /// The viewer broke off, or sent what is no body: the request then fails through no fault of the origin.
-    pub(super) viewer_failed: Cell<bool>,
+/// A viewer's body on its way to an origin.
+pub struct ViewerBody {
+    reader: Reader,
+    /// Of the connection that it goes out on; none until one was chosen.
+    wire: Option<Rc<Wire>>,
 }
 
-impl Progress {
-    pub(super) fn moved(&self) {
-        self.moved_at.set(Instant::now());
+impl RequestBody {
+    pub(super) fn viewer(reader: Reader) -> Self {
+        Self::Viewer(ViewerBody { reader, wire: None })
+    }
+
+    /// Notes that the request, part of `share`, goes out on `wire` now.
+    pub(super) fn begin(&mut self, wire: &Rc<Wire>, share: &Rc<Taken>) {
+        match self {
+            Self::Empty => wire.begin(false, share),
+            Self::Viewer(body) => {
+                wire.begin(true, share);
+                body.wire = Some(wire.clone());
+            }
+        }
     }
 }
 
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            moved_at: Cell::new(Instant::now()),
-            viewer_failed: Cell::default(),
+impl ViewerBody {
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Polled<Bytes, UploadError> {
+        let frame = ready!(self.reader.poll_frame(cx));
+        if let Some(wire) = &self.wire {
+            wire.moved();
+            let is_end = match &frame {
+                None => true,
+                // hyper takes no more of a body whose length was said, also where the viewer has not yet said that it ends.
+                Some(Ok(_)) => self.reader.is_end_stream() || self.reader.size_hint().exact() == Some(0),
+                Some(Err(_)) => false,
+            };
+            if is_end {
+                wire.handed_over();
+            }
         }
+        Poll::Ready(frame)
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = UploadError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<Bytes, hyper::Error> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<Bytes, UploadError> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Viewer {
-                incoming,
-                progress,
-                stats,
-            } => {
-                let frame = ready!(poll_data(incoming, cx));
-                progress.moved();
-                match &frame {
-                    Some(Err(_)) => progress.viewer_failed.set(true),
-                    None => stats.linger.set(false),
-                    Some(Ok(_)) if incoming.is_end_stream() => stats.linger.set(false),
-                    Some(Ok(_)) => {}
-                }
-                Poll::Ready(frame)
-            }
+            Self::Viewer(body) => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Viewer { incoming, .. } => incoming.is_end_stream(),
+            Self::Viewer(body) => body.reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Viewer { incoming, .. } => incoming.size_hint(),
-        }
-    }
-}
-
-/// The next frame with data. A viewer's trailers end here: no header rule has seen them, so they could carry a forged
-/// identity to an origin that takes trailers for headers.
-fn poll_data<B: Body + Unpin>(body: &mut B, cx: &mut Context<'_>) -> Polled<B::Data, B::Error> {
-    loop {
-        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            Some(Ok(frame)) if !frame.is_data() => {}
-            other => return Poll::Ready(other),
+            Self::Viewer(body) => body.reader.size_hint(),
         }
     }
 }
@@ -126,72 +120,185 @@ impl fmt::Display for BodyError {
 
 impl std::error::Error for BodyError {}
 
-/// What is sent to the viewer. `T` is dropped with it: the mark of a request in flight.
-pub struct ResponseBody<T> {
+/// The mark of a request in flight; dropped with the body of its response, whose pace it has.
+pub trait Mark: Unpin {
+    fn pace(&self) -> &Pace;
+
+    /// Whether the viewer still sends the request.
+    fn is_uploading(&self) -> bool;
+
+    /// The response has come to its end; ready when that may be told to a viewer which still sends the request.
+    fn poll_release(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// What is sent to the viewer.
+pub struct ResponseBody<M> {
     source: Source,
-    _in_flight: T,
+    /// Taken from the source, and not given yet.
+    rest: Bytes,
+    /// What is given at a time.
+    piece_bytes_max: usize,
+    /// The end is held back while the viewer sends the request.
+    holds_end: bool,
+    mark: M,
 }
 
 enum Source {
-    Memory(Bytes),
+    Memory,
     Origin(OriginBody),
 }
 
-impl<T> ResponseBody<T> {
+impl<M: Mark> ResponseBody<M> {
     /// A body that is there already.
-    pub fn memory(bytes: Bytes, in_flight: T) -> Self {
+    pub fn memory(bytes: Bytes, mark: M) -> Self {
+        Self::new(Source::Memory, bytes, mark)
+    }
+
+    /// The origin's body; `exchange` gives the connection back to the pool once it was read to its end.
+    pub fn origin(incoming: Incoming, exchange: Exchange, mark: M) -> Self {
+        Self::new(
+            Source::Origin(OriginBody::new(incoming, exchange)),
+            Bytes::new(),
+            mark,
+        )
+    }
+
+    fn new(source: Source, rest: Bytes, mark: M) -> Self {
+        // Until it is asked for more, the viewer has to take what came before.
+        mark.pace().viewer_is_waited_for();
         Self {
-            source: Source::Memory(bytes),
-            _in_flight: in_flight,
+            source,
+            rest,
+            piece_bytes_max: usize::MAX,
+            holds_end: false,
+            mark,
         }
     }
 
-    /// The origin's body; `lease` gives the connection back to the pool once it was read to its end.
-    pub fn origin(incoming: Incoming, lease: Lease, in_flight: T) -> Self {
-        Self {
-            source: Source::Origin(OriginBody::new(incoming, lease)),
-            _in_flight: in_flight,
+    /// The same body for HTTP/2. In pieces: hyper and h2 hold one piece beyond a stream's window, and when its last piece has been taken
+    /// the body is done with; so a stream whose window is closed holds little, and is seen to wait. Its end comes behind that of
+    /// the request, or behind a lull in that: some clients stop reading once a response is whole, and would wait for ever for room to
+    /// send the rest of the request.
+    pub fn for_http2(mut self) -> Self {
+        self.piece_bytes_max = PIECE_BYTES;
+        self.holds_end = true;
+        self
+    }
+
+    /// Whether not even the head of a response with this `status` is to be sent yet. Where it is an answer to what the viewer still sends, it
+    /// may be (a stream of answers to a stream of requests); the end of one without a body comes with it, and at the sight of an
+    /// error some clients end their request where it is, short of the length that they gave: a broken stream (RFC 9113 §8.1.1).
+    pub fn is_held(&self, status: StatusCode) -> bool {
+        let may_begin =
+            matches!(self.source, Source::Origin(_)) && status.is_success() && !self.is_end_stream();
+        self.holds_end && !may_begin && self.mark.is_uploading()
+    }
+
+    /// Ready when the end may be sent.
+    pub fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.holds_end {
+            return Poll::Ready(());
         }
+        let polled = self.mark.poll_release(cx);
+        match polled {
+            Poll::Ready(()) => self.holds_end = false,
+            Poll::Pending => self.mark.pace().rests(),
+        }
+        polled
+    }
+
+    /// Gives what there is, which may be the last.
+    fn poll_give(&mut self, cx: &mut Context<'_>) -> Polled<Bytes, BodyError> {
+        let is_last = self.rest.len() <= self.piece_bytes_max && self.source.is_at_end();
+        if is_last {
+            ready!(self.poll_release(cx));
+        }
+        Poll::Ready(Some(Ok(self.give())))
+    }
+
+    fn give(&mut self) -> Frame<Bytes> {
+        let length = self.rest.len().min(self.piece_bytes_max);
+        let pace = self.mark.pace();
+        pace.move_bytes(length);
+        pace.viewer_is_waited_for();
+        Frame::data(match length == self.rest.len() {
+            true => std::mem::take(&mut self.rest),
+            false => self.rest.split_to(length),
+        })
     }
 }
 
-impl<T: Unpin> Body for ResponseBody<T> {
+impl<M: Mark> Body for ResponseBody<M> {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<Bytes, BodyError> {
-        match &mut self.get_mut().source {
-            Source::Memory(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Source::Memory(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Origin(body) => body.poll_frame(cx).map_ok(|mut frame| {
-                if let Some(trailers) = frame.trailers_mut() {
-                    clean_trailers(trailers);
+        let this = self.get_mut();
+        if this.rest.has_remaining() {
+            return this.poll_give(cx);
+        }
+        let Source::Origin(body) = &mut this.source else {
+            ready!(this.poll_release(cx));
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(frame) = body.poll_frame(cx) else {
+            this.mark.pace().rests();
+            return Poll::Pending;
+        };
+        match frame {
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    this.rest = data;
+                    this.poll_give(cx)
                 }
-                frame
-            }),
+                Err(mut frame) => {
+                    if let Some(trailers) = frame.trailers_mut() {
+                        clean_trailers(trailers);
+                    }
+                    Poll::Ready(Some(Ok(frame)))
+                }
+            },
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => {
+                this.source = Source::Memory;
+                ready!(this.poll_release(cx));
+                Poll::Ready(None)
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Memory(bytes) => bytes.is_empty(),
-            Source::Origin(body) => body.incoming.is_end_stream(),
-        }
+        self.rest.is_empty() && self.source.is_at_end()
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Memory(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Origin(body) => body.incoming.size_hint(),
+            Source::Memory => SizeHint::with_exact(self.rest.len() as u64),
+            Source::Origin(body) => match body.incoming.size_hint().exact() {
+                Some(exact) => SizeHint::with_exact(exact.saturating_add(self.rest.len() as u64)),
+                None => SizeHint::default(),
+            },
         }
     }
 }
+
+impl Source {
+    fn is_at_end(&self) -> bool {
+        match self {
+            Self::Memory => true,
+            Self::Origin(body) => body.incoming.is_end_stream(),
+        }
+    }
+}
+
+/// Proof that a response was read to its end.
+pub(super) struct ReadWhole(());
 
 /// A response's body while it comes from the origin.
 struct OriginBody {
     incoming: Incoming,
     /// Until the end of the body.
-    lease: Option<Lease>,
+    exchange: Option<Exchange>,
     /// Whether the viewer has taken all that came, so that silence is the origin's.
     waiting: bool,
     /// None for as long as the body comes without a wait.
@@ -199,14 +306,17 @@ struct OriginBody {
 }
 
 impl OriginBody {
-    fn new(incoming: Incoming, lease: Lease) -> Self {
+    fn new(incoming: Incoming, exchange: Exchange) -> Self {
+        let is_end = incoming.is_end_stream();
         let mut body = Self {
             incoming,
-            lease: Some(lease),
+            exchange: Some(exchange),
             waiting: false,
             timer: None,
         };
-        body.release_at_end();
+        if is_end {
+            body.end();
+        }
         body
     }
 
@@ -221,25 +331,25 @@ impl OriginBody {
                 Some(Err(BodyError::Timeout))
             }
         };
-        if let Some(Err(error)) = &frame {
-            self.complain(error);
+        match &frame {
+            None => self.end(),
+            Some(Ok(_)) if self.incoming.is_end_stream() => self.end(),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => self.break_off(error),
         }
-        self.release_at_end();
         Poll::Ready(frame)
     }
 
     /// Ready once nothing has moved for `origin_read_timeout`, counted from when the viewer began to wait.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(Lease { origin, progress, .. }) = &self.lease else {
+        let Some(exchange) = &self.exchange else {
             return Poll::Pending;
         };
         if !std::mem::replace(&mut self.waiting, true) {
-            progress.moved();
+            exchange.wire.moved();
         }
         loop {
-            let left = origin
-                .read_timeout
-                .saturating_sub(progress.moved_at.get().elapsed());
+            let left = exchange.origin.read_timeout.saturating_sub(exchange.silence());
             if left.is_zero() {
                 return Poll::Ready(());
             }
@@ -254,22 +364,23 @@ impl OriginBody {
         }
     }
 
-    fn complain(&self, error: &BodyError) {
-        if let Some(lease) = &self.lease
-            && let Some(untold) = lease.pool.complain(Instant::now())
-        {
-            tracing::warn!(origin = &*lease.origin.id, %error, untold, "a response of the origin broke off");
+    fn end(&mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.end(ReadWhole(()));
         }
     }
 
-    fn release_at_end(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(lease) = self.lease.take()
+    fn break_off(&mut self, error: &BodyError) {
+        if let Some(exchange) = self.exchange.take()
+            && let Some(untold) = exchange.pool.complain(Instant::now())
         {
-            lease.release();
+            tracing::warn!(origin = &*exchange.origin.id, %error, untold, "a response of the origin broke off");
         }
     }
 }
+
+/// A frame of HTTP/2's ordinary size.
+const PIECE_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -279,7 +390,24 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
     use http_body_util::{BodyExt as _, Full};
 
+    use super::super::upload::poll_data;
     use super::*;
+
+    struct Unmarked(Pace);
+
+    impl Mark for Unmarked {
+        fn pace(&self) -> &Pace {
+            &self.0
+        }
+
+        fn is_uploading(&self) -> bool {
+            false
+        }
+
+        fn poll_release(&self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Ready(())
+        }
+    }
 
     #[test]
     fn a_viewers_trailers_go_no_further() {
@@ -296,5 +424,23 @@ mod tests {
             frames.push(frame.into_data().expect("data"));
         }
         assert_eq!(frames, ["abc"]);
+    }
+
+    #[test]
+    fn a_body_for_http_2_is_in_pieces_the_same_body_and_counts_what_it_gives() {
+        let bytes = Bytes::from(vec![7; 2 * PIECE_BYTES + 1]);
+        let mut body = ResponseBody::memory(bytes.clone(), Unmarked(Pace::default())).for_http2();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(body.size_hint().exact(), Some(bytes.len() as u64));
+        let (mut lengths, mut all) = (Vec::new(), Vec::new());
+        while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) {
+            let data = frame.into_data().expect("data");
+            lengths.push(data.len());
+            all.extend_from_slice(&data);
+            assert!(body.mark.pace().waits_for_viewer());
+        }
+        assert_eq!(lengths, [PIECE_BYTES, PIECE_BYTES, 1]);
+        assert!(all == bytes && body.is_end_stream());
+        assert_eq!(body.mark.pace().moved(), bytes.len() as u64);
     }
 }

@@ -1,57 +1,70 @@
 //! One request to one origin: over a kept connection if there is one, else over a new one.
 
+use std::error::Error as _;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Method, Request, Response, StatusCode};
-use http_body::Body;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1;
 
-use super::body::{Progress, RequestBody};
+use super::body::RequestBody;
+use super::exchange::{Exchange, Spare};
 use super::framing::BadFraming;
 use super::origin::{HttpOrigin, ResponseBounds};
-use super::plain::PlainStream;
-use super::pool::{Lease, OriginPool, Room};
-use crate::runtime::{Duplex, DuplexStats, spawn_guarded, timeout};
+use super::pool::{OriginPool, Room};
+use super::share::{Share, Taken};
+use super::upload::Upload;
+use super::wire::{OriginStream, Wire};
+use crate::runtime::{Duplex, spawn_guarded, timeout};
 
 /// Why an origin gave no response.
 #[derive(Debug)]
 pub enum ForwardError {
-    /// No connection could be made in as many attempts as the origin is given.
-    Connect(io::Error),
+    /// No connection could be made in as many attempts as the origin is given; the address is the last that was tried.
+    Connect(SocketAddr, io::Error),
     /// The connection broke, or what came was not HTTP.
     Http(hyper::Error),
     /// Nobody could rely on where the response ends.
     Framing(BadFraming),
     /// An interim response where the final one belongs: 101, though nobody asked for another protocol.
     Interim(StatusCode),
-    /// No response within `origin_read_timeout`.
+    /// No byte of a response within `origin_read_timeout`.
     Timeout,
     /// `origin_connections_per_core` connections to this origin are in use.
     Full,
+    /// `origin_requests_per_client` requests of this client are at origins.
+    Share,
     /// The viewer's body broke off or was none. The origin has no part in it.
     Viewer(hyper::Error),
+    /// The viewer's body came too slowly, or nothing more of it came.
+    ViewerTimeout,
 }
 
 impl fmt::Display for ForwardError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(error) => write!(f, "cannot connect: {error}"),
+            Self::Connect(address, error) => write!(f, "cannot connect to {address}: {error}"),
             Self::Http(error) if error.is_parse_too_large() => f.write_str(
                 "bad response: its head has more fields than origin_header_fields_max, or more bytes than origin_buffer_bytes",
             ),
-            Self::Http(error) => write!(f, "bad response: {error}"),
+            Self::Http(error) => match error.source() {
+                Some(source) => write!(f, "bad response: {error}: {source}"),
+                None => write!(f, "bad response: {error}"),
+            },
             Self::Framing(why) => write!(f, "bad response: {why}"),
             Self::Interim(status) => write!(f, "bad response: {status}, unasked for"),
             Self::Timeout => f.write_str("no response within origin_read_timeout"),
             Self::Full => f.write_str("origin_connections_per_core is reached"),
+            Self::Share => f.write_str("the client has reached origin_requests_per_client"),
             Self::Viewer(error) => write!(f, "bad request body: {error}"),
+            Self::ViewerTimeout => f.write_str("the request's body came too slowly"),
         }
     }
 }
@@ -65,10 +78,13 @@ pub struct Exit<'a> {
     /// To this origin, on this core.
     pub connections_max: usize,
     pub bounds: ResponseBounds,
+    /// The client's, and how many requests that may be.
+    pub share: &'a Share,
+    pub requests_max: usize,
 }
 
-/// Sends `request` (origin-form, hop-by-hop headers removed) and returns the head of the response with its body
-/// still to be streamed. `stats` are those of the viewer's connection.
+/// Sends `request` (origin-form, hop-by-hop headers removed) with the body `upload`, and returns the head of the response with its body
+/// still to be streamed.
 ///
 /// What was sent is sent once more at most, and over a new connection: where many kept ones fail, the origin does, and
 /// trying them all would multiply its load.
@@ -77,96 +93,116 @@ pub struct Exit<'a> {
 /// See [`ForwardError`].
 pub async fn forward(
     exit: Exit<'_>,
-    request: Request<Incoming>,
-    stats: &Rc<DuplexStats>,
-) -> Result<(Response<Incoming>, Lease), ForwardError> {
-    let progress = Rc::new(Progress::default());
-    let mut request = request.map(|incoming| match incoming.is_end_stream() {
-        true => RequestBody::Empty,
-        false => RequestBody::Viewer {
-            incoming,
-            progress: progress.clone(),
-            stats: stats.clone(),
-        },
-    });
-    while let Some(sender) = exit.pool.take(exit.origin, Instant::now()) {
+    request: Request<()>,
+    upload: Option<&Upload>,
+) -> Result<(Response<Incoming>, Exchange), ForwardError> {
+    let share = exit.share.take(exit.requests_max).ok_or(ForwardError::Share)?;
+    let body = upload.map_or(RequestBody::Empty, |upload| RequestBody::viewer(upload.read()));
+    let mut request = request.map(|()| body);
+    while let Some(spare) = exit.pool.take(exit.origin, Instant::now()) {
         let again = replay(&request);
-        match (exit.send(sender, request, &progress).await, again) {
+        match (exit.send(spare, request, upload, &share).await, again) {
             (Ok(response), _) => return Ok(response),
             (Err(SendError::Unsent(unsent)), _) => request = *unsent,
-            (Err(SendError::Failed(ForwardError::Http(error))), Some(again)) if is_ended(&error) => {
+            (Err(SendError::Ended(_)), Some(again)) => {
                 request = again;
                 break;
             }
-            (Err(SendError::Failed(error)), _) => return Err(error),
+            (Err(SendError::Ended(error) | SendError::Failed(error)), _) => return Err(error),
         }
     }
-    let sender = exit.connect().await?;
-    match exit.send(sender, request, &progress).await {
+    let spare = exit.connect().await?;
+    let address = spare.wire().peer();
+    match exit.send(spare, request, upload, &share).await {
         Ok(response) => Ok(response),
-        Err(SendError::Failed(error)) => Err(error),
-        Err(SendError::Unsent(_)) => Err(ForwardError::Connect(io::ErrorKind::ConnectionReset.into())),
+        Err(SendError::Ended(error) | SendError::Failed(error)) => Err(error),
+        Err(SendError::Unsent(_)) => {
+            let error = io::ErrorKind::ConnectionReset.into();
+            Err(ForwardError::Connect(address, error))
+        }
     }
 }
 
 enum SendError {
     /// The connection had closed before it took anything.
     Unsent(Box<Request<RequestBody>>),
+    /// The connection has ended, in whichever way, before the first byte of an answer: as a kept one may at any time.
+    Ended(ForwardError),
+    /// After anything else the origin has seen the request, and may do the same with the next.
     Failed(ForwardError),
 }
 
 impl Exit<'_> {
     async fn send(
         &self,
-        mut sender: SendRequest<RequestBody>,
-        request: Request<RequestBody>,
-        progress: &Rc<Progress>,
-    ) -> Result<(Response<Incoming>, Lease), SendError> {
-        progress.moved();
+        spare: Spare,
+        mut request: Request<RequestBody>,
+        upload: Option<&Upload>,
+        share: &Rc<Taken>,
+    ) -> Result<(Response<Incoming>, Exchange), SendError> {
+        let (mut sender, wire) = spare.take();
+        request.body_mut().begin(&wire, share);
         let sent = pin!(sender.try_send_request(request));
-        let response = match unless_stalled(sent, progress, self.origin).await {
-            None => return Err(SendError::Failed(ForwardError::Timeout)),
+        let response = match unless_stalled(sent, &wire, self.origin).await {
+            None => return Err(SendError::Failed(stalled(upload))),
             Some(Ok(response)) => response,
             Some(Err(mut error)) => {
                 return Err(match error.take_message() {
                     Some(request) => SendError::Unsent(Box::new(request)),
-                    None if progress.viewer_failed.get() => {
-                        SendError::Failed(ForwardError::Viewer(error.into_error()))
-                    }
-                    None => SendError::Failed(ForwardError::Http(error.into_error())),
+                    None => failed(error.into_error(), &wire, upload),
                 });
             }
         };
         if response.status().is_informational() {
             return Err(SendError::Failed(ForwardError::Interim(response.status())));
         }
-        let lease = Lease {
+        let exchange = Exchange {
             pool: self.pool.clone(),
             origin: self.origin.clone(),
-            progress: progress.clone(),
+            wire,
             sender,
         };
-        Ok((response, lease))
+        Ok((response, exchange))
     }
 
-    async fn connect(&self) -> Result<SendRequest<RequestBody>, ForwardError> {
+    async fn connect(&self) -> Result<Spare, ForwardError> {
         let room = self.pool.room(self.origin, self.connections_max);
         let room = room.ok_or(ForwardError::Full)?;
-        let io = dial(self.origin).await.map_err(ForwardError::Connect)?;
-        start(io, room, self.bounds).await.map_err(ForwardError::Http)
+        let (io, address) = dial(self.origin).await?;
+        start(io, address, room, self.bounds)
+            .await
+            .map_err(ForwardError::Http)
     }
 }
 
-/// `future`'s output, or `None` when neither it came nor the request body moved for `origin_read_timeout`.
+/// Why nothing has moved: whoever was waited for.
+fn stalled(upload: Option<&Upload>) -> ForwardError {
+    match upload.is_some_and(|upload| upload.pace().waits_for_viewer()) {
+        true => ForwardError::ViewerTimeout,
+        false => ForwardError::Timeout,
+    }
+}
+
+fn failed(error: hyper::Error, wire: &Wire, upload: Option<&Upload>) -> SendError {
+    if upload.is_some_and(Upload::is_broken) {
+        SendError::Failed(ForwardError::Viewer(error))
+    } else if upload.is_some_and(Upload::is_late) {
+        SendError::Failed(ForwardError::ViewerTimeout)
+    } else if !wire.has_spoken() && (wire.is_over() || is_ended(&error)) {
+        SendError::Ended(ForwardError::Http(error))
+    } else {
+        SendError::Failed(ForwardError::Http(error))
+    }
+}
+
+/// `future`'s output, or `None` when no byte moved on `wire` for `origin_read_timeout`.
 async fn unless_stalled<F: Future>(
     mut future: Pin<&mut F>,
-    progress: &Progress,
+    wire: &Wire,
     origin: &HttpOrigin,
 ) -> Option<F::Output> {
     loop {
-        let left = origin
-            .read_timeout
-            .saturating_sub(progress.moved_at.get().elapsed());
+        let left = origin.read_timeout.saturating_sub(wire.moved_at().elapsed());
         if left.is_zero() {
             return None;
         }
@@ -176,16 +212,18 @@ async fn unless_stalled<F: Future>(
     }
 }
 
-/// Whether the origin closed a kept connection under the request, as it may at any time. After anything else it has
-/// seen the request, and may do the same with the next.
+/// Whether hyper found the connection at its end before the socket said so.
 fn is_ended(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_closed() || error.is_canceled()
 }
 
-/// A second copy of a request that may be sent twice: a safe method without a body (RFC 9110 §9.2.1).
+/// A second copy of a request that may be sent twice: an idempotent method (RFC 9110 §9.2.2) without a body.
 fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe || !matches!(request.body(), RequestBody::Empty) {
+    let is_idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    );
+    if !is_idempotent || !matches!(request.body(), RequestBody::Empty) {
         return None;
     }
     let mut copy = Request::new(RequestBody::Empty);
@@ -196,18 +234,18 @@ fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 }
 
 /// Connects in as many attempts as the origin is given, one address after the other.
-async fn dial(origin: &HttpOrigin) -> io::Result<Duplex> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+async fn dial(origin: &HttpOrigin) -> Result<(Duplex, SocketAddr), ForwardError> {
+    let mut last = ForwardError::Connect(UNSPECIFIED, io::ErrorKind::AddrNotAvailable.into());
     for attempt in 0..origin.connection_attempts as usize {
         let Some(address) = origin.addresses.get(attempt % origin.addresses.len().max(1)) else {
             break;
         };
         let connecting = Duplex::connect(*address, Rc::default());
-        match timeout(origin.connection_timeout, connecting).await {
-            Ok(Ok(io)) => return Ok(io),
-            Ok(Err(error)) => last = error,
-            Err(_elapsed) => last = io::ErrorKind::TimedOut.into(),
-        }
+        last = match timeout(origin.connection_timeout, connecting).await {
+            Ok(Ok(io)) => return Ok((io, *address)),
+            Ok(Err(error)) => ForwardError::Connect(*address, error),
+            Err(_elapsed) => ForwardError::Connect(*address, io::ErrorKind::TimedOut.into()),
+        };
     }
     Err(last)
 }
@@ -215,13 +253,16 @@ async fn dial(origin: &HttpOrigin) -> io::Result<Duplex> {
 /// Speaks HTTP/1.1 over `io`; a task of its own moves its bytes until either side closes, and then gives `room` back.
 async fn start(
     io: Duplex,
+    peer: SocketAddr,
     room: Room,
     bounds: ResponseBounds,
-) -> Result<SendRequest<RequestBody>, hyper::Error> {
+) -> Result<Spare, hyper::Error> {
+    let wire = Rc::new(Wire::new(&io, peer));
+    let stream = OriginStream::new(io, wire.clone());
     let (sender, connection) = http1::Builder::new()
         .max_headers(bounds.header_fields_max)
         .max_buf_size(bounds.buffer_bytes)
-        .handshake(PlainStream(io))
+        .handshake(stream)
         .await?;
     let driver = async move {
         let _room = room;
@@ -231,5 +272,8 @@ async fn start(
     spawn_guarded(driver, |message| {
         tracing::error!(message, "an origin connection panicked")
     });
-    Ok(sender)
+    Ok(Spare::fresh(sender, wire))
 }
+
+/// What an origin without addresses would be connected to.
+const UNSPECIFIED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);

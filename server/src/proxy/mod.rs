@@ -6,18 +6,26 @@
 
 mod body;
 mod complaint;
+mod exchange;
 mod forward;
 mod framing;
 mod hop_by_hop;
 mod origin;
+mod pace;
 mod plain;
 mod pool;
+mod share;
+mod upload;
+mod wire;
 
-pub use self::body::{BodyError, RequestBody, ResponseBody};
+pub use self::body::{BodyError, Mark, RequestBody, ResponseBody};
 pub use self::complaint::Complaint;
 pub use self::forward::{Exit, ForwardError, forward};
 pub use self::framing::{BadFraming, check_transfer_coding, frame_request, settle_response};
 pub use self::hop_by_hop::remove_hop_by_hop;
 pub use self::origin::{FixedResponse, HttpOrigin, Origin, ResponseBounds};
+pub use self::pace::Pace;
 pub use self::plain::PlainStream;
 pub use self::pool::OriginPool;
+pub use self::share::{ClientKey, Share, Shares};
+pub use self::upload::Upload;

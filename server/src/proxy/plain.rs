@@ -11,20 +11,31 @@ use crate::runtime::Duplex;
 /// Plain bytes over a [`Duplex`].
 pub struct PlainStream(pub Duplex);
 
-impl Read for PlainStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
+impl PlainStream {
+    /// Reads as [`Read::poll_read`] does, and says how many bytes it took.
+    pub(super) fn poll_take(
+        &mut self,
         cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let io = &mut self.get_mut().0;
+        cursor: &mut ReadBufCursor<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let io = &mut self.0;
         if io.unread().is_empty() {
             ready!(io.poll_fill(cx))?;
         }
         let taken = io.unread().len().min(cursor.remaining());
         cursor.put_slice(io.unread().get(..taken).unwrap_or_default());
         io.consume(taken);
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(taken))
+    }
+}
+
+impl Read for PlainStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().poll_take(cx, &mut cursor).map_ok(drop)
     }
 }
 

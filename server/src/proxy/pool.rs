@@ -6,21 +6,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::client::conn::http1::SendRequest;
-
-use super::body::{Progress, RequestBody};
 use super::complaint::Complaint;
+use super::exchange::Spare;
 use super::origin::HttpOrigin;
+use crate::metrics::{CoreCounters, OriginFault};
 
 /// Idle connections kept for one origin; further ones are closed.
 const IDLE_PER_ORIGIN_MAX: usize = 256;
 
 /// A core's connections, by origin: the same authority at the same addresses. A reload that moves an origin therefore
 /// leaves the connections to where it was behind, and they expire.
-#[derive(Default)]
 pub struct OriginPool {
     origins: RefCell<HashMap<Arc<HttpOrigin>, Connections>>,
     complaint: RefCell<Complaint>,
+    counters: Arc<CoreCounters>,
 }
 
 #[derive(Default)]
@@ -31,18 +30,28 @@ struct Connections {
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    spare: Spare,
     expires_at: Instant,
 }
 
 impl OriginPool {
-    /// An idle connection that can take a request now, the most recently used first.
-    pub(super) fn take(&self, origin: &HttpOrigin, now: Instant) -> Option<SendRequest<RequestBody>> {
+    /// A pool without connections.
+    pub fn new(counters: Arc<CoreCounters>) -> Self {
+        Self {
+            origins: RefCell::default(),
+            complaint: RefCell::default(),
+            counters,
+        }
+    }
+
+    /// An idle connection that can take a request now, the most recently used first. One on which the origin has said something that
+    /// nobody asked for is not given out: that would be read as the answer.
+    pub(super) fn take(&self, origin: &HttpOrigin, now: Instant) -> Option<Spare> {
         let mut origins = self.origins.borrow_mut();
         let idle = &mut origins.get_mut(origin)?.idle;
-        idle.retain(|connection| connection.is_good(now));
-        let ready = idle.iter().rposition(|connection| connection.sender.is_ready())?;
-        Some(idle.swap_remove(ready).sender)
+        idle.retain(|connection| self.is_good(connection, now));
+        let ready = idle.iter().rposition(|connection| connection.spare.is_ready())?;
+        Some(idle.swap_remove(ready).spare)
     }
 
     /// Room for one more connection to `origin`, unless it has `connections_max` of them.
@@ -56,7 +65,9 @@ impl OriginPool {
     /// one. Called from the core's tick.
     pub fn expire(&self, now: Instant) {
         self.origins.borrow_mut().retain(|_, connections| {
-            connections.idle.retain(|connection| connection.is_good(now));
+            connections
+                .idle
+                .retain(|connection| self.is_good(connection, now));
             !connections.idle.is_empty() || connections.open.get() > 0
         });
         if let Some(untold) = self.complaint.borrow_mut().remainder(now) {
@@ -69,18 +80,26 @@ impl OriginPool {
         self.complaint.borrow_mut().note(now)
     }
 
-    fn put(&self, origin: Arc<HttpOrigin>, connection: Idle) {
+    /// Notes that a connection was given up, because its origin has answered before it had the whole request.
+    pub(super) fn count_early_answer(&self) {
+        self.counters.origin_faults.of(OriginFault::EarlyAnswer).add(1);
+    }
+
+    pub(super) fn put(&self, origin: &Arc<HttpOrigin>, spare: Spare) {
         let mut origins = self.origins.borrow_mut();
-        let idle = &mut origins.entry(origin).or_default().idle;
+        let idle = &mut origins.entry(origin.clone()).or_default().idle;
         if idle.len() < IDLE_PER_ORIGIN_MAX {
-            idle.push(connection);
+            let expires_at = Instant::now() + origin.keepalive_timeout;
+            idle.push(Idle { spare, expires_at });
         }
     }
-}
 
-impl Idle {
-    fn is_good(&self, now: Instant) -> bool {
-        self.expires_at > now && !self.sender.is_closed()
+    fn is_good(&self, connection: &Idle, now: Instant) -> bool {
+        let is_unasked = connection.spare.wire().is_unasked();
+        if is_unasked {
+            self.counters.origin_faults.of(OriginFault::UnaskedBytes).add(1);
+        }
+        !is_unasked && connection.expires_at > now && !connection.spare.is_closed()
     }
 }
 
@@ -97,26 +116,6 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
-    }
-}
-
-/// A connection in use. Dropped: closed. Released: back in the pool.
-pub struct Lease {
-    pub(super) pool: Rc<OriginPool>,
-    pub(super) origin: Arc<HttpOrigin>,
-    pub(super) progress: Rc<Progress>,
-    pub(super) sender: SendRequest<RequestBody>,
-}
-
-impl Lease {
-    pub(super) fn release(self) {
-        if !self.sender.is_closed() {
-            let idle = Idle {
-                sender: self.sender,
-                expires_at: Instant::now() + self.origin.keepalive_timeout,
-            };
-            self.pool.put(self.origin, idle);
-        }
     }
 }
 

@@ -34,7 +34,11 @@ const UNREAD_BYTES_MAX: usize = 96 * 1024;
 
 /// How long, and how much, a peer may still send before the socket is closed over it.
 const LINGER_TIME: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 256 * 1024;
+const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The same for a peer that was refused.
+const GOODBYE_BYTES_MAX: usize = 256 * 1024;
+/// What a peer says that is only about to go: TLS's close_notify, in a record.
+const FAREWELL_BYTES_MAX: u64 = 64;
 /// For a farewell, lingering included.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
@@ -45,6 +49,20 @@ pub struct DuplexStats {
     pub bytes_out: Cell<u64>,
     /// Set by those above while the peer may still be sending what nobody will read: closing then should linger.
     pub linger: Cell<bool>,
+    /// `bytes_in` when those above had read to the end of what they were told last: what is beyond begins something new.
+    pub settled_in: Cell<u64>,
+}
+
+impl DuplexStats {
+    /// What has come so far has been read, and was all of something.
+    pub fn settle(&self) {
+        self.settled_in.set(self.bytes_in.get());
+    }
+
+    /// Bytes of something that has only begun.
+    pub fn unsettled(&self) -> u64 {
+        self.bytes_in.get().saturating_sub(self.settled_in.get())
+    }
 }
 
 /// Both directions of one socket.
@@ -59,6 +77,9 @@ pub struct Duplex {
     outbox: Outbox,
     /// Once lingering: until when, and what was read away so far.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
+    linger_bytes_max: usize,
+    /// The peer has ended.
+    is_at_end: bool,
     stats: Rc<DuplexStats>,
 }
 
@@ -75,6 +96,8 @@ impl Duplex {
             read_bytes_max: READ_BYTES_MAX_FIRST,
             outbox: Outbox::new(writer, stats.clone()),
             lingering: None,
+            linger_bytes_max: LINGER_BYTES_MAX,
+            is_at_end: false,
             stats,
         }
     }
@@ -128,6 +151,7 @@ impl Duplex {
         }
         let (result, mut buffer) = ready!(self.reader.poll(cx));
         let count = result?;
+        self.is_at_end = count == 0;
         buffer.truncate(count);
         if self.unread().is_empty() {
             self.unread = buffer;
@@ -168,16 +192,18 @@ impl Duplex {
         &self.outbox
     }
 
-    /// Flushes, closes the sending direction (a FIN after the last byte), and lingers if [`DuplexStats::linger`] says so.
+    /// Flushes, closes the sending direction (a FIN after the last byte), and lingers if [`DuplexStats::linger`] says so, or if the peer
+    /// is in the midst of something else: a head that is too large, say.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_amid = self.stats.linger.get() || self.stats.unsettled() > FAREWELL_BYTES_MAX;
         ready!(self.outbox.poll_shut(cx))?;
-        match self.stats.linger.get() {
+        match is_amid && !self.is_at_end {
             true => self.poll_linger(cx).map(Ok),
             false => Poll::Ready(Ok(())),
         }
     }
 
-    /// Reads the peer's remaining bytes away, for [`LINGER_TIME`] and [`LINGER_BYTES_MAX`] at most: closing with unread
+    /// Reads the peer's remaining bytes away, for [`LINGER_TIME`] and `linger_bytes_max` at most: closing with unread
     /// bytes would make the kernel send a reset, which may overtake what was just sent, an alert or an early response
     /// (RFC 9293 §3.6.1). What is unread goes as well: nobody may ask for it after this.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -185,7 +211,7 @@ impl Duplex {
             let (until, read) = self
                 .lingering
                 .get_or_insert_with(|| (Box::pin(sleep(LINGER_TIME)), 0));
-            if *read >= LINGER_BYTES_MAX || until.as_mut().poll(cx).is_ready() {
+            if *read >= self.linger_bytes_max || until.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             self.consume(self.unread().len());
@@ -215,6 +241,7 @@ impl Duplex {
         (self.unread, self.consumed) = (Vec::new(), 0);
         (self.read_bytes, self.read_bytes_max) = (READ_BYTES_FIRST, READ_BYTES_FIRST);
         self.stats.linger.set(true);
+        self.linger_bytes_max = GOODBYE_BYTES_MAX;
         timeout(GOODBYE_TIME, poll_fn(|cx| self.poll_shutdown(cx))).await?
     }
 }

@@ -25,7 +25,8 @@ pub use self::core::{CoreRuntime, Driver, DriverChoice};
 pub use self::duplex::{Duplex, DuplexStats};
 pub use self::mailbox::{Mailbox, MailboxSender, mailbox};
 pub use self::memory::give_back_free_pages;
-pub use self::outbox::Outbox;
+pub use self::outbox::{Outbox, Peephole};
+pub use self::pump::Unread;
 pub use self::task::{Signal, SignalKind, run_guarded, spawn_guarded};
 pub use self::tcp::{DetachedStream, Listener, Stream, connect};
 

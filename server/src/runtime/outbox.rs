@@ -9,13 +9,13 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::buffers::{self, SendBuffer};
 use super::core::sends_end_by_themselves;
 use super::duplex::DuplexStats;
-use super::pump::Direction;
+use super::pump::{Direction, Unread};
 
 /// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
 const BYTES_MAX: usize = 64 * 1024;
@@ -46,6 +46,11 @@ impl Outbox {
             is_awaited: false,
             stats,
         })))
+    }
+
+    /// A look at the same socket that does not keep it open.
+    pub fn peephole(&self) -> Peephole {
+        Peephole(Rc::downgrade(&self.0))
     }
 
     /// Appends `bytes` to what is to be sent.
@@ -145,6 +150,23 @@ impl Outbox {
             sending.writer.submit_last(last.rest(0));
         }
         sending.poll_sent(cx)
+    }
+}
+
+/// Shows what the peer of a socket has said that nobody has read.
+pub struct Peephole(Weak<RefCell<Sending>>);
+
+impl Peephole {
+    /// One system call. A socket that is gone, or of which only the end is left to be sent, is at its end.
+    pub fn look(&self) -> Unread {
+        let Some(sending) = self.0.upgrade() else {
+            return Unread::End;
+        };
+        let sending = sending.borrow();
+        match sending.is_shut {
+            true => Unread::End,
+            false => sending.writer.unread(),
+        }
     }
 }
 

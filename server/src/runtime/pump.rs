@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::tcp::Stream;
 
@@ -37,6 +37,15 @@ impl Slot {
     async fn demand(&self) -> Vec<u8> {
         poll_fn(|_| self.demand.take().map_or(Poll::Pending, Poll::Ready)).await
     }
+}
+
+/// What a peer has said that nobody has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    Nothing,
+    Bytes,
+    /// Or an error: the connection is over.
+    End,
 }
 
 pub(super) struct Direction {
@@ -102,6 +111,21 @@ impl Direction {
         match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             sent => Ok(sent?),
+        }
+    }
+
+    /// What the kernel holds of the peer's that nobody has read. Not to be called after the last bytes were sent.
+    pub(super) fn unread(&self) -> Unread {
+        debug_assert!(!self.slot.is_last.get(), "the socket may be gone");
+        // JUSTIFICATION: monoio gives out its sockets as numbers only.
+        // SAFETY: the pump owns its half of the socket until it has sent the last bytes; so the descriptor is open, and this one's, while
+        // `self` is borrowed. Bytes that are only looked at stay for the read that is armed.
+        #[allow(unsafe_code)]
+        let socket = unsafe { BorrowedFd::borrow_raw(self.socket) };
+        match recv(socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN) => Unread::Nothing,
+            Ok((_, 1..)) => Unread::Bytes,
+            Ok((_, 0)) | Err(_) => Unread::End,
         }
     }
 

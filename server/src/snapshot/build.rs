@@ -250,6 +250,8 @@ fn load_distribution(
         distribution_id: id.clone(),
         counters: counters.clone(),
         origin_connections_max: config.limits.origin_connections_per_core,
+        origin_requests_per_client: config.limits.origin_requests_per_client,
+        lingering: config.limits.lingering,
         response_bounds: ResponseBounds {
             header_fields_max: config.limits.origin_header_fields_max,
             buffer_bytes: config.limits.origin_buffer_bytes,

@@ -11,6 +11,7 @@ use crate::config::{
     CertificateHeader, HostMap, HostName, IdentityHeaders, PathPattern, ViewerProtocolPolicy,
 };
 use crate::functions::LiveFunction;
+use crate::limits::Lingering;
 use crate::metrics::DistributionCounters;
 use crate::proxy::{Origin, ResponseBounds};
 
@@ -22,6 +23,10 @@ pub struct Site {
     pub counters: Arc<DistributionCounters>,
     /// Connections that a core may have open to one origin.
     pub origin_connections_max: usize,
+    /// Requests that one client may have at origins, on one core.
+    pub origin_requests_per_client: usize,
+    /// For what viewers send of requests that have been answered.
+    pub lingering: Lingering,
     pub response_bounds: ResponseBounds,
     /// Header fields of a request.
     pub header_fields_max: usize,

@@ -56,6 +56,11 @@ impl TlsStream {
         self.waiting.extend_from_slice(&waiting);
     }
 
+    /// Whether there are bytes that nobody has asked for, if only of half a record.
+    pub fn holds_bytes(&self) -> bool {
+        !self.waiting.is_empty() || !self.io.unread().is_empty()
+    }
+
     /// Ready when there is something to read: plaintext, the end of the stream, or an error.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.waiting.is_empty() && !self.has_ended && self.machine.fault().is_none() {

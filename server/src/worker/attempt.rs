@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::Core;
 use super::outcome::{Outcome, code_of};
-use super::registry::{Entry, Phase};
+use super::registry::{Entry, Phase, reason_of};
 use crate::logs::{ConnectionId, ConnectionRecord};
 use crate::metrics::{Agreement, ConnectionStatus, DistributionCounters, FailureCode, HandshakeKind, count};
 use crate::snapshot::Distribution;
@@ -153,6 +153,9 @@ impl Drop for Attempt {
                 self.core.counters.no_longer_admitted.of(closing.reason).add(1);
                 record.closed_by = Some(closing.reason.as_str());
                 record.reason = Some(closing.text.clone().into());
+            } else if let Some(cut) = open.cut.get() {
+                record.closed_by = Some(cut.as_str());
+                record.reason = Some(reason_of(*cut).into());
             }
             if let Some(counters) = &self.counters {
                 count(counters, self.core.index, |cells| {

@@ -179,6 +179,8 @@ fn admitted(
         edge: core.edge.clone(),
         site: chosen.distribution.site.clone(),
         client: accepted.client,
+        client_address: peer.ip().to_canonical(),
+        share: Default::default(),
         client_ip: HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok()?,
         activity: open.activity.clone(),
         facts: viewer_facts(id, &chosen, server_ip),
@@ -223,7 +225,7 @@ fn serve_http<'a>(
     let service = service_fn(move |request| respond(&viewer, request));
     if stream.connection().alpn_protocol() == Some(b"h2") {
         open.phase.set(Phase::Http2);
-        let settings = http2::Settings::new(limits, core.counters.clone());
+        let settings = http2::Settings::new(limits, open.activity.clone(), core.counters.clone());
         Box::pin(http2::serve(open, settings, stream, service))
     } else {
         open.phase.set(Phase::Http1);

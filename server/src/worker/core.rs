@@ -24,6 +24,7 @@ use crate::functions;
 use crate::http::{Edge, Refusals};
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, FailureCode, ShedReason};
+use crate::proxy::{OriginPool, Shares};
 use crate::runtime::{
     CoreRuntime, Driver, DriverChoice, Listener, Mailbox, Signal, SignalKind, Stream, sleep, spawn_guarded,
     timeout,
@@ -136,7 +137,8 @@ impl Core {
             edge: Rc::new(Edge {
                 refusals: Refusals::default(),
                 console: RefCell::default(),
-                pool: Rc::default(),
+                pool: Rc::new(OriginPool::new(counters.clone())),
+                shares: Shares::default(),
                 counters: counters.clone(),
                 host_name: host_name(),
             }),

@@ -42,6 +42,7 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
                 // The first request came while draining: say now that it is the last.
                 continue;
             }
+            open.activity.poll_leftovers(cx);
             outbox.post(cx);
             if polled.is_pending() && !finishing && may_rest(open, outbox) {
                 return Poll::Ready(Driven::Resting);

@@ -53,7 +53,7 @@ pub async fn serve<S>(
         if driven.await == Driven::Ended {
             return;
         }
-        (stream, service) = taken_apart(*connection);
+        (stream, service) = taken_apart(*connection, open);
         core.counters.connection_rests.add(1);
         rest(open, &mut stream).await;
         open.rest.set(Rest::Awake);
@@ -61,7 +61,7 @@ pub async fn serve<S>(
 }
 
 /// What is left of HTTP on a connection between two requests: the stream, which comes first at what hyper has read ahead, and the service.
-fn taken_apart<S>(connection: http1::Connection<Box<TlsStream>, S>) -> (Box<TlsStream>, S)
+fn taken_apart<S>(connection: http1::Connection<Box<TlsStream>, S>, open: &Open) -> (Box<TlsStream>, S)
 where
     S: HttpService<Incoming>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -77,6 +77,10 @@ where
     // An empty one holds 8 KiB all the same.
     if !read_buf.is_empty() {
         stream.put_back(read_buf);
+    }
+    if stream.holds_bytes() {
+        // So it does not rest again, and has header_timeout_ms for the rest of its head.
+        open.activity.note_front();
     }
     (stream, service)
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,6 +14,7 @@ use pin_project_lite::pin_project;
 use super::drive::drive;
 use super::registry::Open;
 use super::streams::Streams;
+use crate::http::Activity;
 use crate::limits::Limits;
 use crate::metrics::CoreCounters;
 use crate::tls::TlsStream;
@@ -25,9 +27,9 @@ pub struct Settings {
 
 impl Settings {
     /// Those of `limits`.
-    pub fn new(limits: &Limits, counters: Arc<CoreCounters>) -> Self {
+    pub fn new(limits: &Limits, activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
         let header_list = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
-        let streams = Streams::new(counters);
+        let streams = Streams::new(activity, counters);
         let mut builder = http2::Builder::new(streams.clone());
         builder
             .max_concurrent_streams(limits.streams_per_connection_max)
@@ -112,7 +114,8 @@ mod tests {
     use super::*;
 
     fn streams() -> Streams {
-        Streams::new(Arc::new(CoreCounters::default()))
+        let activity = Activity::new(Rc::default(), Rc::default());
+        Streams::new(Rc::new(activity), Arc::default())
     }
 
     fn poll_once<F: Future>(future: F) -> Poll<F::Output> {

@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 
@@ -15,8 +15,8 @@ use super::drive::drive;
 use super::http1;
 use super::registry::Entry;
 use crate::config::Authority;
-use crate::http::{Refusal, authority, redirect, refusal};
-use crate::proxy::PlainStream;
+use crate::http::{Body, Refusal, authority, awaits_continue, redirect, refusal};
+use crate::proxy::{PlainStream, Upload};
 use crate::runtime::{Duplex, Stream};
 
 /// Serves one client of an `http` listener. No record: the connection log is about TLS connections.
@@ -25,11 +25,18 @@ pub async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16
     let io = PlainStream(Duplex::new(stream, open.stats.clone()));
     let outbox = io.0.outbox().clone();
     let service = service_fn(|request: Request<Incoming>| {
-        let in_flight = open.activity.begin();
-        let response =
-            answer(&core, &request, https_port).map(|text| Full::new(Bytes::from_static(text.as_bytes())));
+        let mut response = answer(&core, &request, https_port);
         core.counters.count_request(response.status());
-        drop(in_flight);
+        let lingering = core.snapshot().limits.lingering;
+        let awaits_continue = awaits_continue(request.version(), request.headers());
+        if awaits_continue {
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let (stats, body) = (open.activity.stats(), request.into_body());
+        let upload = Upload::new(body, awaits_continue, stats, lingering);
+        let in_flight = open.activity.begin(upload);
+        let response = response.map(|text| Body::memory(Bytes::from_static(text.as_bytes()), in_flight));
         std::future::ready(Ok::<_, Infallible>(response))
     });
     let connection = pin!(http1::settings(&core.snapshot().limits).serve_connection(io, service));

@@ -8,6 +8,7 @@ use slab::Slab;
 
 use super::sweep::{Admitted, Closing};
 use crate::http::Activity;
+use crate::metrics::CutReason;
 use crate::runtime::{DuplexStats, Signal, SignalKind};
 
 /// How far a connection has come.
@@ -35,7 +36,7 @@ pub enum Rest {
 
 /// One open connection.
 pub struct Open {
-    pub signal: Signal,
+    pub signal: Rc<Signal>,
     pub stats: Rc<DuplexStats>,
     pub activity: Rc<Activity>,
     pub phase: Cell<Phase>,
@@ -46,11 +47,26 @@ pub struct Open {
     pub admitted: OnceCell<Admitted>,
     /// Set when the client is no longer admitted.
     pub closing: OnceCell<Closing>,
+    /// Set when a time limit has ended it.
+    pub cut: OnceCell<CutReason>,
+}
+
+/// What a record says of a connection that was cut.
+pub const fn reason_of(cut: CutReason) -> &'static str {
+    match cut {
+        CutReason::Head => "closed: a request's head was not complete within header_timeout_ms",
+        CutReason::Response => {
+            "closed: the client did not read a response, or not at body_bytes_per_s_min, within idle_timeout_ms"
+        }
+        CutReason::Idle => "closed: nothing moved for idle_timeout_ms, and it did not end when asked to",
+    }
 }
 
 /// What the tick saw last.
 #[derive(Clone, Copy)]
 pub struct Watch {
+    /// When that was.
+    pub looked_at: Instant,
     pub bytes_moved: u64,
     pub requests: u64,
     /// Since when nothing has moved.
@@ -62,15 +78,18 @@ pub struct Watch {
 impl Open {
     fn new(phase: Phase) -> Self {
         let stats = Rc::new(DuplexStats::default());
-        let activity = Rc::new(Activity::new(stats.clone()));
+        let signal = Rc::new(Signal::default());
+        let activity = Rc::new(Activity::new(stats.clone(), signal.clone()));
+        let now = Instant::now();
         let watch = Watch {
+            looked_at: now,
             bytes_moved: 0,
             requests: 0,
-            quiet_since: Instant::now(),
+            quiet_since: now,
             head_since: None,
         };
         Self {
-            signal: Signal::default(),
+            signal,
             stats,
             activity,
             phase: Cell::new(phase),
@@ -78,6 +97,7 @@ impl Open {
             rest: Cell::default(),
             admitted: OnceCell::new(),
             closing: OnceCell::new(),
+            cut: OnceCell::new(),
         }
     }
 }

@@ -10,9 +10,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use hyper::rt::Executor;
+use pin_project_lite::pin_project;
 
+use crate::http::{Activity, Stalling};
 use crate::metrics::CoreCounters;
 use crate::runtime::run_guarded;
 
@@ -22,14 +25,16 @@ type Stream = Pin<Box<dyn Future<Output = ()>>>;
 #[derive(Clone)]
 pub struct Streams {
     fresh: Rc<RefCell<Vec<Stream>>>,
+    activity: Rc<Activity>,
     counters: Arc<CoreCounters>,
 }
 
 impl Streams {
-    /// None yet.
-    pub fn new(counters: Arc<CoreCounters>) -> Self {
+    /// None yet, of a connection with this `activity`.
+    pub fn new(activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
         Self {
             fresh: Rc::default(),
+            activity,
             counters,
         }
     }
@@ -55,6 +60,41 @@ impl Streams {
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        self.fresh.borrow_mut().push(Box::pin(stream));
+        let judged = Judged {
+            stream,
+            activity: self.activity.clone(),
+            stalling: None,
+        };
+        self.fresh.borrow_mut().push(Box::pin(judged));
+    }
+}
+
+pin_project! {
+    /// A stream whose viewer has only so long to take what it is sent: once the tick has ended it, it is dropped, which resets it
+    /// (RST_STREAM), and what it has of the origin goes with it.
+    struct Judged<F> {
+        #[pin]
+        stream: F,
+        activity: Rc<Activity>,
+        // From the first wait on.
+        stalling: Option<Rc<Stalling>>,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Judged<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.stalling.as_ref().is_some_and(|stalling| stalling.is_ended()) {
+            return Poll::Ready(());
+        }
+        this.activity.response().begin_turn();
+        let polled = this.stream.poll(cx);
+        if polled.is_pending() {
+            let stalling = this.stalling.get_or_insert_with(|| this.activity.watch_stream());
+            stalling.note(this.activity.response(), cx);
+        }
+        polled
     }
 }

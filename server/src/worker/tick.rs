@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::registry::{Open, Phase, Rest, Watch};
+use crate::http::Patience;
 use crate::limits::Limits;
+use crate::metrics::{CutReason, StalledBody};
 use crate::runtime::{SignalKind, give_back_free_pages, sleep};
 
 /// Connections looked at without letting others run.
@@ -37,7 +39,7 @@ pub async fn tick(core: Rc<Core>) {
             let now = Instant::now();
             slice
                 .iter()
-                .for_each(|open| watch(open, limits, core.registry.is_draining(), now));
+                .for_each(|open| watch(&core, open, limits, core.registry.is_draining(), now));
             from = next;
             if from.is_some() {
                 sleep(Duration::from_millis(1)).await;
@@ -86,27 +88,29 @@ pub fn period(limits: &Limits) -> Duration {
     (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
 }
 
-fn watch(open: &Open, limits: &Limits, draining: bool, now: Instant) {
+fn watch(core: &Core, open: &Open, limits: &Limits, draining: bool, now: Instant) {
     let phase = open.phase.get();
     if phase == Phase::Handshake {
         return;
     }
-    let seen = look(open, open.watch.get(), now);
+    let last = open.watch.get();
+    let seen = look(open, last, now);
     open.watch.set(seen);
     let overdue = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
+    if open.activity.is_busy() {
+        return watch_bodies(core, open, limits, last, seen);
+    }
     if seen
         .head_since
         .is_some_and(|since| overdue(since, limits.header_timeout))
     {
-        open.signal.raise(SignalKind::Close);
+        cut(core, open, CutReason::Head);
     } else if overdue(seen.quiet_since, limits.idle_timeout) {
-        let asked_already = open.signal.kind() == SignalKind::Finish;
-        let stalled = open.activity.is_busy() || asked_already;
-        open.signal.raise(if stalled {
-            SignalKind::Close
+        if open.signal.kind() == SignalKind::Finish {
+            cut(core, open, CutReason::Idle);
         } else {
-            SignalKind::Finish
-        });
+            open.signal.raise(SignalKind::Finish);
+        }
         // One that was asked to finish and does not gets as long again, then it is closed.
         open.watch.set(Watch {
             quiet_since: now,
@@ -117,25 +121,57 @@ fn watch(open: &Open, limits: &Limits, draining: bool, now: Instant) {
     } else if open.may_rest() && seen.head_since.is_none() && overdue(seen.quiet_since, REST_AFTER) {
         open.rest.set(Rest::Due);
         open.signal.nudge();
-    } else if open.activity.is_busy() && overdue(seen.quiet_since, REST_AFTER) {
+    }
+}
+
+/// Within requests each body has its own time, and an origin that is waited for has the proxy's clock: no other bytes of the connection,
+/// a PING say, are a sign of life.
+fn watch_bodies(core: &Core, open: &Open, limits: &Limits, last: Watch, seen: Watch) {
+    let elapsed = seen.looked_at.saturating_duration_since(last.looked_at);
+    let patience = Patience {
+        time: limits.idle_timeout,
+        bytes_per_s_min: limits.body_bytes_per_s_min,
+    };
+    let is_http2 = open.phase.get() == Phase::Http2;
+    let stalled = open.activity.end_stalled(elapsed, patience, is_http2);
+    let counters = &core.counters.bodies_stalled;
+    counters.of(StalledBody::Request).add(stalled.uploads);
+    counters.of(StalledBody::Response).add(stalled.streams);
+    if stalled.response {
+        counters.of(StalledBody::Response).add(1);
+        cut(core, open, CutReason::Response);
+    } else if seen.bytes_moved == last.bytes_moved {
         // Nobody was woken for the end of a send: if it has failed, its connection has to hear of that while an origin is waited for.
         open.signal.nudge();
     }
 }
 
-/// What has changed since the last look. On HTTP/2 only requests count as life: pings and window updates are free.
+/// Ends a connection that has not kept a time limit.
+fn cut(core: &Core, open: &Open, cut: CutReason) {
+    let _first_time = open.cut.set(cut);
+    tracing::debug!(why = cut.as_str(), "a connection did not keep its time");
+    core.counters.connections_cut.of(cut).add(1);
+    open.signal.raise(SignalKind::Close);
+}
+
+/// What has changed since the last look. A request is life; between those of HTTP/2 only a next one is: pings and window updates are free.
 fn look(open: &Open, last: Watch, now: Instant) -> Watch {
     let activity = &open.activity;
     let (bytes_moved, requests) = (activity.bytes_moved(), activity.requests());
-    let http2_idle = open.phase.get() == Phase::Http2 && !activity.is_busy();
-    let moved = requests != last.requests || (!http2_idle && bytes_moved != last.bytes_moved);
-    let head_pending = open.phase.get() != Phase::Http2 && activity.is_head_pending();
+    let is_http2 = open.phase.get() == Phase::Http2;
+    let is_alive = activity.is_busy() || requests != last.requests;
+    let moved = is_alive || (!is_http2 && bytes_moved != last.bytes_moved);
+    // A client of an http listener has nothing else to wait for than its next redirect.
+    let is_plain = open.phase.get() == Phase::Plain && !activity.is_busy();
+    let head_pending = !is_http2 && (is_plain || activity.is_head_pending());
     let same_head = requests == last.requests;
+    let quiet_since = if moved { now } else { last.quiet_since };
     Watch {
+        looked_at: now,
         bytes_moved,
         requests,
-        quiet_since: if moved { now } else { last.quiet_since },
-        head_since: head_pending.then(|| last.head_since.filter(|_| same_head).unwrap_or(now)),
+        quiet_since,
+        head_since: head_pending.then(|| last.head_since.filter(|_| same_head).unwrap_or(quiet_since)),
     }
 }
 

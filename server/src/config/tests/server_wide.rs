@@ -183,6 +183,10 @@ fn every_limit_says_its_range() {
         ("handshake_timeout_ms", "10 to 600000"),
         ("header_timeout_ms", "10 to 600000"),
         ("idle_timeout_ms", "10 to 86400000"),
+        ("body_bytes_per_s_min", "0 to 1000000000"),
+        ("lingering_time_ms", "0 to 3600000"),
+        ("lingering_timeout_ms", "0 to 600000"),
+        ("lingering_bytes_max", "0 to 1099511627776"),
         ("drain_timeout_ms", "0 to 3600000"),
         ("header_bytes_max", "8192 to 1048576"),
         ("header_fields_max", "16 to 4096"),
@@ -190,6 +194,7 @@ fn every_limit_says_its_range() {
         ("origin_buffer_bytes", "8192 to 16777216"),
         ("streams_per_connection_max", "1 to 10000"),
         ("origin_connections_per_core", "1 to 1000000"),
+        ("origin_requests_per_client", "1 to 1000000"),
         ("key_value_store_bytes", "1024 to 1073741824"),
         ("key_bytes", "1 to 65536"),
         ("value_bytes", "1 to 16777216"),
@@ -222,6 +227,23 @@ fn limits_are_taken_in_the_unit_of_their_key() {
     assert_eq!(limits.ticket_lifetime, Duration::from_secs(7));
     assert_eq!(limits.record_queue, 3);
     assert_eq!(limits.idle_timeout, Limits::default().idle_timeout);
+}
+
+#[test]
+fn one_clients_share_of_an_origin_is_a_quarter_unless_said_otherwise() {
+    for (text, share) in [
+        ("", 256),
+        ("origin_connections_per_core = 8\n", 2),
+        ("origin_connections_per_core = 1\n", 1),
+        (
+            "origin_connections_per_core = 8\norigin_requests_per_client = 8\n",
+            8,
+        ),
+    ] {
+        let text = format!("[limits]\n{text}[[listeners]]");
+        let limits = parse_text(&good_with("[[listeners]]", &text)).unwrap().limits;
+        assert_eq!(limits.origin_requests_per_client, share, "{text}");
+    }
 }
 
 #[test]
