@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::iterator::Signals;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use signal_hook::consts::{SIGHUP, SIGUSR1};
 
 use super::call_watch::{CallWatch, LOOK_EVERY};
 use super::census::CensusOrder;
@@ -28,15 +27,6 @@ use crate::logs::{Messages, Shipper};
 use crate::metrics::{Registry, ReloadResult, monotonic};
 use crate::runtime::{Driver, DriverChoice, MailboxSender, mailbox};
 use crate::worker::{self, CoreMessage, CoreSetup, Shared};
-
-/// Catches the signals from here on, so that none that comes during the start is lost or deadly.
-///
-/// # Errors
-/// The process may not handle signals.
-pub fn signals() -> Result<Signals, AppError> {
-    Signals::new([SIGHUP, SIGUSR1, SIGTERM, SIGINT])
-        .map_err(|error| AppError::Setup(format!("cannot handle signals: {error}")))
-}
 
 /// Everything that wakes the control thread.
 pub(super) enum Event {
@@ -97,15 +87,13 @@ impl Control {
         bound: Bound,
         shared: Shared,
         told: Told,
-        signals: Signals,
+        (event_sender, events): (Sender<Event>, Receiver<Event>),
     ) -> Result<Self, AppError> {
         let Told {
             registry,
             shipper,
             messages,
         } = told;
-        let (event_sender, events) = unbounded();
-        forward(signals, event_sender.clone())?;
         let driver = match config.runtime.driver {
             DriverConfig::Auto => DriverChoice::Auto,
             DriverConfig::Epoll => DriverChoice::Epoll,
@@ -466,22 +454,6 @@ impl Control {
         );
         Err(error)
     }
-}
-
-fn forward(mut signals: Signals, events: Sender<Event>) -> Result<(), AppError> {
-    let forwarding = move || {
-        for signal in signals.forever() {
-            if events.send(Event::Signal(signal)).is_err() {
-                return;
-            }
-        }
-    };
-    let thread = thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(forwarding);
-    thread
-        .map(drop)
-        .map_err(|error| AppError::Setup(format!("cannot start the signal thread: {error}")))
 }
 
 /// For the shipper to take up the renamed file.

@@ -16,6 +16,7 @@ mod listeners;
 mod publish;
 mod reload;
 mod service_user;
+mod signals;
 mod threads;
 mod trial;
 
@@ -24,15 +25,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use crossbeam_channel::unbounded;
 use signal_hook::iterator::Signals;
 
-pub use self::control::signals;
 use self::control::{Control, Told};
 pub use self::error::AppError;
 pub use self::explain::{Circumstances, Explanation, Question, explain};
 pub use self::publish::{PublishOrder, Published};
 use self::service_user::ServiceUser;
 pub use self::service_user::is_root;
+pub use self::signals::signals;
 pub use self::trial::{Trial, TrialEvent, TrialResult, function_test};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
@@ -83,6 +85,8 @@ fn check_as_we_are(path: &Path, unreadable: impl FnOnce(&Config) -> Vec<String>)
 /// # Errors
 /// The server could not start, or could not end as it should.
 pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), AppError> {
+    let events = unbounded();
+    let starting = signals::forward(signals, events.0.clone(), messages.clone())?;
     // Many small blocks of many connections, some of which end: a huge page is seldom full, and never given back. Measured when an idle
     // connection took 36 KB with them: 26 without, at the same speed. A kernel that cannot is no reason not to serve.
     let _as_they_are = rustix::thread::disable_transparent_huge_pages(true);
@@ -108,7 +112,8 @@ pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), A
         shipper,
         messages: messages.clone(),
     };
-    let control = Control::start(config, cpus, bound, shared, told, signals)?;
+    let control = Control::start(config, cpus, bound, shared, told, events)?;
+    drop(starting);
     let commands = start_commands(control_socket, &control)?;
     control.announce(admin.as_ref(), commands.as_ref());
     let ended = control.run();
