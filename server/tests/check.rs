@@ -161,3 +161,25 @@ fn the_version_tells_what_was_built_how() {
         );
     }
 }
+
+/// The examples for systemd and logrotate name commands and options that there are.
+#[test]
+fn the_examples_for_production_call_commands_that_exist() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/production");
+    let mut called = 0;
+    for file in ["bothways.service", "bothways.logrotate"] {
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        let commands = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        for line in commands.filter_map(|line| line.split_once("/usr/bin/bothways ").map(|(_, line)| line)) {
+            let arguments = line.split(" >").next().unwrap().split(' ');
+            let output = Command::new(env!("CARGO_BIN_EXE_bothways"))
+                .args(arguments)
+                .arg("--help")
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(0), "{file}: {line}: {output:?}");
+            called += 1;
+        }
+    }
+    assert_eq!(called, 3, "serve, reload, logs reopen");
+}
