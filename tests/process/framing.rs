@@ -310,6 +310,7 @@ fn a_request_with_both_framings_reaches_the_origin_with_one() {
         "Content-Length: 1\r\nContent-Length: 2\r\n",
         "Content-Length: +1\r\n",
         "Content-Length: 1, 1\r\n",
+        "Content-Length: 18446744073709551616\r\n",
     ] {
         let attempt = client.send(server.address(), &client.request("POST", "/", fields));
         assert_eq!(attempt.outcome.response().status, 400, "{fields}");

@@ -1,5 +1,8 @@
 //! Protocols that are not passed on: their clients and the operator are told so.
 
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpListener;
+
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::Curl;
 use bothways_tests::origin::{Origin, Received};
@@ -76,4 +79,39 @@ fn a_grpc_call_gets_a_status_that_grpc_clients_show() {
         Received::parse(&web.body).values("content-type"),
         ["application/grpc-web"]
     );
+}
+
+/// An origin that says this as soon as somebody connects (`at_once`), or when it has been asked, and nothing more.
+fn says(octets: &'static [u8], at_once: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut tcp in listener.incoming().flatten() {
+            let _asked = at_once || tcp.read(&mut [0]).is_ok();
+            let _gone = tcp
+                .write_all(octets)
+                .and_then(|()| io::copy(&mut tcp, &mut io::sink()));
+        }
+    });
+    url
+}
+
+#[test]
+fn an_origin_that_speaks_another_protocol_is_told_as_that() {
+    // SETTINGS and GOAWAY of HTTP/2; an alert of TLS.
+    const HTTP2: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01";
+    const TLS: &[u8] = b"\x15\x03\x01\0\x02\x02\x46";
+    for (octets, at_once, told) in [
+        (HTTP2, false, "the origin speaks HTTP/2; only HTTP/1.1"),
+        (HTTP2, true, "the origin speaks HTTP/2; only HTTP/1.1"),
+        (TLS, false, "the origin speaks TLS"),
+    ] {
+        let distribution = Distribution::edge("none").proxies_to(&says(octets, at_once));
+        let server = Server::start(Config::new().distribution(distribution));
+        let output = Curl::new(server.address(), EDGE_NAME).get("/");
+        assert_eq!((output.code, output.status), (0, 502), "{told}: {output:?}");
+        let line = server.wait_for_log("no response from the origin");
+        assert!(line.contains(told), "at once {at_once}: {line}");
+        assert_eq!(server.metrics().requests("5xx"), 1);
+    }
 }

@@ -369,6 +369,7 @@ fn status_of(error: &ForwardError) -> StatusCode {
         ForwardError::Connect(..)
         | ForwardError::Http(_)
         | ForwardError::Framing(_)
+        | ForwardError::Protocol(_)
         | ForwardError::Interim(_) => StatusCode::BAD_GATEWAY,
     }
 }

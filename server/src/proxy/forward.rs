@@ -17,6 +17,7 @@ use hyper::client::conn::http1;
 use super::body::RequestBody;
 use super::exchange::{Exchange, Spare};
 use super::framing::BadFraming;
+use super::greeting::Greeting;
 use super::origin::{HttpOrigin, ResponseBounds};
 use super::pool::{OriginPool, Room};
 use super::share::{Share, Taken};
@@ -33,6 +34,8 @@ pub enum ForwardError {
     Http(hyper::Error),
     /// Nobody could rely on where the response ends.
     Framing(BadFraming),
+    /// The origin speaks another protocol.
+    Protocol(Greeting),
     /// An interim response where the final one belongs: 101, though nobody asked for another protocol.
     Interim(StatusCode),
     /// No byte of a response within `origin_read_timeout`.
@@ -59,6 +62,7 @@ impl fmt::Display for ForwardError {
                 None => write!(f, "bad response: {error}"),
             },
             Self::Framing(why) => write!(f, "bad response: {why}"),
+            Self::Protocol(greeting) => write!(f, "{greeting}"),
             Self::Interim(status) => write!(f, "bad response: {status}, unasked for"),
             Self::Timeout => f.write_str("no response within origin_read_timeout"),
             Self::Full => f.write_str("origin_connections_per_core is reached"),
@@ -147,9 +151,10 @@ impl Exit<'_> {
             None => return Err(SendError::Failed(stalled(upload))),
             Some(Ok(response)) => response,
             Some(Err(mut error)) => {
-                return Err(match error.take_message() {
-                    Some(request) => SendError::Unsent(Box::new(request)),
-                    None => failed(error.into_error(), &wire, upload),
+                return Err(match (wire.greeting(), error.take_message()) {
+                    (Some(greeting), _) => SendError::Failed(ForwardError::Protocol(greeting)),
+                    (None, Some(request)) => SendError::Unsent(Box::new(request)),
+                    (None, None) => failed(error.into_error(), &wire, upload),
                 });
             }
         };

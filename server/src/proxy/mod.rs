@@ -9,6 +9,7 @@ mod complaint;
 mod exchange;
 mod forward;
 mod framing;
+mod greeting;
 mod hop_by_hop;
 mod origin;
 mod pace;

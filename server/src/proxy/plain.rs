@@ -12,18 +12,21 @@ use crate::runtime::Duplex;
 pub struct PlainStream(pub Duplex);
 
 impl PlainStream {
-    /// Reads as [`Read::poll_read`] does, and says how many bytes it took.
+    /// Reads as [`Read::poll_read`] does, and says how many bytes it took; `look` is shown them.
     pub(super) fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
         cursor: &mut ReadBufCursor<'_>,
+        look: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<usize>> {
         let io = &mut self.0;
         if io.unread().is_empty() {
             ready!(io.poll_fill(cx))?;
         }
         let taken = io.unread().len().min(cursor.remaining());
-        cursor.put_slice(io.unread().get(..taken).unwrap_or_default());
+        let bytes = io.unread().get(..taken).unwrap_or_default();
+        look(bytes);
+        cursor.put_slice(bytes);
         io.consume(taken);
         Poll::Ready(Ok(taken))
     }
@@ -35,7 +38,7 @@ impl Read for PlainStream {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.get_mut().poll_take(cx, &mut cursor).map_ok(drop)
+        self.get_mut().poll_take(cx, &mut cursor, |_| {}).map_ok(drop)
     }
 }
 

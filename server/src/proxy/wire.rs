@@ -3,7 +3,7 @@
 //! The socket ([`OriginStream`]) and the request's body write it down, whoever waits for the answer reads it. hyper knows all of this as
 //! well and tells none of it. Runs on the core that owns the connection.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::greeting::Greeting;
 use super::plain::PlainStream;
 use super::share::Taken;
 use crate::runtime::{Duplex, Peephole, Unread};
@@ -27,6 +28,8 @@ pub struct Wire {
     has_body: Cell<bool>,
     /// The origin spoke before the request had gone out whole.
     is_early: Cell<bool>,
+    /// The protocol of the first that the origin ever said here, where it is another than ours.
+    greeting: OnceCell<Option<Greeting>>,
     /// The origin has spoken since the request began.
     has_spoken: Cell<bool>,
     /// The origin has spoken on the idle connection.
@@ -62,6 +65,7 @@ impl Wire {
             share: RefCell::default(),
             has_body: Cell::default(),
             is_early: Cell::default(),
+            greeting: OnceCell::new(),
             has_spoken: Cell::default(),
             is_unasked: Cell::default(),
             is_over: Cell::default(),
@@ -121,6 +125,11 @@ impl Wire {
         self.has_spoken.get()
     }
 
+    /// The protocol that the origin speaks, where it is another than ours.
+    pub(super) fn greeting(&self) -> Option<Greeting> {
+        self.greeting.get().copied().flatten()
+    }
+
     /// Whether the connection has ended or broken.
     pub(super) fn is_over(&self) -> bool {
         self.is_over.get()
@@ -153,7 +162,8 @@ impl Wire {
         }
     }
 
-    fn heard(&self) {
+    fn heard(&self, octets: &[u8]) {
+        self.greeting.get_or_init(|| Greeting::of(octets));
         match self.request.get() {
             Progress::Idle => self.is_unasked.set(true),
             Progress::Going | Progress::HandedOver => self.is_early.set(true),
@@ -185,16 +195,19 @@ impl Read for OriginStream {
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let Self { plain, wire } = self.get_mut();
-        let taken = match ready!(plain.poll_take(cx, &mut cursor)) {
+        let heard = |octets: &[u8]| {
+            if !octets.is_empty() {
+                wire.heard(octets);
+            }
+        };
+        let taken = match ready!(plain.poll_take(cx, &mut cursor, heard)) {
             Ok(taken) => taken,
             Err(error) => {
                 wire.is_over.set(true);
                 return Poll::Ready(Err(error));
             }
         };
-        if taken > 0 {
-            wire.heard();
-        } else if cursor.remaining() > 0 {
+        if taken == 0 && cursor.remaining() > 0 {
             wire.is_over.set(true);
         }
         Poll::Ready(Ok(()))
