@@ -172,7 +172,7 @@ impl Store {
     }
 
     fn revocations(&self) -> StoreRevocations {
-        StoreRevocations::new(&self.trust, self.revocations.clone())
+        StoreRevocations::new(self.trust.clone(), self.revocations.clone())
     }
 
     /// How the clients of one distribution are judged by this store.

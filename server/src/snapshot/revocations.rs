@@ -17,16 +17,16 @@ use crate::trust::{ListRules, LoadedFile, RevocationError, RevocationSet, Revoca
 pub struct StoreRevocations {
     pub trust_store: Arc<str>,
     pub set: Arc<RevocationSet>,
-    /// Of the bundle: a store that was given another name is known by it.
-    bundle_digest: [u8; 32],
+    /// A store that was given another name is known by its CAs.
+    trust: Arc<TrustStore>,
 }
 
 impl StoreRevocations {
-    pub(super) fn new(trust: &TrustStore, set: Arc<RevocationSet>) -> Self {
+    pub(super) fn new(trust: Arc<TrustStore>, set: Arc<RevocationSet>) -> Self {
         Self {
             trust_store: trust.name().into(),
             set,
-            bundle_digest: *trust.digest(),
+            trust,
         }
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn check_loss(
     Ok(())
 }
 
-/// The same store in the last snapshot: of its name, or of its bundle if no store has that other name any more.
+/// The same store in the last snapshot: of its name, or with one of its CAs if no store has that other name any more.
 fn predecessor<'b>(
     config: &Config,
     now: &StoreRevocations,
@@ -121,11 +121,13 @@ fn predecessor<'b>(
             .any(|store| store.name.as_str() == name)
     };
     let mut of_name = before.iter().filter(|old| old.trust_store == now.trust_store);
-    let of_bundle = || {
-        let mut renamed = before.iter();
-        renamed.find(|old| old.bundle_digest == now.bundle_digest && is_gone(&old.trust_store))
+    let renamed = before.iter().filter(|old| is_gone(&old.trust_store));
+    let most_revoked = || {
+        renamed
+            .filter(|old| old.trust.shares_a_ca(&now.trust))
+            .max_by_key(|old| old.set.len())
     };
-    of_name.next().or_else(of_bundle)
+    of_name.next().or_else(most_revoked)
 }
 
 fn refused(config: &Config, file: &RevocationFile, error: &RevocationError) -> ConfigError {

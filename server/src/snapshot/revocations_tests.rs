@@ -42,9 +42,11 @@ impl Folder {
         fs::write(&path, text).unwrap();
         let config = config::load(&path).map_err(|error| error.to_string())?;
         let store = &config.trust_stores[0];
-        let trust = TrustStore::from_pem(name, bundle(&[&self.ca]).as_bytes()).unwrap();
+        let trust = Arc::new(
+            TrustStore::from_pem(name, &fs::read(self.folder.path().join("ca.pem")).unwrap()).unwrap(),
+        );
         let loaded = load(&config, store, &trust).map_err(|error| error.to_string())?;
-        let now = StoreRevocations::new(&trust, Arc::new(loaded));
+        let now = StoreRevocations::new(trust, Arc::new(loaded));
         check_loss(&config, store, &now, before).map_err(|error| error.to_string())?;
         Ok(vec![now])
     }
@@ -145,9 +147,14 @@ fn a_store_that_is_really_another_is_not_compared() {
     let folder = Folder::new();
     folder.write("list", "05\n");
     let before = folder.load(LIST, &[]).unwrap();
-    let mut other_bundle = before.clone();
-    other_bundle[0].bundle_digest = [0; 32];
-    assert!(folder.load_named("another", "", &other_bundle).is_ok());
+    let (ca, other) = (&folder.ca, Ca::root("Other"));
+    folder.write("ca.pem", bundle(&[&other, ca]));
+    assert!(
+        folder.load_named("another", "", &before).is_err(),
+        "it has the CA of the one that is gone"
+    );
+    folder.write("ca.pem", bundle(&[&other]));
+    assert!(folder.load_named("another", "", &before).is_ok());
 }
 
 #[test]

@@ -141,6 +141,12 @@ impl TrustStore {
         self.anchors.len()
     }
 
+    /// Whether a certificate is in both.
+    pub fn shares_a_ca(&self, other: &Self) -> bool {
+        let has = |anchor: &Anchor| other.anchors.iter().any(|theirs| theirs.digest == anchor.digest);
+        self.anchors.iter().any(has)
+    }
+
     /// The subjects of its CAs, as content octets of the Names.
     pub fn subjects(&self) -> impl Iterator<Item = &[u8]> {
         self.anchors.iter().map(|anchor| &*anchor.subject)
