@@ -107,9 +107,9 @@ impl Server {
         })
     }
 
-    /// Memory as far as it is theirs: a page that several processes share counts for each in part (PSS). Only anonymous
-    /// memory, where the kernel tells it apart: pages of the program's file count less as soon as another process runs
-    /// the same one. `None` where the kernel does not say.
+    /// Memory as far as it is theirs: a page that several processes share counts for each in part (PSS). Only
+    /// anonymous memory, where the kernel tells it apart: pages of the program's file count less as soon as
+    /// another process runs the same one. `None` where the kernel does not say.
     pub fn proportional_bytes(&self) -> Option<u64> {
         let rollups = self.pids.iter().map(|pid| {
             let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;

@@ -1,7 +1,8 @@
 //! PEM files, read so that nothing in them is passed over in silence.
 //!
-//! A PEM reader skips what it does not take for the beginning of a section: after a byte order mark, in the middle of a line,
-//! behind a missing line end. Here every `-----BEGIN` has to become a section, or the file is refused.
+//! A PEM reader skips what it does not take for the beginning of a section: after a byte order mark, in the
+//! middle of a line, behind a missing line end. Here every `-----BEGIN` has to become a section, or the file
+//! is refused.
 
 use std::fs;
 use std::path::Path;
@@ -59,7 +60,8 @@ fn without_marks(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The lines, counted from 1, in which something begins that must not be lost, and whether each has the form of a beginning.
+/// The lines, counted from 1, in which something begins that must not be lost, and whether each has the form
+/// of a beginning.
 fn begun(text: &[u8]) -> Vec<(usize, bool)> {
     let mut found = Vec::new();
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {

@@ -77,20 +77,7 @@ pub fn run(
     for thread in &threads {
         let _ = thread.clock.send((clock.clone(), stages.clone())); // a thread that has died is reported by its join
     }
-    let mut watch = Watch {
-        clock: clock.clone(),
-        plan: plan.clone(),
-        stages,
-        memory: Vec::new(),
-        phases_ended: 0,
-        glances: Glances::new(timeline::width_for(clock.planned_end())),
-        overflows: None,
-        server,
-        first: None,
-        last: None,
-        lost: None,
-        interrupted,
-    };
+    let mut watch = Watch::new(plan, clock.clone(), stages, server, interrupted);
     let ended = watch.until_done(&interval_rx, &mut live, || {
         threads.iter().all(|thread| thread.handle.is_finished())
     });
@@ -137,6 +124,29 @@ struct Watch {
 }
 
 impl Watch {
+    fn new(
+        plan: &Arc<Plan>,
+        clock: Arc<Clock>,
+        stages: Arc<Stages>,
+        server: Option<Server>,
+        interrupted: Arc<AtomicBool>,
+    ) -> Self {
+        Watch {
+            plan: plan.clone(),
+            stages,
+            memory: Vec::new(),
+            phases_ended: 0,
+            glances: Glances::new(timeline::width_for(clock.planned_end())),
+            clock,
+            overflows: None,
+            server,
+            first: None,
+            last: None,
+            lost: None,
+            interrupted,
+        }
+    }
+
     /// Returns when all threads have ended, or with an error when one has not long after it should have: a
     /// run ends whatever a load thread does.
     fn until_done(
@@ -364,7 +374,46 @@ const OVERRUN_MAX: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    /// The control thread of a run that should have ended long ago, whose load threads keep their side of the
+    /// channel.
+    fn watch_late(all_ended: bool) -> Result<(), String> {
+        let words = [
+            "loadgen",
+            "--insecure",
+            "--address",
+            "127.0.0.1:1",
+            "--duration",
+            "1s",
+            "--warm-up",
+            "0s",
+        ];
+        let options = crate::options::Options::try_parse_from(words).unwrap();
+        let plan = Arc::new(Plan::new(&options, &[0]).unwrap());
+        let epoch = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        let clock = Arc::new(Clock::new(epoch, plan.warm_up, plan.duration));
+        let stages = Arc::new(Stages::new(plan.phases.len()));
+        let (kept, intervals) = channel();
+        let mut live = Live::new(1, plan.warm_up, plan.duration, true);
+        let mut watch = Watch::new(&plan, clock, stages, None, Arc::default());
+        let ended = watch.until_done(&intervals, &mut live, || all_ended);
+        drop(kept);
+        ended
+    }
+
+    #[test]
+    fn the_control_thread_ends_with_the_load_threads_whatever_they_have_left_behind() {
+        assert_eq!(watch_late(true), Ok(()));
+    }
+
+    #[test]
+    fn the_control_thread_gives_up_on_a_load_thread_that_never_ends() {
+        let complaint = watch_late(false).unwrap_err();
+        assert!(complaint.contains("a load thread has not ended"), "{complaint}");
+    }
 
     #[test]
     fn operations_are_shared_among_threads_without_loss() {

@@ -111,11 +111,11 @@ impl Hand {
         let exchange = exchange(&self.core, &mut lane.sender, &self.job.template, &lane.progress);
         let left = deadline.saturating_duration_since(Instant::now());
         let answer = match timeout(left, exchange).await {
-            Ok(result) => result?,
-            Err(_) => return Err(Broken::Failed(Failure::Timeout(Stage::Response))),
+            Ok(result) => result,
+            Err(_) => Err(Broken::Failed(Failure::Timeout(Stage::Response))),
         };
-        lane.tell_limit(&self.core);
-        Ok(answer)
+        lane.tell_limit(&self.core, answer.is_ok());
+        answer
     }
 }
 

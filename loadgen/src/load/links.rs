@@ -180,10 +180,12 @@ impl Lane {
         self.link.is_done_with(core, job)
     }
 
-    /// A response has come, and so the server's SETTINGS before it: what it allows is known.
-    pub fn tell_limit(&self, core: &Core) {
-        if !self.link.limit_told.replace(true) {
-            let allowed = self.link.streams_allowed.get();
+    /// Tells the number of streams that the server allows, once it is known: surely so when a response has
+    /// come, because the server's SETTINGS come before it. A server that allows none never answers.
+    pub fn tell_limit(&self, core: &Core, is_answered: bool) {
+        let allowed = self.link.streams_allowed.get();
+        let is_known = is_answered || allowed != 1;
+        if is_known && !self.link.limit_told.replace(true) {
             core.recorder.borrow_mut().streams_allowed(allowed);
         }
     }

@@ -1,8 +1,8 @@
 //! Thresholds: what a run has to reach to pass, `p99 < 20ms` say.
 //!
-//! `MEASURE < VALUE`, or `<=`, `>`, `>=`. Measures are `p50`, `p99.9` (any percentile), `mean` and `max` of the latency, or of
-//! another time by its name before a dot (`first_byte.p99`); `failed` and `not_started`, in percent or as a number; `rate`,
-//! operations a second that ended as expected.
+//! `MEASURE < VALUE`, or `<=`, `>`, `>=`. Measures are `p50`, `p99.9` (any percentile), `mean` and `max` of
+//! the latency, or of another time by its name before a dot (`first_byte.p99`); `failed` and `not_started`,
+//! in percent or as a number; `rate`, operations a second that ended as expected.
 
 use crate::options::parse_duration;
 

@@ -44,6 +44,22 @@ fn usual(took: &Histogram<u64>) -> Duration {
     Duration::from_nanos(took.value_at_quantile(quantile).min(took.max()))
 }
 
+/// A stretch of the window, in seconds from its start, in which no operation ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Silence {
+    pub start_s: f64,
+    pub length_s: f64,
+}
+
+impl Silence {
+    /// It lasts to the end of a window of so many seconds, and longer than the generator's own stalls
+    /// explain: then the clients wait for something, for a connection say, that is no operation yet.
+    pub fn is_the_end(&self, window_s: f64, stalled_s: f64) -> bool {
+        let is_last = self.start_s + self.length_s > window_s - ROUNDING_S;
+        is_last && self.length_s > HANG_MIN_S.max(2.0 * stalled_s)
+    }
+}
+
 /// The longest stretch of the window in which load was asked for and no operation ended, where that is out of
 /// proportion: its start and its length in seconds. `median_s` is that of an operation, `warm_up_s` where the
 /// window begins in the phases' time.
@@ -52,7 +68,7 @@ pub fn silence(
     phases: &[PhaseReport],
     warm_up_s: f64,
     median_s: f64,
-) -> Option<(f64, f64)> {
+) -> Option<Silence> {
     let is_loaded = |interval: &&Interval| {
         let (start, end) = (
             interval.start_s + warm_up_s,
@@ -81,10 +97,12 @@ pub fn silence(
             .unwrap_or(longest);
     }
     let usual = SILENCE_MIN_S.max(10.0 * gap).max(3.0 * median_s);
-    (operations > 0 && longest.1 > usual).then_some(longest)
+    let (start_s, length_s) = longest;
+    (operations > 0 && length_s > usual).then_some(Silence { start_s, length_s })
 }
 
 const OVERDUE_MIN: Duration = Duration::from_millis(100);
+const HANG_MIN_S: f64 = 1.0;
 const SILENCE_MIN_S: f64 = 0.3;
 /// Times in reports are rounded to microseconds.
 const ROUNDING_S: f64 = 1e-5;
@@ -149,10 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_that_lasts_to_the_end_is_a_hang_unless_the_generator_stood_still() {
+        let silence = |length_s| Silence {
+            start_s: 3.0 - length_s,
+            length_s,
+        };
+        assert!(silence(1.5).is_the_end(3.0, 0.1));
+        assert!(!silence(1.5).is_the_end(3.0, 0.8));
+        assert!(!silence(0.9).is_the_end(3.0, 0.0), "a machine may be busy");
+        assert!(!silence(1.5).is_the_end(3.2, 0.0), "operations ended after it");
+    }
+
+    #[test]
     fn a_stretch_without_an_operation_is_found() {
         let found = silence(&course(&[90, 80, 0, 0, 0, 0, 85, 90]), &[], 0.0, 0.002).unwrap();
         assert!(
-            (found.0 - 0.2).abs() < 1e-9 && (found.1 - 0.4).abs() < 1e-9,
+            (found.start_s - 0.2).abs() < 1e-9 && (found.length_s - 0.4).abs() < 1e-9,
             "{found:?}"
         );
         assert_eq!(

@@ -1,4 +1,5 @@
-//! Report files: written beside their place and then put there, so that a file of the name is always a whole report.
+//! Report files: written beside their place and then put there, so that a file of the name is always a whole
+//! report.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

@@ -33,6 +33,7 @@ use crate::plan::Plan;
 use crate::run::Outcome;
 use account::AccountReport;
 use curve::Curves;
+use ending::Overdue;
 use latency::Latency;
 use limits::{Facts, Late, Limit};
 use machine::{GeneratorUse, ServerUse, ThreadUse};
@@ -193,8 +194,7 @@ impl Summary {
         let mut merged = Merged::of(recordings);
         merged.timeline.coarsen_to_fit();
         let account = merged.account();
-        let overdue = ending::overdue(merged.unfinished.oldest, &merged.service, merged.silence);
-        let median = Duration::from_nanos(merged.service.value_at_quantile(0.5));
+        let ends = Ends::of(&merged);
         merged.count_unfinished();
         let sheets = std::mem::take(&mut merged.sheets);
         let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up + length, interrupted);
@@ -260,18 +260,47 @@ impl Summary {
             verdict: Verdict::default(),
             backlog_at_end: merged.backlog,
         };
-        let seen = warnings::Seen {
-            median,
-            merged: &merged,
-            overdue: overdue.as_ref(),
-            server_lost,
-        };
-        summary.warnings = warnings::warnings(plan, identities, &summary, &seen);
-        summary.thresholds = thresholds(plan, &summary, &merged);
-        summary.verdict = Verdict::of(&summary, overdue.as_ref());
-        summary.as_expected = summary.verdict.as_expected();
-        summary.valid = summary.verdict.invalid.is_empty();
+        summary.judge(plan, identities, &merged, &ends, server_lost);
         summary
+    }
+
+    /// The last part, which looks at all others.
+    fn judge(&mut self, plan: &Plan, identities: usize, merged: &Merged, ends: &Ends, lost: Option<String>) {
+        let silence = ending::silence(
+            &self.timeline.intervals,
+            &self.scenario.phases,
+            plan.warm_up.as_secs_f64(),
+            ends.median.as_secs_f64(),
+        );
+        let seen = warnings::Seen {
+            silence,
+            merged,
+            overdue: ends.overdue.as_ref(),
+            server_lost: lost,
+        };
+        self.warnings = warnings::warnings(plan, identities, self, &seen);
+        self.thresholds = thresholds(plan, self, merged);
+        self.verdict = Verdict::of(self, ends.overdue.as_ref(), silence);
+        self.as_expected = self.verdict.as_expected();
+        self.valid = self.verdict.invalid.is_empty();
+    }
+}
+
+/// Operations that ended, and those in flight at the end beside them.
+struct Ends {
+    overdue: Option<Overdue>,
+    /// From their start.
+    median: Duration,
+}
+
+impl Ends {
+    /// Before [`Merged::count_unfinished`], which mixes the two.
+    fn of(merged: &Merged) -> Self {
+        let took = &merged.service;
+        Ends {
+            overdue: ending::overdue(merged.unfinished.oldest, took, merged.silence),
+            median: Duration::from_nanos(took.value_at_quantile(0.5)),
+        }
     }
 }
 

@@ -84,7 +84,8 @@ pub struct IdleReport {
     pub server_memory_shrank: bool,
 }
 
-/// Anonymous memory of the server's processes, by its proportional set size (PSS). What else the server did meanwhile is in it, too.
+/// Anonymous memory of the server's processes, by its proportional set size (PSS). What else the server did
+/// meanwhile is in it, too.
 #[derive(Debug, Serialize)]
 pub struct MemoryReport {
     /// Before the first idle connection was opened.

@@ -162,6 +162,10 @@ fn counts(out: &mut String, summary: &Summary) -> fmt::Result {
         bytes(throughput.received_bytes_per_s),
         bytes(throughput.sent_bytes_per_s)
     )?;
+    open_loop(out, summary)
+}
+
+fn open_loop(out: &mut String, summary: &Summary) -> fmt::Result {
     if let Some(open) = &summary.open_loop {
         writeln!(
             out,

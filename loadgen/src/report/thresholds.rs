@@ -17,7 +17,8 @@ pub struct ThresholdReport {
     /// Unit of `measured`: us, %, operations or op/s.
     pub unit: String,
     pub held: bool,
-    /// A threshold about failures, or about operations never started, decides in place of the rule that there be none.
+    /// A threshold about failures, or about operations never started, decides in place of the rule that there
+    /// be none.
     #[serde(skip)]
     pub about: About,
 }

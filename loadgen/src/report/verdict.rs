@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Summary;
-use super::ending::Overdue;
+use super::ending::{Overdue, Silence};
 use super::limits::WINDOW_MIN_S;
 use super::table::{count, time};
 use super::thresholds::About;
@@ -26,8 +26,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub fn of(summary: &Summary, overdue: Option<&Overdue>) -> Self {
-        let unexpected = unexpected(summary, overdue);
+    pub fn of(summary: &Summary, overdue: Option<&Overdue>, silence: Option<Silence>) -> Self {
+        let unexpected = unexpected(summary, overdue, silence);
         let allowed = |about: About| {
             let mut decides = summary
                 .thresholds
@@ -85,7 +85,11 @@ impl Verdict {
     }
 }
 
-fn unexpected(summary: &Summary, overdue: Option<&Overdue>) -> Vec<(About, String)> {
+fn unexpected(
+    summary: &Summary,
+    overdue: Option<&Overdue>,
+    silence: Option<Silence>,
+) -> Vec<(About, String)> {
     let (operations, warm_up) = (&summary.operations, &summary.warm_up);
     let mut found = Vec::new();
     let mut ill = |is_so: bool, about: About, what: String| found.extend(is_so.then_some((about, what)));
@@ -105,6 +109,11 @@ fn unexpected(summary: &Summary, overdue: Option<&Overdue>) -> Vec<(About, Strin
     if let Some(overdue) = overdue.filter(|overdue| overdue.hangs) {
         let oldest = time(Some(micros(overdue.oldest)));
         let what = format!("the oldest in flight had got no answer for {oldest} at the end");
+        ill(true, About::Figures, what);
+    }
+    let stalled_s = summary.generator.stalled_ms / 1e3;
+    if let Some(silence) = silence.filter(|silence| silence.is_the_end(summary.window.seconds, stalled_s)) {
+        let what = format!("none ended in the last {:.1} s of the window", silence.length_s);
         ill(true, About::Figures, what);
     }
     let idle = "idle connections were not kept or not opened again";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Summary;
-use super::ending::{self, Overdue};
+use super::ending::{Overdue, Silence};
 use super::limits::WAITING_PERCENT;
 use super::merged::Merged;
 use super::table::{count, time};
@@ -12,8 +12,7 @@ use crate::plan::Plan;
 
 /// Beside the summary.
 pub struct Seen<'a> {
-    /// Median of the operations that ended, from their start.
-    pub median: Duration,
+    pub silence: Option<Silence>,
     pub merged: &'a Merged,
     pub overdue: Option<&'a Overdue>,
     pub server_lost: Option<String>,
@@ -31,24 +30,7 @@ pub fn warnings(plan: &Plan, identities: usize, summary: &Summary, seen: &Seen<'
         };
         warnings.push(format!("{who}: {}; {}", limit.what, limit.remedy));
     }
-    for thread in &summary.generator.threads {
-        if thread.waiting_for_core_percent > WAITING_PERCENT {
-            warnings.push(format!(
-                "something else ran on the generator's core {} for {:.0} % of the time",
-                thread.core, thread.waiting_for_core_percent
-            ));
-        }
-    }
-    if let Some(server) = summary
-        .server
-        .as_ref()
-        .filter(|server| server.waiting_for_core_percent > WAITING_PERCENT)
-    {
-        warnings.push(format!(
-            "the server's threads waited for a core for {:.0} % of the time",
-            server.waiting_for_core_percent
-        ));
-    }
+    warnings.extend(shared_cores(summary));
     if let Some(open) = summary
         .open_loop
         .as_ref()
@@ -61,7 +43,10 @@ pub fn warnings(plan: &Plan, identities: usize, summary: &Summary, seen: &Seen<'
     }
     warnings.extend(redirects(plan, summary));
     warnings.extend(left_undone(summary, seen.overdue));
-    warnings.extend(silence(plan, summary, seen.median));
+    warnings.extend(seen.silence.map(|silence| {
+        let (start, end) = (silence.start_s, silence.start_s + silence.length_s);
+        format!("no operation ended from {start:.1} s to {end:.1} s of the window")
+    }));
     if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
         warnings.push(format!(
             "{} connections were not open yet when the window began; a longer warm-up may help",
@@ -79,6 +64,30 @@ pub fn warnings(plan: &Plan, identities: usize, summary: &Summary, seen: &Seen<'
     );
     if summary.window.interrupted {
         warnings.push("stopped early by a signal".to_owned());
+    }
+    warnings
+}
+
+/// Time that the generator, or the server, waited for a core.
+fn shared_cores(summary: &Summary) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for thread in &summary.generator.threads {
+        if thread.waiting_for_core_percent > WAITING_PERCENT {
+            warnings.push(format!(
+                "something else ran on the generator's core {} for {:.0} % of the time",
+                thread.core, thread.waiting_for_core_percent
+            ));
+        }
+    }
+    if let Some(server) = summary
+        .server
+        .as_ref()
+        .filter(|server| server.waiting_for_core_percent > WAITING_PERCENT)
+    {
+        warnings.push(format!(
+            "the server's threads waited for a core for {:.0} % of the time",
+            server.waiting_for_core_percent
+        ));
     }
     warnings
 }
@@ -148,17 +157,4 @@ fn redirects(plan: &Plan, summary: &Summary) -> Option<String> {
             redirects.join(", ")
         )
     })
-}
-
-fn silence(plan: &Plan, summary: &Summary, median: Duration) -> Option<String> {
-    let (start, length) = ending::silence(
-        &summary.timeline.intervals,
-        &summary.scenario.phases,
-        plan.warm_up.as_secs_f64(),
-        median.as_secs_f64(),
-    )?;
-    Some(format!(
-        "no operation ended from {start:.1} s to {:.1} s of the window",
-        start + length
-    ))
 }

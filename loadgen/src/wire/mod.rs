@@ -231,7 +231,7 @@ impl Connection {
     pub async fn check_quiet(&mut self) -> Result<(), Failure> {
         loop {
             match self.records.plaintext() {
-                Plaintext::Chunk(chunk) if chunk.starts_with(IDLE_FOR_TOO_LONG) => {
+                Plaintext::Chunk(chunk) if gives_up(chunk) => {
                     return Err(Failure::Closed(Stage::Idle));
                 }
                 Plaintext::Chunk(_) => return Err(Failure::Unsolicited),
@@ -440,6 +440,12 @@ pub enum Taken<T> {
     More,
 }
 
+/// A server may say 408 on an idle connection before it closes (RFC 9110 §15.5.9): the same as closing in
+/// silence.
+fn gives_up(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/1.") && bytes.get(9..12) == Some(b"408")
+}
+
 fn other(failure: &Failure) -> io::Error {
     io::Error::other(failure.to_string())
 }
@@ -450,6 +456,3 @@ const WRITE_BYTES: usize = 4 * 1024;
 /// A response before the response (RFC 9110 §15.2): the server waits for the rest of the request.
 const INTERIM: &[u8] = b"HTTP/1.1 1";
 const PIECE_BYTES: usize = 128 * 1024;
-/// A server may say so on an idle connection before it closes (RFC 9110 §15.5.9): the same as closing in
-/// silence.
-const IDLE_FOR_TOO_LONG: &[u8] = b"HTTP/1.1 408 ";

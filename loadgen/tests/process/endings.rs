@@ -104,6 +104,28 @@ fn a_server_that_stops_answering_does_not_pass() {
 }
 
 #[test]
+fn a_server_that_takes_no_more_connections_does_not_pass_though_no_operation_is_in_flight() {
+    let pki = Pki::new();
+    let behaviour = Behaviour {
+        response: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        connections_max: 20,
+        ..Behaviour::default()
+    };
+    let server = Server::start(&pki, behaviour);
+    let run = Loadgen::new(&pki, server.port)
+        .identity(&pki, "good-1")
+        .with("--mode keepalive --connections 2 --warm-up 0s --duration 5s")
+        .run()
+        .expect_code(1);
+    assert_eq!(
+        (run.number("/operations/ok"), run.number("/account/in_flight")),
+        (20.0, 0.0)
+    );
+    let verdict = run.json["verdict"]["unexpected"].to_string();
+    assert!(verdict.contains("none ended in the last"), "{verdict}");
+}
+
+#[test]
 fn a_slow_server_passes_though_operations_are_in_flight_at_the_end() {
     let (pki, server) = serving(misbehaving::takes_400_ms);
     let run = Loadgen::new(&pki, server.port)

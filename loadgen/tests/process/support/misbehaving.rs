@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::server::{Seen, Stream};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
 /// Reads requests and never answers.
 pub fn hangs(mut stream: Stream, seen: &Seen) {
     while head(&mut stream).is_some() {

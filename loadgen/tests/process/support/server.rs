@@ -37,6 +37,8 @@ pub struct Behaviour {
     pub tickets: Tickets,
     /// Closes a connection after so many requests without saying so.
     pub requests_per_connection: u64,
+    /// Later connections are accepted, and nothing is said on them.
+    pub connections_max: u64,
     pub client_certificates: bool,
     /// What to do with an admitted connection in place of HTTP/1.1.
     pub serve: Option<fn(Stream, &Seen)>,
@@ -57,6 +59,7 @@ impl Default for Behaviour {
             response: "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nhello, world\n",
             tickets: Tickets::SingleUse,
             requests_per_connection: u64::MAX,
+            connections_max: u64::MAX,
             client_certificates: true,
             serve: None,
             alpn: b"http/1.1",
@@ -156,8 +159,12 @@ impl ProducesTickets for Forgetful {
 }
 
 fn connection(socket: TcpStream, config: Arc<ServerConfig>, seen: &Seen, behaviour: &Behaviour) {
-    seen.connections.fetch_add(1, Ordering::Relaxed);
     socket.set_nodelay(true).unwrap();
+    if seen.connections.fetch_add(1, Ordering::Relaxed) >= behaviour.connections_max {
+        let mut socket = socket;
+        while socket.read(&mut [0; 4096]).is_ok_and(|bytes| bytes > 0) {}
+        return;
+    }
     let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), socket);
     while stream.conn.is_handshaking() {
         if stream.conn.complete_io(&mut stream.sock).is_err() {
