@@ -138,8 +138,12 @@ impl Store {
         let source = &config.source;
         let bundle = files::read(source, &store.ca_bundle, BUNDLE_BYTES_READ_MAX)?;
         let trust = TrustStore::from_pem(store.name.as_str(), &bundle).map_err(|error| {
-            let fault = format!("{}: {error}", store.ca_bundle.path.display());
-            source.error(&store.ca_bundle.key, fault, "mend the bundle")
+            let path = store.ca_bundle.path.display().to_string();
+            source.error(
+                &store.ca_bundle.key,
+                format!("{path}: {error}"),
+                error.remedy(&path),
+            )
         })?;
         for (ca, kinds) in trust.constraints_not_evaluated() {
             let trust_store = store.name.as_str();

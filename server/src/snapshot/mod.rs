@@ -17,6 +17,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 pub use self::build::{Built, build, policy};
+pub use self::files::told_pem;
 pub use self::functions::{Functions, Publication, Unpublished, connection_function};
 pub use self::revocations::StoreRevocations;
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};

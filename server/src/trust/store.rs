@@ -16,6 +16,7 @@ use super::canonical_name::CanonicalName;
 use super::certificate::{CaDepth, Certificate, Fault, MalformedExtension, Validity};
 use super::conditions;
 use super::extensions::Known;
+use super::foreign_format::{BLOCKS_ALONE, ForeignFormat};
 use super::key::PublicKey;
 use super::key_id::KeyId;
 use super::name_constraints::NameConstraints;
@@ -67,6 +68,8 @@ pub enum StoreError {
     },
     TooManyCertificates,
     Pem(PemError),
+    /// No PEM, but something that can be made PEM.
+    Foreign(ForeignFormat),
     /// Something else than a certificate in the bundle.
     Label {
         label: String,
@@ -100,6 +103,9 @@ impl TrustStore {
         if bundle.len() > BUNDLE_BYTES_MAX {
             let bytes = bundle.len();
             return Err(StoreError::TooLarge { bytes });
+        }
+        if let Some(format) = ForeignFormat::of(bundle) {
+            return Err(StoreError::Foreign(format));
         }
         let mut collection = Collection::default();
         pem::for_each_block(bundle, |block| collection.take(block))?;
@@ -188,6 +194,41 @@ impl fmt::Debug for TrustStore {
     }
 }
 
+impl StoreError {
+    /// What to do about it; `file` is the bundle.
+    pub fn remedy(&self, file: &str) -> String {
+        match self {
+            Self::Foreign(format) => {
+                let command = format.certificates_command(file);
+                format!("name a PEM file; the command that makes one is: {command}")
+            }
+            Self::Label { label } => remedy_for_label(label, file),
+            Self::Pem(PemError::StrayText { .. }) => {
+                format!("keep the PEM blocks alone, as this does: {BLOCKS_ALONE} {file}")
+            }
+            _ => "mend the bundle".to_owned(),
+        }
+    }
+}
+
+fn remedy_for_label(label: &str, file: &str) -> String {
+    match label {
+        // What OpenSSL adds to these says for what they are trusted, which the bundle does not decide.
+        "TRUSTED CERTIFICATE" | "X509 CERTIFICATE" => {
+            format!("convert each such block, as this does for the first: openssl x509 -in {file}")
+        }
+        "PKCS7" => format!("convert it: openssl pkcs7 -print_certs -in {file} | {BLOCKS_ALONE}"),
+        "X509 CRL" => "name the file under `revocations`".to_owned(),
+        "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
+            "put the certificate there that the CA has made of the request".to_owned()
+        }
+        key if key.ends_with("PRIVATE KEY") => {
+            "take the key out of the bundle, and keep it secret: nobody here needs the key of a CA".to_owned()
+        }
+        _ => format!("keep the CERTIFICATE blocks alone in {file}"),
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -203,6 +244,7 @@ impl fmt::Display for StoreError {
                 "the bundle holds more than {CERTIFICATES_MAX} certificates; keep only the CAs that issue client certificates"
             ),
             Self::Pem(error) => error.fmt(f),
+            Self::Foreign(format) => write!(f, "the bundle {format}, not PEM"),
             Self::Label { label } => write!(
                 f,
                 "the bundle holds a PEM block \"{label}\"; only CERTIFICATE blocks belong there"

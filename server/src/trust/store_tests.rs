@@ -220,3 +220,37 @@ fn a_certificate_that_must_not_be_relied_on_is_refused_in_plain_words() {
         message(&text)
     );
 }
+
+#[test]
+fn a_bundle_of_another_format_is_told_with_the_command_that_converts_it() {
+    let root = Ca::root("Root");
+    let told = |bytes: &[u8]| {
+        let error = TrustStore::from_pem("partners", bytes).unwrap_err();
+        (error.to_string(), error.remedy("ca.crt"))
+    };
+    let (fault, remedy) = told(&root.der);
+    assert_eq!(fault, "the bundle is a certificate in DER, not PEM");
+    assert!(
+        remedy.ends_with("openssl x509 -inform der -in ca.crt"),
+        "{remedy}"
+    );
+    let wide: Vec<u8> = bundle(&[&root]).bytes().flat_map(|octet| [octet, 0]).collect();
+    let (fault, remedy) = told(&[&[0xff, 0xfe][..], &wide].concat());
+    assert_eq!(fault, "the bundle is UTF-16, not PEM");
+    assert!(remedy.ends_with("iconv -f UTF-16 -t UTF-8 ca.crt"), "{remedy}");
+    for (label, command) in [
+        ("TRUSTED CERTIFICATE", "openssl x509 -in ca.crt"),
+        ("PKCS7", "openssl pkcs7 -print_certs -in ca.crt"),
+        ("X509 CRL", "`revocations`"),
+        ("EC PRIVATE KEY", "take the key out of the bundle"),
+        ("DH PARAMETERS", "keep the CERTIFICATE blocks alone"),
+    ] {
+        let (fault, remedy) = told(pem(label, &root.der).as_bytes());
+        assert!(
+            fault.contains(label) && remedy.contains(command),
+            "{fault}: {remedy}"
+        );
+    }
+    let (_, remedy) = told(format!("subject=CN = Root\n{}", bundle(&[&root])).as_bytes());
+    assert!(remedy.ends_with("sed -n '/-BEGIN/,/-END/p' ca.crt"), "{remedy}");
+}

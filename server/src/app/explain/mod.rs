@@ -22,7 +22,7 @@ use crate::files;
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::snapshot;
 use crate::tls::{ClientAuth, alert_of};
-use crate::trust::{CertificateFacts, Policy, Rejected, Step, UncheckedClient};
+use crate::trust::{CertificateFacts, ForeignFormat, Policy, Rejected, Step, UncheckedClient};
 use crate::worker::code_of;
 
 /// What is asked.
@@ -324,8 +324,14 @@ fn name_of(alert: AlertDescription) -> String {
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem =
         files::read_argument(path, PEM_BYTES_MAX).map_err(|error| format!("cannot be read: {error}"))?;
+    if let Some(format) = ForeignFormat::of(&pem) {
+        let command = format.certificates_command(&path.display().to_string());
+        return Err(format!(
+            "{format}, not PEM; the command that makes PEM of it is: {command}"
+        ));
+    }
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    chain.map_err(|error| format!("is not well-formed PEM: {error}"))
+    chain.map_err(|error| snapshot::told_pem(&error).to_owned())
 }
 
 /// Ten certificates of 16 KiB are the most that is looked at.
