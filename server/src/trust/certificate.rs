@@ -12,7 +12,7 @@ use x509_parser::prelude::FromDer;
 
 use super::canonical_name;
 use super::certificate_policies::PolicyValues;
-use super::der::{self, Reader};
+use super::der::{self, Element, Reader};
 use super::extensions::{Extensions, Known};
 use super::names;
 use super::signature::Signed;
@@ -86,7 +86,7 @@ impl<'a> Certificate<'a> {
         let issuer = fields.expect(der::SEQUENCE)?.value;
         let validity = read_validity(fields.expect(der::SEQUENCE)?.value)?;
         let subject = fields.expect(der::SEQUENCE)?.value;
-        let public_key = fields.expect(der::SEQUENCE)?.encoded;
+        let public_key = fields.expect(der::SEQUENCE).filter(is_public_key)?.encoded;
         let has_unique_ids = skip_unique_ids(&mut fields)?;
         let extensions = match fields.is_empty() {
             true => None,
@@ -325,6 +325,16 @@ fn read_validity(content: &[u8]) -> Option<Validity> {
         not_before,
         not_after,
     })
+}
+
+/// `SEQUENCE { AlgorithmIdentifier, BIT STRING }`, whatever the key is.
+fn is_public_key(element: &Element<'_>) -> bool {
+    let mut fields = Reader::new(element.value);
+    let has_algorithm = fields.expect(der::SEQUENCE).is_some();
+    let has_key = fields
+        .expect(der::BIT_STRING)
+        .is_some_and(|key| !key.value.is_empty());
+    has_algorithm && has_key && fields.is_empty()
 }
 
 /// `[1] IMPLICIT BIT STRING` and `[2]`: whether one of them is there.

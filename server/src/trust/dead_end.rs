@@ -124,11 +124,12 @@ fn weak_signature(role: Role, certificate: &Certificate<'_>) -> Refusal {
     Refusal::new(RejectedKind::TypeUnsupported, reason)
 }
 
+/// Nobody knows what such a CA has signed, so its clients are a stranger's.
 fn unusable_key(issuer: &Certificate<'_>) -> Refusal {
     let who = Role::Intermediate.name(&issuer.display_subject());
     let key = PublicKey::read(issuer.public_key());
-    let reason = format!("the key of {who} is {key}; what it signs is not accepted");
-    Refusal::new(RejectedKind::TypeUnsupported, reason)
+    let reason = format!("the key of {who} is {key}; what it signs cannot be checked");
+    Refusal::new(RejectedKind::Untrusted, reason)
 }
 
 /// Names match, keys do not.
