@@ -11,6 +11,7 @@ mod badconfig;
 mod balance;
 mod blocked_files;
 mod candidate;
+mod chains;
 mod connections;
 mod crls;
 mod floods;

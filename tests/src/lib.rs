@@ -21,6 +21,7 @@ pub mod http2_streams;
 mod lines;
 pub mod loadgen;
 pub mod metrics;
+mod odd_cas;
 pub mod odd_keys;
 pub mod origin;
 mod pem;

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber, SigningKey, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber, SigningKey, date_time_ymd,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -89,8 +89,13 @@ pub struct Authority {
 
 impl Authority {
     pub fn root(name: &str) -> Self {
+        Self::self_signed(name, |_| {})
+    }
+
+    pub(crate) fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let (serial, key) = (next_serial(), new_key());
-        let params = authority_params(name, &serial);
+        let mut params = authority_params(name, &serial);
+        change(&mut params);
         let certificate = params.self_signed(&key).unwrap();
         Self {
             certificate: certificate.into(),
@@ -216,6 +221,7 @@ pub struct Leaf {
     purposes: Vec<ExtendedKeyUsagePurpose>,
     names: Vec<String>,
     padding: usize,
+    has_critical_policy: bool,
 }
 
 impl Leaf {
@@ -229,6 +235,7 @@ impl Leaf {
             purposes: vec![ExtendedKeyUsagePurpose::ClientAuth],
             names: Vec::new(),
             padding: 0,
+            has_critical_policy: false,
         }
     }
 
@@ -302,13 +309,23 @@ impl Leaf {
         }
     }
 
+    /// Adds critical certificatePolicies, as qualified and government certificates have them.
+    pub fn with_critical_policy(self) -> Self {
+        Self {
+            has_critical_policy: true,
+            ..self
+        }
+    }
+
     fn params(&self) -> CertificateParams {
         let mut params = CertificateParams::new(self.names.clone()).unwrap();
         params.distinguished_name = DistinguishedName::new();
         for (name, value) in &self.subject {
-            params
-                .distinguished_name
-                .push(attribute_type(name), value.as_str());
+            let value = match *name {
+                "emailAddress" => DnValue::Ia5String(value.as_str().try_into().unwrap()),
+                _ => DnValue::Utf8String(value.clone()),
+            };
+            params.distinguished_name.push(attribute_type(name), value);
         }
         params.serial_number = Some(SerialNumber::from_slice(&self.serial));
         (params.not_before, params.not_after) = (midnight!(self.validity.0), midnight!(self.validity.1));
@@ -317,6 +334,13 @@ impl Leaf {
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = self.purposes.clone();
+        if self.has_critical_policy {
+            let policy = der::element(0x06, &[0x2a, 3, 4]);
+            let policies = der::element(der::SEQUENCE, &der::element(der::SEQUENCE, &policy));
+            let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 32], policies);
+            extension.set_criticality(true);
+            params.custom_extensions.push(extension);
+        }
         if self.padding > 0 {
             let text = der::element(0x04, &vec![0x5a; self.padding]);
             params.custom_extensions.push(CustomExtension::from_oid_content(
@@ -424,7 +448,7 @@ impl Identity {
     }
 }
 
-fn authority_params(name: &str, serial: &[u8]) -> CertificateParams {
+pub(crate) fn authority_params(name: &str, serial: &[u8]) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params
@@ -446,6 +470,7 @@ fn attribute_type(short_name: &str) -> DnType {
         "O" => DnType::OrganizationName,
         "OU" => DnType::OrganizationalUnitName,
         "CN" => DnType::CommonName,
+        "emailAddress" => DnType::CustomDnType(vec![1, 2, 840, 113_549, 1, 9, 1]),
         other => panic!("no attribute type is known as {other}"),
     }
 }
@@ -455,7 +480,7 @@ fn new_key() -> KeyPair {
 }
 
 /// Eight octets, the top bit clear, different each time.
-fn next_serial() -> Vec<u8> {
+pub(crate) fn next_serial() -> Vec<u8> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     [[0x4a, 0x3f, 0x5c, 0x92], number.to_be_bytes()].concat()
