@@ -244,7 +244,7 @@ impl Shipping {
         self.count(appended.written, appended.dropped);
         match appended.error {
             Some(error) => self.complain(appended.dropped, &error),
-            None => self.settle(),
+            None => self.settle(appended.dropped),
         }
     }
 
@@ -280,8 +280,10 @@ impl Shipping {
         }
     }
 
-    fn settle(&mut self) {
+    /// `given_up`: the half-written record that could not be finished, if there was one.
+    fn settle(&mut self, given_up: u64) {
         if let Some(dropped) = self.complaint.settle() {
+            let dropped = dropped + given_up;
             info!(sink = %self.sink, dropped, "connection records are written again");
         }
     }
