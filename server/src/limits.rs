@@ -55,6 +55,8 @@ pub struct Limits {
     /// else its address (of IPv6 the first 64 bits). A quarter of `origin_connections_per_core` unless said otherwise: no single
     /// client can take them all.
     pub origin_requests_per_client: usize,
+    /// Between two look-ups of an origin's name. One follows soon after a connection could not be made, whatever this says.
+    pub resolve_interval: Duration,
     /// Session tickets outstanding per core; the oldest is forgotten first.
     pub tickets_per_core: usize,
     /// How long a ticket can be redeemed, counted from the full handshake.
@@ -117,6 +119,7 @@ impl Default for Limits {
             verdicts_per_core: 8_192,
             origin_connections_per_core: 1_024,
             origin_requests_per_client: Self::origin_requests_per_client_of(1_024),
+            resolve_interval: Duration::from_secs(30),
             tickets_per_core: 65_536,
             ticket_lifetime: Duration::from_secs(3_600),
             record_queue: 65_536,
@@ -160,6 +163,7 @@ pub mod accepted {
     pub const VERDICTS_PER_CORE: RangeInclusive<i64> = 0..=16_777_216;
     pub const ORIGIN_CONNECTIONS_PER_CORE: RangeInclusive<i64> = 1..=1_000_000;
     pub const ORIGIN_REQUESTS_PER_CLIENT: RangeInclusive<i64> = 1..=1_000_000;
+    pub const RESOLVE_INTERVAL_S: RangeInclusive<i64> = 1..=86_400;
     pub const TICKETS_PER_CORE: RangeInclusive<i64> = 1..=16_777_216;
     /// RFC 8446 §4.6.1 allows seven days.
     pub const TICKET_LIFETIME_S: RangeInclusive<i64> = 1..=604_800;

@@ -15,6 +15,7 @@ mod jobs;
 mod listeners;
 mod publish;
 mod reload;
+mod resolver;
 mod service_user;
 mod signals;
 mod threads;
@@ -32,6 +33,7 @@ use self::control::{Control, Told};
 pub use self::error::AppError;
 pub use self::explain::{Circumstances, Explanation, Question, explain};
 pub use self::publish::{PublishOrder, Published};
+use self::resolver::Resolver;
 use self::service_user::ServiceUser;
 pub use self::service_user::is_root;
 pub use self::signals::signals;
@@ -107,6 +109,8 @@ pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), A
         vault,
         records,
     };
+    let _resolver = Resolver::start(shared.snapshot.clone(), registry.process.clone())
+        .map_err(|error| AppError::Setup(format!("cannot start the resolver's thread: {error}")))?;
     let told = Told {
         registry,
         shipper,

@@ -125,6 +125,12 @@ pub(super) fn limits(raw: &RawLimits) -> Result<Limits, Problem> {
             default.value_bytes_max,
             &accepted::VALUE_BYTES,
         )?,
+        resolve_interval: seconds(
+            &at("resolve_interval_s"),
+            raw.resolve_interval_s,
+            default.resolve_interval,
+            &accepted::RESOLVE_INTERVAL_S,
+        )?,
         tickets_per_core: number(
             &at("tickets_per_core"),
             raw.tickets_per_core,

@@ -75,6 +75,7 @@ pub(super) struct RawLimits {
     pub verdicts_per_core: Option<i64>,
     pub origin_connections_per_core: Option<i64>,
     pub origin_requests_per_client: Option<i64>,
+    pub resolve_interval_s: Option<i64>,
     pub tickets_per_core: Option<i64>,
     pub ticket_lifetime_s: Option<i64>,
     pub record_queue: Option<i64>,

@@ -278,6 +278,14 @@ impl Page<'_> {
         self.labelled("bothways_messages_dropped_total", "reason", |reason| {
             process.messages_dropped.of(reason).get()
         });
+        self.head(
+            "bothways_origin_lookups_total",
+            "Look-ups of origins' names while running, by what they have brought.",
+            "counter",
+        );
+        self.labelled("bothways_origin_lookups_total", "result", |result| {
+            process.origin_lookups.of(result).get()
+        });
         self.head("bothways_reloads_total", "Reloads by result.", "counter");
         self.labelled("bothways_reloads_total", "result", |result| {
             process.reloads.of(result).get()

@@ -296,6 +296,11 @@ label! {
 }
 
 label! {
+    /// What a look-up of an origin's name has brought.
+    ResolveResult { Same = "same", Changed = "changed", Failed = "failed" }
+}
+
+label! {
     /// What became of a reload.
     ReloadResult { Published = "published", Refused = "refused" }
 }
@@ -320,6 +325,7 @@ mod tests {
         assert_consistent::<TicketDecline>();
         assert_consistent::<ShedReason>();
         assert_consistent::<OriginFault>();
+        assert_consistent::<ResolveResult>();
         assert_consistent::<CutReason>();
         assert_consistent::<StalledBody>();
         assert_consistent::<RequestLimit>();

@@ -26,7 +26,7 @@ pub use exposition::render;
 pub use labels::{
     Agreement, CloseReason, ConnectionStatus, CutReason, DropReason, FailureCode, FunctionResult,
     HandshakeKind, Label, MemoResult, OriginFault, OriginResult, ReloadResult, RequestLimit, RequestRefusal,
-    ShedReason, StalledBody, StatusClass, TicketDecline, ViewerFunctionResult,
+    ResolveResult, ShedReason, StalledBody, StatusClass, TicketDecline, ViewerFunctionResult,
 };
 pub use named::{
     CrlDates, Dates, Directory, DistributionCells, DistributionCounters, DistributionName, OriginCells,
@@ -134,6 +134,8 @@ impl CoreCounters {
 /// What the process counts beside its cores; any thread may write.
 #[derive(Debug, Default)]
 pub struct ProcessCounters {
+    /// Names of origins that were looked up again.
+    pub origin_lookups: Family<ResolveResult, { ResolveResult::COUNT }, SharedCounter>,
     pub records_written: SharedCounter,
     pub records_dropped: Family<DropReason, { DropReason::COUNT }, SharedCounter>,
     /// Counted where they are queued and written, before there is a registry.

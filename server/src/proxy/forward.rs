@@ -241,8 +241,9 @@ fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 /// Connects in as many attempts as the origin is given, one address after the other.
 async fn dial(origin: &HttpOrigin) -> Result<(Duplex, SocketAddr), ForwardError> {
     let mut last = ForwardError::Connect(UNSPECIFIED, io::ErrorKind::AddrNotAvailable.into());
+    let addresses = origin.addresses.current();
     for attempt in 0..origin.connection_attempts as usize {
-        let Some(address) = origin.addresses.get(attempt % origin.addresses.len().max(1)) else {
+        let Some(address) = addresses.get(attempt % addresses.len().max(1)) else {
             break;
         };
         let connecting = Duplex::connect(*address, Rc::default());
@@ -252,6 +253,7 @@ async fn dial(origin: &HttpOrigin) -> Result<(Duplex, SocketAddr), ForwardError>
             Err(_elapsed) => ForwardError::Connect(*address, io::ErrorKind::TimedOut.into()),
         };
     }
+    origin.addresses.doubt();
     Err(last)
 }
 

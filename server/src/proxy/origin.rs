@@ -1,12 +1,13 @@
 //! Where responses come from.
 
 use std::hash::{Hash, Hasher};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+
+use super::addresses::Addresses;
 
 /// One origin of a distribution.
 #[derive(Debug)]
@@ -44,14 +45,14 @@ pub struct ResponseBounds {
 
 /// An `http://` origin. Time limits bear the managed service's names.
 ///
-/// Equal where connections to one may serve the other: the same authority at the same addresses.
+/// Equal where connections to one may serve the other: the same authority, as far as its addresses are still those of the name.
 #[derive(Debug)]
 pub struct HttpOrigin {
     pub id: Arc<str>,
     /// `host:port`.
     pub authority: Arc<str>,
     /// Tried in order; never empty.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Arc<Addresses>,
     /// Connections tried before the viewer is told 502.
     pub connection_attempts: u32,
     /// For each of them.
@@ -65,7 +66,7 @@ pub struct HttpOrigin {
 
 impl PartialEq for HttpOrigin {
     fn eq(&self, other: &Self) -> bool {
-        self.authority == other.authority && self.addresses == other.addresses
+        self.authority == other.authority
     }
 }
 
@@ -74,6 +75,5 @@ impl Eq for HttpOrigin {}
 impl Hash for HttpOrigin {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.authority.hash(state);
-        self.addresses.hash(state);
     }
 }

@@ -14,8 +14,7 @@ use crate::metrics::{CoreCounters, OriginFault};
 /// Idle connections kept for one origin; further ones are closed.
 const IDLE_PER_ORIGIN_MAX: usize = 256;
 
-/// A core's connections, by origin: the same authority at the same addresses. A reload that moves an origin therefore
-/// leaves the connections to where it was behind, and they expire.
+/// A core's connections, by the origin's authority. Those to addresses that it has no more are not given out, and closed.
 pub struct OriginPool {
     origins: RefCell<HashMap<Arc<HttpOrigin>, Connections>>,
     complaint: RefCell<Complaint>,
@@ -49,7 +48,7 @@ impl OriginPool {
     pub(super) fn take(&self, origin: &HttpOrigin, now: Instant) -> Option<Spare> {
         let mut origins = self.origins.borrow_mut();
         let idle = &mut origins.get_mut(origin)?.idle;
-        idle.retain(|connection| self.is_good(connection, now));
+        idle.retain(|connection| self.is_good(connection, origin, now));
         let ready = idle.iter().rposition(|connection| connection.spare.is_ready())?;
         Some(idle.swap_remove(ready).spare)
     }
@@ -64,10 +63,10 @@ impl OriginPool {
     /// Closes what has been idle for longer than its origin allows, and tells of failures that were not told one by
     /// one. Called from the core's tick.
     pub fn expire(&self, now: Instant) {
-        self.origins.borrow_mut().retain(|_, connections| {
+        self.origins.borrow_mut().retain(|origin, connections| {
             connections
                 .idle
-                .retain(|connection| self.is_good(connection, now));
+                .retain(|connection| self.is_good(connection, origin, now));
             !connections.idle.is_empty() || connections.open.get() > 0
         });
         if let Some(untold) = self.complaint.borrow_mut().remainder(now) {
@@ -94,12 +93,15 @@ impl OriginPool {
         }
     }
 
-    fn is_good(&self, connection: &Idle, now: Instant) -> bool {
-        let is_unasked = connection.spare.wire().is_unasked();
+    /// Whether it may be given out: also that it leads to where the origin is today.
+    fn is_good(&self, connection: &Idle, origin: &HttpOrigin, now: Instant) -> bool {
+        let wire = connection.spare.wire();
+        let is_unasked = wire.is_unasked();
         if is_unasked {
             self.counters.origin_faults.of(OriginFault::UnaskedBytes).add(1);
         }
-        !is_unasked && connection.expires_at > now && !connection.spare.is_closed()
+        let is_there = origin.addresses.contains(wire.peer());
+        !is_unasked && is_there && connection.expires_at > now && !connection.spare.is_closed()
     }
 }
 

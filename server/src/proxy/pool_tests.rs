@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::client::conn::http1;
 use hyper::rt::{Read as _, ReadBuf, Write as _};
 
+use super::super::addresses::Addresses;
 use super::super::body::RequestBody;
 use super::super::exchange::Spare;
 use super::super::share::{ClientKey, Shares};
@@ -23,7 +24,7 @@ fn origin(authority: &str, address: &str) -> Arc<HttpOrigin> {
     Arc::new(HttpOrigin {
         id: "app".into(),
         authority: authority.into(),
-        addresses: vec![address.parse::<SocketAddr>().expect("an address")],
+        addresses: Addresses::known(address.parse().expect("an address")),
         connection_attempts: 1,
         connection_timeout: Duration::from_secs(1),
         read_timeout: Duration::from_secs(1),
@@ -72,8 +73,9 @@ async fn connection() -> (Spare, impl Sized, TcpStream) {
 #[test]
 fn a_connection_that_was_put_back_is_taken_once() {
     on_each_driver(async || {
-        let ((pool, _), origin) = (pool(), origin("a:80", "127.0.0.1:80"));
+        let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
+        let origin = origin("a:80", &spare.wire().peer().to_string());
         pool.put(&origin, spare);
         let now = Instant::now();
         assert!(pool.take(&origin, now).is_some());
@@ -86,13 +88,21 @@ fn an_origin_that_has_moved_does_not_get_the_connections_to_where_it_was() {
     on_each_driver(async || {
         let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
-        pool.put(&origin("a:80", "127.0.0.1:80"), spare);
+        let there = spare.wire().peer().to_string();
+        pool.put(&origin("a:80", &there), spare);
         let now = Instant::now();
-        assert!(pool.take(&origin("a:80", "127.0.0.2:80"), now).is_none());
-        assert!(pool.take(&origin("b:80", "127.0.0.1:80"), now).is_none());
+        assert!(pool.take(&origin("b:80", &there), now).is_none());
+        let (spare, _open, _peer) = connection().await;
+        let there = spare.wire().peer().to_string();
+        pool.put(&origin("c:80", &there), spare);
         assert!(
-            pool.take(&origin("a:80", "127.0.0.1:80"), now).is_some(),
+            pool.take(&origin("c:80", &there), now).is_some(),
             "another snapshot's copy of the same origin"
+        );
+        assert!(pool.take(&origin("a:80", "127.0.0.2:80"), now).is_none());
+        assert!(
+            pool.origins.borrow().values().all(|of| of.idle.is_empty()),
+            "closed"
         );
     });
 }
@@ -100,8 +110,9 @@ fn an_origin_that_has_moved_does_not_get_the_connections_to_where_it_was() {
 #[test]
 fn a_connection_that_has_expired_is_not_taken_even_before_the_tick() {
     on_each_driver(async || {
-        let ((pool, _), origin) = (pool(), origin("a:80", "127.0.0.1:80"));
+        let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
+        let origin = origin("a:80", &spare.wire().peer().to_string());
         pool.put(&origin, spare);
         assert!(pool.take(&origin, Instant::now() + KEEPALIVE).is_none());
     });
@@ -110,8 +121,9 @@ fn a_connection_that_has_expired_is_not_taken_even_before_the_tick() {
 #[test]
 fn a_connection_that_has_closed_is_not_taken() {
     on_each_driver(async || {
-        let ((pool, _), origin) = (pool(), origin("a:80", "127.0.0.1:80"));
+        let (pool, _) = pool();
         let (spare, open, _peer) = connection().await;
+        let origin = origin("a:80", &spare.wire().peer().to_string());
         pool.put(&origin, spare);
         drop(open);
         assert!(pool.take(&origin, Instant::now()).is_none());
@@ -121,8 +133,9 @@ fn a_connection_that_has_closed_is_not_taken() {
 #[test]
 fn a_connection_on_which_the_origin_has_spoken_unasked_is_not_taken() {
     on_each_driver(async || {
-        let ((pool, counters), origin) = (pool(), origin("a:80", "127.0.0.1:80"));
+        let (pool, counters) = pool();
         let (spare, _open, mut peer) = connection().await;
+        let origin = origin("a:80", &spare.wire().peer().to_string());
         pool.put(&origin, spare);
         // On loopback it is there when this returns; hyper has not been polled since.
         peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno")
@@ -136,8 +149,9 @@ fn a_connection_on_which_the_origin_has_spoken_unasked_is_not_taken() {
 #[test]
 fn an_origin_that_has_closed_is_noticed_before_the_next_request() {
     on_each_driver(async || {
-        let ((pool, counters), origin) = (pool(), origin("a:80", "127.0.0.1:80"));
+        let (pool, counters) = pool();
         let (spare, _open, peer) = connection().await;
+        let origin = origin("a:80", &spare.wire().peer().to_string());
         pool.put(&origin, spare);
         drop(peer);
         assert!(pool.take(&origin, Instant::now()).is_none());

@@ -1,6 +1,5 @@
 //! From a checked configuration and the files it names to a snapshot.
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,18 +9,18 @@ use super::client_policy::client_policy;
 use super::files;
 use super::functions::Functions;
 use super::key_value_stores;
+use super::origin_names;
 use super::revocations::{self, StoreRevocations};
 use super::site::{Behavior, Behaviors, Site};
 use super::{Distribution, Snapshot};
 use crate::config::{
-    self, Alias, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, HttpOrigin as HttpOriginConfig,
-    KeyPath, MtlsMode, MtlsPolicy, OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig,
-    ViewerMtls,
+    self, Alias, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, KeyPath, MtlsMode, MtlsPolicy,
+    OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig, ViewerMtls,
 };
 use crate::functions::LiveFunction;
 use crate::kvs::{self, Candidate};
 use crate::metrics::{CrlDates, Dates, Directory, DistributionName};
-use crate::proxy::{FixedResponse, HttpOrigin, Origin, ResponseBounds};
+use crate::proxy::{Addresses, FixedResponse, HttpOrigin, Origin, ResponseBounds};
 use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{self, Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
 
@@ -74,7 +73,9 @@ pub fn build(
         distribution.map(|distribution| Arc::from(distribution.id.as_str()))
     };
     let served = Arc::new(config.hosts.map(id));
+    let origin_names = origin_names::look_up_new(config, before)?;
     let parts = Parts {
+        origin_names: &origin_names,
         stores: &stores,
         functions: &functions,
         served: &served,
@@ -96,6 +97,7 @@ pub fn build(
             functions,
             key_value_stores: key_values.stores,
             revocations: revoked,
+            origin_names,
             hosts,
         },
         revocation_entries: stores.iter().map(entries).collect(),
@@ -220,6 +222,7 @@ struct Parts<'a> {
     served: &'a Arc<HostMap<Option<Arc<str>>>>,
     vault: &'a Arc<SessionVault>,
     directory: &'a Directory,
+    origin_names: &'a [Arc<Addresses>],
 }
 
 fn load_distribution(
@@ -262,7 +265,7 @@ fn load_distribution(
         },
         header_fields_max: config.limits.header_fields_max,
         identity_headers: distribution.identity_headers.clone(),
-        behaviors: Behaviors::new(load_behaviors(config, distribution, parts.functions)?),
+        behaviors: Behaviors::new(load_behaviors(config, distribution, parts)?),
         served: parts.served.clone(),
     };
     Ok(Distribution {
@@ -347,9 +350,10 @@ fn domain_name(distribution: &config::Distribution) -> Option<Arc<str>> {
 fn load_behaviors(
     config: &Config,
     distribution: &config::Distribution,
-    functions: &Functions,
+    parts: &Parts<'_>,
 ) -> Result<Vec<Arc<Behavior>>, ConfigError> {
-    let load = |origin| load_origin(config, origin).map(Arc::new);
+    let functions = parts.functions;
+    let load = |origin| load_origin(config, origin, parts.origin_names).map(Arc::new);
     let origins = distribution
         .origins
         .iter()
@@ -381,16 +385,18 @@ fn load_behaviors(
     behaviors.collect()
 }
 
-fn load_origin(config: &Config, origin: &config::Origin) -> Result<Origin, ConfigError> {
+fn load_origin(
+    config: &Config,
+    origin: &config::Origin,
+    names: &[Arc<Addresses>],
+) -> Result<Origin, ConfigError> {
     match &origin.target {
         OriginTarget::Http(http) => {
-            let addresses = resolve(http).map_err(|error| {
-                let fault = format!("cannot resolve {}: {error}", http.authority());
-                config.source.error(
-                    &origin.key.child("url"),
-                    fault,
-                    "name a host that resolves, or an address",
-                )
+            let addresses = origin_names::addresses(names, http).ok_or_else(|| {
+                let key = origin.key.child("url");
+                config
+                    .source
+                    .error(&key, "the name is gone", "name a host that resolves")
             })?;
             Ok(Origin::Http(Arc::new(HttpOrigin {
                 id: origin.id.as_str().into(),
@@ -416,21 +422,6 @@ fn load_origin(config: &Config, origin: &config::Origin) -> Result<Origin, Confi
                 body,
             }))
         }
-    }
-}
-
-fn resolve(origin: &HttpOriginConfig) -> std::io::Result<Vec<SocketAddr>> {
-    let port = origin.port.get();
-    let addresses: Vec<SocketAddr> = match origin.host.ip() {
-        Some(ip) => vec![SocketAddr::new(ip, port)],
-        None => (origin.host.as_str(), port).to_socket_addrs()?.collect(),
-    };
-    match addresses.is_empty() {
-        true => Err(std::io::Error::new(
-            std::io::ErrorKind::NotFound,
-            "the name has no address",
-        )),
-        false => Ok(addresses),
     }
 }
 

@@ -9,6 +9,7 @@ mod client_policy;
 mod files;
 mod functions;
 mod key_value_stores;
+mod origin_names;
 mod revocations;
 mod site;
 
@@ -26,6 +27,7 @@ use crate::functions::LiveFunction;
 use crate::kvs::Store;
 use crate::limits::Limits;
 use crate::metrics::DistributionCounters;
+use crate::proxy::Addresses;
 use crate::tls::ClientPolicy;
 
 /// One configuration, loaded.
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub key_value_stores: Vec<Arc<Store>>,
     /// In the order of the trust stores of the configuration.
     pub revocations: Vec<StoreRevocations>,
+    /// Of all origins that have one, each once.
+    pub origin_names: Vec<Arc<Addresses>>,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 

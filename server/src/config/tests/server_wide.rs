@@ -195,6 +195,7 @@ fn every_limit_says_its_range() {
         ("streams_per_connection_max", "1 to 10000"),
         ("origin_connections_per_core", "1 to 1000000"),
         ("origin_requests_per_client", "1 to 1000000"),
+        ("resolve_interval_s", "1 to 86400"),
         ("key_value_store_bytes", "1024 to 1073741824"),
         ("key_bytes", "1 to 65536"),
         ("value_bytes", "1 to 16777216"),
