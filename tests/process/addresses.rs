@@ -14,7 +14,12 @@ fn edge_at(address: &str) -> String {
 
 fn refused(ended: &Ended, address: &str) {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    for part in [address, "another process listens", "reuse_port"] {
+    for part in [
+        address,
+        "another process (bothways, process ",
+        ") listens",
+        "reuse_port",
+    ] {
         assert!(ended.stderr.contains(part), "no {part:?}: {}", ended.stderr);
     }
     assert!(!ended.stderr.contains("ready listeners="), "{}", ended.stderr);

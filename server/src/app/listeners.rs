@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
 use super::error::AppError;
+use super::holder::{self, Holder};
 use crate::config::{Config, Listener, Protocol};
 use crate::worker::ListenerSetup;
 
@@ -36,7 +37,8 @@ pub fn bind(config: &Config, cores: usize) -> Result<Bound, AppError> {
     for listener in &config.listeners {
         let claim = Claim::of(config.runtime.reuse_port);
         let (address, of_cores) = bind_one(listener.address, cores, claim).map_err(|error| {
-            let (fault, remedy) = explain(listener.address, &error);
+            let holder = holder::of_port(listener.address.port());
+            let (fault, remedy) = explain(listener.address, &error, holder.as_ref());
             AppError::from(config.source.error(&listener.key.child("address"), fault, remedy))
         })?;
         addresses.push(address);
@@ -105,7 +107,7 @@ fn bind_one(address: SocketAddr, cores: usize, claim: Claim) -> io::Result<(Sock
     Ok((bound, sockets))
 }
 
-/// Tries for a while, for two reasons. The kernel takes the rings of a process that was killed apart in its own time, and with them goes
+/// Tries for a while where no process is seen to listen, for two reasons. The kernel takes the rings of a process that was killed apart in its own time, and with them goes
 /// the socket that an accept waits on: a server that is started at once behind it would find the address taken. And two servers that start
 /// at once can both bind, and then each refuse the other the right to listen: whoever finds itself in such a tie tries again after a time
 /// of its own.
@@ -113,7 +115,11 @@ fn listen_alone(address: SocketAddr, patience: Duration) -> io::Result<Socket> {
     let deadline = Instant::now() + patience;
     loop {
         match listen(address, Sharing::No) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && Instant::now() < deadline
+                    && holder::of_port(address.port()).is_none() =>
+            {
                 sleep(Duration::from_micros(pause_micros()));
             }
             result => return result,
@@ -154,11 +160,12 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
 }
 
 /// Fault and remedy of an address that cannot be listened on.
-fn explain(address: SocketAddr, error: &io::Error) -> (String, String) {
+fn explain(address: SocketAddr, error: &io::Error, holder: Option<&Holder>) -> (String, String) {
     let port = address.port();
+    let named = holder.map_or_else(String::new, |holder| format!(" ({holder})"));
     match error.kind() {
         io::ErrorKind::AddrInUse => (
-            format!("cannot listen on {address}: another process listens there already, or on an address that includes it"),
+            format!("cannot listen on {address}: another process{named} listens there already, or on an address that includes it"),
             format!(
                 "end that process (`ss -ltnp 'sport = :{port}'` shows it), or choose another address; two servers share one only where both have runtime.reuse_port = true"
             ),

@@ -112,7 +112,7 @@ fn who_shares_an_address_leaves_room_for_another_that_does_and_for_no_other() {
 fn a_refusal_names_address_and_remedy() {
     let address = "0.0.0.0:443".parse().unwrap();
     let said = |kind: io::ErrorKind| {
-        let (fault, remedy) = explain(address, &kind.into());
+        let (fault, remedy) = explain(address, &kind.into(), None);
         assert!(fault.contains("0.0.0.0:443"), "{fault}");
         format!("{fault}; {remedy}")
     };

@@ -11,6 +11,7 @@ mod cpus;
 mod descriptors;
 mod error;
 mod explain;
+mod holder;
 mod jobs;
 mod listeners;
 mod publish;
