@@ -108,6 +108,11 @@ fn letters(word: &[u8]) -> impl Iterator<Item = u8> {
     printable.map(u8::to_ascii_lowercase)
 }
 
+/// The tag of a value that is no text of one of the types that are all the same.
+pub(super) fn type_that_counts(tag: u8) -> Option<u8> {
+    (!TEXT_TYPES.contains(&tag)).then_some(tag)
+}
+
 fn write_rdn(form: &mut Vec<u8>, rdn: &[Attribute<'_>]) -> Option<()> {
     let mut attributes = rdn.iter().map(attribute).collect::<Option<Vec<_>>>()?;
     // DER sorts a SET by the octets of its values, which differ from spelling to spelling.

@@ -14,6 +14,7 @@
 
 use std::fmt::Write;
 
+use super::canonical_name;
 use super::der::{self, Reader};
 
 /// `C=US, O=Example, CN=client`: the order of the certificate. `None`: not a name.
@@ -41,8 +42,8 @@ pub(super) struct Part {
     /// `CN`, or a dotted OID.
     pub(super) name: String,
     pub(super) text: String,
-    /// The tag of its string type: names are matched octet for octet, so this matters too.
-    string_type: u8,
+    /// The tag of the value, where it is of no string type that names are compared across.
+    own_type: Option<u8>,
 }
 
 /// The attributes in the name's own order. `None`: not a name.
@@ -56,7 +57,7 @@ pub(super) fn parts(name: &[u8]) -> Option<Vec<Part>> {
             Some(Part {
                 name: name.to_owned(),
                 text: text.to_owned(),
-                string_type: attribute.value.tag,
+                own_type: canonical_name::type_that_counts(attribute.value.tag),
             })
         })
         .collect()
