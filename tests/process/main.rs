@@ -46,6 +46,7 @@ mod resumption;
 mod sending;
 mod shares;
 mod shutdown;
+mod simulation;
 mod stalled;
 mod sweep;
 mod viewer_function_faults;
