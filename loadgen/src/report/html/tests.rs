@@ -269,3 +269,42 @@ fn a_run_with_one_point_or_odd_numbers_has_a_page() {
         check(&page(document));
     }
 }
+
+#[test]
+fn figures_that_are_no_measurement_are_never_green() {
+    let doubtful = report(|value| {
+        value["as_expected"] = json!(true);
+        value["verdict"] = json!({"invalid": ["its core 1 had no time left"]});
+    });
+    let page = page(doubtful);
+    let text = check(&page);
+    assert!(
+        text.contains("Not a valid measurement: its core 1 had no time left"),
+        "{text}"
+    );
+    assert!(!page.contains("verdict good"));
+}
+
+#[test]
+fn thresholds_statuses_and_the_account_are_shown() {
+    let account =
+        json!({"asked": 9, "ok": 5, "failed": 1, "in_flight": 2, "not_started": 1, "balanced": true});
+    let told = report(|value| {
+        value["as_expected"] = json!(false);
+        value["verdict"] =
+            json!({"crossed": ["p99 < 1ms (was 2.00ms)"], "unexpected": ["1 failed"], "exit_code": 3});
+        value["thresholds"] =
+            json!([{"threshold": "p99 < 1ms", "measured": 2000.0, "unit": "us", "held": false}]);
+        value["statuses"] = json!([{"status": 204, "count": 5}]);
+        value["account"] = account;
+    });
+    let page = page(told);
+    let text = check(&page);
+    assert!(
+        text.contains("Not every threshold held: p99 < 1ms (was 2.00ms)"),
+        "{text}"
+    );
+    assert_row(&page, "p99 < 1ms|2.00ms|crossed");
+    assert_row(&page, "204|5|100 %");
+    assert_row(&page, "all|9|5|1|0|2|1");
+}
