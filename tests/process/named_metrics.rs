@@ -1,7 +1,10 @@
 //! Metrics under the names of the configuration: distributions and their trust stores, origins, certificates, CRLs.
 
+use std::net::TcpListener;
+
 use bothways_tests::config::EDGE;
 use bothways_tests::metrics::Metrics;
+use bothways_tests::origin::Origin;
 use bothways_tests::pki::Pki;
 use bothways_tests::{Client, Config, Distribution, Server, TrustStore};
 
@@ -94,4 +97,63 @@ fn the_dates_that_a_snapshot_depends_on_are_told() {
         "{metrics:#?}"
     );
     assert!(sum("bothways_crl_next_update_seconds") > now, "{metrics:#?}");
+}
+
+fn origin(metrics: &Metrics, distribution: &str, result: &str) -> u64 {
+    metrics.get(&format!(
+        "bothways_origin_requests_total{{distribution=\"{distribution}\",origin=\"app\",result=\"{result}\"}}"
+    ))
+}
+
+#[test]
+fn requests_are_counted_by_distribution_and_by_what_came_of_them_at_the_origin() {
+    let app = Origin::start();
+    let down = Distribution::new("E2DOWN", &["down.example.com"], "none").proxies_to(&nobody());
+    let up = Distribution::edge("none").proxies_to(&app.url());
+    let server = Server::start(Config::new().distribution(up).distribution(down));
+    let client = Client::new();
+    for _ in 0..3 {
+        assert!(client.get(server.address()).outcome.is_ok());
+    }
+    let lost = Client::new().sni("down.example.com").host("down.example.com");
+    assert_eq!(lost.get(server.address()).outcome.response().status, 502);
+    let metrics = server.metrics();
+    assert_eq!(origin(&metrics, EDGE, "response"), 3, "{metrics:#?}");
+    assert_eq!(origin(&metrics, "E2DOWN", "connect_failed"), 1, "{metrics:#?}");
+    assert_eq!(origin(&metrics, "E2DOWN", "response"), 0, "{metrics:#?}");
+    let labels = format!("{{distribution=\"{EDGE}\",origin=\"app\"}}");
+    assert_eq!(
+        metrics.get(&format!("bothways_origin_response_seconds_count{labels}")),
+        3
+    );
+    let requests = |distribution: &str, class: &str| {
+        metrics.get(&format!(
+            "bothways_distribution_requests_total{{distribution=\"{distribution}\",trust_store=\"\",class=\"{class}\"}}"
+        ))
+    };
+    assert_eq!(
+        (requests(EDGE, "2xx"), requests(EDGE, "5xx")),
+        (3, 0),
+        "{metrics:#?}"
+    );
+    assert_eq!(
+        (requests("E2DOWN", "2xx"), requests("E2DOWN", "5xx")),
+        (0, 1),
+        "{metrics:#?}"
+    );
+    assert_eq!(
+        (metrics.requests("2xx"), metrics.requests("5xx")),
+        (3, 1),
+        "{metrics:#?}"
+    );
+}
+
+/// An address at which nobody listens.
+fn nobody() -> String {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    format!("http://127.0.0.1:{port}")
 }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue};
@@ -24,7 +24,7 @@ use super::response::{function_failure, refusal};
 use super::route::route;
 use super::viewer_functions::{Asked, Exchange, Failed, ViewerFacts, apply};
 use crate::logs::Console;
-use crate::metrics::{CoreCounters, RequestLimit};
+use crate::metrics::{CoreCounters, OriginResult, RequestLimit, StatusClass, count};
 use crate::proxy::{
     ClientKey, Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, Share, Shares, Upload,
     forward, frame_request, remove_hop_by_hop, settle_response,
@@ -37,6 +37,8 @@ pub type Body = ResponseBody<InFlight>;
 
 /// What all connections of a core share when they answer.
 pub struct Edge {
+    /// Number of the core.
+    pub core: usize,
     /// What functions have to say to the operator.
     pub console: RefCell<Console>,
     pub pool: Rc<OriginPool>,
@@ -66,6 +68,15 @@ pub struct Viewer {
 }
 
 impl Viewer {
+    /// Counts a response of this status.
+    fn count(&self, status: StatusCode) {
+        self.edge.counters.count_request(status);
+        let class = StatusClass::of(status.as_u16());
+        count(&self.site.counters, self.edge.core, |cells| {
+            cells.requests.of(class)
+        });
+    }
+
     fn share(&self) -> &Share {
         self.share.get_or_init(|| {
             self.edge.shares.of(match &self.client {
@@ -146,10 +157,10 @@ pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
         Origin::Http(origin) => {
             let origin = origin.clone();
             let request = Request::from_parts(head, ());
-            let counters = viewer.edge.counters.clone();
+            let viewer = viewer.clone();
             Responding::Later(Box::pin(async move {
                 let response = errand.proxy(&origin, request).await;
-                counters.count_request(response.status());
+                viewer.count(response.status());
                 match response.body().is_held(response.status()) {
                     true => released(response).await,
                     false => response,
@@ -178,7 +189,7 @@ pub fn awaits_continue(version: Version, headers: &HeaderMap) -> bool {
 }
 
 fn now(viewer: &Viewer, response: Response<Body>) -> Responding {
-    viewer.edge.counters.count_request(response.status());
+    viewer.count(response.status());
     match response.body().is_held(response.status()) {
         true => Responding::Later(Box::pin(released(response))),
         false => Responding::Now(ready(response)),
@@ -311,12 +322,16 @@ impl Errand {
         if let Some(upload) = upload {
             viewer.activity.watch_upload(upload);
         }
-        match forward(exit, Request::from_parts(head, ()), upload).await {
+        let asked = Instant::now();
+        let forwarded = forward(exit, Request::from_parts(head, ()), upload).await;
+        match forwarded {
             Ok((response, exchange)) => {
+                let elapsed = asked.elapsed();
                 let (mut head, incoming) = response.into_parts();
                 if let Err(why) = settle_response(&mut head, self.pending.head_only) {
                     return self.give_up(origin, &ForwardError::Framing(why));
                 }
+                self.count_origin(OriginResult::Response, Some(elapsed));
                 remove_hop_by_hop(&mut head.headers);
                 append_via(&mut head.headers, head.version);
                 head.version = version;
@@ -333,9 +348,21 @@ impl Errand {
         }
     }
 
+    /// Counts what came of the request; `elapsed`: until the head of the response.
+    fn count_origin(&self, result: OriginResult, elapsed: Option<Duration>) {
+        let counters = self.behavior.origin_counters.as_ref();
+        if let Some(cells) = counters.and_then(|counters| counters.of(self.viewer.edge.core)) {
+            cells.requests.of(result).add(1);
+            elapsed
+                .into_iter()
+                .for_each(|elapsed| cells.response_head.record(elapsed));
+        }
+    }
+
     /// The answer where the origin gave none.
     fn give_up(self, origin: &HttpOrigin, error: &ForwardError) -> Response<Body> {
         complain(&self.viewer, origin, error);
+        self.count_origin(result_of(error), None);
         if let Some(limit) = limit_of(error) {
             self.viewer.edge.counters.requests_limited.of(limit).add(1);
         }
@@ -357,6 +384,20 @@ fn limit_of(error: &ForwardError) -> Option<RequestLimit> {
         ForwardError::Full => Some(RequestLimit::Origin),
         ForwardError::Share => Some(RequestLimit::Client),
         _ => None,
+    }
+}
+
+fn result_of(error: &ForwardError) -> OriginResult {
+    match error {
+        ForwardError::Connect(..) => OriginResult::ConnectFailed,
+        ForwardError::Http(_)
+        | ForwardError::Framing(_)
+        | ForwardError::Protocol(_)
+        | ForwardError::Interim(_) => OriginResult::BadResponse,
+        ForwardError::Timeout => OriginResult::Timeout,
+        ForwardError::Full => OriginResult::NoConnectionFree,
+        ForwardError::Share => OriginResult::ClientLimited,
+        ForwardError::Viewer(_) | ForwardError::ViewerTimeout => OriginResult::ClientFailed,
     }
 }
 

@@ -137,6 +137,8 @@ label! {
         BadResponse = "bad_response",
         /// All connections that may be open to it were taken.
         NoConnectionFree = "no_connection_free",
+        /// The client had as many requests at origins as one may have.
+        ClientLimited = "client_limited",
         /// The client broke off, or sent what is no body.
         ClientFailed = "client_failed",
     }

@@ -19,7 +19,7 @@ use crate::config::{
 };
 use crate::functions::LiveFunction;
 use crate::kvs::{self, Candidate};
-use crate::metrics::{CrlDates, Dates, Directory, DistributionName};
+use crate::metrics::{CrlDates, Dates, Directory, DistributionName, OriginCounters, OriginName};
 use crate::proxy::{Addresses, FixedResponse, HttpOrigin, Origin, ResponseBounds};
 use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{self, Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
@@ -352,7 +352,6 @@ fn load_behaviors(
     distribution: &config::Distribution,
     parts: &Parts<'_>,
 ) -> Result<Vec<Arc<Behavior>>, ConfigError> {
-    let functions = parts.functions;
     let load = |origin| load_origin(config, origin, parts.origin_names).map(Arc::new);
     let origins = distribution
         .origins
@@ -369,7 +368,12 @@ fn load_behaviors(
         })?;
         let key = behavior.key.child("function_associations");
         let function = |index: Option<usize>| {
-            let found = |index| functions.viewer(index).ok_or_else(|| no_function(config, &key));
+            let found = |index| {
+                parts
+                    .functions
+                    .viewer(index)
+                    .ok_or_else(|| no_function(config, &key))
+            };
             index.map(found).transpose().map(Option::<&_>::cloned)
         };
         Ok(Arc::new(Behavior {
@@ -377,12 +381,27 @@ fn load_behaviors(
             viewer_response: function(behavior.function_associations.viewer_response)?,
             path_pattern: behavior.path_pattern.clone(),
             viewer_protocol_policy: behavior.viewer_protocol_policy,
+            origin_counters: origin_counters(distribution, &origin, parts.directory),
             origin,
             certificate_headers: behavior.origin_request_policy.headers.clone(),
             connection_id: behavior.origin_request_policy.connection_id,
         }))
     });
     behaviors.collect()
+}
+
+fn origin_counters(
+    distribution: &config::Distribution,
+    origin: &Origin,
+    directory: &Directory,
+) -> Option<Arc<OriginCounters>> {
+    let Origin::Http(origin) = origin else {
+        return None;
+    };
+    Some(directory.origin(OriginName {
+        distribution: distribution.id.as_str().into(),
+        origin: origin.id.clone(),
+    }))
 }
 
 fn load_origin(

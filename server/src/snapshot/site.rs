@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::functions::LiveFunction;
 use crate::limits::Lingering;
-use crate::metrics::DistributionCounters;
+use crate::metrics::{DistributionCounters, OriginCounters};
 use crate::proxy::{Origin, ResponseBounds};
 
 /// What is served to an admitted client. A connection holds this and not its snapshot, so that a revocation set of
@@ -132,6 +132,8 @@ pub struct Behavior {
     pub(super) path_pattern: PathPattern,
     pub viewer_protocol_policy: ViewerProtocolPolicy,
     pub origin: Arc<Origin>,
+    /// Of an origin that is asked; `None`: the response is in memory.
+    pub origin_counters: Option<Arc<OriginCounters>>,
     pub viewer_request: Option<Arc<LiveFunction>>,
     pub viewer_response: Option<Arc<LiveFunction>>,
     /// Certificate headers that the origin is to get.
@@ -187,6 +189,7 @@ mod tests {
                 path_pattern: PathPattern::parse(pattern).expect("a pattern"),
                 viewer_protocol_policy: ViewerProtocolPolicy::HttpsOnly,
                 origin: (*origin).clone(),
+                origin_counters: None,
                 viewer_request: None,
                 viewer_response: None,
                 certificate_headers: Vec::new(),

@@ -135,6 +135,7 @@ impl Core {
             index,
             snapshot: RefCell::new(Cache::new(shared.snapshot.clone())),
             edge: Rc::new(Edge {
+                core: index,
                 refusals: Refusals::default(),
                 console: RefCell::default(),
                 pool: Rc::new(OriginPool::new(counters.clone())),
