@@ -211,3 +211,21 @@ fn a_trust_store_that_is_gone_is_shown_no_longer() {
     assert!(page.contains(r#"trust_store="new""#));
     assert!(!page.contains(r#"trust_store="old""#));
 }
+
+#[test]
+fn the_document_has_a_line_for_each_family_and_no_other() {
+    let document = include_str!("../../../config/metrics.md");
+    let (_, types) = parse(&render(&Registry::new(1)));
+    let documented: BTreeMap<&str, &str> = document
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            Some((cells.next()?.strip_suffix('`')?, cells.next()?))
+        })
+        .collect();
+    let shown: BTreeMap<&str, &str> = types
+        .iter()
+        .map(|(name, kind)| (name.as_str(), kind.as_str()))
+        .collect();
+    assert_eq!(documented, shown);
+}
