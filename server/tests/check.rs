@@ -3,6 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
@@ -121,7 +122,7 @@ fn every_file_and_folder_that_the_services_user_cannot_use_is_told_at_once() {
     bench.mode("edge.toml", 0);
     refused(
         &bench.check_as_user(),
-        &["edge.toml: cannot read the configuration"],
+        &["edge.toml: cannot read the configuration", "as user "],
     );
 }
 
@@ -182,4 +183,30 @@ fn the_examples_for_production_call_commands_that_exist() {
         }
     }
     assert_eq!(called, 3, "serve, reload, logs reopen");
+}
+
+/// The text between the line with `from` and the next that is END.
+fn here_document(text: &str, from: &str) -> String {
+    let lines = text.lines().skip_while(|line| !line.contains(from)).skip(1);
+    let document = lines.take_while(|line| *line != "END");
+    document.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_configurations_of_readme_and_demo_are_fine_with_the_pki_that_they_make() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| fs::read_to_string(top.join(name)).unwrap();
+    let bench = Bench::new();
+    let made = Command::new(top.join("scripts/gen-pki"))
+        .arg(bench.0.path().join("pki"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    for (name, from) in [("README.md", "/edge.toml <<"), ("scripts/demo", "cat <<END")] {
+        let text = here_document(&read(name), from);
+        assert!(text.contains("[[distributions]]"), "{name}: {text}");
+        bench.write("edge.toml", &text.replace("$origin", "127.0.0.1:1"));
+        let checked = bench.check(&[]);
+        assert_eq!(checked.status.code(), Some(0), "{name}: {checked:?}");
+    }
 }

@@ -66,13 +66,13 @@ fn wanted(question: &ConnectionsWanted) -> Result<Wanted, Refusal> {
     let bad = |what: &str, value: &str, remedy: &str| {
         Refusal::new(
             RefusalCode::BadRequest,
-            format!("{what} {value:?} is none; {remedy}"),
+            format!("{value:?} is no {what}; {remedy}"),
         )
     };
     let serial_number = question.serial_number.as_deref().map(|text| {
         serial_number(text).ok_or_else(|| {
             bad(
-                "the serial number",
+                "serial number",
                 text,
                 "write hexadecimal digits, as the record shows it",
             )
@@ -80,7 +80,7 @@ fn wanted(question: &ConnectionsWanted) -> Result<Wanted, Refusal> {
     });
     let client_ip = question.address.as_deref().map(|text| {
         text.parse()
-            .map_err(|_| bad("the address", text, "write an IP address without a port"))
+            .map_err(|_| bad("address", text, "write an IP address without a port"))
     });
     Ok(Wanted {
         serial_number: serial_number.transpose()?,

@@ -23,6 +23,14 @@ impl AppError {
     pub fn opening(config: &Config, error: &dyn fmt::Display) -> Self {
         Self::Config(format!("{}: {error}", config.source.file().display()))
     }
+
+    /// What the configuration lacks for this user, who is not the one that reads the message.
+    pub fn as_user(self, name: &str) -> Self {
+        match self {
+            Self::Config(message) => Self::Config(format!("as user {name}: {message}")),
+            other => other,
+        }
+    }
 }
 
 impl From<ConfigError> for AppError {

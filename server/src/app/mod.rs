@@ -60,7 +60,8 @@ pub fn check(path: &Path, as_user: Option<&str>) -> Result<String, AppError> {
         None => check_as_we_are(path, |_| Vec::new()),
         Some(name) => ServiceUser::find(name)
             .map_err(AppError::Config)?
-            .work(|| check_as_we_are(path, service_user::unreadable)),
+            .work(|| check_as_we_are(path, service_user::unreadable))
+            .map_err(|error| error.as_user(name)),
     }
 }
 

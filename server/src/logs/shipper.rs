@@ -250,7 +250,10 @@ impl Shipping {
 
     fn reopen(&mut self) -> Result<String, String> {
         match self.sink.reopen() {
-            Ok(Reopened::Unchanged) => Ok(format!("{}: leads to what is open already", self.sink)),
+            Ok(Reopened::Unchanged) => Ok(format!(
+                "{}: nothing to open anew, it leads to what is open already",
+                self.sink
+            )),
             Ok(Reopened::Anew { given_up }) => {
                 self.count(0, given_up);
                 info!(sink = %self.sink, "connection log reopened");
