@@ -167,8 +167,9 @@ fn over_http_2_a_body_beyond_the_bounds_ends_with_no_error_behind_the_answer() {
 fn over_http_1_a_body_beyond_the_bounds_costs_the_connection_but_not_the_answer() {
     for (limit, value) in [
         ("lingering_bytes_max", 100_000),
-        ("lingering_timeout_ms", 300),
-        ("lingering_time_ms", 300),
+        // Time enough to send what comes first.
+        ("lingering_timeout_ms", 3_000),
+        ("lingering_time_ms", 3_000),
     ] {
         for driver in ["auto", "epoll"] {
             let server = Server::start(Config::edge("none").limit(limit, value).driver(driver));

@@ -237,7 +237,11 @@ fn a_function_that_says_neither_denies() {
 /// The client is refused with alert 49 where it has a certificate and closed where it has none; the record's reason and a line of the
 /// operator's log have all `parts`.
 fn errs(code: &str, custom_data: Option<&str>, parts: &[&str]) {
-    let server = Server::start(edge("optional", code));
+    errs_in(edge("optional", code), custom_data, parts);
+}
+
+fn errs_in(config: Config, custom_data: Option<&str>, parts: &[&str]) {
+    let server = Server::start(config);
     let identity = alice();
     for version in [Tls12, Tls13] {
         let attempt = Client::speaking(version, Some(&identity)).get(server.address());
@@ -270,7 +274,8 @@ fn a_function_that_throws_denies_and_the_record_says_where() {
 
 #[test]
 fn a_function_that_does_not_end_in_time_denies_whatever_it_said_before() {
-    errs(NEVER_ENDS, None, &["gate", "5 ms"]);
+    let config = edge("optional", NEVER_ENDS).limit("function_time_ms", 5);
+    errs_in(config, None, &["gate", "5 ms"]);
 }
 
 #[test]
@@ -279,7 +284,7 @@ fn the_next_call_after_one_that_did_not_end_is_answered() {
         if (connection.clientCertificate) { for (;;) { } }
         connection.allow();
     }";
-    let server = Server::start(edge("optional", MOODY));
+    let server = Server::start(edge("optional", MOODY).limit("function_time_ms", 200));
     for _ in 0..3 {
         let attempt = Client::with_identity(&alice()).get(server.address());
         assert_refused(&server, &attempt, &[49], ERROR);

@@ -107,8 +107,8 @@ fn silence_ends_when_the_time_is_over() {
 fn a_client_that_never_asks_is_closed_when_the_time_is_over() {
     let server = Server::start(
         Config::edge("none")
-            .limit("header_timeout_ms", 300)
-            .limit("idle_timeout_ms", 300),
+            .limit("header_timeout_ms", 2_000)
+            .limit("idle_timeout_ms", 2_000),
     );
     let client = Client::new();
     let mut silent = client.connect(server.address()).unwrap();

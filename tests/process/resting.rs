@@ -135,7 +135,7 @@ fn a_request_whose_record_comes_in_halves_wakes_a_resting_connection() {
 fn time_limits_hold_for_resting_connections_too() {
     for driver in ["auto", "epoll"] {
         for limit in ["idle_timeout_ms", "header_timeout_ms"] {
-            let server = Server::start(Config::edge("none").driver(driver).limit(limit, 2_000));
+            let server = Server::start(Config::edge("none").driver(driver).limit(limit, 4_000));
             let client = Client::new();
             let mut connection = resting(&server, &client, 1);
             if limit == "header_timeout_ms" {

@@ -11,7 +11,7 @@ const DRIVERS: [&str; 2] = ["auto", "epoll"];
 fn config(origin: &Origin) -> Config {
     let distribution = Distribution::edge("none")
         .proxies_to(&origin.url())
-        .origin_setting("origin_read_timeout = 2");
+        .origin_setting("origin_read_timeout = 4");
     Config::new().distribution(distribution)
 }
 
@@ -28,7 +28,7 @@ fn a_stream_whose_window_stays_closed_is_reset_whatever_else_its_connection_says
         ("/bytes/200000", 1),
         ("/chunked/200000", 100),
     ] {
-        let server = Server::start(config(&origin).limit("idle_timeout_ms", 700));
+        let server = Server::start(config(&origin).limit("idle_timeout_ms", 2_000));
         let mut http2 = Http2::connect(Client::new(), server.address(), window);
         let still = http2.get(path);
         // Another one moves all the time, and the connection has PINGs and WINDOW_UPDATEs.
@@ -58,7 +58,7 @@ fn a_stream_whose_window_stays_closed_is_reset_whatever_else_its_connection_says
 #[test]
 fn a_window_that_is_opened_octet_by_octet_is_as_good_as_closed() {
     let origin = Origin::start();
-    let server = Server::start(config(&origin).limit("idle_timeout_ms", 700));
+    let server = Server::start(config(&origin).limit("idle_timeout_ms", 2_000));
     let mut http2 = Http2::connect(Client::new(), server.address(), 0);
     let stream = http2.get("/bytes/200000");
     http2
@@ -74,7 +74,7 @@ fn a_window_that_is_opened_octet_by_octet_is_as_good_as_closed() {
 fn a_fixed_response_that_is_not_read_is_reset_too() {
     let distribution = Distribution::edge("none").answers(&"x".repeat(100_000));
     let config = Config::new().distribution(distribution);
-    let server = Server::start(config.limit("idle_timeout_ms", 700));
+    let server = Server::start(config.limit("idle_timeout_ms", 2_000));
     let mut http2 = Http2::connect(Client::new(), server.address(), 10);
     let stream = http2.get("/");
     let answer = http2.answer(stream);
@@ -90,7 +90,7 @@ fn narrow(client: &Client, server: &Server) -> Connection {
 fn an_http_1_client_that_does_not_read_is_closed_and_its_record_says_why() {
     let origin = Origin::start();
     for driver in DRIVERS {
-        let server = Server::start(config(&origin).driver(driver).limit("idle_timeout_ms", 700));
+        let server = Server::start(config(&origin).driver(driver).limit("idle_timeout_ms", 2_000));
         let client = Client::new();
         let mut connection = narrow(&client, &server);
         connection
@@ -117,7 +117,7 @@ fn an_http_1_client_that_does_not_read_is_closed_and_its_record_says_why() {
 #[test]
 fn a_body_that_trickles_is_given_up_as_the_clients_fault() {
     let origin = Origin::start();
-    let config = config(&origin).limit("idle_timeout_ms", 700);
+    let config = config(&origin).limit("idle_timeout_ms", 2_000);
     // More than one octet for each look at the counters.
     let server = Server::start(config.limit("body_bytes_per_s_min", 1_000_000));
     let client = Client::new();
@@ -163,7 +163,7 @@ fn a_body_that_stops_is_the_clients_fault_and_not_the_origins() {
 fn the_idle_time_limit_does_not_end_a_wait_for_an_origin() {
     let origin = Origin::start();
     for driver in DRIVERS {
-        let server = Server::start(config(&origin).driver(driver).limit("idle_timeout_ms", 300));
+        let server = Server::start(config(&origin).driver(driver).limit("idle_timeout_ms", 1_000));
         let client = Client::new();
         let mut http1 = client.connect(server.address()).unwrap();
         http1.write(client.request("GET", "/stall", "")).unwrap();
@@ -186,7 +186,7 @@ fn the_idle_time_limit_does_not_end_a_wait_for_an_origin() {
 fn the_front_of_a_next_head_has_the_time_of_a_head() {
     let origin = Origin::start();
     for driver in DRIVERS {
-        let server = Server::start(config(&origin).driver(driver).limit("header_timeout_ms", 1_000));
+        let server = Server::start(config(&origin).driver(driver).limit("header_timeout_ms", 3_000));
         let client = Client::new();
         let half = "GET / HTT";
         let mut together = client.connect(server.address()).unwrap();

@@ -251,9 +251,13 @@ fn a_client_that_expires_while_it_is_connected_is_closed_without_a_reload() {
     let other = Distribution::new("E2OTHER", &["other.example.com"], "required");
     let ignoring = other.mtls_setting("ignore_certificate_expiry = true");
     // A tenth of it is the tick's period, and thus the whole of it the time between two looks.
-    let server = Server::start(required().distribution(ignoring).limit("header_timeout_ms", 300));
+    let server = Server::start(
+        required()
+            .distribution(ignoring)
+            .limit("header_timeout_ms", 1_000),
+    );
     let mut alice = open(&server, &Client::with_identity(&Pki::shared().client("alice")));
-    let brief = Leaf::client("brief").ends_in(Duration::from_secs(4));
+    let brief = Leaf::client("brief").ends_in(Duration::from_secs(8));
     let brief = Client::with_identity(&Pki::shared().issuing.issue(brief));
     let mut ignored = open(&server, &brief.clone().sni("other.example.com"));
     let mut connection = open(&server, &brief);

@@ -159,6 +159,9 @@ impl Config {
         if self.limits.iter().all(|(name, _)| *name != CONNECTIONS) {
             let _writing_to_a_string = writeln!(out, "{CONNECTIONS} = {CONNECTIONS_MAX}");
         }
+        if self.limits.iter().all(|(name, _)| *name != FUNCTION_TIME) {
+            let _writing_to_a_string = writeln!(out, "{FUNCTION_TIME} = {FUNCTION_TIME_MAX}");
+        }
         for (name, value) in &self.limits {
             let _ = writeln!(out, "{name} = {value}");
         }
@@ -467,3 +470,6 @@ impl Distribution {
 const CONNECTIONS: &str = "connections_per_core";
 /// As many as a machine with an ordinary limit on open files can serve, so that no server warns of it at its start.
 const CONNECTIONS_MAX: u64 = 2_000;
+const FUNCTION_TIME: &str = "function_time_ms";
+/// As much as may be configured: a function that ends is never stopped for what else the machine does.
+const FUNCTION_TIME_MAX: u64 = 1_000;

@@ -181,7 +181,7 @@ fn an_h2_request_that_is_refused_again_and_again_fails_by_that_name() {
 
 #[test]
 fn the_time_limit_is_that_of_the_operation_however_often_it_is_sent() {
-    let options = "--mode h2 --requests 2 --connections 1 --streams 1 --timeout 500ms";
+    let options = "--mode h2 --requests 2 --connections 1 --streams 1 --timeout 4s";
     let (run, _) = run(h2::refuses_late, options, 1);
     assert_eq!(
         run.kind("/failures", "timed out before a response"),

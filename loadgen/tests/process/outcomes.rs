@@ -170,7 +170,7 @@ fn a_silent_server_ends_an_operation_at_its_time_limit() {
     let pki = Pki::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let run = Loadgen::new(&pki, listener.local_addr().unwrap().port())
-        .with("--requests 2 --timeout 100ms")
+        .with("--requests 2 --timeout 1s")
         .run()
         .expect_code(1);
     assert_eq!(run.kind("/failures", "timed out during the handshake"), 2);

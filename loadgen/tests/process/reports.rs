@@ -15,7 +15,7 @@ fn the_timeline_sums_to_the_totals_of_the_window() {
     let server = Server::start(&pki, Behaviour::default());
     let run = Loadgen::new(&pki, server.port)
         .identity(&pki, "good-1")
-        .with("--mode keepalive --warm-up 130ms --duration 700ms --connections 3")
+        .with("--mode keepalive --warm-up 1130ms --duration 1700ms --connections 3")
         .run()
         .expect_code(0);
     assert_eq!(run.json["format"], "bothways-loadgen/2");
@@ -85,8 +85,8 @@ fn every_field_of_the_json_file_is_described() {
     );
     let text = "[[identities]]\nname = \"good\"\ncert = \"good-1.pem\"\nkey = \"good-1.key\"\n\
         [[mix]]\nname = \"get\"\nwork = \"keepalive\"\nidentities = \"good\"\n\
-        [[phases]]\nname = \"hold\"\nduration = \"300ms\"\nhold = 20\n\
-        [[phases]]\nname = \"storm\"\nduration = \"1s\"\nrate = 20\nhold = 20\nreconnect = true\n";
+        [[phases]]\nname = \"hold\"\nduration = \"2s\"\nhold = 20\n\
+        [[phases]]\nname = \"storm\"\nduration = \"3s\"\nrate = 20\nhold = 20\nreconnect = true\n";
     let file = pki.path("scenario.toml");
     std::fs::write(&file, text).unwrap();
     let scenario = Loadgen::new(&pki, server.port)

@@ -30,6 +30,7 @@ fn scenario(pki: &Pki, text: &str) -> PathBuf {
 fn run(pki: &Pki, server: &Server, text: &str) -> Run {
     Loadgen::new(pki, server.port)
         .file("--scenario", &scenario(pki, text))
+        .with("--wait 20s") // on a busy machine the last operations may need it
         .run()
 }
 
@@ -60,13 +61,13 @@ fn a_ramp_starts_as_many_operations_as_its_integral_says_and_a_spike_too() {
 #[test]
 fn clients_come_with_the_ramp_and_their_connections_go_with_its_end() {
     let (pki, server) = ordinary();
-    let phases = phase("up", "400ms", "clients = { from = 0, to = 8 }\nmeasured = false")
-        + &phase("all", "400ms", "clients = 8")
-        + &phase("few", "400ms", "clients = 2")
-        + &phase("again", "400ms", "clients = 8");
+    let phases = phase("up", "1500ms", "clients = { from = 0, to = 8 }\nmeasured = false")
+        + &phase("all", "1500ms", "clients = 8")
+        + &phase("few", "1500ms", "clients = 2")
+        + &phase("again", "1500ms", "clients = 8");
     let run = run(&pki, &server, &format!("{KEEPALIVE}{phases}")).expect_code(0);
     assert_eq!(run.number("/settings/connections"), 8.0);
-    assert_eq!(run.number("/settings/warm_up_s"), 0.4);
+    assert_eq!(run.number("/settings/warm_up_s"), 1.5);
     assert_eq!(server.count(|s| &s.connections), 8 + 6, "six went and came back");
     assert_eq!(run.number("/operations/failed"), 0.0);
 }
@@ -98,7 +99,7 @@ fn operations_are_mixed_by_weight_and_counted_apart() {
 #[test]
 fn idle_connections_are_held_tried_at_the_end_and_missed_when_the_server_dropped_them() {
     let (pki, server) = ordinary();
-    let phases = phase("hold", "300ms", "hold = 20");
+    let phases = phase("hold", "3s", "hold = 20");
     let run_once = || run(&pki, &server, &format!("{KEEPALIVE}weight = 0\n{phases}"));
     let held = run_once().expect_code(0);
     assert_eq!(held.number("/phases/0/idle/opened"), 20.0);
@@ -156,10 +157,10 @@ fn sigint_ends_a_scenario_early_and_idle_connections_are_still_tried() {
 #[test]
 fn a_storm_drops_every_connection_and_opens_it_again() {
     let (pki, server) = ordinary();
-    let phases = phase("before", "300ms", "hold = 12\nclients = 3")
+    let phases = phase("before", "3s", "hold = 12\nclients = 3")
         + &phase(
             "storm",
-            "700ms",
+            "4s",
             "hold = 12\nclients = 3\nreconnect = true\nreconnect_within = \"200ms\"",
         );
     let run = run(
@@ -183,13 +184,13 @@ fn a_client_thinks_between_operations_and_a_connection_wears_out() {
     let (pki, server) = ordinary();
     let text = format!(
         "{KEEPALIVE}think_time = \"50ms\"\nthink_spread = \"10ms\"\nrequests_per_connection = 2\n{}",
-        phase("run", "600ms", "clients = 1")
+        phase("run", "2s", "clients = 1")
     );
     let run = run(&pki, &server, &text).expect_code(0);
     let operations = run.number("/operations/ok");
     assert!(
-        (2.0..=15.0).contains(&operations),
-        "{operations} in 600 ms with pauses of 40 to 60 ms"
+        (2.0..=50.0).contains(&operations),
+        "{operations} in two seconds with pauses of 40 to 60 ms"
     );
     let connections = server.count(|s| &s.connections) as f64;
     assert!(

@@ -8,7 +8,7 @@ use std::thread;
 use super::*;
 
 fn exclusive(address: &str, cores: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    let patience = Duration::from_millis(100);
+    let patience = Duration::from_secs(10);
     bind_one(address.parse().unwrap(), cores, Claim::Exclusive { patience })
 }
 

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::*;
 use crate::kvs::{KeyValues, Store};
 use crate::trust::CertificateFacts;
@@ -23,10 +25,10 @@ pub(super) fn compile_with(code: &str, store: Option<Arc<Store>>) -> Result<Func
     })
 }
 
-/// Much more time than by default: the machine that runs the tests may be slow.
+/// So much time that it never is what ends a call, whatever else the machine does: tests of the time have their own limit.
 pub(super) fn limits() -> FunctionLimits {
     FunctionLimits {
-        time: Duration::from_millis(100),
+        time: Duration::from_secs(10),
         memory_bytes: 2 * 1024 * 1024,
         code_bytes: 10_240,
     }
@@ -110,4 +112,25 @@ pub(super) fn error(code: &str) -> String {
         Decision::Error(sentence) => sentence,
         other => panic!("{other:?} of {code}"),
     }
+}
+
+/// CPU time that a call with a limit of 5 ms may take, in a debug build too.
+pub(super) const CPU_MAX: Duration = Duration::from_millis(250);
+
+/// What a call has come to, and its CPU time. One beyond [`CPU_MAX`] is tried again a few times: caches and clocks that others use
+/// make a call slow now and then, an operation that holds its core is slow each time.
+pub(super) fn fastest<T>(call: impl Fn() -> T) -> (Duration, T) {
+    let timed = || {
+        let before = thread_time();
+        let result = call();
+        (thread_time().saturating_sub(before), result)
+    };
+    let mut tries = (0..4).map(|_| timed());
+    let fast = tries.find(|(taken, _)| *taken < CPU_MAX);
+    fast.unwrap_or_else(timed)
+}
+
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }

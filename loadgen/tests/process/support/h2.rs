@@ -68,9 +68,9 @@ fn strict(stream: &mut Stream, seen: &Seen) -> std::io::Result<()> {
     }
 }
 
-/// Refuses every stream, each after 200 ms.
+/// Refuses every stream, each after 1.5 s.
 pub fn refuses_late(mut stream: Stream, seen: &Seen) {
-    let _ = refuse(&mut stream, seen, Duration::from_millis(200));
+    let _ = refuse(&mut stream, seen, Duration::from_millis(1_500));
 }
 
 /// Refuses every stream.
