@@ -62,7 +62,11 @@ impl<'a> Crl<'a> {
             key: signer(&signed, fields.issuer, store)?,
             issuer: fields.issuer,
             period: fields.period,
-            scope: Scope::read(extensions.issuing_distribution_point, fields.period)?,
+            scope: Scope::read(
+                extensions.issuing_distribution_point,
+                fields.issuer,
+                fields.period,
+            )?,
             entries: fields.entries,
         })
     }

@@ -17,8 +17,6 @@ pub enum CrlFault {
     Indirect,
     SomeReasons,
     AttributeCertificates,
-    /// Its distribution point is relative to its issuer.
-    RelativeName,
     /// For users only and for CAs only at once.
     NobodysScope,
     /// The OID.
@@ -48,9 +46,6 @@ impl fmt::Display for CrlFault {
             }
             Self::AttributeCertificates => f.write_str(
                 "is for attribute certificates (onlyContainsAttributeCerts), which nobody presents here; use that of the public key certificates",
-            ),
-            Self::RelativeName => f.write_str(
-                "has an issuing distribution point without a full name; use a complete CRL, or one whose point is named by its URI",
             ),
             Self::NobodysScope => f.write_str(
                 "is for user certificates only and for CA certificates only at once, so for none; issue it again with one of the two",

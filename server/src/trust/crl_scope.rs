@@ -2,9 +2,9 @@
 //!
 //! Owns the issuing distribution point. What a CRL lists is revoked whatever its scope; the scope decides only whether a certificate
 //! that is *not* listed has been answered for. A CRL for users says nothing about CAs, and one of several partitions nothing about
-//! certificates that do not name its distribution point, which includes those that name none. Refused altogether are CRLs whose scope
-//! cannot be compared: indirect ones, those for some reasons only or for attribute certificates, those whose point is named relative to
-//! the issuer.
+//! certificates that do not name its distribution point, which includes those that name none. A point that is named relative to the issuer
+//! of the CRL is the directory name that the two make. Refused altogether are CRLs whose scope cannot be compared: indirect ones, those
+//! for some reasons only or for attribute certificates.
 
 use super::canonical_name;
 use super::crl::Period;
@@ -21,6 +21,8 @@ pub(super) struct Scope {
     cas: bool,
     /// The names of the distribution point, one of which a certificate has to share; `None`: there is no such condition.
     point: Option<Box<[GeneralName]>>,
+    /// DER of the name of the CRL's issuer, to which a distribution point can be relative.
+    issuer: Box<[u8]>,
     /// One for each CRL; never empty.
     periods: Vec<Period>,
 }
@@ -40,13 +42,14 @@ struct GeneralName {
 }
 
 impl Scope {
-    /// `point`: DER of the issuing distribution point.
-    pub(super) fn read(point: Option<&[u8]>, period: Period) -> Result<Self, CrlFault> {
+    /// `point`: DER of the issuing distribution point. `issuer`: the content of a Name.
+    pub(super) fn read(point: Option<&[u8]>, issuer: &[u8], period: Period) -> Result<Self, CrlFault> {
         let mut scope = Self {
             encoded: point.map(Into::into),
             users: true,
             cas: true,
             point: None,
+            issuer: der::encode(der::SEQUENCE, issuer).ok_or(MALFORMED)?,
             periods: vec![period],
         };
         let Some(point) = point else {
@@ -57,7 +60,9 @@ impl Scope {
             let field = fields.next().ok_or(MALFORMED)?;
             let is_set = field.value != [0];
             match field.tag {
-                DISTRIBUTION_POINT => scope.point = Some(point_of_crl(field.value)?),
+                DISTRIBUTION_POINT => {
+                    scope.point = Some(names_of_point(field.value, &scope.issuer).ok_or(MALFORMED)?)
+                }
                 ONLY_USERS => scope.cas &= !is_set,
                 ONLY_CAS => scope.users &= !is_set,
                 ONLY_SOME_REASONS => return Err(CrlFault::SomeReasons),
@@ -108,8 +113,40 @@ impl Scope {
                 None => true,
                 Some(point) => certificate
                     .distribution_points
-                    .is_some_and(|named| shares_name(named, point).unwrap_or(false)),
+                    .is_some_and(|named| self.shares_name(named, point).unwrap_or(false)),
             }
+    }
+
+    /// Whether one of the distribution points of a certificate is `point`.
+    fn shares_name(&self, distribution_points: &[u8], point: &[GeneralName]) -> Option<bool> {
+        let mut points = Reader::new(der::only(distribution_points, der::SEQUENCE)?);
+        while !points.is_empty() {
+            let fields = points.expect(der::SEQUENCE)?.value;
+            if self.is_point(fields, point).unwrap_or(false) {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    /// One that holds for some reasons only is never the same, nor is one whose CRLs another CA issues.
+    fn is_point(&self, fields: &[u8], point: &[GeneralName]) -> Option<bool> {
+        let mut fields = Reader::new(fields);
+        let name = fields.expect(DISTRIBUTION_POINT)?.value;
+        if !fields.is_empty() {
+            let crl_issuer = fields.expect(CRL_ISSUER)?.value;
+            let is_own = any_name(crl_issuer, |tag, name| {
+                tag == DIRECTORY_NAME && is_same_name(name, &self.issuer)
+            })?;
+            if !is_own || !fields.is_empty() {
+                return Some(false);
+            }
+        }
+        let known = |tag, value: &[u8]| point.iter().any(|known| known.is(tag, value));
+        match name_of_point(name)? {
+            (FULL_NAME, names) => any_name(names, known),
+            (_, relative) => Some(known(DIRECTORY_NAME, &relative_to(&self.issuer, relative)?)),
+        }
     }
 }
 
@@ -129,46 +166,46 @@ fn is_same_name(left: &[u8], right: &[u8]) -> bool {
     }
 }
 
-fn shares_name(distribution_points: &[u8], point: &[GeneralName]) -> Option<bool> {
-    let mut points = Reader::new(der::only(distribution_points, der::SEQUENCE)?);
-    while !points.is_empty() {
-        let mut fields = Reader::new(points.expect(der::SEQUENCE)?.value);
-        let Some(name) = fields.next() else { continue };
-        // Further fields name reasons or another issuer: such a CRL is none that is loaded.
-        if name.tag != DISTRIBUTION_POINT || !fields.is_empty() {
-            continue;
-        }
-        let Some(mut names) = full_name(name.value) else {
-            continue;
-        };
-        while !names.is_empty() {
-            let name = names.next()?;
-            if point.iter().any(|known| known.is(name.tag, name.value)) {
-                return Some(true);
-            }
+fn names_of_point(name: &[u8], issuer: &[u8]) -> Option<Box<[GeneralName]>> {
+    let mut all = Vec::new();
+    let mut take = |tag, value: &[u8]| {
+        all.push(GeneralName {
+            tag,
+            value: value.into(),
+        });
+        false
+    };
+    match name_of_point(name)? {
+        (FULL_NAME, names) => any_name(names, take)?,
+        (_, relative) => take(DIRECTORY_NAME, &relative_to(issuer, relative)?),
+    };
+    Some(all.into())
+}
+
+/// The choice of a DistributionPointName and its content.
+fn name_of_point(name: &[u8]) -> Option<(u8, &[u8])> {
+    let mut choice = Reader::new(name);
+    let name = choice.next().filter(|_| choice.is_empty())?;
+    matches!(name.tag, FULL_NAME | RELATIVE_NAME).then_some((name.tag, name.value))
+}
+
+/// Asks about one name after the other, until the answer is yes. `None`: one is malformed.
+fn any_name(names: &[u8], mut is: impl FnMut(u8, &[u8]) -> bool) -> Option<bool> {
+    let mut names = Reader::new(names);
+    while !names.is_empty() {
+        let name = names.next()?;
+        if is(name.tag, name.value) {
+            return Some(true);
         }
     }
     Some(false)
 }
 
-fn point_of_crl(name: &[u8]) -> Result<Box<[GeneralName]>, CrlFault> {
-    let mut names = full_name(name).ok_or(CrlFault::RelativeName)?;
-    let mut all = Vec::new();
-    while !names.is_empty() {
-        let name = names.next().ok_or(MALFORMED)?;
-        all.push(GeneralName {
-            tag: name.tag,
-            value: name.value.into(),
-        });
-    }
-    Ok(all.into())
-}
-
-/// The GeneralNames of a DistributionPointName; `None`: it is relative to the issuer, or none.
-fn full_name(name: &[u8]) -> Option<Reader<'_>> {
-    let mut choice = Reader::new(name);
-    let name = choice.expect(FULL_NAME)?;
-    choice.is_empty().then(|| Reader::new(name.value))
+/// The RDN with the content `relative` behind the RDNs of `issuer`, which is DER of a Name (RFC 5280 §4.2.1.13).
+fn relative_to(issuer: &[u8], relative: &[u8]) -> Option<Box<[u8]>> {
+    let last = der::encode(der::SET, relative)?;
+    let rdns = [der::only(issuer, der::SEQUENCE)?, &last].concat();
+    der::encode(der::SEQUENCE, &rdns)
 }
 
 const MALFORMED: CrlFault = CrlFault::Malformed("the issuing distribution point");
@@ -179,4 +216,6 @@ const ONLY_SOME_REASONS: u8 = 0x83;
 const INDIRECT: u8 = 0x84;
 const ONLY_ATTRIBUTES: u8 = 0x85;
 const FULL_NAME: u8 = 0xa0;
+const RELATIVE_NAME: u8 = 0xa1;
+const CRL_ISSUER: u8 = 0xa2;
 const DIRECTORY_NAME: u8 = 0xa4;

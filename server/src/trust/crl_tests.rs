@@ -320,6 +320,47 @@ fn the_point_of_a_partition_may_be_named_by_a_directory_name() {
 }
 
 #[test]
+fn a_point_may_be_named_relative_to_the_issuer_in_the_list_or_in_the_certificate() {
+    let common_name =
+        |text: &[u8]| sequence(&[element(der::OBJECT_IDENTIFIER, &[0x55, 4, 3]), element(12, text)]);
+    let relative = |text: &[u8]| element(0xa0, &element(0xa1, &common_name(text)));
+    let issuer = load(&Draft::plain()).ca.subject();
+    let rdns = der::only(&issuer, der::SEQUENCE).unwrap();
+    let full = |text: &[u8]| {
+        let name = [rdns, &element(der::SET, &common_name(text))].concat();
+        point(&[element(0xa4, &element(der::SEQUENCE, &name))])
+    };
+    let points = |name: Vec<u8>| sequence(&[sequence(&[name])]);
+    for of_list in [relative(b"1"), full(b"1")] {
+        let loaded = load(&Draft::with(issuing_distribution_point(&[of_list])));
+        assert!(loaded.revokes());
+        assert!(loaded.covers(false, Some(&points(relative(b"1")))));
+        assert!(loaded.covers(false, Some(&points(full(b"1")))));
+        for other in [relative(b"2"), full(b"2"), point(&[directory(12, b"1")])] {
+            assert!(!loaded.covers(false, Some(&points(other))));
+        }
+        assert!(!loaded.covers(false, None));
+    }
+}
+
+#[test]
+fn a_point_that_names_the_issuer_of_its_list_is_the_same_if_that_is_the_ca_itself() {
+    let here = point(&[uri("http://c.example/1.crl")]);
+    let loaded = load(&Draft::with(issuing_distribution_point(std::slice::from_ref(
+        &here,
+    ))));
+    let by = |names: &[Vec<u8>]| sequence(&[sequence(&[here.clone(), element(0xa2, &names.concat())])]);
+    let own = element(0xa4, &loaded.ca.subject());
+    let other = directory(12, b"Other");
+    assert!(loaded.covers(false, Some(&by(std::slice::from_ref(&own)))));
+    assert!(loaded.covers(false, Some(&by(&[other.clone(), own.clone()]))));
+    assert!(!loaded.covers(false, Some(&by(&[other]))));
+    assert!(!loaded.covers(false, Some(&by(&[]))));
+    let only_issuer = sequence(&[sequence(&[element(0xa2, &own)])]);
+    assert!(!loaded.covers(false, Some(&only_issuer)));
+}
+
+#[test]
 fn two_scopes_or_two_algorithms_are_refused() {
     let idp = issuing_distribution_point(&[element(0x81, &[0xff])]);
     let twice = Draft {

@@ -1,7 +1,7 @@
 //! The few steps through DER that neither webpki nor x509-parser offers: raw slices of a signed object, names, key sizes.
 //!
-//! Owns the rules of X.690 §8.1 and §10.1 for one element: single-octet tag, definite length, shortest form. It copies nothing,
-//! interprets nothing and cannot panic: whatever is not strict DER is `None`.
+//! Owns the rules of X.690 §8.1 and §10.1 for one element: single-octet tag, definite length, shortest form. What reads copies nothing,
+//! interprets nothing and cannot panic: whatever is not strict DER is `None`. The one thing it writes is [`encode`].
 
 /// Walks the elements of one DER value, front to back.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,17 @@ impl<'a> Reader<'a> {
     pub(super) fn expect(&mut self, tag: u8) -> Option<Element<'a>> {
         self.next().filter(|element| element.tag == tag)
     }
+}
+
+/// One element. `None`: more than 65,535 octets of content, which no name has.
+pub(super) fn encode(tag: u8, content: &[u8]) -> Option<Box<[u8]>> {
+    let [high, low] = u16::try_from(content.len()).ok()?.to_be_bytes();
+    let header: &[u8] = match (high, low) {
+        (0, ..LONG_FORM) => &[tag, low],
+        (0, _) => &[tag, LONG_FORM | 1, low],
+        _ => &[tag, LONG_FORM | 2, high, low],
+    };
+    Some([header, content].concat().into())
 }
 
 /// The content of `bytes` when they are exactly one element with `tag`.

@@ -332,8 +332,8 @@ fn crls_that_cannot_be_relied_on_are_refused() {
     assert!(refused(&[next_update(), delta]).contains("delta CRL"));
     let indirect = extensions(&[0x55, 0x1d, 28], true, &[0x30, 3, 0x84, 1, 0xff]);
     assert!(refused(&[next_update(), indirect]).contains("indirect"));
-    let relative = extensions(&[0x55, 0x1d, 28], true, &[0x30, 4, 0xa0, 2, 0xa1, 0]);
-    assert!(refused(&[next_update(), relative]).contains("without a full name"));
+    let neither = extensions(&[0x55, 0x1d, 28], true, &[0x30, 4, 0xa0, 2, 0xa2, 0]);
+    assert!(refused(&[next_update(), neither]).contains("the issuing distribution point"));
     let reasons = extensions(&[0x55, 0x1d, 28], true, &[0x30, 4, 0x83, 2, 6, 0x40]);
     assert!(refused(&[next_update(), reasons]).contains("onlySomeReasons"));
     let attributes = extensions(&[0x55, 0x1d, 28], true, &[0x30, 3, 0x85, 1, 0xff]);
