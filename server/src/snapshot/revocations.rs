@@ -47,6 +47,7 @@ pub(super) fn load(
         let rules = ListRules {
             issuer: file.issuer.as_ref().map(|(_, issuer)| issuer.as_str()),
             may_be_empty: file.may_be_empty,
+            is_named_as_crl: is_named_as_crl(file),
         };
         let loaded = builder.add_file_as(&bytes, &rules);
         warn(
@@ -61,11 +62,28 @@ pub(super) fn load(
         tracing::warn!(
             trust_store,
             ca,
-            "a CA of the bundle is itself revoked, so that none of its clients is admitted; take it out of the bundle if that is meant"
+            "a CA certificate of the bundle is itself revoked, so that no client is admitted by it; take it out of the bundle if that is meant"
         );
     }
     Ok(set)
 }
+
+/// Whether a file is a CRL by its name. One that the configuration describes as a serial list is that.
+fn is_named_as_crl(file: &RevocationFile) -> bool {
+    let extension = file
+        .file
+        .path
+        .extension()
+        .and_then(|extension| extension.to_str());
+    let is_crl = |extension: &str| {
+        CRL_EXTENSIONS
+            .iter()
+            .any(|known| extension.eq_ignore_ascii_case(known))
+    };
+    !file.may_be_empty && file.issuer.is_none() && extension.is_some_and(is_crl)
+}
+
+const CRL_EXTENSIONS: [&str; 3] = ["crl", "der", "pem"];
 
 /// Compares with `before`, the revocations of the snapshot that this one is to follow.
 pub(super) fn check_loss(

@@ -112,6 +112,27 @@ fn a_reload_that_leaves_nobody_revoked_is_refused_unless_the_configuration_allow
 }
 
 #[test]
+fn a_file_that_is_named_as_a_crl_is_no_serial_list() {
+    let folder = Folder::new();
+    for file in ["partners.crl", "partners.CRL", "crl.pem", "crl.der"] {
+        let settings = format!("revocations = [\"{file}\"]");
+        folder.write(file, folder.ca.crl(&[&[5]]));
+        let before = folder.load(&settings, &[]).unwrap();
+        // An error page or a status code that could pass for one.
+        for digits in ["404", "503\n", "deadbeef\n", "\u{feff}00\n"] {
+            folder.write(file, digits);
+            let parts = [file, "named as a CRL, and holds none", "download the CRL again"];
+            assert_refused(folder.load(&settings, &before), &parts);
+            assert_refused(folder.load(&settings, &[]), &parts);
+        }
+        let described = format!("revocations = [{{ file = \"{file}\", may_be_empty = true }}]");
+        assert!(folder.load(&described, &[]).is_ok());
+    }
+    folder.write("serials.txt", "404\n");
+    assert!(folder.load("revocations = [\"serials.txt\"]", &[]).is_ok());
+}
+
+#[test]
 fn a_crl_of_nobody_after_one_of_somebody_is_such_a_reload_too() {
     let folder = Folder::new();
     let with_crl = "revocations = [\"crl\"]";

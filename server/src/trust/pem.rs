@@ -74,7 +74,8 @@ pub(super) fn for_each_block<E: From<PemError>>(
 
 /// Whether this is PEM at all, for files that may hold other things.
 pub(super) fn has_block(text: &[u8]) -> bool {
-    text.split(|&byte| byte == b'\n')
+    without_byte_order_mark(text)
+        .split(|&byte| byte == b'\n')
         .any(|line| line.trim_ascii_start().starts_with(BEGIN))
 }
 

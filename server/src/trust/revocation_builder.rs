@@ -37,6 +37,8 @@ pub struct ListRules<'a> {
     pub issuer: Option<&'a str>,
     /// A serial list without an entry is one.
     pub may_be_empty: bool,
+    /// Its name is that of a CRL, so that what else could pass for a serial list is none: "404", for instance.
+    pub is_named_as_crl: bool,
 }
 
 /// What one revocation file holds.
@@ -100,6 +102,7 @@ impl<'s> RevocationSetBuilder<'s> {
             (Ok(Format::Der | Format::Pem), Some(_)) => Err(RevocationError::IssuerOfCrl),
             (Ok(Format::Der), None) => self.add_crl(bytes),
             (Ok(Format::Pem), None) => self.add_pem(bytes),
+            (Ok(Format::SerialList), None) if rules.is_named_as_crl => Err(FileFault::NotTheCrl.into()),
             (Ok(Format::SerialList), None) => self.add_unbound_list(bytes, rules.may_be_empty),
             (Ok(Format::SerialList), Some(issuer)) => self.add_list_of(issuer, bytes, rules.may_be_empty),
             (Err(FileFault::Empty | FileFault::NoEntries), issuer) if rules.may_be_empty => {

@@ -47,6 +47,9 @@ impl RevocationError {
             Self::File(FileFault::Surplus { .. }) => {
                 "keep each CRL in a file of its own, or several in one as PEM"
             }
+            Self::File(FileFault::NotTheCrl) => {
+                "download the CRL again; a serial list needs a name that does not end in .crl, .der or .pem"
+            }
             Self::File(_) | Self::Pem(_) => "write or download the file again",
             Self::ListsACa { .. } => {
                 "bind the list to the CA whose clients are meant, { file = \"…\", issuer = \"subject of that CA\" }; a CA that is to be trusted no longer is taken out of the bundle"

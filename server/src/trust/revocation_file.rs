@@ -37,6 +37,8 @@ pub enum FileFault {
     /// HTML or XML: a page that says why there is no list.
     WebPage,
     Json,
+    /// Serial numbers, in a file that is named as one of CRLs.
+    NotTheCrl,
 }
 
 impl Format {
@@ -98,6 +100,7 @@ impl fmt::Display for FileFault {
             ),
             Self::WebPage => f.write_str("the file is a web page (HTML or XML), not a list"),
             Self::Json => f.write_str("the file is JSON, not a list"),
+            Self::NotTheCrl => f.write_str("the file is named as a CRL, and holds none"),
         }
     }
 }

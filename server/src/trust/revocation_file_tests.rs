@@ -122,6 +122,15 @@ fn what_lies_behind_a_crl_is_refused() {
 }
 
 #[test]
+fn crls_in_pem_are_read_behind_a_byte_order_mark() {
+    let root = Ca::root("Root");
+    let text = ["\u{feff}", &to_pem("X509 CRL", &root.crl(&[&[5]]))].concat();
+    let store = store(&[&root]);
+    let loaded = RevocationSetBuilder::new(&store).add_file(text.as_bytes());
+    assert_eq!(loaded.unwrap().entries, 1);
+}
+
+#[test]
 fn what_is_plainly_something_else_is_named() {
     let utf16: Vec<u8> = "4a3f\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let cases = [

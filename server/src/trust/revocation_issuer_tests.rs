@@ -182,6 +182,7 @@ fn with_list(store: &TrustStore, text: &str, issuer: Option<&str>) -> Result<Rev
     let rules = ListRules {
         issuer,
         may_be_empty: false,
+        ..ListRules::default()
     };
     builder.add_file_as(text.as_bytes(), &rules)?;
     Ok(builder.build())
@@ -271,6 +272,7 @@ fn a_list_is_bound_by_any_spelling_of_the_subject_or_by_the_digest_of_one_certif
     let rules = ListRules {
         issuer: Some("O=Example, CN=Issuing"),
         may_be_empty: false,
+        ..ListRules::default()
     };
     let error = builder.add_file_as(&old.crl(&[SERIAL]), &rules).unwrap_err();
     assert_eq!(error, RevocationError::IssuerOfCrl);
