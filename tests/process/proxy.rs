@@ -138,6 +138,25 @@ fn an_origin_that_stalls_gives_504() {
     gateway_error(&impatient(&Origin::start().url(), 1), "/stall", 504);
 }
 
+/// Over HTTP/2 the wait for a kept connection begins in the poll of the client's connection, and goes on in a task of its own.
+#[test]
+fn an_origin_that_stalls_on_a_kept_connection_gives_504_over_both_http_versions() {
+    for http2 in [false, true] {
+        let origin = Origin::start();
+        let server = proxy_to(&origin.url());
+        let ask = |path: &str| {
+            let curl = Curl::new(server.address(), EDGE_NAME);
+            if http2 { curl.http2() } else { curl }.get(path)
+        };
+        assert_eq!(ask("/").status, 200);
+        let output = ask("/stall");
+        assert_eq!((output.code, output.status), (0, 504), "{output:?}");
+        assert_eq!(origin.connections(), 1, "the kept one");
+        assert_eq!(server.record_of(output.port).status(), "Success");
+        assert_eq!(server.metrics().requests("5xx"), 1);
+    }
+}
+
 #[test]
 fn a_response_that_breaks_off_is_not_passed_on_as_a_whole_one() {
     let origin = Origin::start();

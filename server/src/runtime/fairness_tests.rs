@@ -6,7 +6,7 @@ use std::future::{Future, pending, poll_fn};
 use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{CoreRuntime, DriverChoice, Listener, Signal, SignalKind, mailbox, spawn_guarded, timeout};
@@ -112,4 +112,35 @@ fn an_armed_accept_completes_on_a_busy_core() {
         let (_, peer) = accept.await.expect("accepted").expect("not stopped");
         assert_eq!(peer, client.local_addr().expect("its address"));
     });
+}
+
+#[test]
+fn a_timer_wakes_whoever_has_asked_last() {
+    for choice in [DriverChoice::Auto, DriverChoice::Epoll] {
+        let mut runtime = CoreRuntime::build(None, choice).expect("a runtime");
+        runtime.block_on(async {
+            let mut timer = Box::pin(timeout(Duration::from_millis(20), pending::<()>()));
+            // As whoever runs a task's first turn for it.
+            let first = timer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(first.is_pending());
+            let woken = timeout(
+                Duration::from_secs(10),
+                until_woken(async move { drop(timer.await) }),
+            )
+            .await;
+            assert!(woken.is_ok(), "nobody was woken");
+        });
+    }
+}
+
+/// Polls `future` when its own waker says so, unlike one that is awaited beside others.
+async fn until_woken<F: Future<Output = ()> + 'static>(future: F) {
+    let ended = Rc::new(Signal::default());
+    let told = ended.clone();
+    let task = async move {
+        future.await;
+        told.raise(SignalKind::Close);
+    };
+    spawn_guarded(task, |_| ());
+    poll_fn(|cx| ended.poll_above(SignalKind::None, cx)).await;
 }

@@ -132,7 +132,8 @@ impl StateCell {
         // observe the new waker, or we will observe a racing fire to have set
         // the state, or both.
         let mut w = self.waker.0.borrow_mut();
-        if w.is_none() {
+        // Bothways patch 8: the last to ask is woken, not the first.
+        if !w.as_ref().is_some_and(|known| known.will_wake(waker)) {
             let _ = w.insert(waker.clone());
         }
 
