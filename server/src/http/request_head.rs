@@ -12,7 +12,7 @@ use super::forwarded_headers::set_forwarded_headers;
 use super::refusal::Refusal;
 use super::service::Viewer;
 use crate::config::IdentityHeaders;
-use crate::proxy::{check_transfer_coding, remove_hop_by_hop};
+use crate::proxy::{check_request, remove_hop_by_hop};
 use crate::snapshot::{Behavior, Site};
 
 /// Checks what has to be right about any request, whoever is to answer it.
@@ -24,7 +24,7 @@ pub fn check<B>(request: &Request<B>, site: &Site) -> Result<(), Refusal<'static
     if request.headers().len() > site.header_fields_max {
         return Err(Refusal::HeaderFields(site.header_fields_max));
     }
-    check_transfer_coding(request.headers()).map_err(Refusal::Framing)
+    check_request(request.headers()).map_err(Refusal::Framing)
 }
 
 /// Removes what ends here and what only we may say; `Host` says what the client asked for, whichever way it did.

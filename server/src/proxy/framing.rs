@@ -15,7 +15,7 @@ pub enum BadFraming {
     Coding,
     /// `chunked` more than once, or a list that is none.
     Chunked,
-    /// Content-Length is no number, or several.
+    /// Content-Length is no number, one that is too great, or several.
     Length,
 }
 
@@ -24,16 +24,25 @@ impl fmt::Display for BadFraming {
         f.write_str(match self {
             Self::Coding => "it has a transfer coding other than chunked",
             Self::Chunked => "its Transfer-Encoding is malformed",
-            Self::Length => "its Content-Length is no number, or more than one",
+            Self::Length => "its Content-Length is no number, more than one, or above 2^63-1",
         })
     }
+}
+
+/// Whether what a request says about its body can be relied on: its transfer coding, and a length that everybody reads as the same.
+///
+/// # Errors
+/// It cannot.
+pub fn check_request(headers: &HeaderMap) -> Result<(), BadFraming> {
+    check_transfer_coding(headers)?;
+    content_length(headers).map(drop)
 }
 
 /// Whether `Transfer-Encoding` is absent or `chunked` and nothing else.
 ///
 /// # Errors
 /// It is something else.
-pub fn check_transfer_coding(headers: &HeaderMap) -> Result<(), BadFraming> {
+fn check_transfer_coding(headers: &HeaderMap) -> Result<(), BadFraming> {
     let mut values = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(first) = values.next() else {
         return Ok(());
@@ -108,12 +117,13 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, BadFraming> {
     })
 }
 
-/// Digits only: `parse` alone would take a sign.
+/// Digits only: `parse` alone would take a sign. Many a reader has signed numbers, so a greater one would be another number there, or none.
 fn number(text: &[u8]) -> Result<u64, BadFraming> {
     let digits = std::str::from_utf8(text.trim_ascii()).ok();
     let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     digits
-        .and_then(|digits| digits.parse().ok())
+        .and_then(|digits| digits.parse::<i64>().ok())
+        .map(i64::cast_unsigned)
         .ok_or(BadFraming::Length)
 }
 
@@ -170,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn a_requests_length_is_one_that_everybody_reads_as_the_same() {
+        for (fields, expected) in [
+            (&[][..], Ok(())),
+            (&[(CL, "0")], Ok(())),
+            (&[(CL, "9223372036854775807")], Ok(())),
+            (&[(CL, "9223372036854775808")], Err(BadFraming::Length)),
+            (&[(CL, "+1")], Err(BadFraming::Length)),
+            (&[(TE, "chunked"), (CL, "x")], Err(BadFraming::Length)),
+        ] {
+            assert_eq!(check_request(&headers(fields)), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
     fn a_request_says_what_is_sent() {
         for (before, has_body, length, expected) in [
             (&[(CL, "00")][..], false, Some(0), &[(CL, "0")][..]),
@@ -193,7 +217,7 @@ mod tests {
             &'static [(&'static str, &'static str)],
             Result<Option<&'static str>, BadFraming>,
         );
-        let cases: [Case; 20] = [
+        let cases: [Case; 22] = [
             (200, false, &[(CL, "5")], Ok(Some("5"))),
             (200, false, &[], Ok(None)),
             (200, false, &[(CL, "5"), (CL, "5")], Ok(Some("5"))),
@@ -218,6 +242,18 @@ mod tests {
                 Err(BadFraming::Length),
             ),
             (200, true, &[(CL, "")], Err(BadFraming::Length)),
+            (
+                200,
+                false,
+                &[(CL, "9223372036854775807")],
+                Ok(Some("9223372036854775807")),
+            ),
+            (
+                200,
+                false,
+                &[(CL, "9223372036854775808")],
+                Err(BadFraming::Length),
+            ),
             (200, true, &[(TE, "gzip, chunked")], Ok(None)),
         ];
         for (status, is_head, fields, expected) in cases {

@@ -24,7 +24,7 @@ pub use self::addresses::{Addresses, Found, Lookup, Name, look_up, look_up_all};
 pub use self::body::{BodyError, Mark, RequestBody, ResponseBody};
 pub use self::complaint::Complaint;
 pub use self::forward::{Exit, ForwardError, forward};
-pub use self::framing::{BadFraming, check_transfer_coding, frame_request, settle_response};
+pub use self::framing::{BadFraming, check_request, frame_request, settle_response};
 pub use self::hop_by_hop::remove_hop_by_hop;
 pub use self::origin::{FixedResponse, HttpOrigin, Origin, ResponseBounds};
 pub use self::pace::Pace;
