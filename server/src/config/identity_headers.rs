@@ -184,6 +184,7 @@ const PREFIXES: &[&str] = &[
     "client-subject",
     "client-tls",
     "client-verif",
+    "clientcert",
     "mtls-",
     "peer-cert",
     "tls-client",
@@ -201,6 +202,7 @@ const PREFIXES: &[&str] = &[
     "x-client-subject",
     "x-client-tls",
     "x-client-verif",
+    "x-clientcert",
     "x-issuer-dn",
     "x-mtls",
     "x-peer-cert",
@@ -231,6 +233,15 @@ const PREFIXES: &[&str] = &[
     "x-f5-client",
     "wl-proxy-",
     "x-wso2-client",
+    // Jetty's ForwardedRequestCustomizer; WebSphere's plug-in ($WSCC, user, address, host and kind of authentication).
+    "proxy-auth-cert",
+    "proxy-client-cert",
+    "proxy-ssl-id",
+    "-wsat",
+    "-wscc",
+    "-wsra",
+    "-wsrh",
+    "-wsru",
     // Addresses. Cloudflare, Fastly (certificates too), Akamai, Azure, Envoy, Fly, Imperva, nginx, Netlify, Vercel.
     "cf-connecting-ip",
     "cf-pseudo-ipv4",
@@ -242,6 +253,7 @@ const PREFIXES: &[&str] = &[
     "incap-client-ip",
     "proxy-client-ip",
     "remote-addr",
+    "remote-user",
     "true-client-ip",
     "x-appengine-remote-addr",
     "x-appengine-user-ip",
@@ -325,6 +337,12 @@ mod tests {
             "true-client-ip",
             "fastly-client-ip",
             "wl-proxy-client-cert",
+            "proxy-auth-cert",
+            "proxy-client-cert",
+            "proxy-ssl-id",
+            "clientcert",
+            "x-clientcert-subject",
+            "remote-user",
             // Addresses.
             "x-real-ip",
             "x-client-cn",
@@ -378,6 +396,7 @@ mod tests {
         ] {
             assert!(!default.is_claim(name), "{name}");
         }
+        assert!(default.is_claim("$wscc") && default.is_claim("$wsru") && !default.is_claim("$wsx"));
         assert!(default.is_claim("transfer_encoding") && default.is_claim("content.length"));
         assert!(default.is_claim("x.forwarded.for") && default.is_claim("x-forwarded_proto"));
     }
