@@ -149,7 +149,7 @@ fn named_files(config: &Config) -> Vec<&FileRef> {
 }
 
 fn fault(config: &Config, file: &FileRef, why: &str) -> String {
-    let remedy = "let the service's user reach it, or name another";
+    let remedy = "make it, let the service's user reach it, or name another";
     let key: &KeyPath = &file.key;
     config.source.error(key, why, remedy).to_string()
 }
