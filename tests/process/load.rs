@@ -22,11 +22,13 @@ bundle = "pki/revoked.pem"
 "#;
 
 /// A hundred operations, and time for the last of them to end.
+/// At a rate that a busy machine reaches, too, by clients so few that they have soon connected.
 const HUNDRED: &str = r#"
 [[phases]]
 name = "load"
-duration = "1s"
-rate = 100
+duration = "5s"
+rate = 20
+clients = 16
 [[phases]]
 name = "rest"
 duration = "1s"

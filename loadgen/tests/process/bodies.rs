@@ -90,7 +90,7 @@ fn a_scenarios_entry_has_a_body_of_its_own() {
         |name: &str, body: &str| format!("[[mix]]\nname = \"{name}\"\nwork = \"keepalive\"\n{body}\n");
     let text = entry("read", "")
         + &entry("write", "body_file = \"body\"\nexpect_status = [200]")
-        + "[[phases]]\nname = \"load\"\nduration = \"500ms\"\nrate = 40\n\
+        + "[[phases]]\nname = \"load\"\nduration = \"4s\"\nrate = 5\nclients = 4\n\
            [[phases]]\nname = \"rest\"\nduration = \"300ms\"\nclients = 0\n";
     let file = pki.path("scenario.toml");
     std::fs::write(&file, text).unwrap();

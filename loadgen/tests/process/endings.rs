@@ -175,10 +175,11 @@ fn a_wait_has_an_end() {
     assert!(run.number("/window/waited_s") >= 0.3);
 }
 
-fn phases(first: &str, rest: &str) -> String {
+/// A phase of load with these settings, and a rest.
+fn phases(load: &str, rest: &str) -> String {
     format!(
         "[[mix]]\nname = \"get\"\nwork = \"handshake\"\n\
-         [[phases]]\nname = \"load\"\nduration = \"1s\"\nrate = 100\n{first}\n\
+         [[phases]]\nname = \"load\"\n{load}\n\
          [[phases]]\nname = \"rest\"\nduration = \"{rest}\"\nclients = 0\n"
     )
 }
@@ -198,8 +199,8 @@ fn end_by(name: &str, child: Child, json: &Path) -> Run {
 #[test]
 fn operations_due_while_the_generator_is_stopped_over_the_end_of_their_phase_are_not_lost() {
     let (pki, server) = serving(|stream, seen| misbehaving::each(stream, seen, misbehaving::answer));
-    let (child, json) = scenario(&pki, &server, &phases("", "60s")).spawn();
-    until("most of the load", || server.count(|seen| &seen.requests) >= 70);
+    let (child, json) = scenario(&pki, &server, &phases("duration = \"4s\"\nrate = 25", "60s")).spawn();
+    until("most of the load", || server.count(|seen| &seen.requests) >= 95);
     signal(&child, "STOP");
     let stopped = Instant::now();
     until("the end of the phase", || {
@@ -219,9 +220,13 @@ fn operations_due_while_the_generator_is_stopped_over_the_end_of_their_phase_are
 #[test]
 fn an_open_loop_with_too_few_clients_tells_what_it_never_started_and_does_not_pass() {
     let (pki, server) = serving(misbehaving::takes_50_ms);
-    let run = scenario(&pki, &server, &phases("clients = 2", "1s"))
-        .run()
-        .expect_code(1);
+    let run = scenario(
+        &pki,
+        &server,
+        &phases("duration = \"1s\"\nrate = 100\nclients = 2", "1s"),
+    )
+    .run()
+    .expect_code(1);
     let missed = run.number("/phases/0/account/not_started");
     assert!(
         missed > 50.0,

@@ -41,9 +41,10 @@ fn phase(name: &str, duration: &str, rest: &str) -> String {
 #[test]
 fn a_ramp_starts_as_many_operations_as_its_integral_says_and_a_spike_too() {
     let (pki, server) = ordinary();
-    let phases = phase("ramp", "1s", "rate = { from = 0, to = 100 }")
+    // So slowly that all clients have connected before the spike.
+    let phases = phase("ramp", "10s", "rate = { from = 0, to = 10 }")
         + &phase("spike", "200ms", "rate = 500")
-        + &phase("hold", "500ms", "rate = 40")
+        + &phase("hold", "2s", "rate = 10")
         + &phase("rest", "500ms", "clients = 0");
     let run = run(&pki, &server, &format!("{KEEPALIVE}{phases}")).expect_code(0);
     assert_eq!(run.number("/operations/ok"), 50.0 + 100.0 + 20.0);
@@ -79,7 +80,7 @@ fn operations_are_mixed_by_weight_and_counted_apart() {
         "{KEEPALIVE}weight = 6\n{}{}{}{}",
         "[[mix]]\nname = \"full\"\nwork = \"handshake\"\nweight = 2\nidentities = \"good\"\npath = \"/full\"\n",
         "[[mix]]\nname = \"stranger\"\nwork = \"handshake\"\nweight = 2\nidentities = \"stranger\"\nexpect = \"refused\"\n",
-        phase("load", "500ms", "rate = 200\nclients = 4"),
+        phase("load", "5s", "rate = 20\nclients = 4"),
         phase("rest", "500ms", "clients = 0")
     );
     let run = run(&pki, &server, &text).expect_code(0);

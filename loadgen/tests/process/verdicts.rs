@@ -81,7 +81,7 @@ fn a_threshold_about_failures_takes_the_place_of_the_rule_that_there_be_none() {
     let text = "thresholds = [\"failed <= 60%\"]\n[[identities]]\nname = \"good\"\ncert = \"good-1.pem\"\nkey = \"good-1.key\"\n\
          [[mix]]\nname = \"get\"\nwork = \"keepalive\"\nidentities = \"good\"\n\
          [[mix]]\nname = \"odd\"\nwork = \"keepalive\"\nidentities = \"good\"\nexpect_status = [204]\n\
-         [[phases]]\nname = \"load\"\nduration = \"500ms\"\nrate = 40\n";
+         [[phases]]\nname = \"load\"\nduration = \"4s\"\nrate = 5\nclients = 4\n";
     let file = pki.path("scenario.toml");
     std::fs::write(&file, text).unwrap();
     let run = |port| {
