@@ -1,6 +1,7 @@
 //! The CA that the configuration binds a serial list to.
 //!
-//! Owns its two spellings: the subject, in the order of the certificate or of RFC 2253, and the SHA-256 of the certificate. A subject
+//! Owns its two spellings: the subject, in the order of the certificate or of RFC 2253, and the SHA-256 of the certificate, each also
+//! with the words that `openssl x509 -noout -subject` and `-fingerprint -sha256` print before it. A subject
 //! stands for every key that a CA of that name has in the bundle; a digest for the key of that one certificate.
 
 use super::facts::colon_hex;
@@ -26,6 +27,7 @@ pub(super) fn find<'s>(issuer: &str, store: &'s TrustStore) -> Result<Vec<&'s An
 }
 
 fn is_meant(issuer: &str, anchor: &Anchor) -> bool {
+    let issuer = bare(issuer);
     let is_subject = |text: String| compact(&text) == compact(issuer);
     let is_digest = || {
         let digits: String = issuer.chars().filter(|c| *c != ':').collect();
@@ -34,6 +36,13 @@ fn is_meant(issuer: &str, anchor: &Anchor) -> bool {
     names::forward(&anchor.subject).is_some_and(is_subject)
         || names::rfc2253(&anchor.subject).is_some_and(is_subject)
         || is_digest()
+}
+
+/// What is behind the words that openssl prints first.
+fn bare(issuer: &str) -> &str {
+    let issuer = issuer.trim();
+    let mut words = ["subject=", "sha256 Fingerprint=", "SHA256 Fingerprint="].into_iter();
+    words.find_map(|word| issuer.strip_prefix(word)).unwrap_or(issuer)
 }
 
 /// Without the spaces around separators, which openssl writes in one version and not in the next, and without case.

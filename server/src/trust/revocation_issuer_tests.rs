@@ -245,6 +245,8 @@ fn a_list_is_bound_by_any_spelling_of_the_subject_or_by_the_digest_of_one_certif
         "O = Example, CN = Issuing",
         "CN=Issuing,O=Example",
         " cn=issuing , o=example ",
+        "subject=O = Example, CN = Issuing",
+        "subject= O=Example, CN=Issuing",
     ] {
         assert!(
             lookup(subject, &old).is_listed() && lookup(subject, &new).is_listed(),
@@ -252,7 +254,12 @@ fn a_list_is_bound_by_any_spelling_of_the_subject_or_by_the_digest_of_one_certif
         );
     }
     let digest = crate::trust::facts::colon_hex(&crate::trust::store::sha256(&old.der));
-    for digest in [digest.to_uppercase(), digest.replace(':', "")] {
+    for digest in [
+        digest.to_uppercase(),
+        digest.replace(':', ""),
+        format!("sha256 Fingerprint={}", digest.to_uppercase()),
+        format!("SHA256 Fingerprint={}", digest.to_uppercase()),
+    ] {
         assert!(lookup(&digest, &old).is_listed());
         assert!(!lookup(&digest, &new).is_listed(), "it has another key");
     }
@@ -261,6 +268,8 @@ fn a_list_is_bound_by_any_spelling_of_the_subject_or_by_the_digest_of_one_certif
         "CN=Issuing",
         "O=Example, CN=Other",
         "aa:bb",
+        "subject=",
+        "sha256 Fingerprint=",
         "CN=Issuing, O=Example, C=US",
     ] {
         let error = with_list(&store, "5a45\n", Some(unknown))
