@@ -14,6 +14,7 @@ mod candidate;
 mod chains;
 mod connections;
 mod crls;
+mod first_bytes;
 mod floods;
 mod framing;
 mod function_changes;

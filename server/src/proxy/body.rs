@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::beginning::{Beginning, First};
 use super::exchange::Exchange;
 use super::hop_by_hop::clean_trailers;
 use super::pace::Pace;
@@ -155,12 +156,20 @@ impl<M: Mark> ResponseBody<M> {
     }
 
     /// The origin's body; `exchange` gives the connection back to the pool once it was read to its end.
-    pub fn origin(incoming: Incoming, exchange: Exchange, mark: M) -> Self {
-        Self::new(
-            Source::Origin(OriginBody::new(incoming, exchange)),
-            Bytes::new(),
-            mark,
-        )
+    pub fn origin(body: Beginning, exchange: Exchange, mark: M) -> Self {
+        let (first, trailers) = match body.first {
+            First::Nothing => (Bytes::new(), None),
+            First::Frame(frame) => match frame.into_data() {
+                Ok(data) => (data, None),
+                Err(frame) => (Bytes::new(), frame.into_trailers().ok().map(Box::new)),
+            },
+            First::End => {
+                exchange.end(ReadWhole(()));
+                return Self::memory(Bytes::new(), mark);
+            }
+        };
+        let source = Source::Origin(OriginBody::new(body.incoming, trailers, exchange));
+        Self::new(source, first, mark)
     }
 
     fn new(source: Source, rest: Bytes, mark: M) -> Self {
@@ -286,7 +295,7 @@ impl Source {
     fn is_at_end(&self) -> bool {
         match self {
             Self::Memory => true,
-            Self::Origin(body) => body.incoming.is_end_stream(),
+            Self::Origin(body) => body.trailers.is_none() && body.incoming.is_end_stream(),
         }
     }
 }
@@ -297,6 +306,8 @@ pub(super) struct ReadWhole(());
 /// A response's body while it comes from the origin.
 struct OriginBody {
     incoming: Incoming,
+    /// Those that came before any data, and were not given yet.
+    trailers: Option<Box<HeaderMap>>,
     /// Until the end of the body.
     exchange: Option<Exchange>,
     /// Whether the viewer has taken all that came, so that silence is the origin's.
@@ -306,10 +317,11 @@ struct OriginBody {
 }
 
 impl OriginBody {
-    fn new(incoming: Incoming, exchange: Exchange) -> Self {
-        let is_end = incoming.is_end_stream();
+    fn new(incoming: Incoming, trailers: Option<Box<HeaderMap>>, exchange: Exchange) -> Self {
+        let is_end = trailers.is_some() || incoming.is_end_stream();
         let mut body = Self {
             incoming,
+            trailers,
             exchange: Some(exchange),
             waiting: false,
             timer: None,
@@ -321,6 +333,9 @@ impl OriginBody {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled<Bytes, BodyError> {
+        if let Some(trailers) = self.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
+        }
         let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
                 self.waiting = false;
@@ -333,7 +348,8 @@ impl OriginBody {
         };
         match &frame {
             None => self.end(),
-            Some(Ok(_)) if self.incoming.is_end_stream() => self.end(),
+            // Nothing comes behind trailers, and who has them asks for no more.
+            Some(Ok(frame)) if frame.is_trailers() || self.incoming.is_end_stream() => self.end(),
             Some(Ok(_)) => {}
             Some(Err(error)) => self.break_off(error),
         }
@@ -387,7 +403,7 @@ mod tests {
     use std::convert::Infallible;
     use std::task::Waker;
 
-    use http::{HeaderMap, HeaderName, HeaderValue};
+    use http::{HeaderName, HeaderValue};
     use http_body_util::{BodyExt as _, Full};
 
     use super::super::upload::poll_data;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 
+use super::beginning::Beginning;
 use super::body::RequestBody;
 use super::exchange::{Exchange, Spare};
 use super::framing::BadFraming;
@@ -99,7 +99,7 @@ pub async fn forward(
     exit: Exit<'_>,
     request: Request<()>,
     upload: Option<&Upload>,
-) -> Result<(Response<Incoming>, Exchange), ForwardError> {
+) -> Result<(Response<Beginning>, Exchange), ForwardError> {
     let share = exit.share.take(exit.requests_max).ok_or(ForwardError::Share)?;
     let body = upload.map_or(RequestBody::Empty, |upload| RequestBody::viewer(upload.read()));
     let mut request = request.map(|()| body);
@@ -143,7 +143,7 @@ impl Exit<'_> {
         mut request: Request<RequestBody>,
         upload: Option<&Upload>,
         share: &Rc<Taken>,
-    ) -> Result<(Response<Incoming>, Exchange), SendError> {
+    ) -> Result<(Response<Beginning>, Exchange), SendError> {
         let (mut sender, wire) = spare.take();
         request.body_mut().begin(&wire, share);
         let sent = pin!(sender.try_send_request(request));
@@ -161,13 +161,18 @@ impl Exit<'_> {
         if response.status().is_informational() {
             return Err(SendError::Failed(ForwardError::Interim(response.status())));
         }
+        let (head, incoming) = response.into_parts();
+        let body = match Beginning::look(incoming).await {
+            Ok(body) => body,
+            Err(error) => return Err(SendError::Failed(ForwardError::Http(error))),
+        };
         let exchange = Exchange {
             pool: self.pool.clone(),
             origin: self.origin.clone(),
             wire,
             sender,
         };
-        Ok((response, exchange))
+        Ok((Response::from_parts(head, body), exchange))
     }
 
     async fn connect(&self) -> Result<Spare, ForwardError> {

@@ -5,6 +5,7 @@
 //! resolver's thread; cores read the addresses that were found last, and wait for no resolver).
 
 mod addresses;
+mod beginning;
 mod body;
 mod complaint;
 mod exchange;
