@@ -35,6 +35,7 @@ mod modes;
 mod named_metrics;
 mod odd_keys;
 mod origin_connections;
+mod origin_names;
 mod other_protocols;
 mod passthrough;
 mod paths;

@@ -25,7 +25,15 @@ pub struct Visit {
 impl Scripted {
     /// Runs `script` for each connection, on a thread of its own; the connection is closed when it returns.
     pub fn start(script: impl Fn(&mut Visit) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        Self::start_at(("127.0.0.1", 0), script)
+    }
+
+    /// The same at this address.
+    pub fn start_at(
+        at: (&str, u16),
+        script: impl Fn(&mut Visit) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(at).expect("a loopback address");
         let address = listener.local_addr().expect("a bound socket");
         let connections = Arc::new(AtomicUsize::new(0));
         let (count, script) = (connections.clone(), Arc::new(script));
@@ -45,6 +53,10 @@ impl Scripted {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Connections accepted so far.
