@@ -254,6 +254,12 @@ const PREFIXES: &[&str] = &[
     "proxy-client-ip",
     "remote-addr",
     "remote-user",
+    // Shorthands and older names of the same.
+    "xfcc",
+    "x-xfcc",
+    "x-goog-client-cert",
+    "x-pem-cert",
+    "x-client-identity",
     "true-client-ip",
     "x-appengine-remote-addr",
     "x-appengine-user-ip",
@@ -343,6 +349,8 @@ mod tests {
             "clientcert",
             "x-clientcert-subject",
             "remote-user",
+            "x_goog.client-cert",
+            "xfcc",
             // Addresses.
             "x-real-ip",
             "x-client-cn",
