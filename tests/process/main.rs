@@ -49,6 +49,7 @@ mod sending;
 mod shares;
 mod shutdown;
 mod simulation;
+mod simulation_streams;
 mod stalled;
 mod sweep;
 mod viewer_function_faults;

@@ -12,7 +12,7 @@ const VIEWERS: u64 = 4;
 const REQUESTS: u64 = 30;
 
 /// SplitMix64: the n-th number of a seed.
-fn number(seed: u64, n: u64) -> u64 {
+pub fn number(seed: u64, n: u64) -> u64 {
     let mut z = seed.wrapping_add(n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -137,7 +137,8 @@ fn viewer(server: &Server, seed: u64, viewer: u64) -> Tally {
     tally
 }
 
-fn from_environment(name: &str, default: u64) -> u64 {
+/// A number that the environment gives.
+pub fn from_environment(name: &str, default: u64) -> u64 {
     let given = std::env::var(name).ok();
     given.map_or(default, |text| text.parse().expect(name))
 }

@@ -72,6 +72,7 @@ pub struct Http2 {
     /// What the server allows still to be sent, on the connection and on the stream that was opened last.
     windows: [i64; 2],
     stream_window_first: i64,
+    pings_answered: u64,
 }
 
 impl Http2 {
@@ -85,6 +86,7 @@ impl Http2 {
             read: VecDeque::new(),
             windows: [65_535; 2],
             stream_window_first: 65_535,
+            pings_answered: 0,
         };
         let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         // No table of fields (SETTINGS_HEADER_TABLE_SIZE), and the window (SETTINGS_INITIAL_WINDOW_SIZE).
@@ -156,6 +158,38 @@ impl Http2 {
 
     pub fn ping(&mut self) -> io::Result<()> {
         self.send(PING, 0, 0, b"01234567")
+    }
+
+    /// Sends a PING and reads until its answer has come: what the server had said before is read then.
+    pub fn round_trip(&mut self) -> io::Result<()> {
+        let answered = self.pings_answered + 1;
+        self.ping()?;
+        while self.pings_answered < answered {
+            if let Some(frame) = self.read_one()? {
+                self.read.push_back(frame);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a stream up, as a client does that wants the answer no more.
+    pub fn cancel(&mut self, stream: u32) -> io::Result<()> {
+        self.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())
+    }
+
+    /// One octet of a body, whatever the windows are: for streams that send few.
+    pub fn send_octet(&mut self, stream: u32) -> io::Result<()> {
+        self.send(DATA, 0, stream, b"x")
+    }
+
+    /// The answer on `stream`, if that has ended by what was read so far.
+    pub fn ended(&mut self, stream: u32) -> Option<Answer> {
+        let is_end = |frame: &Frame| frame.ends_stream() || frame.kind == RST_STREAM;
+        let has_ended = self
+            .read
+            .iter()
+            .any(|frame| frame.stream == stream && is_end(frame));
+        has_ended.then(|| self.answer(stream))
     }
 
     /// Lets the server send so much more on `stream`, 0 being the connection.
@@ -233,7 +267,8 @@ impl Http2 {
                     self.windows[usize::from(stream != 0)] += i64::from(more);
                 }
             }
-            SETTINGS | PING => {}
+            PING => self.pings_answered += u64::from(flags & ACK != 0),
+            SETTINGS => {}
             _ => {
                 return Ok(Some(Frame {
                     kind,
