@@ -353,7 +353,8 @@ fn code_whose_patterns_take_long_to_compile_is_refused_at_load() {
     assert!(message.contains("compiling it takes longer than"), "{message}");
 }
 
-/// A table whose keys all fall into one place takes minutes for so many; these did, before the hashes had a secret.
+/// A table whose keys all fall into one place takes minutes for so many; these did, before the hashes had a
+/// secret.
 #[test]
 fn keys_that_were_chosen_to_collide_do_not() {
     let blocks = "const names = []; for (let i = 0; i < 32768; i++) {
@@ -384,7 +385,7 @@ fn keys_that_were_chosen_to_collide_do_not() {
     }
 }
 
-/// Of one hash under QuickJS' own function, whatever stands before or behind them.
+/// Texts with the same hash under QuickJS' own function, whatever text stands before or behind them.
 const COLLIDING: [&str; 2] = ["aglkeuF", "ajAMvyq"];
 
 #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::testing::*;
 use super::*;
 
-/// How a body ends by itself: so much time that it never is the time that ends first, whatever else the machine does.
+/// How a body ends by itself: so much time that it never is the time that ends first, whatever else the
+/// machine does.
 fn ends(body: &str) -> String {
     ends_within(Duration::from_secs(10), body)
 }
@@ -17,7 +18,8 @@ fn is_stopped(body: &str) -> String {
     ends_within(Duration::from_millis(20), body)
 }
 
-/// One function that misbehaves without a certificate, so that its next call can show that it is unharmed.
+/// Sentence about how `body` ends within `time`. The function misbehaves only without a certificate. So its
+/// next call, with a certificate, can show that the function is unharmed.
 fn ends_within(time: Duration, body: &str) -> String {
     let code =
         format!("function connectionHandler(c) {{ if (!c.clientCertificate) {{ {body} }} c.allow(); }}");

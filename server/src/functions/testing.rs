@@ -25,7 +25,8 @@ pub(super) fn compile_with(code: &str, store: Option<Arc<Store>>) -> Result<Func
     })
 }
 
-/// So much time that it never is what ends a call, whatever else the machine does: tests of the time have their own limit.
+/// So much time that it never is what ends a call, whatever else the machine does: tests of the time have
+/// their own limit.
 pub(super) fn limits() -> FunctionLimits {
     FunctionLimits {
         time: Duration::from_secs(10),
@@ -83,8 +84,8 @@ pub(super) fn call(function: &Arc<Function>) -> ConnectionOutcome {
     call_connection(function, &event(Some(&client()), &[]))
 }
 
-/// The decision of a call with a client certificate that was not out of time by chance: on a machine that does much else a good call
-/// can take a short limit, too. The last of a few counts.
+/// The decision of a call with a client certificate that was not out of time by chance: on a machine that
+/// does much else a good call can take a short limit, too. The last of a few counts.
 pub(super) fn call_generously(function: &Arc<Function>) -> Decision {
     let mut decisions = (0..20).map(|_| call(function).decision);
     let good = decisions.find(|decision| *decision == Decision::Allow);
@@ -117,8 +118,8 @@ pub(super) fn error(code: &str) -> String {
 /// CPU time that a call with a limit of 5 ms may take, in a debug build too.
 pub(super) const CPU_MAX: Duration = Duration::from_millis(250);
 
-/// What a call has come to, and its CPU time. One beyond [`CPU_MAX`] is tried again a few times: caches and clocks that others use
-/// make a call slow now and then, an operation that holds its core is slow each time.
+/// Result of a call, and its CPU time. A call beyond [`CPU_MAX`] is tried again a few times. Caches and
+/// clocks that others use make a call slow now and then; an operation that holds its core is slow each time.
 pub(super) fn fastest<T>(call: impl Fn() -> T) -> (Duration, T) {
     let timed = || {
         let before = thread_time();

@@ -1,8 +1,9 @@
-//! What a connection's requests tell its core: how many are in flight, how their bodies move, and since which byte none has been.
+//! State of a connection's requests, as the connection tells it to its core: how many requests are in flight,
+//! how their bodies move, and since which byte no request has been in flight.
 //!
 //! Plain cells: a connection and its core share one thread. The core's tick reads them, so that no request pays for
-//! a timer of its own. What an answer leaves of its request is read to its end here, by the task that polls the connection
-//! ([`Activity::poll_leftovers`]), and is in flight for as long.
+//! a timer of its own. What an answer leaves of its request is read to its end here, by the task that polls
+//! the connection ([`Activity::poll_leftovers`]), and is in flight for as long.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -22,7 +23,8 @@ pub struct Activity {
     has_front: Cell<bool>,
     /// The client is no longer admitted: it gets no further request answered.
     refused: Cell<bool>,
-    /// Of the response that is being sent. HTTP/2 has several: each stream takes from here what was noted in its turn.
+    /// Pace of the response that is being sent. HTTP/2 has several responses: each stream takes from here
+    /// what was noted in its turn.
     response: Pace,
     /// Bodies on their way to an origin, as far as they are not over.
     uploads: RefCell<Vec<Upload>>,
@@ -72,7 +74,8 @@ impl Activity {
         }
     }
 
-    /// A request has begun; it is in flight until the mark is dropped, and until `upload`, if it has a body, has come to an end.
+    /// A request has begun; it is in flight until the mark is dropped, and until `upload`, if it has a body,
+    /// has come to an end.
     pub fn begin(self: &Rc<Self>, upload: Option<Upload>) -> InFlight {
         self.expect_body(upload.is_some());
         self.has_front.set(false);
@@ -115,23 +118,24 @@ impl Activity {
         self.in_flight.get()
     }
 
-    /// Whether a request is being answered, or what was left of one is being read.
+    /// True while a request is being answered, or while the rest of an answered request is being read.
     pub fn is_busy(&self) -> bool {
         self.in_flight.get() > 0
     }
 
-    /// Whether the last request has been answered and, as far as is known here, read to its end.
+    /// True if the last request has been answered and, as far as is known here, read to its end.
     pub fn is_between_requests(&self) -> bool {
         !self.is_busy() && !self.stats.linger.get()
     }
 
-    /// Whether bytes of a next request have come, but not yet its whole head; they may have come before the last response had ended. Meant
-    /// for HTTP/1.
+    /// True if bytes of a next request have come, but not yet its whole head. The bytes may have come before
+    /// the last response had ended. Meant for HTTP/1.
     pub fn is_head_pending(&self) -> bool {
         !self.is_busy() && (self.stats.unsettled() > 0 || self.has_front.get())
     }
 
-    /// hyper was found to hold the front of a next head, which came together with the end of the last request.
+    /// hyper was found to hold the front of a next head, which came together with the end of the last
+    /// request.
     pub fn note_front(&self) {
         self.has_front.set(true);
     }
@@ -173,8 +177,8 @@ impl Activity {
         stalling
     }
 
-    /// Judges all bodies by what has happened for `elapsed`, and ends those whose viewer is too slow. `is_http2`: the responses are the
-    /// streams'.
+    /// Judges all bodies by what has happened for `elapsed`, and ends those whose viewer is too slow.
+    /// `is_http2`: the responses are the streams'.
     pub fn end_stalled(&self, elapsed: Duration, patience: Patience, is_http2: bool) -> Stalled {
         let overdue = |pace: &Pace| pace.is_overdue(elapsed, patience.time, patience.bytes_per_s_min);
         let mut stalled = Stalled::default();
@@ -201,7 +205,8 @@ impl Activity {
         stalled
     }
 
-    /// Reads on what answers have left of their requests. To be called by the connection's task, whenever it is polled.
+    /// Reads on what answers have left of their requests. To be called by the connection's task, whenever it
+    /// is polled.
     pub fn poll_leftovers(&self, cx: &mut Context<'_>) {
         if self.leftovers.borrow().is_empty() {
             return;
@@ -234,7 +239,8 @@ impl InFlight {
 
     /// From now on the rest of the request is read, if there is any.
     fn leave(&self) {
-        // Who was told neither to go on nor to leave off sends nothing or all of it: that connection closes behind the answer.
+        // Who was told neither to go on nor to leave off sends nothing or all of it: that connection closes
+        // behind the answer.
         let unread = |upload: &&Upload| !upload.is_over() && !upload.awaits_continue();
         let Some(upload) = self.upload.clone().filter(|upload| unread(&upload)) else {
             return;
@@ -306,7 +312,7 @@ impl Stalling {
         }
     }
 
-    /// Whether the stream is to end now, its response unfinished.
+    /// True if the stream is to end now, its response unfinished.
     pub fn is_ended(&self) -> bool {
         self.is_ended.get()
     }

@@ -6,7 +6,8 @@ use http::{Request, Version};
 /// Why a request names no host that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorityError {
-    /// A request that names no host: HTTP/1.1 must (RFC 9112 §3.2), and of HTTP/1.0 the origin would have to guess.
+    /// A request that names no host: HTTP/1.1 must (RFC 9112 §3.2), and of HTTP/1.0 the origin would have to
+    /// guess.
     Missing,
     /// Two `Host` headers, or one that is not text.
     Ambiguous,
@@ -14,7 +15,8 @@ pub enum AuthorityError {
     Contradiction,
 }
 
-/// The host as the client wrote it, with its port. An absolute-form target outweighs `Host` (RFC 9112 §3.2.2).
+/// The host as the client wrote it, with its port. An absolute-form target outweighs `Host`
+/// (RFC 9112 §3.2.2).
 ///
 /// # Errors
 /// See [`AuthorityError`]; each is a 400.

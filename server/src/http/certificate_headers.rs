@@ -1,8 +1,9 @@
 //! The headers that tell the origin who the client is, in the managed service's names and formats.
 //!
-//! Two rules, in this order, in every mode and for distributions without client authentication too: what the client says
-//! about itself is removed, under the names of other proxies too and in any spelling that some origin might fold into one
-//! ([`IdentityHeaders`]); then the headers that the behaviour's origin request policy names are added once.
+//! Two rules, in this order, in every mode and for distributions without client authentication too: what the
+//! client says about itself is removed, under the names of other proxies too and in any spelling that some
+//! origin might fold into one ([`IdentityHeaders`]); then the headers that the behaviour's origin request
+//! policy names are added once.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -11,7 +12,8 @@ use crate::functions::viewer::CertificateRenames;
 use crate::tls::ClientAuth;
 use crate::trust::UncheckedClient;
 
-/// Removes what the client says about itself and about the way by which it came, but for `X-Forwarded-For`, which is continued.
+/// Removes what the client says about itself and about the way by which it came, but for `X-Forwarded-For`,
+/// which is continued.
 pub fn remove_claims(headers: &mut HeaderMap, claims: &IdentityHeaders) {
     // Empty most often, and then nothing is allocated.
     let made: Vec<HeaderName> = headers

@@ -1,10 +1,11 @@
 //! The headers that tell the origin by which way a request came.
 //!
 //! `X-Forwarded-For` is continued: what the client sent, then its address, in one value, so that an origin that reads
-//! the first or the last line only reads the same as one that joins them. `X-Forwarded-Proto` is ours. What else clients say
-//! about the way is removed before ([`super::certificate_headers::remove_claims`]): `Forwarded` says the same things in words
-//! that nobody continues, `X-Forwarded-Host` would name a host that no rule of ours has seen to an origin that believes it
-//! over `Host`. Other headers of that family pass in their true spelling.
+//! the first or the last line only reads the same as one that joins them. `X-Forwarded-Proto` is ours. What
+//! else clients say about the way is removed before ([`super::certificate_headers::remove_claims`]):
+//! `Forwarded` says the same things in words that nobody continues, `X-Forwarded-Host` would name a host that
+//! no rule of ours has seen to an origin that believes it over `Host`. Other headers of that family pass in
+//! their true spelling.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 

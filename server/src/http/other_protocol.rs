@@ -1,7 +1,9 @@
-//! Requests for protocols that cannot be passed on: origins are spoken to over HTTP/1.1, one request and one response at a time.
+//! Requests for protocols that cannot be passed on: origins are spoken to over HTTP/1.1, one request and one
+//! response at a time.
 //!
-//! To drop `Upgrade` in silence would leave it to the origin to say that something is missing which the client did send, and a
-//! gRPC call would fail at an origin that speaks HTTP/2 with words about HTTP versions. So both are told here, in the client's own terms.
+//! To drop `Upgrade` in silence would leave it to the origin to say that something is missing which the
+//! client did send, and a gRPC call would fail at an origin that speaks HTTP/2 with words about HTTP
+//! versions. So both are told here, in the client's own terms.
 
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Version};
@@ -11,7 +13,8 @@ use super::response::text_response;
 /// A protocol that cannot be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OtherProtocol {
-    /// RFC 6455 §4.1. Other upgrades (h2c, TLS) are offers that a server may leave out (RFC 9110 §7.8), and are.
+    /// RFC 6455 §4.1. Other upgrades (h2c, TLS) are offers that a server may leave out (RFC 9110 §7.8), and
+    /// are.
     WebSocket,
     /// A call over HTTP/2; gRPC-Web, which HTTP/1.1 carries, is none.
     Grpc,
@@ -47,7 +50,7 @@ impl OtherProtocol {
         }
     }
 
-    /// What is told to the operator.
+    /// Sentence for the operator.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WebSocket => "it asks for a WebSocket, which is not passed on to origins yet",
@@ -58,7 +61,8 @@ impl OtherProtocol {
     }
 }
 
-/// A call's status without any message: HTTP/2 headers alone ("Trailers-Only"), with HTTP's status 200, else clients look no further.
+/// A call's status without any message: HTTP/2 headers alone ("Trailers-Only"), with HTTP's status 200, else
+/// clients look no further.
 fn grpc_status() -> Response<&'static str> {
     let mut response = Response::new("");
     let headers = response.headers_mut();

@@ -1,4 +1,5 @@
-//! Requests that are refused for what they are: answered in words, counted by reason, and told to the operator once in a while.
+//! Requests that are refused for what they are: answered in words, counted by reason, and told to the
+//! operator once in a while.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -51,7 +52,8 @@ impl Refusal<'_> {
                     ),
                     BadFraming::Chunked | BadFraming::Length => refusal(StatusCode::BAD_REQUEST),
                 };
-                // What follows on the connection is what the client takes for the end of this request, or is not.
+                // What follows on the connection is what the client takes for the end of this request, or is
+                // not.
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
                 response
@@ -90,7 +92,7 @@ impl fmt::Display for Refusal<'_> {
     }
 }
 
-/// What a core has told about refused requests: each reason at once, then every five seconds at most.
+/// Complaints of a core about refused requests: each reason is told at once, then every five seconds at most.
 #[derive(Debug, Default)]
 pub struct Refusals {
     complaints: [RefCell<Complaint>; RequestRefusal::COUNT],
@@ -118,5 +120,5 @@ impl Refusals {
     }
 }
 
-/// Of a client's choosing, so not all of it.
+/// Characters of a path that are told. The client chooses the path, so not all of it is told.
 const PATH_CHARACTERS_TOLD: usize = 200;

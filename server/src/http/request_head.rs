@@ -49,8 +49,9 @@ pub fn clean_headers(headers: &mut HeaderMap, claims: &IdentityHeaders) {
     headers.remove(EXPECT);
 }
 
-/// Makes one `Cookie` line of several, in their order. RFC 9113 §8.2.3 wants that of those that HTTP/2 clients split; of HTTP/1 clients
-/// there should be one only (RFC 6265 §5.4), and an origin that reads the first or the last of two reads less than was sent.
+/// Makes one `Cookie` line of several, in their order. RFC 9113 §8.2.3 wants that of those that HTTP/2
+/// clients split; of HTTP/1 clients there should be one only (RFC 6265 §5.4), and an origin that reads the
+/// first or the last of two reads less than was sent.
 fn join_cookies(headers: &mut HeaderMap) {
     let mut lines = headers.get_all(COOKIE).iter();
     if lines.next().is_none() || lines.next().is_none() {

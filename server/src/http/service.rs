@@ -42,10 +42,10 @@ pub struct Edge {
     /// What functions have to say to the operator.
     pub console: RefCell<Console>,
     pub pool: Rc<OriginPool>,
-    /// What each client has of it.
+    /// Share of each client in the pool.
     pub shares: Shares,
     pub counters: Arc<CoreCounters>,
-    /// What was told of requests that were refused.
+    /// Complaints about requests that were refused.
     pub refusals: Refusals,
     /// What this machine is called.
     pub host_name: String,
@@ -59,7 +59,7 @@ pub struct Viewer {
     pub client_address: IpAddr,
     /// As text, for `X-Forwarded-For`.
     pub client_ip: HeaderValue,
-    /// Of the origins' connections, once it has asked for one.
+    /// Share of the client in the origins' connections, once the client has asked for a connection.
     pub share: OnceCell<Share>,
     pub activity: Rc<Activity>,
     pub facts: ViewerFacts,
@@ -182,7 +182,8 @@ fn refused<B>(
     now(viewer, pending.tell(why.response()))
 }
 
-/// Whether the client may send its body only when it was told to (RFC 9110 §10.1.1). Over HTTP/2 it knows by its window.
+/// True if the client may send its body only when it was told to (RFC 9110 §10.1.1). Over HTTP/2 the client
+/// knows this by its window.
 pub fn awaits_continue(version: Version, headers: &HeaderMap) -> bool {
     let expectation = headers.get(EXPECT).filter(|_| version == Version::HTTP_11);
     expectation.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))

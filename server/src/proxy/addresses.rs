@@ -1,8 +1,10 @@
-//! Where an origin is to be found: the addresses of its name, looked up off the cores and swapped under their eyes.
+//! Addresses at which an origin is found. The origin's name is looked up off the cores, and the addresses are
+//! swapped while the cores read them.
 //!
-//! Owns: the table that cores read, and one look-up at a time for each name, on a thread of its own, since a resolver may hang and cannot be
-//! interrupted. Does not decide when a name is looked up: a snapshot's build does, and then the resolver's thread (`app`).
-//! What was found last stays where a look-up fails.
+//! Owns: the table that cores read, and one look-up at a time for each name. A look-up has a thread of its
+//! own, since a resolver may hang and cannot be interrupted. Does not decide when a name is looked up: a
+//! snapshot's build does, and then the resolver's thread (`app`). The addresses that were found last stay
+//! where a look-up fails.
 
 use std::fmt;
 use std::io;
@@ -14,7 +16,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, bounded};
 
-/// One origin's addresses. Never empty once it is in a snapshot.
+/// Addresses of one origin. Never empty once they are in a snapshot.
 pub struct Addresses {
     /// None where the configuration says the address itself.
     name: Option<Name>,
@@ -25,7 +27,7 @@ pub struct Addresses {
     is_looked_up: AtomicBool,
 }
 
-/// What has to be looked up.
+/// Name that has to be looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     pub host: String,
@@ -35,7 +37,7 @@ pub struct Name {
 /// How a name is looked up: the system's resolver, or a test's.
 pub type Lookup = fn(&Name) -> io::Result<Vec<SocketAddr>>;
 
-/// What a look-up has brought.
+/// Result of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Same,
@@ -48,7 +50,7 @@ impl Addresses {
         Self::new(None, vec![address])
     }
 
-    /// Those of a name that nobody has looked up.
+    /// Addresses of a name that nobody has looked up.
     pub fn of(name: Name) -> Arc<Self> {
         Self::new(Some(name), Vec::new())
     }
@@ -71,7 +73,7 @@ impl Addresses {
         self.current.load().contains(&address)
     }
 
-    /// What is looked up, where it is a name.
+    /// Name that is looked up, where the origin has a name.
     pub fn name(&self) -> Option<&Name> {
         self.name.as_ref()
     }
@@ -81,7 +83,7 @@ impl Addresses {
         self.is_doubted.store(true, Relaxed);
     }
 
-    /// Whether one could not be made since this was asked last.
+    /// True if a connection could not be made since this was asked last.
     pub fn take_doubt(&self) -> bool {
         self.is_doubted.swap(false, Relaxed)
     }
@@ -113,7 +115,8 @@ impl Addresses {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         }
         let current = self.current.load();
-        // Resolvers turn their answers, so that they are tried in turn: the same addresses in another order are no news.
+        // Resolvers turn their answers, so that they are tried in turn: the same addresses in another order
+        // are no news.
         let mut known = (**current).clone();
         known.sort_unstable();
         let in_order = found.clone();
@@ -140,7 +143,8 @@ pub fn look_up(name: &Name) -> io::Result<Vec<SocketAddr>> {
     Ok((name.host.as_str(), name.port).to_socket_addrs()?.collect())
 }
 
-/// Begins to look all of these up, and waits until `until` at most. Those of which nothing is known then, with the reason.
+/// Begins to look all of these up, and waits until `until` at most. Those of which nothing is known then,
+/// with the reason.
 pub fn look_up_all(
     all: &[Arc<Addresses>],
     until: Instant,

@@ -1,7 +1,9 @@
-//! The beginning of a response's body, where it came together with the head: looked at before the head is passed on.
+//! The beginning of a response's body, where it came together with the head: looked at before the head is
+//! passed on.
 //!
-//! Owns one look, which never waits: a response that streams (server-sent events) begins with its head alone, and that goes on at once. In
-//! return a body that is broken from its first octet on is told as such (502), and not as a response that broke off.
+//! Owns one look, which never waits: a response that streams (server-sent events) begins with its head alone,
+//! and that goes on at once. In return a body that is broken from its first octet on is told as such (502),
+//! and not as a response that broke off.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,7 +19,7 @@ pub struct Beginning {
     pub(super) first: First,
 }
 
-/// What was there when the head had come.
+/// Part of the body that was there when the head had come.
 pub(super) enum First {
     /// Nothing yet.
     Nothing,
@@ -31,7 +33,7 @@ impl Beginning {
     /// Takes what is there.
     ///
     /// # Errors
-    /// What is there is no body, or not all of it will come.
+    /// The part that is there is no body, or not all of the body will come.
     pub(super) async fn look(mut incoming: Incoming) -> Result<Self, hyper::Error> {
         // The task that reads the connection goes on to the body in the turn in which it has read the head.
         let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut incoming).poll_frame(cx))).await;

@@ -35,7 +35,7 @@ pub enum RequestBody {
 /// A viewer's body on its way to an origin.
 pub struct ViewerBody {
     reader: Reader,
-    /// Of the connection that it goes out on; none until one was chosen.
+    /// Wire of the connection that the body goes out on; none until a connection was chosen.
     wire: Option<Rc<Wire>>,
 }
 
@@ -63,7 +63,8 @@ impl ViewerBody {
             wire.moved();
             let is_end = match &frame {
                 None => true,
-                // hyper takes no more of a body whose length was said, also where the viewer has not yet said that it ends.
+                // hyper takes no more of a body whose length was said, also where the viewer has not yet said
+                // that it ends.
                 Some(Ok(_)) => self.reader.is_end_stream() || self.reader.size_hint().exact() == Some(0),
                 Some(Err(_)) => false,
             };
@@ -125,19 +126,20 @@ impl std::error::Error for BodyError {}
 pub trait Mark: Unpin {
     fn pace(&self) -> &Pace;
 
-    /// Whether the viewer still sends the request.
+    /// True while the viewer still sends the request.
     fn is_uploading(&self) -> bool;
 
-    /// The response has come to its end; ready when that may be told to a viewer which still sends the request.
+    /// The response has come to its end; ready when that may be told to a viewer which still sends the
+    /// request.
     fn poll_release(&self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// What is sent to the viewer.
+/// Body of the response that is sent to the viewer.
 pub struct ResponseBody<M> {
     source: Source,
     /// Taken from the source, and not given yet.
     rest: Bytes,
-    /// What is given at a time.
+    /// Bytes that are given at a time, at most.
     piece_bytes_max: usize,
     /// The end is held back while the viewer sends the request.
     holds_end: bool,
@@ -184,19 +186,22 @@ impl<M: Mark> ResponseBody<M> {
         }
     }
 
-    /// The same body for HTTP/2. In pieces: hyper and h2 hold one piece beyond a stream's window, and when its last piece has been taken
-    /// the body is done with; so a stream whose window is closed holds little, and is seen to wait. Its end comes behind that of
-    /// the request, or behind a lull in that: some clients stop reading once a response is whole, and would wait for ever for room to
-    /// send the rest of the request.
+    /// The same body for HTTP/2. In pieces: hyper and h2 hold one piece beyond a stream's window, and when
+    /// its last piece has been taken the body is done with; so a stream whose window is closed holds little,
+    /// and is seen to wait. Its end comes behind that of the request, or behind a lull in that: some clients
+    /// stop reading once a response is whole, and would wait for ever for room to send the rest of the
+    /// request.
     pub fn for_http2(mut self) -> Self {
         self.piece_bytes_max = PIECE_BYTES;
         self.holds_end = true;
         self
     }
 
-    /// Whether not even the head of a response with this `status` is to be sent yet. Where it is an answer to what the viewer still sends, it
-    /// may be (a stream of answers to a stream of requests); the end of one without a body comes with it, and at the sight of an
-    /// error some clients end their request where it is, short of the length that they gave: a broken stream (RFC 9113 §8.1.1).
+    /// True if nothing of a response with this `status` is to be sent yet, not even its head. A successful
+    /// answer to what the viewer still sends may begin (a stream of answers to a stream of requests). A
+    /// response without a body is held, since its end comes with its head. An error is held, since at its
+    /// sight some clients end their request where it is, short of the length that they gave: a broken stream
+    /// (RFC 9113 §8.1.1).
     pub fn is_held(&self, status: StatusCode) -> bool {
         let may_begin =
             matches!(self.source, Source::Origin(_)) && status.is_success() && !self.is_end_stream();
@@ -306,11 +311,11 @@ pub(super) struct ReadWhole(());
 /// A response's body while it comes from the origin.
 struct OriginBody {
     incoming: Incoming,
-    /// Those that came before any data, and were not given yet.
+    /// Trailers that came before any data, and were not given yet.
     trailers: Option<Box<HeaderMap>>,
     /// Until the end of the body.
     exchange: Option<Exchange>,
-    /// Whether the viewer has taken all that came, so that silence is the origin's.
+    /// True if the viewer has taken all that came, so that silence is the origin's.
     waiting: bool,
     /// None for as long as the body comes without a wait.
     timer: Option<Pin<Box<dyn Future<Output = ()>>>>,

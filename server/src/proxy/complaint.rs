@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// What was told when.
+/// Record of what was told, and when.
 #[derive(Debug, Default)]
 pub struct Complaint {
     said_at: Option<Instant>,

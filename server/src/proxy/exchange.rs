@@ -1,12 +1,14 @@
-//! One request and its answer on a connection to an origin, and the proof that the connection may serve another request.
+//! Exchange of one request and its answer on a connection to an origin, and the proof that the connection may
+//! serve another request.
 //!
-//! An origin that answers before it has read the whole of a request may take what is left of it for a next request: its answer to that
-//! would reach whichever client comes next (response queue poisoning). So a connection
-//! goes back to the pool as a [`Spare`], and only two proofs together make one of a used connection: the request had gone out
-//! whole when the origin began to speak ([`SentWhole`]), and the answer was read to its end ([`ReadWhole`]).
+//! An origin that answers before it has read the whole of a request may take what is left of it for a next
+//! request: its answer to that would reach whichever client comes next (response queue poisoning). So a
+//! connection goes back to the pool as a [`Spare`], and only two proofs together make one of a used
+//! connection: the request had gone out whole when the origin began to speak ([`SentWhole`]), and the answer
+//! was read to its end ([`ReadWhole`]).
 //!
-//! Not to be seen from here: an origin that answers without having read what had been sent whole. Its further answer is noticed where
-//! it comes while the connection is idle, and costs it.
+//! Not to be seen from here: an origin that answers without having read what had been sent whole. Its further
+//! answer is noticed where it comes while the connection is idle, and costs it.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,7 +47,7 @@ impl Spare {
         &self.wire
     }
 
-    /// Whether a request can be sent on it now, one system call where hyper says so.
+    /// True if a request can be sent on the connection now. Costs one system call where hyper says so.
     pub(super) fn is_ready(&self) -> bool {
         self.sender.is_ready() && !self.wire.has_unasked_bytes()
     }

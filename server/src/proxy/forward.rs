@@ -28,7 +28,8 @@ use crate::runtime::{Duplex, spawn_guarded, timeout};
 /// Why an origin gave no response.
 #[derive(Debug)]
 pub enum ForwardError {
-    /// No connection could be made in as many attempts as the origin is given; the address is the last that was tried.
+    /// No connection could be made in as many attempts as the origin is given; the address is the last that
+    /// was tried.
     Connect(SocketAddr, io::Error),
     /// The connection broke, or what came was not HTTP.
     Http(hyper::Error),
@@ -87,8 +88,8 @@ pub struct Exit<'a> {
     pub requests_max: usize,
 }
 
-/// Sends `request` (origin-form, hop-by-hop headers removed) with the body `upload`, and returns the head of the response with its body
-/// still to be streamed.
+/// Sends `request` (origin-form, hop-by-hop headers removed) with the body `upload`, and returns the head of
+/// the response with its body still to be streamed.
 ///
 /// What was sent is sent once more at most, and over a new connection: where many kept ones fail, the origin does, and
 /// trying them all would multiply its load.
@@ -130,7 +131,8 @@ pub async fn forward(
 enum SendError {
     /// The connection had closed before it took anything.
     Unsent(Box<Request<RequestBody>>),
-    /// The connection has ended, in whichever way, before the first byte of an answer: as a kept one may at any time.
+    /// The connection has ended, in whichever way, before the first byte of an answer: as a kept one may at
+    /// any time.
     Ended(ForwardError),
     /// After anything else the origin has seen the request, and may do the same with the next.
     Failed(ForwardError),
@@ -222,7 +224,7 @@ async fn unless_stalled<F: Future>(
     }
 }
 
-/// Whether hyper found the connection at its end before the socket said so.
+/// True if hyper found the connection at its end before the socket said so.
 fn is_ended(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_closed() || error.is_canceled()
 }
@@ -287,5 +289,5 @@ async fn start(
     Ok(Spare::fresh(sender, wire))
 }
 
-/// What an origin without addresses would be connected to.
+/// Address to which an origin without addresses would be connected.
 const UNSPECIFIED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);

@@ -1,7 +1,9 @@
-//! The fields that say where a message's body ends (RFC 9112 §6): after a body was decoded they say what is sent on, or nothing.
+//! The fields that say where a message's body ends (RFC 9112 §6): after a body was decoded they say what is
+//! sent on, or nothing.
 //!
-//! Pure. hyper decodes one coding, `chunked`, and trusts the fields that it is given to write; whatever else a message says about
-//! its framing is refused here, since the next one on the way would read another body than we did.
+//! Pure. hyper decodes one coding, `chunked`, and trusts the fields that it is given to write; whatever else
+//! a message says about its framing is refused here, since the next one on the way would read another body
+//! than we did.
 
 use std::fmt;
 
@@ -29,16 +31,17 @@ impl fmt::Display for BadFraming {
     }
 }
 
-/// Whether what a request says about its body can be relied on: its transfer coding, and a length that everybody reads as the same.
+/// Checks that the statements of a request about its body can be relied on: its transfer coding, and a length
+/// that everybody reads as the same.
 ///
 /// # Errors
-/// It cannot.
+/// The statements cannot be relied on.
 pub fn check_request(headers: &HeaderMap) -> Result<(), BadFraming> {
     check_transfer_coding(headers)?;
     content_length(headers).map(drop)
 }
 
-/// Whether `Transfer-Encoding` is absent or `chunked` and nothing else.
+/// Checks that `Transfer-Encoding` is absent, or `chunked` and nothing else.
 ///
 /// # Errors
 /// It is something else.
@@ -62,8 +65,9 @@ fn is_chunked(coding: &[u8]) -> bool {
     coding.trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
-/// Makes the fields of a request, whose hop-by-hop headers are gone, say what is sent: nothing, a body of a known length, or one that is
-/// chunked, whatever the method. Without the field hyper sends no body of unknown length with GET and HEAD.
+/// Makes the fields of a request, whose hop-by-hop headers are gone, say what is sent: nothing, a body of a
+/// known length, or one that is chunked, whatever the method. Without the field hyper sends no body of
+/// unknown length with GET and HEAD.
 pub fn frame_request(headers: &mut HeaderMap, has_body: bool, length: Option<u64>) {
     match (has_body, length) {
         (false, _) => {
@@ -79,11 +83,13 @@ pub fn frame_request(headers: &mut HeaderMap, has_body: bool, length: Option<u64
     }
 }
 
-/// Makes the fields of an origin's response say what is sent on: the length of the body, or none where it is not known or there is
-/// never one (RFC 9110 §8.6); with HEAD and 304 that of the body that GET would get. To be called before the hop-by-hop headers go.
+/// Makes the fields of an origin's response say what is sent on: the length of the body, or none where it is
+/// not known or there is never one (RFC 9110 §8.6); with HEAD and 304 that of the body that GET would get. To
+/// be called before the hop-by-hop headers go.
 ///
 /// # Errors
-/// What the response says about its body contradicts itself, or is more than was undone.
+/// The statements of the response about its body contradict each other, or name a transfer coding that was
+/// not undone.
 pub fn settle_response(head: &mut response::Parts, is_head: bool) -> Result<(), BadFraming> {
     let headers = &mut head.headers;
     if head.status == StatusCode::NO_CONTENT {
@@ -103,7 +109,7 @@ pub fn settle_response(head: &mut response::Parts, is_head: bool) -> Result<(), 
     Ok(())
 }
 
-/// One length, which may be told more than once (RFC 9110 §8.6).
+/// Length of the body, which may be told more than once (RFC 9110 §8.6).
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, BadFraming> {
     let values = headers.get_all(CONTENT_LENGTH).iter();
     let mut parts = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
@@ -117,7 +123,8 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, BadFraming> {
     })
 }
 
-/// Digits only: `parse` alone would take a sign. Many a reader has signed numbers, so a greater one would be another number there, or none.
+/// Digits only: `parse` alone would take a sign. Many a reader has signed numbers, so a greater one would be
+/// another number there, or none.
 fn number(text: &[u8]) -> Result<u64, BadFraming> {
     let digits = std::str::from_utf8(text.trim_ascii()).ok();
     let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));

@@ -1,11 +1,13 @@
-//! The protocol that an origin speaks, by the first octets of its answer: where that is not HTTP/1.1, the operator is told which.
+//! The protocol that an origin speaks, by the first octets of its answer: where that is not HTTP/1.1, the
+//! operator is told which.
 
 use std::fmt;
 
 /// A protocol that origins are not spoken to in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Greeting {
-    /// A SETTINGS frame, with which every HTTP/2 connection begins (RFC 9113 §3.4), or the GOAWAY of a server that has had enough.
+    /// A SETTINGS frame, with which every HTTP/2 connection begins (RFC 9113 §3.4), or the GOAWAY of a server
+    /// that has had enough.
     Http2,
     /// An alert (RFC 8446 §6), which is what a TLS server answers to plain text.
     Tls,

@@ -18,7 +18,8 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes from the trailers of a response what HTTP/2 must not be sent (RFC 9113 §8.2.2), and what frames a body (RFC 9110 §6.5.1).
+/// Removes from the trailers of a response what HTTP/2 must not be sent (RFC 9113 §8.2.2), and what frames a
+/// body (RFC 9110 §6.5.1).
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
     remove_hop_by_hop(trailers);
     trailers.remove(CONTENT_LENGTH);

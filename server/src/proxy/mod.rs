@@ -1,7 +1,8 @@
 //! The way to the origin: what is sent on, over which connection, within which time.
 //!
-//! Owns: origins as the snapshot holds them, the per-core pool of connections to them with its bound, the rules for
-//! headers that end at a proxy (RFC 9110 §7.6.1) and for those that frame a body (RFC 9112 §6). Does not own: certificate headers (`http`), when names are looked up (the snapshot's build and the
+//! Owns: origins as the snapshot holds them, the per-core pool of connections to them with its bound, the
+//! rules for headers that end at a proxy (RFC 9110 §7.6.1) and for those that frame a body (RFC 9112 §6).
+//! Does not own: certificate headers (`http`), when names are looked up (the snapshot's build and the
 //! resolver's thread; cores read the addresses that were found last, and wait for no resolver).
 
 mod addresses;

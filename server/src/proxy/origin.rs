@@ -45,7 +45,8 @@ pub struct ResponseBounds {
 
 /// An `http://` origin. Time limits bear the managed service's names.
 ///
-/// Equal where connections to one may serve the other: the same authority, as far as its addresses are still those of the name.
+/// Equal where connections to one may serve the other: the same authority, as far as its addresses are still
+/// those of the name.
 #[derive(Debug)]
 pub struct HttpOrigin {
     pub id: Arc<str>,

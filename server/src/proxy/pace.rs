@@ -1,12 +1,12 @@
 //! How a body moves between us and a viewer, for the one clock that judges all bodies of a core.
 //!
-//! A body costs no timer and never asks for the time: it notes whom it waits for and how much has moved; the tick looks at that. Only the
-//! viewer is judged here; the origin has `origin_read_timeout`.
+//! A body costs no timer and never asks for the time: it notes whom it waits for and how much has moved; the
+//! tick looks at that. Only the viewer is judged here; the origin has `origin_read_timeout`.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-/// One body's pace, in one direction.
+/// Pace of one body, in one direction.
 #[derive(Debug, Default)]
 pub struct Pace {
     waits_for_viewer: Cell<bool>,
@@ -67,8 +67,8 @@ impl Pace {
         self.moved.set(self.moved.get().wrapping_add(moved));
     }
 
-    /// Judges what has happened for `elapsed`. True: the viewer was waited for `patience` longer than its bytes have earned, at
-    /// `bytes_per_s_min`; 0: any byte earns everything.
+    /// Judges what has happened for `elapsed`. True: the viewer was waited for `patience` longer than its
+    /// bytes have earned, at `bytes_per_s_min`; 0: any byte earns everything.
     pub fn is_overdue(&self, elapsed: Duration, patience: Duration, bytes_per_s_min: u64) -> bool {
         let moved = self
             .moved

@@ -14,7 +14,8 @@ use crate::metrics::{CoreCounters, OriginFault};
 /// Idle connections kept for one origin; further ones are closed.
 const IDLE_PER_ORIGIN_MAX: usize = 256;
 
-/// A core's connections, by the origin's authority. Those to addresses that it has no more are not given out, and closed.
+/// A core's connections, by the origin's authority. Those to addresses that it has no more are not given out,
+/// and closed.
 pub struct OriginPool {
     origins: RefCell<HashMap<Arc<HttpOrigin>, Connections>>,
     complaint: RefCell<Complaint>,
@@ -43,8 +44,8 @@ impl OriginPool {
         }
     }
 
-    /// An idle connection that can take a request now, the most recently used first. One on which the origin has said something that
-    /// nobody asked for is not given out: that would be read as the answer.
+    /// An idle connection that can take a request now, the most recently used first. One on which the origin
+    /// has said something that nobody asked for is not given out: that would be read as the answer.
     pub(super) fn take(&self, origin: &HttpOrigin, now: Instant) -> Option<Spare> {
         let mut origins = self.origins.borrow_mut();
         let idle = &mut origins.get_mut(origin)?.idle;
@@ -93,7 +94,7 @@ impl OriginPool {
         }
     }
 
-    /// Whether it may be given out: also that it leads to where the origin is today.
+    /// True if the connection may be given out. This includes that it leads to where the origin is today.
     fn is_good(&self, connection: &Idle, origin: &HttpOrigin, now: Instant) -> bool {
         let wire = connection.spare.wire();
         let is_unasked = wire.is_unasked();

@@ -57,7 +57,8 @@ async fn socket() -> (Duplex, SocketAddr, TcpStream) {
     (io, address, peer)
 }
 
-/// An idle connection that is ready for a request for as long as the second half lives, and the origin at its end.
+/// An idle connection that is ready for a request for as long as the second half lives, and the origin at its
+/// end.
 async fn connection() -> (Spare, impl Sized, TcpStream) {
     let (io, address, peer) = socket().await;
     let wire = Rc::new(Wire::new(&io, address));
@@ -159,7 +160,7 @@ fn an_origin_that_has_closed_is_noticed_before_the_next_request() {
     });
 }
 
-/// What one exchange on a connection is made of.
+/// Step of an exchange on a connection.
 enum Step {
     /// The request's body has ended, as far as hyper knows.
     HandedOver,
@@ -171,7 +172,7 @@ enum Step {
     Read,
 }
 
-/// Whether an exchange of these steps proves that its request went out whole before the answer.
+/// True if an exchange of these steps proves that its request went out whole before the answer.
 async fn is_in_order(has_body: bool, steps: &[Step]) -> bool {
     let (io, address, mut peer) = socket().await;
     let wire = Rc::new(Wire::new(&io, address));

@@ -1,7 +1,8 @@
 //! How many requests each client has at a core's origins, so that none takes all the connections there.
 //!
-//! A client is told by its certificate where a trust store vouches for that, else by its address: whoever may make its own certificates could
-//! be as many clients as it likes. Plain counts of one core; a client that has nothing there is forgotten with its last connection.
+//! A client is told by its certificate where a trust store vouches for that, else by its address: whoever may
+//! make its own certificates could be as many clients as it likes. Plain counts of one core; a client that
+//! has nothing there is forgotten with its last connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ pub enum ClientKey {
 }
 
 impl ClientKey {
-    /// Of a client without a verified certificate. One host has 64 bits of IPv6 to itself.
+    /// Key of a client without a verified certificate. A single host has 64 bits of IPv6 to itself.
     pub fn of_address(address: IpAddr) -> Self {
         Self::Address(match address {
             IpAddr::V4(_) => address,
@@ -32,7 +33,7 @@ pub struct Shares {
     clients: Rc<RefCell<HashMap<ClientKey, Weak<Client>>>>,
 }
 
-/// One client's share, the same value on each of its connections.
+/// Share of one client, the same value on each of the client's connections.
 pub struct Share(Rc<Client>);
 
 struct Client {
@@ -59,7 +60,7 @@ impl Shares {
 }
 
 impl Share {
-    /// One more, unless the client has `requests_max` already.
+    /// Takes a part for one more request, unless the client has `requests_max` already.
     pub fn take(&self, requests_max: usize) -> Option<Rc<Taken>> {
         let taken = self.0.taken.get();
         if taken >= requests_max {
@@ -70,7 +71,8 @@ impl Share {
     }
 }
 
-/// One request's part of its client's share. Every origin connection that has anything of the request holds it.
+/// Part of one request in its client's share. Every origin connection that has anything of the request holds
+/// this part.
 pub struct Taken(Rc<Client>);
 
 impl Drop for Taken {

@@ -1,9 +1,10 @@
 //! The body of a viewer's request, for whoever reads it: an origin first, and behind an answer nobody.
 //!
-//! Owns how such a body ends. An answer may come while the viewer still sends: closing then (or RST_STREAM) would destroy the answer for every
-//! client that sends first and reads later. So what an answer leaves unread is read on and thrown away, within [`Lingering`]
-//! (RFC 9112 §9.6, RFC 9113 §8.1). An origin that goes on reading behind its own answer gets the rest as long as it takes it.
-//! Over HTTP/2 the end of the answer waits meanwhile ([`Upload::poll_lull`]): clients are known that read nothing more, not even
+//! Owns how such a body ends. An answer may come while the viewer still sends: closing then (or RST_STREAM)
+//! would destroy the answer for every client that sends first and reads later. So what an answer leaves
+//! unread is read on and thrown away, within [`Lingering`] (RFC 9112 §9.6, RFC 9113 §8.1). An origin that
+//! goes on reading behind its own answer gets the rest as long as it takes it. Over HTTP/2 the end of the
+//! answer waits meanwhile ([`Upload::poll_lull`]): clients are known that read nothing more, not even
 //! WINDOW_UPDATE, once they have the whole answer.
 //! Does not own: framing (hyper), the viewer's time limits (`worker::tick`, by way of [`Upload::pace`]).
 
@@ -24,7 +25,7 @@ use super::pace::Pace;
 use crate::limits::Lingering;
 use crate::runtime::{DuplexStats, sleep, timeout};
 
-/// One request's body.
+/// Body of one request.
 #[derive(Clone)]
 pub struct Upload(Rc<Inner>);
 
@@ -32,9 +33,9 @@ struct Inner {
     /// None once nobody may read it any more.
     incoming: RefCell<Option<Incoming>>,
     ended: Cell<Option<Ended>>,
-    /// Whether the viewer waits for 100 (Continue), which hyper sends when the body is first asked for.
+    /// True if the viewer waits for 100 (Continue), which hyper sends when the body is first asked for.
     awaits_continue: Cell<bool>,
-    /// Whether it is on its way to an origin.
+    /// True while the body is on its way to an origin.
     has_reader: Cell<bool>,
     pace: Pace,
     /// Behind its answer: it has ended, or nothing more has come for a moment.
@@ -42,7 +43,7 @@ struct Inner {
     reader: Slot,
     watcher: Slot,
     holder: Slot,
-    /// Of the viewer's connection: is told when the body has been read to its end.
+    /// Counts of the viewer's connection. They are told when the body has been read to its end.
     stats: Rc<DuplexStats>,
     lingering: Lingering,
 }
@@ -79,7 +80,8 @@ impl fmt::Display for UploadError {
 impl std::error::Error for UploadError {}
 
 impl Upload {
-    /// `None` where there is nothing to come. `awaits_continue`: the viewer sends nothing before it was told to.
+    /// `None` where there is nothing to come. `awaits_continue`: the viewer sends nothing before it was told
+    /// to.
     pub fn new(
         incoming: Incoming,
         awaits_continue: bool,
@@ -104,7 +106,7 @@ impl Upload {
         })))
     }
 
-    /// What is still to come, where the viewer has said it.
+    /// Length that is still to come, where the viewer has said it.
     pub fn exact_length(&self) -> Option<u64> {
         let incoming = self.0.incoming.borrow();
         incoming
@@ -117,7 +119,7 @@ impl Upload {
         &self.0.pace
     }
 
-    /// Whether nothing of it is to come any more.
+    /// True if nothing of the body is to come any more.
     pub fn is_over(&self) -> bool {
         let has_ended = || {
             self.0
@@ -129,17 +131,17 @@ impl Upload {
         self.0.ended.get().is_some() || has_ended()
     }
 
-    /// Whether the viewer broke off, or sent what is no body.
+    /// True if the viewer broke off, or sent what is no body.
     pub fn is_broken(&self) -> bool {
         self.0.ended.get() == Some(Ended::Broken)
     }
 
-    /// Whether the viewer was too slow.
+    /// True if the viewer was too slow.
     pub fn is_late(&self) -> bool {
         self.0.ended.get() == Some(Ended::Late)
     }
 
-    /// Whether the viewer has not been told to go on.
+    /// True if the viewer has not been told to go on.
     pub fn awaits_continue(&self) -> bool {
         self.0.awaits_continue.get()
     }
@@ -157,7 +159,8 @@ impl Upload {
         Reader(self.clone())
     }
 
-    /// What is done with it when the request has been answered: the rest is read, by its origin or by nobody.
+    /// Handles the rest of the body once the request has been answered: the rest is read by its origin, or is
+    /// read and thrown away.
     pub async fn leave(self) {
         self.until_nobody_reads().await;
         self.discard().await;
@@ -200,7 +203,7 @@ impl Upload {
         }
     }
 
-    /// Whether the end has come within the bounds.
+    /// True if the end has come within the bounds.
     async fn read_away(&self, incoming: &mut Incoming) -> bool {
         let Lingering {
             time,
@@ -299,7 +302,7 @@ impl Reader {
         Poll::Ready(frame.map(|frame| frame.map_err(UploadError::Viewer)))
     }
 
-    /// Whether the body has come to its end, as opposed to having been ended.
+    /// True if the body has come to its end, as opposed to having been ended.
     pub(super) fn is_end_stream(&self) -> bool {
         match self.0.0.ended.get() {
             Some(ended) => ended == Ended::Whole,
@@ -321,8 +324,8 @@ impl Drop for Reader {
     }
 }
 
-/// The next frame with data. A viewer's trailers end here: no header rule has seen them, so they could carry a forged
-/// identity to an origin that takes trailers for headers.
+/// The next frame with data. A viewer's trailers end here: no header rule has seen them, so they could carry
+/// a forged identity to an origin that takes trailers for headers.
 pub(super) fn poll_data<B: Body + Unpin>(body: &mut B, cx: &mut Context<'_>) -> Polled<B::Data, B::Error> {
     loop {
         match ready!(Pin::new(&mut *body).poll_frame(cx)) {

@@ -1,7 +1,9 @@
-//! What is known of an origin's connection by its bytes: whether the request has gone out whole, and whether the origin has spoken.
+//! Facts about an origin's connection, learnt from its bytes: whether the request has gone out whole, and
+//! whether the origin has spoken.
 //!
-//! The socket ([`OriginStream`]) and the request's body write it down, whoever waits for the answer reads it. hyper knows all of this as
-//! well and tells none of it. Runs on the core that owns the connection.
+//! The socket ([`OriginStream`]) and the request's body write these facts down; whoever waits for the answer
+//! reads them. hyper knows all of this as well and tells none of it. Runs on the core that owns the
+//! connection.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -18,12 +20,12 @@ use super::plain::PlainStream;
 use super::share::Taken;
 use crate::runtime::{Duplex, Peephole, Unread};
 
-/// One connection to an origin, as its bytes show it.
+/// Connection to an origin, as its bytes show it.
 pub struct Wire {
     peer: SocketAddr,
     peephole: Peephole,
     request: Cell<Progress>,
-    /// Of the client whose request it is, until the connection is idle again or gone.
+    /// Share of the client whose request it is, until the connection is idle again or gone.
     share: RefCell<Option<Rc<Taken>>>,
     has_body: Cell<bool>,
     /// The origin spoke before the request had gone out whole.
@@ -56,7 +58,7 @@ enum Progress {
 pub(super) struct SentWhole(());
 
 impl Wire {
-    /// That of `io`, which leads to `peer`.
+    /// Wire of `io`, which leads to `peer`.
     pub(super) fn new(io: &Duplex, peer: SocketAddr) -> Self {
         Self {
             peer,
@@ -120,7 +122,7 @@ impl Wire {
         (is_sent && !self.is_early.get()).then_some(SentWhole(()))
     }
 
-    /// Whether the origin has said anything since the request began.
+    /// True if the origin has said anything since the request began.
     pub(super) fn has_spoken(&self) -> bool {
         self.has_spoken.get()
     }
@@ -130,12 +132,13 @@ impl Wire {
         self.greeting.get().copied().flatten()
     }
 
-    /// Whether the connection has ended or broken.
+    /// True if the connection has ended or broken.
     pub(super) fn is_over(&self) -> bool {
         self.is_over.get()
     }
 
-    /// Whether the kernel has bytes of the origin's, or an end, that hyper has not seen. One system call.
+    /// True if the kernel has bytes of the origin's, or an end, that hyper has not seen. Costs one system
+    /// call.
     pub(super) fn has_unasked_bytes(&self) -> bool {
         let unread = self.peephole.look();
         let is_unasked = unread == Unread::Bytes && self.request.get() == Progress::Idle;
@@ -143,12 +146,13 @@ impl Wire {
         unread != Unread::Nothing
     }
 
-    /// Whether the origin has said something that nobody asked for.
+    /// True if the origin has said something that nobody asked for.
     pub(super) fn is_unasked(&self) -> bool {
         self.is_unasked.get()
     }
 
-    /// The last of a request with a body is about to be sent: what the kernel already has from the origin came before.
+    /// The last of a request with a body is about to be sent: what the kernel already has from the origin
+    /// came before.
     fn look_before_the_last(&self) {
         let is_last = self.request.get() == Progress::HandedOver && self.has_body.get();
         if is_last && !self.is_early.get() && self.has_unasked_bytes() {

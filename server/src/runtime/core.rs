@@ -132,8 +132,9 @@ fn ring_runtime(driver: Driver) -> io::Result<Runtime<TimeDriver<IoUringDriver>>
         .build()
 }
 
-/// Has a ring of its own do nothing once. A kernel that grants the set-up may still refuse the use, where a seccomp filter allows one of the two system
-/// calls and not the other: a core on such a ring would serve nobody and never end.
+/// Has a ring of its own do nothing once. A kernel that grants the set-up may still refuse the use, where a
+/// seccomp filter allows one of the two system calls and not the other: a core on such a ring would serve
+/// nobody and never end.
 fn probe(driver: Driver) -> io::Result<()> {
     let mut ring = driver.ring().build(PROBE_ENTRIES)?;
     let nothing = io_uring::opcode::Nop::new().build();
@@ -212,7 +213,8 @@ mod tests {
             len: u16::try_from(filter.len()).expect("a short program"),
             filter: filter.as_mut_ptr(),
         };
-        // SAFETY: both calls change this thread alone; the program, which the kernel copies, lives until the second has returned.
+        // SAFETY: both calls change this thread alone; the program, which the kernel copies, lives until the
+        // second has returned.
         let (prepared, filtered) = unsafe {
             (
                 libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),

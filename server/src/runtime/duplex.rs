@@ -20,7 +20,8 @@ use super::tcp::Stream;
 
 /// A first read buffer: one full TLS handshake flight of a client with a short chain.
 const READ_BYTES_FIRST: usize = 4 * 1024;
-/// The very first, which is lent to the kernel for as long as the peer says nothing: a ClientHello with a post-quantum key share.
+/// The very first, which is lent to the kernel for as long as the peer says nothing: a ClientHello with a
+/// post-quantum key share.
 const READ_BYTES_HELLO: usize = 2 * 1024;
 /// A read buffer of a settled connection, which is lent to the kernel for as long as the peer is silent: a small request.
 const READ_BYTES_MIN: usize = 512;
@@ -37,7 +38,7 @@ const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The same for a peer that was refused.
 const GOODBYE_BYTES_MAX: usize = 256 * 1024;
-/// What a peer says that is only about to go: TLS's close_notify, in a record.
+/// Bytes of a peer's farewell, at most. A peer that is only about to go says TLS's close_notify, in a record.
 const FAREWELL_BYTES_MAX: u64 = 64;
 /// For a farewell, lingering included.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -49,12 +50,13 @@ pub struct DuplexStats {
     pub bytes_out: Cell<u64>,
     /// Set by those above while the peer may still be sending what nobody will read: closing then should linger.
     pub linger: Cell<bool>,
-    /// `bytes_in` when those above had read to the end of what they were told last: what is beyond begins something new.
+    /// `bytes_in` when those above had read to the end of what they were told last: what is beyond begins
+    /// something new.
     pub settled_in: Cell<u64>,
 }
 
 impl DuplexStats {
-    /// What has come so far has been read, and was all of something.
+    /// Notes that the bytes so far have been read, and that they were all of something.
     pub fn settle(&self) {
         self.settled_in.set(self.bytes_in.get());
     }
@@ -130,7 +132,7 @@ impl Duplex {
         self.consumed = self.consumed.saturating_add(count).min(self.unread.len());
     }
 
-    /// What comes from now on is requests, with silence between them, of a peer that is known.
+    /// Expects requests from now on, with silence between them, of a peer that is known.
     pub fn settle(&mut self) {
         self.read_bytes_max = READ_BYTES_MAX;
         self.read_bytes_min = READ_BYTES_MIN;
@@ -192,8 +194,9 @@ impl Duplex {
         &self.outbox
     }
 
-    /// Flushes, closes the sending direction (a FIN after the last byte), and lingers if [`DuplexStats::linger`] says so, or if the peer
-    /// is in the midst of something else: a head that is too large, say.
+    /// Flushes, closes the sending direction (a FIN after the last byte), and lingers if
+    /// [`DuplexStats::linger`] says so, or if the peer is in the midst of something else: a head that is too
+    /// large, say.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let is_amid = self.stats.linger.get() || self.stats.unsettled() > FAREWELL_BYTES_MAX;
         ready!(self.outbox.poll_shut(cx))?;
@@ -203,9 +206,9 @@ impl Duplex {
         }
     }
 
-    /// Reads the peer's remaining bytes away, for [`LINGER_TIME`] and `linger_bytes_max` at most: closing with unread
-    /// bytes would make the kernel send a reset, which may overtake what was just sent, an alert or an early response
-    /// (RFC 9293 §3.6.1). What is unread goes as well: nobody may ask for it after this.
+    /// Reads the peer's remaining bytes away, for [`LINGER_TIME`] and `linger_bytes_max` at most: closing
+    /// with unread bytes would make the kernel send a reset, which may overtake what was just sent, an alert
+    /// or an early response (RFC 9293 §3.6.1). What is unread goes as well: nobody may ask for it after this.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let (until, read) = self
@@ -237,7 +240,8 @@ impl Duplex {
     /// # Errors
     /// As `send(2)`; `TimedOut` where the peer has left no room for what was to be said.
     pub async fn say_goodbye(&mut self) -> io::Result<()> {
-        // Nobody is to be known any more: what was read goes, and what still comes is thrown away in small pieces.
+        // Nobody is to be known any more: what was read goes, and what still comes is thrown away in small
+        // pieces.
         (self.unread, self.consumed) = (Vec::new(), 0);
         (self.read_bytes, self.read_bytes_max) = (READ_BYTES_FIRST, READ_BYTES_FIRST);
         self.stats.linger.set(true);

@@ -157,7 +157,8 @@ impl Outbox {
 pub struct Peephole(Weak<RefCell<Sending>>);
 
 impl Peephole {
-    /// One system call. A socket that is gone, or of which only the end is left to be sent, is at its end.
+    /// Looks with one system call. A socket is at its end if it is gone, or if only the end is left to be
+    /// sent.
     pub fn look(&self) -> Unread {
         let Some(sending) = self.0.upgrade() else {
             return Unread::End;

@@ -39,7 +39,7 @@ impl Slot {
     }
 }
 
-/// What a peer has said that nobody has read.
+/// Data of a peer that nobody has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unread {
     Nothing,
@@ -114,12 +114,14 @@ impl Direction {
         }
     }
 
-    /// What the kernel holds of the peer's that nobody has read. Not to be called after the last bytes were sent.
+    /// Data of the peer that the kernel holds and nobody has read. Not to be called after the last bytes were
+    /// sent.
     pub(super) fn unread(&self) -> Unread {
         debug_assert!(!self.slot.is_last.get(), "the socket may be gone");
         // JUSTIFICATION: monoio gives out its sockets as numbers only.
-        // SAFETY: the pump owns its half of the socket until it has sent the last bytes; so the descriptor is open, and this one's, while
-        // `self` is borrowed. Bytes that are only looked at stay for the read that is armed.
+        // SAFETY: the pump owns its half of the socket until it has sent the last bytes; so the descriptor is
+        // open, and this one's, while `self` is borrowed. Bytes that are only looked at stay for the read
+        // that is armed.
         #[allow(unsafe_code)]
         let socket = unsafe { BorrowedFd::borrow_raw(self.socket) };
         match recv(socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {

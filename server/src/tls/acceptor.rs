@@ -27,14 +27,14 @@ use crate::runtime::Duplex;
 pub struct HandshakeFacts {
     /// The name in the `server_name` extension (RFC 6066 §3), as sent.
     pub server_name: Option<Box<str>>,
-    /// Whether an octet was read.
+    /// True if an octet was read.
     pub begun: bool,
-    /// Whether a whole ClientHello was read.
+    /// True if a whole ClientHello was read.
     pub complete: bool,
     /// A sentence about what client and server have not in common, where that is so.
     pub nothing_in_common: Option<Box<str>>,
     pub negotiated: Negotiated,
-    /// Whether a session was resumed by a handshake that came to its end.
+    /// True if a session was resumed by a handshake that came to its end.
     pub resumed: bool,
 }
 
@@ -78,7 +78,7 @@ pub enum HandshakeErrorKind {
     Unused,
     /// The socket failed, or the peer closed it.
     Transport(io::Error),
-    /// What came is no ClientHello, or breaks a rule of TLS.
+    /// The octets that came are no ClientHello, or break a rule of TLS.
     Unfit(Unfit),
     /// Refused before any work on it.
     Refused(Refusal),
@@ -107,8 +107,8 @@ impl Refusal {
     }
 }
 
-/// Accepts one client. `begin` is asked at its first octet, since from there on it costs memory; `choose` finds configuration and gate for the
-/// host that it names.
+/// Accepts one client. `begin` is asked at its first octet, since from there on it costs memory; `choose`
+/// finds configuration and gate for the host that it names.
 ///
 /// The caller bounds the time; `facts` and `notes` are filled as far as the handshake came, also when it is cut short.
 ///

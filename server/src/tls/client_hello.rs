@@ -1,14 +1,17 @@
-//! What a ClientHello asks for, as far as this server looks at it before the TLS library does: the host name, and the rules whose breach the
-//! library would let by, or answer with another alert than the one that is due.
+//! Contents of a ClientHello, as far as this server looks at them before the TLS library does: the host name
+//! that the client asks for, and the rules whose breach the library would let by, or answer with another
+//! alert than the one that is due.
 //!
-//! Borrows the message. A malformed part that nothing here needs is left to the library, which reads everything.
+//! Borrows the message. A malformed part that nothing here needs is left to the library, which reads
+//! everything.
 
 use std::net::IpAddr;
 
 use super::hello::{DECODE_ERROR, HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, PROTOCOL_VERSION, Unfit};
 use crate::config::{HostName, InvalidHost};
 
-/// One ClientHello (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2). Lists are without their length, and not checked.
+/// ClientHello of one client (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2). Lists are without their length, and not
+/// checked.
 #[derive(Default)]
 pub struct ClientHello<'a> {
     legacy_version: u16,
@@ -119,7 +122,8 @@ impl<'a> ClientHello<'a> {
         }
     }
 
-    /// Whether the client speaks this version. `supported_versions` alone counts where it is there (RFC 8446 §4.2.1).
+    /// True if the client speaks this version. `supported_versions` alone counts where it is there
+    /// (RFC 8446 §4.2.1).
     pub(super) fn offers(&self, version: u16) -> bool {
         match self.supported_versions {
             Some(versions) => u16s(versions).any(|offered| offered == version),
@@ -146,10 +150,12 @@ impl<'a> ClientHello<'a> {
         }
     }
 
-    /// The host that the client asks for. An address is none, and such a client has asked for no host (RFC 6066 §3).
+    /// The host that the client asks for. An address is none, and such a client has asked for no host
+    /// (RFC 6066 §3).
     ///
     /// # Errors
-    /// What it asks for can be no host name. It must not be taken for an unknown name: that may reach the default distribution.
+    /// The name that the client asks for can be no host name. Such a name must not be taken for an unknown
+    /// name: an unknown name may reach the default distribution.
     pub fn host(&self) -> Result<Option<HostName>, Unfit> {
         let Some(name) = self.server_name else {
             return Ok(None);
@@ -205,7 +211,7 @@ pub(super) fn u16s(list: &[u8]) -> impl Iterator<Item = u16> {
         .filter_map(|pair| pair.try_into().ok().map(u16::from_be_bytes))
 }
 
-/// What is left of a message to read. `None` from each of them: there is less.
+/// Rest of a message, still to be read. Each method answers `None` where there is less.
 pub(super) struct Octets<'a>(pub(super) &'a [u8]);
 
 impl<'a> Octets<'a> {
@@ -252,7 +258,7 @@ const HOST_NAME: u8 = 0;
 const INAPPROPRIATE_FALLBACK: u8 = 86;
 const MISSING_EXTENSION: u8 = 109;
 
-/// Of a name, in the record: no host name is longer.
+/// Octets of a name that the record shows: no host name is longer.
 const NAME_BYTES_SHOWN: usize = 255;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The TLS library's errors in plain words, and the alert that each is due where the library has sent none.
 //!
-//! One table: error → sentence → alert. No name of the library's types gets into a record: who reads one knows TLS, not its library.
+//! Owns a single table: error → sentence → alert. No name of the library's types gets into a record: a reader
+//! of the record knows TLS, not its library.
 
 use std::borrow::Cow;
 
@@ -146,7 +147,8 @@ fn invalid_message(fault: &InvalidMessage) -> &'static str {
     }
 }
 
-/// What the verifier of client certificates refuses is told in its own words; this is what is left, of the proof of the key.
+/// Sentence about a fault that the verifier of client certificates leaves: a fault in the proof of the key.
+/// The verifier tells in its own words what it refuses itself.
 fn certificate(fault: &CertificateError) -> &'static str {
     match fault {
         CertificateError::BadSignature => NO_PROOF,

@@ -1,8 +1,10 @@
-//! First octets of other protocols than TLS, told apart so that the record says what came, and who spoke plain HTTP is told in HTTP.
+//! First octets of other protocols than TLS, told apart so that the record says what came, and who spoke
+//! plain HTTP is told in HTTP.
 
 use super::hello::{Answer, PROTOCOL_VERSION, UNEXPECTED_MESSAGE, Unfit};
 
-/// Whether `first`, the first octets of a connection, may still become either. `false`: what comes is TLS, or nothing came yet.
+/// True if `first`, the first octets of a connection, may still become a greeting of another protocol, but
+/// are no whole greeting yet. `false`: these octets are TLS, or nothing came yet.
 ///
 /// # Errors
 /// It is another protocol.
@@ -74,5 +76,5 @@ const METHODS: [&[u8]; 10] = [
 ];
 /// Longer than any method in use.
 const WORD_BYTES_MAX: usize = 20;
-/// Of foreign octets, in the record.
+/// Number of foreign octets that the record shows.
 const SHOWN_BYTES: usize = 16;

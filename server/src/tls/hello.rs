@@ -1,27 +1,31 @@
-//! The first octets of a connection, until they are one whole ClientHello: in however many records and segments they come.
+//! The first octets of a connection, until they are one whole ClientHello: in however many records and
+//! segments they come.
 //!
-//! Sans I/O, so that it can be fuzzed. Owns what may come before a ClientHello is there, which is nothing: the first octet that cannot belong to
-//! one ends the connection, with the alert that RFC 8446 names for it. What the message says is read by [`super::client_hello`]; the TLS library
-//! reads the same octets again when it is known for whom, and lets by or answers differently some of what is refused here.
+//! Sans I/O, so that it can be fuzzed. Owns what may come before a ClientHello is there, which is nothing:
+//! the first octet that cannot belong to one ends the connection, with the alert that RFC 8446 names for it.
+//! The message's contents are read by [`super::client_hello`]. The TLS library reads the same octets again
+//! when it is known for whom, and lets by or answers differently some of what is refused here.
 //!
-//! Bounds: a message of [`HELLO_BYTES_MAX`], refused as soon as its length is known; [`WIRE_BYTES_MAX`] on the wire, records' headers included.
+//! Bounds: a message of [`HELLO_BYTES_MAX`], refused as soon as its length is known; [`WIRE_BYTES_MAX`] on
+//! the wire, records' headers included.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::foreign;
 
-/// A ClientHello without its header. Large ones have a post-quantum key share, ECH and some tickets, and less than 8 KiB.
+/// A ClientHello without its header. Large ones have a post-quantum key share, ECH and some tickets, and less
+/// than 8 KiB.
 pub const HELLO_BYTES_MAX: usize = 16 * 1024;
-/// What is read for one, for the sake of those who cut it into many records.
+/// Octets that are read for one ClientHello, for the sake of clients that cut it into many records.
 const WIRE_BYTES_MAX: usize = 32 * 1024;
 
 /// Gathers one ClientHello.
 #[derive(Default)]
 pub struct HelloReader {
-    /// Where, in what was read, the record begins that was not looked at yet.
+    /// Place, in what was read, where the record begins that was not looked at yet.
     next: usize,
-    /// What earlier records have brought, where the message comes in several.
+    /// Octets that earlier records have brought, where the message comes in several records.
     gathered: Vec<u8>,
     whole: Option<Whole>,
 }
@@ -34,7 +38,7 @@ pub struct Unfit {
     pub answer: Answer,
 }
 
-/// What the peer is told.
+/// Answer to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A fatal alert of this number.
@@ -45,7 +49,7 @@ pub enum Answer {
     Nothing,
 }
 
-/// Where the message lies.
+/// Place of the whole message.
 enum Whole {
     /// In what was read.
     Unread(Range<usize>),
@@ -60,10 +64,11 @@ struct Record<'a> {
 }
 
 impl HelloReader {
-    /// Looks at all that was read so far, of which nothing may be consumed meanwhile. `true`: the ClientHello is whole.
+    /// Looks at all that was read so far, of which nothing may be consumed meanwhile. `true`: the ClientHello
+    /// is whole.
     ///
     /// # Errors
-    /// What has come cannot become a ClientHello.
+    /// The octets that came cannot become a ClientHello.
     pub fn read(&mut self, unread: &[u8]) -> Result<bool, Unfit> {
         if self.next == 0 && foreign::must_wait(unread)? {
             return Ok(false);
@@ -80,7 +85,8 @@ impl HelloReader {
             let from = self.next + HEADER_BYTES;
             self.next = from + record.payload.len();
             match length {
-                // The usual case: nothing is copied. Whatever stands behind the message in its record is refused by the TLS library.
+                // The usual case: nothing is copied. Whatever stands behind the message in its record is
+                // refused by the TLS library.
                 Some(length) if self.gathered.is_empty() && record.payload.len() >= length => {
                     self.whole = Some(Whole::Unread(from..from + length));
                 }
@@ -107,7 +113,8 @@ impl HelloReader {
         }
     }
 
-    /// Of the message with its header, once that has come: with `fresh`, of which nothing was gathered yet.
+    /// Length of the message with its header, once the header has come. `fresh` counts too: nothing of it was
+    /// gathered yet.
     fn length(&self, fresh: &[u8]) -> Result<Option<usize>, Unfit> {
         let mut front = self.gathered.iter().chain(fresh).copied();
         match front.next() {
@@ -140,7 +147,8 @@ impl Unfit {
     }
 }
 
-/// The record at the front of `rest`, as soon as its header is there. `has_begun`: a part of the ClientHello has come before.
+/// The record at the front of `rest`, as soon as its header is there. `has_begun`: a part of the ClientHello
+/// has come before.
 fn record(rest: &[u8], has_begun: bool) -> Result<Option<Record<'_>>, Unfit> {
     match rest.first() {
         None => return Ok(None),

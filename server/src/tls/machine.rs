@@ -204,7 +204,8 @@ impl Machine {
         turn.inspect_err(|error| self.fail(error, io))
     }
 
-    /// Writes what is due after an error, its alert last. rustls has none for some errors; where nothing is encrypted yet it is written here.
+    /// Writes what is due after an error, its alert last. rustls has none for some errors; where nothing is
+    /// encrypted yet it is written here.
     fn fail(&mut self, fault: &Error, io: &mut Duplex) {
         self.fault = Some(Box::new(fault.clone()));
         let mut is_told = false;
@@ -225,7 +226,7 @@ impl Machine {
         }
     }
 
-    /// What a record may hold now.
+    /// Octets that a record may hold now.
     fn record_bytes_max(&self) -> usize {
         match self.connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => TLS13_RECORD_BYTES_MAX,
@@ -234,16 +235,18 @@ impl Machine {
         }
     }
 
-    /// Whether what the peer is told needs no key. Under TLS 1.3 it needs one after the ServerHello, under TLS 1.2 at the very end.
+    /// True if an answer to the peer needs no key. Under TLS 1.3 an answer needs a key after the ServerHello,
+    /// under TLS 1.2 at the very end.
     fn is_in_the_clear(&self) -> bool {
         let version = self.connection.protocol_version();
         self.connection.is_handshaking() && version != Some(ProtocolVersion::TLSv1_3)
     }
 }
 
-/// Turns the record at the front, if its header breaks a rule, into one that those refuse who decrypt ([`super::records`]), with the alert that is due:
-/// rustls itself answers decode_error, or waits for octets that never come. Whatever was in it, nothing behind it is looked at any more. What is
-/// unread begins with a record's header always, also where parts of a handshake message are kept. `true`: the record was too long.
+/// Turns the record at the front, if its header breaks a rule, into one that those refuse who decrypt
+/// ([`super::records`]), with the alert that is due: rustls itself answers decode_error, or waits for octets
+/// that never come. Whatever was in it, nothing behind it is looked at any more. What is unread begins with a
+/// record's header always, also where parts of a handshake message are kept. `true`: the record was too long.
 fn make_refusable(unread: &mut [u8], bytes_max: usize) -> bool {
     let Some((header, _)) = unread.split_first_chunk_mut::<HEADER_BYTES>() else {
         // Not to be told apart from heartbeats later, which nobody may send either.

@@ -1,13 +1,15 @@
-//! What client and server have not in common, told before the TLS library finds it out: its errors do not say what was offered.
+//! Differences between client and server: what the two have not in common. They are told before the TLS
+//! library finds them out, since the library's errors do not say what was offered.
 //!
-//! Decides nothing. What is told here is only used where the library then refuses; in the usual case, where there is something of everything in
-//! common, it costs some comparisons and no allocation.
+//! Decides nothing. What is told here is only used where the library then refuses; in the usual case, where
+//! there is something of everything in common, it costs some comparisons and no allocation.
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite};
 
 use super::client_hello::{ClientHello, Octets, TLS_1_2, TLS_1_3, u16s};
 
-/// A sentence about the first thing that client and server have not in common, in the order in which they are negotiated.
+/// A sentence about the first thing that client and server have not in common, in the order in which they are
+/// negotiated.
 pub(super) fn nothing_in_common(hello: &ClientHello<'_>, config: &ServerConfig) -> Option<String> {
     let provider = config.crypto_provider();
     let is_tls13 = hello.offers(TLS_1_3);
@@ -71,7 +73,7 @@ fn version(hello: &ClientHello<'_>) -> &'static str {
     }
 }
 
-/// Of `ProtocolNameList` (RFC 7301 §3.1).
+/// Protocols of a `ProtocolNameList` (RFC 7301 §3.1).
 fn protocols(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut list = Octets(list);
     std::iter::from_fn(move || list.vector(1))

@@ -1,7 +1,9 @@
-//! The rules of TLS about encrypted records that the TLS library does not keep, or keeps without the alert that is due.
+//! The rules of TLS about encrypted records that the TLS library does not keep, or keeps without the alert
+//! that is due.
 //!
-//! They are kept where a record is decrypted: whatever refuses it there makes the library send an alert, encrypted as it has to be. So each cipher
-//! suite of the library is taken with its decrypter wrapped; encryption is the library's, untouched.
+//! They are kept where a record is decrypted: whatever refuses it there makes the library send an alert,
+//! encrypted as it has to be. So each cipher suite of the library is taken with its decrypter wrapped;
+//! encryption is the library's, untouched.
 //!
 //! - A record's content type is known, and not missing (RFC 8446 §5.4: unexpected_message).
 //! - An alert or a handshake record is not empty (§5.4).
@@ -128,7 +130,7 @@ impl Tls12AeadAlgorithm for Checked<dyn Tls12AeadAlgorithm> {
     }
 }
 
-/// Of one connection and one key.
+/// Decrypter of one connection and one key.
 struct Decrypter {
     inner: Box<dyn MessageDecrypter>,
     is_tls13: bool,
@@ -178,7 +180,7 @@ struct Message {
     header: [u8; 4],
     /// Octets of the header that have come; of the next message, where `body_left` is 0.
     header_bytes: usize,
-    /// Of its body, to come.
+    /// Octets of the body that are still to come.
     body_left: usize,
 }
 
@@ -197,7 +199,7 @@ impl Message {
         }
     }
 
-    /// Whether no message has begun that has not ended.
+    /// True if no message is under way: each message that has begun has ended.
     fn is_between(&self) -> bool {
         self.header_bytes == 0 && self.body_left == 0
     }

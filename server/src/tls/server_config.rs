@@ -153,8 +153,9 @@ fn key_exchange_group(name: &'static str) -> Result<&'static dyn SupportedKxGrou
         .ok_or(ServerConfigError::UnknownGroup(name))
 }
 
-/// The algorithms by which a client may prove its key, and which the CertificateRequest offers: those of the provider but for ML-DSA, which no
-/// security policy of the managed service has, and no trust store's rules about keys.
+/// The algorithms by which a client may prove its key, and which the CertificateRequest offers: those of the
+/// provider but for ML-DSA, which no security policy of the managed service has, and no trust store's rules
+/// about keys.
 static CLIENT_SIGNATURES: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
     let all = aws_lc_rs::default_provider().signature_verification_algorithms;
     let offered = |scheme: SignatureScheme| {

@@ -56,7 +56,7 @@ impl TlsStream {
         self.waiting.extend_from_slice(&waiting);
     }
 
-    /// Whether there are bytes that nobody has asked for, if only of half a record.
+    /// True if there are bytes that nobody has asked for, even if they are only half a record.
     pub fn holds_bytes(&self) -> bool {
         !self.waiting.is_empty() || !self.io.unread().is_empty()
     }

@@ -116,7 +116,8 @@ pub(super) fn refuse(rejected: Rejected) -> Error {
     Error::InvalidCertificate(error)
 }
 
-/// The key of the leaf that was verified just now. The library can read it out of most certificates, but not of all that are admitted.
+/// The key of the leaf that was verified just now. The library can read it out of most certificates, but not
+/// of all that are admitted.
 fn client_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
     note(|notes| notes.verified.as_ref().and_then(|client| client.public_key()))
 }

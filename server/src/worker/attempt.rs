@@ -19,7 +19,7 @@ pub struct Attempt {
     entry: Entry,
     id: ConnectionId,
     record: Option<Box<ConnectionRecord>>,
-    /// Of the distribution that its ClientHello led to.
+    /// Counters of the distribution to which the client's ClientHello led.
     counters: Option<Arc<DistributionCounters>>,
     started: Instant,
 }
@@ -64,7 +64,8 @@ impl Attempt {
         }
     }
 
-    /// Leaves no record: the client has closed before it sent an octet, as health checks do every second, and a failure it is not.
+    /// Leaves no record: the client has closed before it sent an octet, as health checks do every second, and
+    /// a failure it is not.
     pub fn forget(&mut self) {
         self.record = None;
         self.core.counters.connections_unused.add(1);

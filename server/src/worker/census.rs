@@ -1,8 +1,9 @@
-//! Which clients are connected at this moment, for an operator who asks.
+//! Census of the clients that are connected at this moment, for an operator who asks.
 //!
-//! Owns the walk over a core's open connections that answers one question, and what is told of each. The walk is cut into slices, as a
-//! sweep is, and keeps a bounded number of rows; it counts them all. A connection that is still in its handshake has no client yet: it is
-//! counted and not told. Who has asked is told apart from who is connected: a core sends its page and forgets the question.
+//! Owns the walk over a core's open connections that answers one question, and what is told of each. The walk
+//! is cut into slices, as a sweep is, and keeps a bounded number of rows; it counts them all. A connection
+//! that is still in its handshake has no client yet: it is counted and not told. Who has asked is told apart
+//! from who is connected: a core sends its page and forgets the question.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -50,7 +51,7 @@ pub struct Page {
     pub handshakes: u64,
 }
 
-/// One open connection.
+/// Connection that is open.
 #[derive(Debug)]
 pub struct Connected {
     pub id: ConnectionId,
@@ -134,7 +135,7 @@ impl Wanted {
     }
 }
 
-/// Whether `told`, lower case and joined by colons, is `wanted`.
+/// True if `told`, in lower case and joined by colons, is `wanted`.
 fn serial_number_is(wanted: &str, told: &str) -> bool {
     let digits = told.bytes().filter(|octet| *octet != b':');
     digits.skip_while(|octet| *octet == b'0').eq(wanted.bytes())

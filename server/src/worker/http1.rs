@@ -24,7 +24,8 @@ pub fn settings(limits: &Limits) -> http1::Builder {
     builder
         .half_close(false)
         .max_buf_size(limits.header_bytes_max.max(BUFFER_MIN));
-    // hyper's own number has room on its stack; when it is told one, even that, the room is made for each head.
+    // hyper's own number has room on its stack; when it is told one, even that, the room is made for each
+    // head.
     if limits.header_fields_max != HEADER_FIELDS_INLINE {
         builder.max_headers(limits.header_fields_max);
     }

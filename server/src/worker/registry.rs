@@ -51,7 +51,7 @@ pub struct Open {
     pub cut: OnceCell<CutReason>,
 }
 
-/// What a record says of a connection that was cut.
+/// Reason in the record of a connection that was cut.
 pub const fn reason_of(cut: CutReason) -> &'static str {
     match cut {
         CutReason::Head => "closed: a request's head was not complete within header_timeout_ms",

@@ -70,8 +70,8 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
 }
 
 pin_project! {
-    /// A stream whose viewer has only so long to take what it is sent: once the tick has ended it, it is dropped, which resets it
-    /// (RST_STREAM), and what it has of the origin goes with it.
+    /// A stream whose viewer has only so long to take what it is sent: once the tick has ended it, it is
+    /// dropped, which resets it (RST_STREAM), and what it has of the origin goes with it.
     struct Judged<F> {
         #[pin]
         stream: F,

@@ -54,7 +54,7 @@ pub async fn tick(core: Rc<Core>) {
     }
 }
 
-/// What connections have freed that rest or have ended, and the operating system has not got back yet.
+/// Memory that the operating system has not got back yet. Connections that rest or have ended have freed it.
 #[derive(Default)]
 struct Freed {
     /// Rests and ends so far.
@@ -64,7 +64,8 @@ struct Freed {
 }
 
 impl Freed {
-    /// Gives it back once nothing was freed for a while, or has been for long: whether that is now. `events`: so many there were until `now`.
+    /// Gives it back once nothing was freed for a while, or has been for long: whether that is now. `events`:
+    /// so many there were until `now`.
     fn look(&mut self, events: u64, now: Instant) -> bool {
         if events != std::mem::replace(&mut self.events, events) {
             self.first.get_or_insert(now);
@@ -124,8 +125,8 @@ fn watch(core: &Core, open: &Open, limits: &Limits, draining: bool, now: Instant
     }
 }
 
-/// Within requests each body has its own time, and an origin that is waited for has the proxy's clock: no other bytes of the connection,
-/// a PING say, are a sign of life.
+/// Within requests each body has its own time, and an origin that is waited for has the proxy's clock: no
+/// other bytes of the connection, a PING say, are a sign of life.
 fn watch_bodies(core: &Core, open: &Open, limits: &Limits, last: Watch, seen: Watch) {
     let elapsed = seen.looked_at.saturating_duration_since(last.looked_at);
     let patience = Patience {
@@ -154,7 +155,8 @@ fn cut(core: &Core, open: &Open, cut: CutReason) {
     open.signal.raise(SignalKind::Close);
 }
 
-/// What has changed since the last look. A request is life; between those of HTTP/2 only a next one is: pings and window updates are free.
+/// Watch of a connection after the changes since the last look. A request is a sign of life. Between the
+/// requests of HTTP/2 only a next request is: pings and window updates are free.
 fn look(open: &Open, last: Watch, now: Instant) -> Watch {
     let activity = &open.activity;
     let (bytes_moved, requests) = (activity.bytes_moved(), activity.requests());

@@ -233,7 +233,8 @@ fn dress_octets(octets: &str, format: &PemFormat) -> String {
 fn target(name: &str) -> Result<HeaderName, RenameFault> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| RenameFault::Name)?;
     let text = name.as_str();
-    // One fact of a certificate must not go by the name of another, nor by one that says something else to every origin.
+    // One fact of a certificate must not go by the name of another, nor by one that says something else to
+    // every origin.
     let is_taken = is_identity(text)
         || is_read_only(text, Moment::ViewerRequest)
         || is_disallowed(text)

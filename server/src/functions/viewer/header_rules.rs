@@ -63,8 +63,9 @@ const DISALLOWED_X: [&str; 17] = [
 ];
 const DISALLOWED_PREFIXES: [&str; 2] = ["x-amz-cf-", "x-edge-"];
 
-/// Whether an origin could take it for a header that we write about the client or its way here. The five certificate headers that
-/// functions are shown are no exception when it comes to setting; `cf.mtls` gives them names that are free.
+/// True if an origin could take the header for one that we write about the client or about the client's way
+/// here. The five certificate headers that functions are shown are no exception when a function sets them;
+/// `cf.mtls` gives them names that are free.
 pub(super) fn is_identity(name: &str) -> bool {
     is_ours(name) || is_forwarded_lookalike(name)
 }
