@@ -1,13 +1,16 @@
 //! Distinguished names in one spelling, so that two can be compared as RFC 5280 §7.1 compares them.
 //!
-//! Owns the rules of equality: RDN by RDN in their order, the attributes of one RDN as a set, each attribute by its type and its value.
-//! A value of a string type (PrintableString, UTF8String, TeletexString, BMPString, UniversalString, IA5String, VisibleString) is
-//! compared as text, whichever of them it is: prepared as RFC 4518 §2 says (control characters dropped, every space a space, case
-//! folded, NFKC), runs of spaces one space, none at either end. A value of another type, or that is no text of its type, is compared
-//! octet for octet. Code points that RFC 4518 §2.4 prohibits or Unicode 3.2 lacked are compared like any other.
+//! Owns the rules of equality: RDN by RDN in their order, the attributes of one RDN as a set, each attribute
+//! by its type and its value. A value of a string type (PrintableString, UTF8String, TeletexString,
+//! BMPString, UniversalString, IA5String, VisibleString) is compared as text, whichever of them it is:
+//! prepared as RFC 4518 §2 says (control characters dropped, every space a space, case folded, NFKC), runs
+//! of spaces one space, none at either end. A value of another type, or that is no text of its type, is
+//! compared octet for octet. Code points that RFC 4518 §2.4 prohibits or Unicode 3.2 lacked are compared
+//! like any other.
 //!
-//! The canonical form is made when a store or a list is loaded. For names that clients send there is [`is_same`], which makes the forms
-//! only where spellings differ. Both are bounded in size, so a name costs no more than microseconds.
+//! The canonical form is made when a store or a list is loaded. For names that clients send there is
+//! [`is_same`], which makes the forms only where spellings differ. Both are bounded in size, so a name costs
+//! no more than microseconds.
 //!
 //! A *name* is the content of the `Name` SEQUENCE, without its tag and length.
 
@@ -16,7 +19,8 @@ use unicode_normalization::UnicodeNormalization;
 use super::der::{self, Element, Reader};
 use super::names::{self, Attribute};
 
-/// The canonical form of a name. Equal forms are equal names; the octets mean nothing else and are never shown.
+/// The canonical form of a name. Equal forms are equal names; the octets mean nothing else and
+/// are never shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CanonicalName(
     /// Each RDN behind its length, so that a name that begins with another's RDNs begins with its octets.
@@ -24,7 +28,8 @@ pub struct CanonicalName(
 );
 
 impl CanonicalName {
-    /// `None`: not a name, or one of more than 4,096 octets in either form. Two such names can be equal only octet for octet.
+    /// `None`: not a name, or one of more than 4,096 octets in either form. Two such names can be equal only
+    /// octet for octet.
     pub fn of(name: &[u8]) -> Option<Self> {
         if name.len() > NAME_OCTETS_MAX {
             return None;
@@ -41,21 +46,22 @@ impl CanonicalName {
         &self.0
     }
 
-    /// Whether this name lies in the subtree of `base` (RFC 5280 §4.2.1.10, directoryName): it begins with the RDNs of `base`.
-    /// Every name lies in the subtree of the empty name.
+    /// True if this name lies in the subtree of `base` (RFC 5280 §4.2.1.10, directoryName): it begins with
+    /// the RDNs of `base`. Every name lies in the subtree of the empty name.
     pub fn is_within(&self, base: &Self) -> bool {
         self.0.starts_with(&base.0)
     }
 }
 
-/// Whether two names are the same. Costs one comparison of octets where they are spelt alike.
+/// True if two names are the same. Costs one comparison of octets if both are spelt alike.
 pub fn is_same(left: &[u8], right: &[u8]) -> bool {
     let is_spelt_otherwise =
         || CanonicalName::of(left).is_some_and(|left| Some(left) == CanonicalName::of(right));
     left == right || (!differ_plainly(left, right) && is_spelt_otherwise())
 }
 
-/// Whether two names differ in ASCII text or in the number of RDNs, as nearly all do that are not the same. Allocates nothing.
+/// True if two names differ in ASCII text or in the number of RDNs. Nearly all names that are not the same
+/// differ so. Allocates nothing.
 fn differ_plainly(left: &[u8], right: &[u8]) -> bool {
     let (mut left, mut right) = (Reader::new(left), Reader::new(right));
     while !left.is_empty() && !right.is_empty() {
@@ -224,7 +230,8 @@ const NAME_OCTETS_MAX: usize = 4_096;
 const TEXT: u8 = 0;
 /// UTF8String, PrintableString, TeletexString, IA5String, VisibleString: one octet for each ASCII character.
 const OCTET_TEXT_TYPES: [u8; 5] = [12, 19, 20, 22, 26];
-/// UTF8String, PrintableString, TeletexString, IA5String, VisibleString, UniversalString, BMPString: those that OpenSSL takes for text.
+/// UTF8String, PrintableString, TeletexString, IA5String, VisibleString, UniversalString, BMPString: those
+/// that OpenSSL takes for text.
 const TEXT_TYPES: [u8; 7] = [12, 19, 20, 22, 26, 28, 30];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which names are the same, and which are not.
+//! Tests of which names are the same, and which are not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn rdn(pairs: &[Vec<u8>]) -> Vec<u8> {
     element(der::SET, &pairs.concat())
 }
 
-/// One attribute of its own RDN.
+/// RDN with one attribute, a CN.
 fn cn(tag: u8, value: &[u8]) -> Vec<u8> {
     rdn(&[pair(CN, tag, value)])
 }

@@ -1,10 +1,13 @@
-//! One certificate, read: the fields that a decision or a message needs, all from one pass over the same bytes.
+//! Reading of one certificate: all fields that a decision or a message needs, from one pass over
+//! the same bytes.
 //!
-//! Owns the strict reading (RFC 5280 §4.1, X.690 §10): one DER element and nothing after it, dates in the two forms of §4.1.2.5 from
-//! the year 0 to 9999. Names and serial are raw content octets, the form in which the revocation set is keyed.
+//! Owns the strict reading (RFC 5280 §4.1, X.690 §10): one DER element and nothing after it, dates in the two
+//! forms of §4.1.2.5 from the year 0 to 9999. Names and serial are raw content octets, the form in which the
+//! revocation set is keyed.
 //!
-//! Reading is not trusting. What can be read and still must not be relied on (an extension twice, two signature algorithms) is a
-//! [`Fault`], asked for by those who decide; mode passthrough and the log show such a certificate as it is.
+//! Reading is not trusting. What can be read and still must not be relied on (an extension twice, two
+//! signature algorithms) is a [`Fault`], asked for by those who decide; mode passthrough and the log show
+//! such a certificate as it is.
 
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::KeyUsage;
@@ -112,7 +115,7 @@ impl<'a> Certificate<'a> {
         self.der
     }
 
-    /// What its issuer signed, and how.
+    /// Data that the issuer signed, with the signature and its algorithm.
     pub(super) fn signed(&self) -> &Signed<'a> {
         &self.signed
     }
@@ -158,7 +161,7 @@ impl<'a> Certificate<'a> {
         canonical_name::is_same(self.subject, self.issuer)
     }
 
-    /// What a version 3 certificate must not have, wherever it stands in a path.
+    /// Checks for what a version 3 certificate must not have, wherever it stands in a path.
     pub(super) fn check_form(&self) -> Result<(), Fault> {
         if self.version != Version::V3 {
             return Err(Fault::Version);
@@ -173,7 +176,7 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// What a version 1 certificate must not have: anything beyond its six fields (RFC 5280 §4.1).
+    /// Checks for what a version 1 certificate must not have: anything beyond its six fields (RFC 5280 §4.1).
     pub(super) fn check_v1_form(&self) -> Result<(), Fault> {
         if self.version != Version::V1 {
             return Err(Fault::Version);
@@ -184,7 +187,7 @@ impl<'a> Certificate<'a> {
         self.check_fields()
     }
 
-    /// Of either version.
+    /// Checks the fields of a certificate of either version.
     pub(super) fn check_fields(&self) -> Result<(), Fault> {
         match () {
             () if !der::is_shortest_integer(self.serial) => Err(Fault::Encoding),
@@ -228,7 +231,8 @@ impl<'a> Certificate<'a> {
             .ok_or_else(|| Known::ExtendedKeyUsage.malformed())
     }
 
-    /// Whether it is a CA, and how many CAs may stand below it (RFC 5280 §4.2.1.9); an absent extension says that it is none.
+    /// Tells if this certificate is a CA, and how many CAs may stand below it (RFC 5280 §4.2.1.9). A
+    /// certificate without the extension is no CA.
     pub(super) fn ca_depth(&self) -> Result<CaDepth, MalformedExtension> {
         match self.value(Known::BasicConstraints)? {
             Some(value) => read_ca_depth(value).ok_or_else(|| Known::BasicConstraints.malformed()),
@@ -359,8 +363,8 @@ fn read_purposes(value: &[u8]) -> Option<Vec<Purpose>> {
     Some(purposes)
 }
 
-/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`; a CA only where TRUE is written as DER
-/// writes it.
+/// `SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }`; a CA only where TRUE
+/// is written as DER writes it.
 fn read_ca_depth(value: &[u8]) -> Option<CaDepth> {
     let mut fields = Reader::new(der::only(value, der::SEQUENCE)?);
     let is_ca = match fields.peek_tag() {

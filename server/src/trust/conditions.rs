@@ -1,10 +1,12 @@
-//! The conditions of RFC 5280 §6.1 that every certificate of a path has to meet, signatures, dates and revocation apart.
+//! The conditions of RFC 5280 §6.1 that every certificate of a path has to meet, signatures, dates
+//! and revocation apart.
 //!
-//! Asked of each path that names and signatures lead to, from the leaf's issuer upwards, the leaf last: the fault that is told is that
-//! of the CA nearest to the client. Owns form (version 3, extensions once, none critical that nobody knows), CA:TRUE, keyCertSign,
-//! pathLenConstraint, extended key usage, name constraints,
-//! certificate policies. A CA of the trust store is held to the limits of its own certificate too: RFC 5280 §6.1.1
-//! leaves that to whoever configures it, and OpenSSL, which an operator will compare with, keeps to them.
+//! Asked of each path that names and signatures lead to, from the leaf's issuer upwards, the leaf last: the
+//! fault that is told is that of the CA nearest to the client. Owns form (version 3, extensions once, none
+//! critical that nobody knows), CA:TRUE, keyCertSign, pathLenConstraint, extended key usage, name
+//! constraints, certificate policies. A CA of the trust store is held to the limits of its own certificate
+//! too: RFC 5280 §6.1.1 leaves that to whoever configures it, and OpenSSL, which an operator will compare
+//! with, keeps to them.
 
 use super::certificate::{CaDepth, Certificate, Fault, MalformedExtension, Version};
 use super::certificate_policies::{self, MalformedPolicies, NoValidPolicy, PolicyExtensions};
@@ -17,7 +19,8 @@ use super::v1_leaf;
 use super::verdict::{Refusal, RejectedKind, Role};
 use crate::config::Purpose;
 
-/// Whether this path may stand, whatever the date and whoever is revoked. Takes from `comparisons_left` what its names cost.
+/// Checks if this path may stand, whatever the date and whoever is revoked. Takes the cost of its
+/// names from `comparisons_left`.
 pub(super) fn check(case: &Case<'_>, chain: &Chain<'_>, comparisons_left: &mut usize) -> Result<(), Refusal> {
     let mut below: &[&Certificate<'_>] = &[];
     for (count, ca) in (1..).zip(&chain.intermediates) {
@@ -66,7 +69,8 @@ fn check_ca(ca: &Certificate<'_>, below: &[&Certificate<'_>]) -> Result<(), Refu
     })
 }
 
-/// RFC 5280 §6.1.3 b and c: the constraints of each CA, for the leaf and all CAs below that were not issued in their own name.
+/// RFC 5280 §6.1.3 b and c: the constraints of each CA, for the leaf and all CAs below that were not issued
+/// in their own name.
 fn check_names(chain: &Chain<'_>, comparisons_left: &mut usize) -> Result<(), Refusal> {
     for (below, ca) in chain.intermediates.iter().enumerate() {
         let who = || Role::Intermediate.name(&ca.display_subject());

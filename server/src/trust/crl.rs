@@ -1,12 +1,13 @@
 //! One certificate revocation list (RFC 5280 §5), checked once when it is loaded.
 //!
-//! Owns which CRLs are used at all: complete ones, issued by the CA itself, with nextUpdate, without a critical extension that we do not
-//! know, and signed by a CA certificate of the store whose subject is the CRL's issuer and whose keyUsage allows it. After that nothing
-//! of the CRL is checked again but its dates.
+//! Owns which CRLs are used at all: complete ones, issued by the CA itself, with nextUpdate, without a
+//! critical extension that we do not know, and signed by a CA certificate of the store whose subject is the
+//! CRL's issuer and whose keyUsage allows it. After that nothing of the CRL is checked again but its dates.
 //!
-//! Read by hand and not by webpki, which gives up a list of thousands for one reason code that RFC 5280 does not use, and tells neither
-//! issuer nor dates. What an entry says beside its serial number cannot make it less revoked, so oddities there are passed over, as
-//! OpenSSL does; what a list says about its own scope is read strictly, because it decides who is answered for.
+//! Read by hand and not by webpki, which gives up a list of thousands for one reason code that RFC 5280 does
+//! not use, and tells neither issuer nor dates. What an entry says beside its serial number cannot make it
+//! less revoked, so oddities there are passed over, as OpenSSL does; what a list says about its own scope is
+//! read strictly, because it decides who is answered for.
 
 use super::canonical_name;
 use super::crl_extensions::{self, ListExtensions};
@@ -123,7 +124,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Version 1 has no version field, and is as good as a version 2 without extensions. Whatever extensions there are count in either.
+/// Version 1 has no version field, and is as good as a version 2 without extensions. Whatever extensions
+/// there are count in either.
 fn check_version(fields: &mut Reader<'_>) -> Result<(), CrlFault> {
     if fields.peek_tag() != Some(der::INTEGER) {
         return Ok(());
@@ -173,8 +175,8 @@ fn signer(signed: &Signed<'_>, issuer: &[u8], store: &TrustStore) -> Result<KeyI
     Err(fault)
 }
 
-/// `SEQUENCE { userCertificate INTEGER, revocationDate Time, crlEntryExtensions Extensions OPTIONAL }`. The date decides nothing: an
-/// entry is revoked from the list's first day on.
+/// `SEQUENCE { userCertificate INTEGER, revocationDate Time, crlEntryExtensions Extensions OPTIONAL }`. The
+/// date decides nothing: an entry is revoked from the list's first day on.
 fn serial<'a>(entries: &mut Reader<'a>) -> Result<&'a [u8], CrlFault> {
     let entry = entries.expect(der::SEQUENCE).ok_or(malformed("an entry"))?;
     let mut fields = Reader::new(entry.value);

@@ -1,8 +1,8 @@
 //! The extensions of a CRL and of its entries (RFC 5280 §5.2, §5.3).
 //!
-//! Owns which of them are understood. One that is critical and not understood costs the whole list, since nobody can tell what the list
-//! says then; one that is not critical, and decides nothing here, is not even decoded: reason codes and invalidity dates of every kind,
-//! list numbers of every length.
+//! Owns which of them are understood. One that is critical and not understood costs the whole list, since
+//! nobody can tell what the list says then; one that is not critical, and decides nothing here, is not even
+//! decoded: reason codes and invalidity dates of every kind, list numbers of every length.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use x509_parser::der_parser::Oid;
 use super::crl_fault::CrlFault;
 use super::der::{self, Reader};
 
-/// What a list says about itself beyond its fields.
+/// Statements of a list about itself, beyond its fields.
 #[derive(Debug, Default)]
 pub(super) struct ListExtensions<'a> {
     /// DER of IssuingDistributionPoint.
@@ -48,7 +48,7 @@ impl<'a> ListExtensions<'a> {
     }
 }
 
-/// Whether an entry says nothing that changes what the list means; `extensions`: content of the Extensions.
+/// Checks that an entry does not change the meaning of the list. `extensions`: content of the Extensions.
 pub(super) fn check_entry(extensions: &[u8]) -> Result<(), CrlFault> {
     each(extensions, |extension| match extension.oid {
         // The entry belongs to another CA, and so do those that follow it.

@@ -17,7 +17,7 @@ pub enum CrlFault {
     Indirect,
     SomeReasons,
     AttributeCertificates,
-    /// For users only and for CAs only at once.
+    /// Scope of users only and of CAs only at once.
     NobodysScope,
     /// The OID.
     CriticalExtension(String),

@@ -1,10 +1,11 @@
 //! Which certificates a CRL answers for (RFC 5280 §5.2.5, §6.3.3 b).
 //!
-//! Owns the issuing distribution point. What a CRL lists is revoked whatever its scope; the scope decides only whether a certificate
-//! that is *not* listed has been answered for. A CRL for users says nothing about CAs, and one of several partitions nothing about
-//! certificates that do not name its distribution point, which includes those that name none. A point that is named relative to the issuer
-//! of the CRL is the directory name that the two make. Refused altogether are CRLs whose scope cannot be compared: indirect ones, those
-//! for some reasons only or for attribute certificates.
+//! Owns the issuing distribution point. What a CRL lists is revoked whatever its scope; the scope decides
+//! only whether a certificate that is *not* listed has been answered for. A CRL for users says nothing about
+//! CAs, and one of several partitions nothing about certificates that do not name its distribution point,
+//! which includes those that name none. A point that is named relative to the issuer of the CRL is the
+//! directory name that the two make. Refused altogether are CRLs whose scope cannot be compared: indirect
+//! ones, those for some reasons only or for attribute certificates.
 
 use super::canonical_name;
 use super::crl::Period;
@@ -19,7 +20,8 @@ pub(super) struct Scope {
     encoded: Option<Box<[u8]>>,
     users: bool,
     cas: bool,
-    /// The names of the distribution point, one of which a certificate has to share; `None`: there is no such condition.
+    /// The names of the distribution point, one of which a certificate has to share; `None`: there is
+    /// no such condition.
     point: Option<Box<[GeneralName]>>,
     /// DER of the name of the CRL's issuer, to which a distribution point can be relative.
     issuer: Box<[u8]>,
@@ -78,7 +80,7 @@ impl Scope {
         }
     }
 
-    /// Whether both are the same, so that the CRLs of one replace those of the other.
+    /// True if both scopes are the same. The CRLs of one then replace the CRLs of the other.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.encoded == other.encoded
     }
@@ -117,7 +119,7 @@ impl Scope {
             }
     }
 
-    /// Whether one of the distribution points of a certificate is `point`.
+    /// True if one of the distribution points of a certificate is `point`.
     fn shares_name(&self, distribution_points: &[u8], point: &[GeneralName]) -> Option<bool> {
         let mut points = Reader::new(der::only(distribution_points, der::SEQUENCE)?);
         while !points.is_empty() {
@@ -129,7 +131,8 @@ impl Scope {
         Some(false)
     }
 
-    /// One that holds for some reasons only is never the same, nor is one whose CRLs another CA issues.
+    /// True if the distribution point with these `fields` is `point`. A distribution point for some reasons
+    /// only is never the same. Nor is a distribution point whose CRLs another CA issues.
     fn is_point(&self, fields: &[u8], point: &[GeneralName]) -> Option<bool> {
         let mut fields = Reader::new(fields);
         let name = fields.expect(DISTRIBUTION_POINT)?.value;
@@ -201,7 +204,8 @@ fn any_name(names: &[u8], mut is: impl FnMut(u8, &[u8]) -> bool) -> Option<bool>
     Some(false)
 }
 
-/// The RDN with the content `relative` behind the RDNs of `issuer`, which is DER of a Name (RFC 5280 §4.2.1.13).
+/// The RDN with the content `relative` behind the RDNs of `issuer`, which is DER of a Name (RFC 5280
+/// §4.2.1.13).
 fn relative_to(issuer: &[u8], relative: &[u8]) -> Option<Box<[u8]>> {
     let last = der::encode(der::SET, relative)?;
     let rdns = [der::only(issuer, der::SEQUENCE)?, &last].concat();

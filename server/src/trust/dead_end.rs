@@ -1,7 +1,8 @@
-//! Where the longest path ends that does not reach the trust store, and why, in words.
+//! End of the longest path that does not reach the trust store, and the reason, in words.
 //!
-//! Asked only when a client is refused because no chain of names and signatures leads to the store. The answer names the certificate
-//! whose issuer is missing, or is not the one that it claims: the one that a path came furthest to. Nothing here admits anybody.
+//! Asked only when a client is refused because no chain of names and signatures leads to the store. The
+//! answer names the certificate whose issuer is missing, or is not the one that it claims: the one that a
+//! path came furthest to. Nothing here admits anybody.
 
 use super::certificate::{Certificate, Fault, Version};
 use super::conditions;
@@ -14,7 +15,7 @@ use super::verdict::{Refusal, RejectedKind, Role};
 
 /// A certificate above which nothing leads on.
 pub(super) struct Ending {
-    /// What it is worth telling, the more the later.
+    /// Worth of telling this ending: the greater the rank, the more it is worth.
     rank: (bool, usize, Why),
     pub(super) refusal: Refusal,
 }
@@ -23,16 +24,16 @@ pub(super) struct Ending {
 enum Why {
     /// Neither presented nor in the store.
     NoIssuer,
-    /// One of the name was presented, and has another key.
+    /// A certificate of the name was presented, and has another key.
     PresentedHasAnotherKey,
-    /// One of the name is in the store, and has another key.
+    /// A certificate of the name is in the store, and has another key.
     AnchorHasAnotherKey,
     /// Nobody checks such signatures, or signatures by such a key.
     NotAccepted,
 }
 
-/// The ending that tells most of all that can be reached from `path` upwards. Notes it when a path reaches the store and is only
-/// too long.
+/// The ending that tells most of all that can be reached from `path` upwards. Notes it when a path reaches
+/// the store and is only too long.
 pub(super) fn furthest<J>(search: &mut Search<'_, J>, path: &mut Vec<usize>) -> Option<Ending> {
     let store = search.case.store;
     if path.len() + LEAF_AND_ANCHOR > search.case.depth_max

@@ -1,7 +1,8 @@
 //! The few steps through DER that neither webpki nor x509-parser offers: raw slices of a signed object, names, key sizes.
 //!
-//! Owns the rules of X.690 §8.1 and §10.1 for one element: single-octet tag, definite length, shortest form. What reads copies nothing,
-//! interprets nothing and cannot panic: whatever is not strict DER is `None`. The one thing it writes is [`encode`].
+//! Owns the rules of X.690 §8.1 and §10.1 for one element: single-octet tag, definite length, shortest form.
+//! Reading copies nothing, interprets nothing and cannot panic: whatever is not strict DER is `None`. The
+//! one thing it writes is [`encode`].
 
 /// Walks the elements of one DER value, front to back.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One element. `None`: more than 65,535 octets of content, which no name has.
+/// Encodes one element. `None`: more than 65,535 octets of content, which no name has.
 pub(super) fn encode(tag: u8, content: &[u8]) -> Option<Box<[u8]>> {
     let [high, low] = u16::try_from(content.len()).ok()?.to_be_bytes();
     let header: &[u8] = match (high, low) {
@@ -68,7 +69,8 @@ pub(super) fn only(bytes: &[u8], tag: u8) -> Option<&[u8]> {
     reader.is_empty().then_some(element.value)
 }
 
-/// Octets of the element that `bytes` begin with, header included, however many of them are there. `None`: no DER header.
+/// Octets of the element that `bytes` begin with, header included, however many of them are there. `None`:
+/// no DER header.
 pub(super) fn total_length(bytes: &[u8]) -> Option<usize> {
     let (length, rest) = read_length(bytes.get(1..)?)?;
     (bytes.len() - rest.len()).checked_add(length)

@@ -78,7 +78,7 @@ fn general_names(encoded: &[u8]) -> Option<String> {
     Some(out)
 }
 
-/// One GeneralName for a reason, tag and length included.
+/// Text of one GeneralName for a reason. `encoded` includes tag and length.
 pub(super) fn general_name(encoded: &[u8]) -> String {
     let mut out = String::new();
     if let Some(name) = Reader::new(encoded).next() {

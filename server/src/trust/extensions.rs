@@ -1,7 +1,8 @@
 //! The extensions of a certificate: each found once, undecoded.
 //!
-//! Owns the list of those that somebody here knows, and which of them may be critical because they are evaluated. One pass over the
-//! octets; a later look-up searches nothing. What an extension means is for whoever asks for it.
+//! Owns the list of those that somebody here knows, and which of them may be critical because they are
+//! evaluated. One pass over the octets; a later look-up searches nothing. What an extension means is for
+//! whoever asks for it.
 
 use super::certificate::MalformedExtension;
 use super::der::{self, Reader};
@@ -36,8 +37,8 @@ pub(super) struct Extensions<'a> {
 }
 
 impl<'a> Extensions<'a> {
-    /// Reads `SEQUENCE OF SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }`, which may be empty.
-    /// `None`: not that.
+    /// Reads `SEQUENCE OF SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue OCTET STRING }`, which
+    /// may be empty. `None`: not that.
     pub(super) fn read(encoded: &'a [u8]) -> Option<Self> {
         let mut all = Reader::new(der::only(encoded, der::SEQUENCE)?);
         let mut extensions = Self {
@@ -123,7 +124,7 @@ impl Known {
         })
     }
 
-    /// Whether all that it says is taken into account.
+    /// True if all that the extension says is taken into account.
     fn is_supported_if_critical(self) -> bool {
         match self {
             Self::KeyUsage

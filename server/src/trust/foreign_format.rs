@@ -1,7 +1,9 @@
-//! Files that were meant well and are of another format: recognised, so that the error can name the command that converts them.
+//! Files that were meant well and are of another format: recognised, so that the error can name the command
+//! that converts them.
 //!
-//! Owns the signs by which a format is known, which are looked at only when a file is about to be refused. Nothing is converted here:
-//! what is read is what the configuration names, in the one format that it must have.
+//! Owns the signs by which a format is known, which are looked at only when a file is about to be
+//! refused. Nothing is converted here: what is read is what the configuration names, in the one format
+//! that it must have.
 
 use std::fmt;
 
@@ -101,7 +103,7 @@ fn is_wide(bytes: &[u8]) -> bool {
     matches!(bytes, [0, b'-', 0, b'-', ..] | [b'-', 0, b'-', 0, ..])
 }
 
-/// What stands between the blocks is no comment of this reader's.
+/// Command for the blocks alone: this reader does not take text between the blocks for a comment.
 pub(super) const BLOCKS_ALONE: &str = "sed -n '/-BEGIN/,/-END/p'";
 /// 1.2.840.113549.1.7.2
 const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2];

@@ -1,8 +1,9 @@
 //! The CA that the configuration binds a serial list to.
 //!
-//! Owns its two spellings: the subject, in the order of the certificate or of RFC 2253, and the SHA-256 of the certificate, each also
-//! with the words that `openssl x509 -noout -subject` and `-fingerprint -sha256` print before it. A subject
-//! stands for every key that a CA of that name has in the bundle; a digest for the key of that one certificate.
+//! Owns its two spellings: the subject, in the order of the certificate or of RFC 2253, and the SHA-256 of
+//! the certificate, each also with the words that `openssl x509 -noout -subject` and `-fingerprint -sha256`
+//! print before it. A subject stands for every key that a CA of that name has in the bundle; a digest for the
+//! key of that one certificate.
 
 use super::facts::colon_hex;
 use super::names;
@@ -38,14 +39,15 @@ fn is_meant(issuer: &str, anchor: &Anchor) -> bool {
         || is_digest()
 }
 
-/// What is behind the words that openssl prints first.
+/// Text behind the words that openssl prints first.
 fn bare(issuer: &str) -> &str {
     let issuer = issuer.trim();
     let mut words = ["subject=", "sha256 Fingerprint=", "SHA256 Fingerprint="].into_iter();
     words.find_map(|word| issuer.strip_prefix(word)).unwrap_or(issuer)
 }
 
-/// Without the spaces around separators, which openssl writes in one version and not in the next, and without case.
+/// Without the spaces around separators, which openssl writes in one version and not in the next,
+/// and without case.
 fn compact(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for character in name.trim().chars() {

@@ -19,8 +19,8 @@
 //! - Pure: no file, no socket, no clock (`now` is an argument), no state between calls. Any thread may run it.
 //! - Bytes from outside never reach a panic, and nothing is allocated by a length that they merely claim.
 //! - Whatever is unclear is refused: an unreadable extension, a CRL that cannot be verified, a name that is no name.
-//! - Signatures are checked by webpki with `webpki::ALL_VERIFICATION_ALGS`, RSASSA-PSS by the same cryptography (`pss`), and by nothing
-//!   else.
+//! - Signatures are checked by webpki with `webpki::ALL_VERIFICATION_ALGS`, RSASSA-PSS by the same
+//!   cryptography (`pss`), and by nothing else.
 //!
 //! Not here: the TLS alert and the status code of a [`RejectedKind`] (`tls`, `logs`), reading files (`config`), memory of verdicts.
 

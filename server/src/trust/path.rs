@@ -1,19 +1,23 @@
 //! The path from the leaf to a certificate of the trust store: one search for everybody.
 //!
-//! Owns which paths are tried, and in which order. A path here is what names and signatures lead to; all else that RFC 5280 §6.1 and
-//! the policy demand is asked of each by the `judge` of [`find`], so every demand is a condition of a candidate: where one path fails,
-//! over an old certificate of a CA for instance, the next is still tried.
+//! Owns which paths are tried, and in which order. A path here is what names and signatures lead to; all
+//! else that RFC 5280 §6.1 and the policy demand is asked of each by the `judge` of [`find`], so every
+//! demand is a condition of a candidate: where one path fails, over an old certificate of a CA for instance,
+//! the next is still tried.
 //!
-//! - The verdict depends on the set of certificates alone, never on the order in which they were presented or stand in the bundle:
-//!   both are put into an order of their own, what is valid longest first, and duplicates count once.
-//! - Short paths come first. So a larger `max_chain_depth` never refuses anybody whom a smaller one admits: what it adds is tried last.
-//! - Names are compared octet for octet first. Only if that leads nowhere the search is made once more with names compared as
-//!   RFC 5280 §7.1 says, where that makes a difference.
-//! - The work is bounded, whatever is presented: signatures and paths have a budget, an answer about a signature is kept, and a name and
-//!   key stand in a path once (RFC 4158 §5.2). Few branches survive their signatures: a certificate is signed by one key.
+//! - The verdict depends on the set of certificates alone, never on the order in which they were presented or
+//!   stand in the bundle: both are put into an order of their own, what is valid longest first, and
+//!   duplicates count once.
+//! - Short paths come first. So a larger `max_chain_depth` never refuses anybody whom a smaller one admits:
+//!   what it adds is tried last.
+//! - Names are compared octet for octet first. Only if that leads nowhere the search is made once more with
+//!   names compared as RFC 5280 §7.1 says, where that makes a difference.
+//! - The work is bounded, whatever is presented: signatures and paths have a budget, an answer about a
+//!   signature is kept, and a name and key stand in a path once (RFC 4158 §5.2). Few branches survive their
+//!   signatures: a certificate is signed by one key.
 //!
-//! Which of several failures is told is also decided here: that of the path that came furthest. Where no path is complete, the place at
-//! which the longest one ends (`dead_end`).
+//! Decides, too, which of several failures is told: the failure of the path that came furthest. If no path is
+//! complete, the place is told at which the longest path ends (`dead_end`).
 
 use super::canonical_name::CanonicalName;
 use super::certificate::Certificate;
@@ -23,11 +27,11 @@ use super::store::{Anchor, TrustStore};
 use super::trace::Check;
 use super::verdict::{Link, Refusal, RejectedKind, Role};
 
-/// What was presented, to whom, when.
+/// Certificates that a client presented, and the store and the depth by which they are judged.
 pub(super) struct Case<'c> {
     pub(super) store: &'c TrustStore,
     pub(super) leaf: &'c Certificate<'c>,
-    /// Those that can be read, in the order of presentation.
+    /// Intermediates that can be read, in the order of presentation.
     pub(super) intermediates: Vec<Certificate<'c>>,
     /// How many more were presented that cannot be read.
     pub(super) unreadable: usize,
@@ -35,7 +39,8 @@ pub(super) struct Case<'c> {
     pub(super) depth_max: usize,
 }
 
-/// Certificates of which each was issued in the name and signed with the key of the next. Nothing else is known of them.
+/// Certificates of which each was issued in the name and signed with the key of the next. Nothing else is
+/// known of them.
 #[derive(Clone)]
 pub(super) struct Chain<'s> {
     pub(super) leaf: &'s Certificate<'s>,
@@ -91,7 +96,7 @@ impl Chain<'_> {
 pub(super) struct Search<'s, J> {
     pub(super) case: &'s Case<'s>,
     judge: J,
-    /// What may stand between leaf and store, in the search's own order.
+    /// Certificates that may stand between leaf and store, in the search's own order.
     pub(super) presented: Vec<&'s Certificate<'s>>,
     spellings: Option<Spellings>,
     signatures: Vec<(Place, &'s [u8], Result<(), BadSignature>)>,
@@ -108,7 +113,8 @@ pub(super) enum Place {
     Presented(usize),
 }
 
-/// The names of all presented certificates in one spelling; the leaf's issuer apart, positions are those of `presented`.
+/// The names of all presented certificates in one spelling; the leaf's issuer apart, positions are
+/// those of `presented`.
 struct Spellings {
     leaf_issuer: Option<CanonicalName>,
     issuers: Vec<Option<CanonicalName>>,
@@ -210,7 +216,7 @@ impl<'s, T, J: FnMut(&Chain<'s>) -> Result<T, Failed>> Search<'s, J> {
         }
     }
 
-    /// Whether names are known now that differ only in their spelling; from here on they are the same.
+    /// True if names are known now that differ only in their spelling. From here on such names are the same.
     fn knows_other_spellings(&mut self) -> bool {
         let spellings = Spellings::of(self.case.leaf, &self.presented);
         let differ = spellings.matter(self.case, &self.presented);
@@ -221,7 +227,8 @@ impl<'s, T, J: FnMut(&Chain<'s>) -> Result<T, Failed>> Search<'s, J> {
 }
 
 impl<'s, J> Search<'s, J> {
-    /// Whether the presented certificate at `next` issued the top of `path`, and does not make it go round in a circle.
+    /// True if the presented certificate at `next` issued the top of `path`, and does not lead the path round
+    /// in a circle.
     pub(super) fn leads_to(&mut self, path: &[usize], next: usize) -> bool {
         let Some(issuer) = self.presented.get(next).copied() else {
             return false;
@@ -231,12 +238,12 @@ impl<'s, J> Search<'s, J> {
             && self.check_signature(path, issuer.public_key()) == Some(Ok(()))
     }
 
-    /// Whether `anchor` issued the top of `path`.
+    /// True if `anchor` issued the top of `path`.
     pub(super) fn is_anchored(&mut self, path: &[usize], anchor: &'s Anchor) -> bool {
         self.is_named_by(path, anchor) && self.check_signature(path, &anchor.public_key) == Some(Ok(()))
     }
 
-    /// Whether the presented certificate at `next` has the name of the issuer of the top of `path`.
+    /// True if the presented certificate at `next` has the name of the issuer of the top of `path`.
     pub(super) fn is_named(&self, path: &[usize], next: usize) -> bool {
         let Some(issuer) = self.presented.get(next) else {
             return false;
@@ -249,7 +256,7 @@ impl<'s, J> Search<'s, J> {
         *self.top(path).issuer() == *anchor.subject || self.is_spelt(path, anchor.canonical_subject.as_ref())
     }
 
-    /// Where spellings do not count: whether `subject` is the issuer of the top of `path`.
+    /// True if spellings do not count and `subject` is the issuer of the top of `path`.
     fn is_spelt(&self, path: &[usize], subject: Option<&CanonicalName>) -> bool {
         let Some(spellings) = &self.spellings else {
             return false;
@@ -270,7 +277,7 @@ impl<'s, J> Search<'s, J> {
         is_same(self.case.leaf) || below.any(|below| is_same(below))
     }
 
-    /// Whether the top of `path` is signed with this key; `None`: too many signatures were checked to know.
+    /// Checks if the top of `path` is signed with this key. `None`: too many signatures were checked to know.
     pub(super) fn check_signature(
         &mut self,
         path: &[usize],
@@ -308,7 +315,7 @@ impl Spellings {
         }
     }
 
-    /// Whether a subject is the same name as an issuer only in another spelling.
+    /// True if a subject is the same name as an issuer, only in another spelling.
     fn matter(&self, case: &Case<'_>, presented: &[&Certificate<'_>]) -> bool {
         let leaf = std::iter::once((case.leaf.issuer(), &self.leaf_issuer));
         let issuers = presented.iter().map(|certificate| certificate.issuer());
@@ -357,8 +364,9 @@ fn too_many() -> Refusal {
 }
 
 pub(super) const LEAF_AND_ANCHOR: usize = 2;
-/// A path of eight needs seven; the others leave room for CAs that are cross-certified or being renewed, and for anchors that share a
-/// name. RSA of 8,192 bits or P-521 takes some 0.3 ms, so the worst that a client can ask for is about 20 ms of a core.
+/// A path of eight needs seven; the others leave room for CAs that are cross-certified or being renewed, and
+/// for anchors that share a name. RSA of 8,192 bits or P-521 takes some 0.3 ms, so the worst that a client
+/// can ask for is about 20 ms of a core.
 const SIGNATURES_MAX: usize = 64;
 /// Ways that names and signatures lead to the store: more than one are there only while CAs change.
 const CHAINS_MAX: usize = 64;

@@ -1,4 +1,5 @@
-//! Properties of the path search: agreement with webpki where webpki has the same rules, and with itself in every order.
+//! Properties of the path search: agreement with webpki where webpki has the same rules, and with itself
+//! in every order.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::tests::{Der, certify, dns, ignoring, told};
 use crate::trust::test_pki::{Ca as TestCa, Draft, ca, leaf, now, pem, policy, ruled, store, store_of};
 use crate::trust::{Policy, Rejected, TrustStore, VerifiedClient};
 
-/// What is wrong, or unusual, about one certificate of a random chain.
+/// Faults and oddities of one certificate of a random chain.
 #[derive(Clone, Copy, Debug)]
 struct Quirks {
     ca: u8,

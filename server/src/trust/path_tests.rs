@@ -1,4 +1,4 @@
-//! Which paths are found, and that nothing but the certificates decides.
+//! Tests of which paths are found, and that nothing but the certificates decides.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) fn present(cas: &[&TestCa], chain: &[Der]) -> Result<VerifiedClient, 
     ignoring(&store(cas)).verify(&chain[0], &chain[1..], now())
 }
 
-/// What is said of `chain` (leaf first) whatever the order of bundle and chain.
+/// Verdict on `chain` (leaf first), whatever the order of bundle and chain.
 #[track_caller]
 fn verdict_in_any_order(anchors: &[Der], chain: &[Der]) -> Result<String, (RejectedKind, String)> {
     let mut verdicts = Vec::new();

@@ -1,9 +1,10 @@
 //! The policy of one distribution, and the verdict that it gives.
 //!
-//! Owns the order of the checks. First what is cheap and bounds the rest (sizes). Then each path that [`path`] finds is asked everything
-//! else: its certificates' own conditions, then what only a trusted certificate is worth telling about (key, keyUsage), then its
-//! standing (validity, revocation), which is the part that can change while the certificate stays the same and is therefore asked again
-//! by [`Policy::readmit`]. A client is admitted if one path meets all of it.
+//! Owns the order of the checks. First what is cheap and bounds the rest (sizes). Then each path that
+//! [`path`] finds is asked everything else: its certificates' own conditions, then what only a trusted
+//! certificate is worth telling about (key, keyUsage), then its standing (validity, revocation), which is the
+//! part that can change while the certificate stays the same and is therefore asked again by
+//! [`Policy::readmit`]. A client is admitted if one path meets all of it.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,9 +1,10 @@
 //! What a reload means for a client that is connected already: would it be admitted if it came now?
 //!
-//! Owns the short cut. A chain that was accepted under the same switches, and whose very anchor is in today's store, would find the
-//! same path again: only its standing (validity, revocation) can have changed, and that is a few lookups. So a CA more in a store costs
-//! nobody anything. Whatever else has changed, the chain is verified anew, signatures too, as it was presented: also where the path that was
-//! taken no longer stands, since there may be another, over a certificate that replaced a revoked one.
+//! Owns the short cut. A chain that was accepted under the same switches, and whose very anchor is in today's
+//! store, would find the same path again: only its standing (validity, revocation) can have changed, and that
+//! is a few lookups. So a CA more in a store costs nobody anything. Whatever else has changed, the chain is
+//! verified anew, signatures too, as it was presented: also where the path that was taken no longer stands,
+//! since there may be another, over a certificate that replaced a revoked one.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 

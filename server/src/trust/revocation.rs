@@ -1,16 +1,17 @@
 //! What is revoked: serial lists and CRLs of one trust store, merged into one immutable set.
 //!
-//! Owns the lookup. An issuer is a name *and a key* (RFC 5280 §6.3.3 f): a serial of a CRL, and its dates and scope, count for what the
-//! key that signed the CRL has issued, not for another CA of that name, or for the same one before or after it got another key. Names
-//! are compared as RFC 5280 §7.1 says. A serial of a list is revoked whichever CA issued it, unless the configuration binds the list to
-//! a CA.
+//! Owns the lookup. An issuer is a name *and a key* (RFC 5280 §6.3.3 f): a serial of a CRL, and its dates and
+//! scope, count for what the key that signed the CRL has issued, not for another CA of that name, or for the
+//! same one before or after it got another key. Names are compared as RFC 5280 §7.1 says. A serial of a list
+//! is revoked whichever CA issued it, unless the configuration binds the list to a CA.
 //!
-//! There is one step beyond the key, in both directions of a CA's change of keys (RFC 4210 §4.4). A CRL answers for a certificate if its
-//! key is further up in the path, in a certificate of the same name. And what it lists is revoked, without its answering for anybody, if
-//! a certificate of the store says that the old key vouches for the new one.
+//! There is one step beyond the key, in both directions of a CA's change of keys (RFC 4210 §4.4). A CRL
+//! answers for a certificate if its key is further up in the path, in a certificate of the same name. And
+//! what it lists is revoked, without its answering for anybody, if a certificate of the store says that the
+//! old key vouches for the new one.
 //!
-//! Several CRLs of one issuer add up: what any of them lists is revoked, and while an older file lies beside its successor the newest
-//! nextUpdate of each scope counts, of those whose thisUpdate has come.
+//! Several CRLs of one issuer add up: what any of them lists is revoked, and while an older file lies beside
+//! its successor the newest nextUpdate of each scope counts, of those whose thisUpdate has come.
 //!
 //! A lookup costs the same however long the lists are, and allocates nothing.
 
@@ -37,12 +38,13 @@ pub struct RevocationSet {
     pub(super) crls: Vec<LoadedCrl>,
 }
 
-/// What is known of the certificates of one issuer.
+/// Facts that are known of the certificates of one issuer.
 pub(super) struct IssuerSet {
     /// Raw content octets of the Name, as the CAs of the store and the CRLs spell it; never empty.
     pub(super) spellings: Vec<Box<[u8]>>,
     pub(super) key: KeyId,
-    /// Keys that the same CA had before: a certificate of the store has this name as issuer and subject, and is signed with them.
+    /// Keys that the same CA had before: a certificate of the store has this name as issuer and subject, and
+    /// is signed with them.
     pub(super) certified_by: Vec<KeyId>,
     pub(super) by_list: SerialSet,
     pub(super) by_crl: SerialSet,
@@ -57,7 +59,7 @@ pub(super) struct RevokedAnchor {
     pub(super) subject: String,
 }
 
-/// One CRL of a set, for whoever watches over its age.
+/// CRL of a set, for whoever watches over the age of the CRL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadedCrl {
     pub issuer: String,
@@ -118,8 +120,8 @@ impl RevocationSet {
         self.len() == 0
     }
 
-    /// Whether a certificate was revoked that `key` has issued. `issuer`: content octets of the Name, without tag and length; `serial`:
-    /// content octets of the INTEGER.
+    /// Tells if a certificate that `key` has issued was revoked. `issuer`: content octets of the Name,
+    /// without tag and length; `serial`: content octets of the INTEGER.
     pub fn lookup(&self, issuer: &[u8], key: &KeyId, serial: &[u8]) -> Listed {
         self.listed(issuer, |known| (known == key).then_some(0), serial)
     }
@@ -180,8 +182,9 @@ impl RevocationSet {
         }
     }
 
-    /// Whether the CRLs of its issuer answer for `certificate`, now. Those of the key that signed it count before those of keys further
-    /// up; of several that do, each must be current.
+    /// Tells if the CRLs of its issuer answer for `certificate` now. CRLs of the key that signed the
+    /// certificate count before CRLs of keys further up. If several CRLs of the key that counts answer, each
+    /// must be current.
     pub(super) fn coverage(
         &self,
         issuer: &[u8],
@@ -202,7 +205,7 @@ impl RevocationSet {
         nearest.1
     }
 
-    /// Whether there is a CRL of that name, by a key that is not in the path.
+    /// True if there is a CRL of that name, by a key that is not in the path.
     pub(super) fn has_crl_of_another_key(
         &self,
         issuer: &[u8],

@@ -30,18 +30,19 @@ pub struct RevocationSetBuilder<'s> {
     crls: Vec<LoadedCrl>,
 }
 
-/// What the configuration says about a file beside its name.
+/// Rules that the configuration gives for a file, beside the file's name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListRules<'a> {
     /// The CA whose serial numbers a list holds: its subject, or the SHA-256 of its certificate in hex.
     pub issuer: Option<&'a str>,
     /// A serial list without an entry is one.
     pub may_be_empty: bool,
-    /// Its name is that of a CRL, so that what else could pass for a serial list is none: "404", for instance.
+    /// Its name is that of a CRL, so that what else could pass for a serial list is none: "404", for
+    /// instance.
     pub is_named_as_crl: bool,
 }
 
-/// What one revocation file holds.
+/// Content of one revocation file, in brief.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadedFile {
     pub entries: usize,
@@ -72,7 +73,7 @@ struct IssuerSetBuilder {
     key: KeyId,
     by_list: SerialSetBuilder,
     by_crl: SerialSetBuilder,
-    /// One for each issuing distribution point.
+    /// Scopes, one for each issuing distribution point.
     scopes: Vec<Scope>,
 }
 
@@ -284,7 +285,7 @@ fn read_list(
 /// The serial numbers of the CAs of a store; a list of millions is held against them.
 struct CaSerials<'s> {
     store: &'s TrustStore,
-    /// Whether any of them ends with this octet.
+    /// True for each octet that any of the serial numbers ends with.
     last_octets: [bool; 256],
 }
 
@@ -314,8 +315,8 @@ fn last_octet(serial: &[u8]) -> u8 {
     serial.last().copied().unwrap_or(0)
 }
 
-/// Keys that vouch for that of `set` in a certificate of the store that is self-issued (RFC 5280 §3.2): the CA's own statement that
-/// both are its keys.
+/// Keys that vouch for that of `set` in a certificate of the store that is self-issued (RFC 5280 §3.2): the
+/// CA's own statement that both are its keys.
 fn certified_by(set: &IssuerSet, store: &TrustStore) -> Vec<KeyId> {
     let named = || {
         store
@@ -339,8 +340,8 @@ fn certified_by(set: &IssuerSet, store: &TrustStore) -> Vec<KeyId> {
     keys
 }
 
-/// Whether one of the issuers revokes a CA of the store. A CRL may also list its own signer, as OpenSSL has it; a serial list that is
-/// bound to a CA means those that it has issued.
+/// Tells if one of the issuers revokes `anchor`, a CA of the store. A CRL may also list its own signer, as
+/// in OpenSSL. A serial list that is bound to a CA means certificates that this CA has issued.
 fn revoked(anchor: &Anchor, issuers: &[IssuerSet], store: &TrustStore) -> Option<RevokedAnchor> {
     let source = |set: &IssuerSet| {
         if set.by_crl.contains(&anchor.serial) {

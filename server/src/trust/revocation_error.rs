@@ -38,7 +38,7 @@ pub enum RevocationError {
 }
 
 impl RevocationError {
-    /// What to do about it.
+    /// Advice on what to do about the error.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::File(FileFault::Empty | FileFault::NoEntries) => {

@@ -1,8 +1,9 @@
-//! What a revocation file holds: a CRL in DER, CRLs in PEM, or a serial list.
+//! Content of a revocation file: a CRL in DER, CRLs in PEM, or a serial list.
 //!
-//! Owns the rule that nothing is never one of them. A file without an entry is what a full disk, a failed download or a slip of the
-//! shell leaves behind, and every format here would take it for "nobody is revoked"; so it is an error, as is a file that was cut, has
-//! something behind its end, or is plainly something else.
+//! Owns the rule that nothing is never one of them. A file without an entry is what a full disk, a
+//! failed download or a slip of the shell leaves behind, and every format here would take it for "nobody
+//! is revoked"; so it is an error, as is a file that was cut, has something behind its end, or is
+//! plainly something else.
 
 use std::fmt;
 
@@ -62,8 +63,8 @@ impl Format {
     }
 }
 
-/// A SEQUENCE in the long form of length, which every CRL needs. 0x30 is also the digit `0` of a serial list; but a file that is this
-/// one octet and no line is what is left of a CRL.
+/// A SEQUENCE in the long form of length, which every CRL needs. 0x30 is also the digit `0` of a serial list;
+/// but a file that is this one octet and no line is what is left of a CRL.
 fn looks_like_der(bytes: &[u8]) -> bool {
     match bytes {
         [der::SEQUENCE] => true,

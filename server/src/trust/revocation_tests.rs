@@ -37,7 +37,7 @@ fn lookup(set: &RevocationSet, issuer: &Ca, serial: &[u8]) -> Listed {
     set.lookup(&name(issuer), &issuer.key(), serial)
 }
 
-/// Of a certificate that `issuer` has signed, the last of its path.
+/// Coverage of a certificate that `issuer` has signed, the last of its path.
 fn coverage(set: &RevocationSet, issuer: &Ca, certificate: &Covered<'_>, now: u64) -> Coverage {
     let place = |key: &KeyId| (*key == issuer.key()).then_some(0);
     set.coverage(&name(issuer), place, certificate, at(now))

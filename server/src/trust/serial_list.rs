@@ -1,8 +1,9 @@
 //! Serial-list files: one hexadecimal serial number a line.
 //!
-//! Owns the syntax: upper or lower case; two-digit groups joined by `:` or no colons at all; `serial=` before it, as
-//! `openssl x509 -noout -serial` prints it; `#` begins a comment; blank lines and CRLF line ends are fine. A line that is anything else is an error with its number: a typing mistake must not leave a certificate
-//! unrevoked in silence.
+//! Owns the syntax: upper or lower case; two-digit groups joined by `:` or no colons at all; `serial=` before
+//! it, as `openssl x509 -noout -serial` prints it; `#` begins a comment; blank lines and CRLF line ends are
+//! fine. A line that is anything else is an error with its number: a typing mistake must not leave a
+//! certificate unrevoked in silence.
 
 /// A line that is no serial number. Lines count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +11,8 @@ pub(super) struct BadLine {
     pub(super) line: usize,
 }
 
-/// How the serials of a list are written, for the hint that they may be decimal numbers. Some CAs print those (step-ca, cfssl), and
-/// read as hexadecimal they are serial numbers of nobody.
+/// How the serials of a list are written, for the hint that they may be decimal numbers. Some CAs print those
+/// (step-ca, cfssl), and read as hexadecimal they are serial numbers of nobody.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spelling {
     /// Digits of the serials that are long enough to tell.

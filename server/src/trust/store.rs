@@ -1,11 +1,12 @@
 //! A trust store: the CA certificates that one PEM bundle names, each of them a trust anchor.
 //!
-//! Owns the bundle rules (reference §1.6). A store is valid by construction and immutable: at least one certificate, each X.509 v3
-//! with CA:TRUE, keyCertSign where keyUsage is present, an accepted key and an accepted signature algorithm. Roots and intermediates
-//! are alike: path building stops at the first certificate of the store (RFC 5280 §6.1.1 d leaves the choice of anchors to us).
-//! A certificate that the bundle holds twice counts once. An anchor that is expired or not yet valid loads, so that a reload does not
-//! fail for a CA that nobody uses any more, but admits nobody. What else its certificate limits is asked of each path
-//! ([`super::conditions`]).
+//! Owns the bundle rules (reference §1.6). A store is valid by construction and immutable: at least one
+//! certificate, each X.509 v3 with CA:TRUE, keyCertSign where keyUsage is present, an accepted key and an
+//! accepted signature algorithm. Roots and intermediates are alike: path building stops at the first
+//! certificate of the store (RFC 5280 §6.1.1 d leaves the choice of anchors to us). A certificate that the
+//! bundle holds twice counts once. An anchor that is expired or not yet valid loads, so that a reload does
+//! not fail for a CA that nobody uses any more, but admits nobody. What else its certificate limits is asked
+//! of each path ([`super::conditions`]).
 
 use std::fmt;
 
@@ -147,7 +148,7 @@ impl TrustStore {
         self.anchors.len()
     }
 
-    /// Whether a certificate is in both.
+    /// True if a certificate is in both stores.
     pub fn shares_a_ca(&self, other: &Self) -> bool {
         let has = |anchor: &Anchor| other.anchors.iter().any(|theirs| theirs.digest == anchor.digest);
         self.anchors.iter().any(has)
@@ -158,7 +159,8 @@ impl TrustStore {
         self.anchors.iter().map(|anchor| &*anchor.subject)
     }
 
-    /// CAs with name constraints of kinds that nobody evaluates, each with these kinds: a client with a name of such a kind is refused.
+    /// CAs with name constraints of kinds that nobody evaluates, each with these kinds: a client with a name
+    /// of such a kind is refused.
     pub fn constraints_not_evaluated(&self) -> impl Iterator<Item = (&str, String)> {
         self.anchors.iter().filter_map(|anchor| {
             let kinds = anchor.name_constraints.as_ref()?.kinds_not_evaluated();
@@ -171,7 +173,8 @@ impl TrustStore {
         &self.anchors
     }
 
-    /// What is valid longest first, and in an order of their own where that is the same: no verdict depends on the bundle's order.
+    /// Anchors in the order of their ends of validity, the latest first. Anchors with the same end are in an
+    /// order of their own: no verdict depends on the bundle's order.
     pub(super) fn anchors_by_preference(&self) -> impl Iterator<Item = &Anchor> {
         let positions = self.by_preference.iter();
         positions.filter_map(|position| self.anchors.get(*position))
@@ -195,7 +198,7 @@ impl fmt::Debug for TrustStore {
 }
 
 impl StoreError {
-    /// What to do about it; `file` is the bundle.
+    /// Advice on what to do about the error; `file` is the bundle.
     pub fn remedy(&self, file: &str) -> String {
         match self {
             Self::Foreign(format) => {

@@ -1,7 +1,8 @@
 //! Instants as certificates, the managed service and people write them.
 //!
-//! Owns the text forms (`2026-11-20T00:00:00Z`, `3 days`) and the two of ASN.1. Reads no clock. Seconds are counted from 1970-01-01T00:00:00Z,
-//! without leap seconds, and may be negative: a certificate can claim any date between the years 0 and 9999.
+//! Owns the text forms (`2026-11-20T00:00:00Z`, `3 days`) and the two of ASN.1. Reads no clock. Seconds are
+//! counted from 1970-01-01T00:00:00Z, without leap seconds, and may be negative: a certificate can claim any
+//! date between the years 0 and 9999.
 
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ pub(super) fn seconds(time: UnixTime) -> Seconds {
     Seconds::try_from(time.as_secs()).unwrap_or(Seconds::MAX)
 }
 
-/// A UTCTime of 1950 to 2049 or a GeneralizedTime of the years 0 to 9999, to the second and in UTC (RFC 5280 §4.1.2.5.1 and
-/// §4.1.2.5.2). `None`: another form, or no such moment.
+/// A UTCTime of 1950 to 2049 or a GeneralizedTime of the years 0 to 9999, to the second and in UTC (RFC 5280
+/// §4.1.2.5.1 and §4.1.2.5.2). `None`: another form, or no such moment.
 pub(super) fn read(time: &Element<'_>) -> Option<Seconds> {
     let (year, rest) = match time.tag {
         der::UTC_TIME => {

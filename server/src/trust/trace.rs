@@ -60,7 +60,7 @@ pub(super) trait Trace {
 
     fn failed(&mut self, check: Check, refusal: &Refusal);
 
-    /// Whether somebody wants to be told.
+    /// True if somebody wants to be told.
     fn listens(&self) -> bool;
 
     /// Reports how `check` ended, and hands its result on.

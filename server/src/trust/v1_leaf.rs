@@ -4,9 +4,11 @@
 //! say what it is for, so its conditions are narrow and fail closed. It is accepted as a *leaf* that
 //! - is exactly the six fields of a version 1 TBSCertificate (RFC 5280 §4.1), in DER, with the same algorithm inside and outside;
 //! - was issued by a certificate of the trust store itself;
-//! - has an issuer without name constraints, since it has no names that they could be enforced on but its subject.
+//! - has an issuer without name constraints, since it has no names that they could be enforced on but its
+//!   subject.
 //!
-//! A CA is never version 1, and a presented intermediate is never the issuer. All else is asked of its path as of any other.
+//! A CA is never version 1, and a presented intermediate is never the issuer. All else is asked of its path
+//! as of any other.
 
 use super::certificate::Fault;
 use super::conditions;

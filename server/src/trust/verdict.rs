@@ -113,8 +113,8 @@ impl VerifiedClient {
         &self.0.switches_digest
     }
 
-    /// The leaf's key, which CertificateVerify is checked with. TLS reads it from here rather than from the certificate, as webpki cannot
-    /// read all that is admitted: version 1, critical certificate policies.
+    /// The leaf's key, which CertificateVerify is checked with. TLS reads it from here rather than from the
+    /// certificate, as webpki cannot read all that is admitted: version 1, critical certificate policies.
     pub fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'static>> {
         let certificate = Certificate::parse(self.0.facts.der())?;
         Some(SubjectPublicKeyInfoDer::from(certificate.public_key()).into_owned())
@@ -187,10 +187,10 @@ pub(super) struct Link {
     subject: Box<[u8]>,
     pub(super) issuer: Box<[u8]>,
     pub(super) serial: Box<[u8]>,
-    /// Of a CA: what it signs is known by this key and by its name.
+    /// Key of a CA: what the CA signs is known by this key and by the CA's name.
     pub(super) key: Option<KeyId>,
     pub(super) validity: Validity,
-    /// Of an intermediate, so that the chain can be judged again without its client.
+    /// DER of an intermediate, so that the chain can be judged again without its client.
     pub(super) der: Option<Box<[u8]>>,
     /// SHA-256 of an anchor.
     pub(super) anchor_digest: Option<[u8; 32]>,

@@ -89,7 +89,7 @@ faults! {
 
 pub use Fault::*;
 
-/// What leaves are called, and what CAs allow them to be called.
+/// Faults and oddities in the names of leaves, and in the names that CAs allow leaves to have.
 const NAMES: &[Fault] = &[
     LeafWithoutNames,
     LeafHostInSubject,

@@ -1,10 +1,11 @@
 //! The differential oracle: our verdict on random chains beside webpki's and OpenSSL's.
 //!
-//! A chain begins as a good one and gets a few random faults and oddities: of validity, purpose, key usage, path length, names and name
-//! constraints, policies, critical extensions, signatures, spelling, order, missing and surplus certificates, CAs with two certificates
-//! or two keys. Rules:
-//! - whom we admit, OpenSSL admits too, over one anchor and the intermediates that we took (given more, it may take the wrong ones: it
-//!   does not go back); and so does webpki, but for what it does not know ([`BEYOND_WEBPKI`]);
+//! A chain begins as a good one and gets a few random faults and oddities: of validity, purpose, key usage,
+//! path length, names and name constraints, policies, critical extensions, signatures, spelling, order,
+//! missing and surplus certificates, CAs with two certificates or two keys. Rules:
+//! - whom we admit, OpenSSL admits too, over one anchor and the intermediates that we took (given more, it
+//!   may take the wrong ones: it does not go back); and so does webpki, but for what it does not know
+//!   ([`BEYOND_WEBPKI`]);
 //! - where we are stricter than either, the case is one of [`documented`];
 //! - in another order of bundle and chain the verdict is the same, word for word.
 //!
@@ -76,7 +77,7 @@ struct Verdicts {
     openssl: Result<(), String>,
 }
 
-/// Of a store that was loaded.
+/// Our verdict, by a store that was loaded.
 #[derive(PartialEq, Eq)]
 enum Ours {
     /// The intermediates of the path.
@@ -126,8 +127,8 @@ impl Verdicts {
     }
 }
 
-/// Faults and oddities that webpki judges otherwise, and not as RFC 5280 does: kinds of name constraints, policies, path lengths above
-/// 255 and of self-issued CAs, names in two spellings, dates before 1970.
+/// Faults and oddities that webpki judges otherwise, and not as RFC 5280 does: kinds of name constraints,
+/// policies, path lengths above 255 and of self-issued CAs, names in two spellings, dates before 1970.
 const BEYOND_WEBPKI: &[Fault] = &[
     LeafFrom1950,
     LeafPolicy,
@@ -199,7 +200,7 @@ fn ours(case: &Case) -> Result<Ours, String> {
     })
 }
 
-/// Whether OpenSSL admits the client over one of the anchors, given these intermediates only.
+/// True if OpenSSL admits the client over one of the anchors, given these intermediates only.
 fn is_admitted_alone(case: &Case, path: &[Vec<u8>], folder: &Path) -> bool {
     case.store.iter().any(|anchor| {
         let alone = Case {

@@ -1,8 +1,8 @@
 //! Random revocation lists: our verdict beside a model of the rules and beside `openssl verify -crl_check`.
 //!
-//! CAs share names and not keys, or a key and not the name; one name has several spellings; lists are of partitions, of users or CAs
-//! alone, old, of tomorrow, without extensions; a CA may have been given a new key within the path. Every certificate needs a list
-//! (`ca_without_crl = "reject"`). Rules:
+//! CAs share names and not keys, or a key and not the name; one name has several spellings; lists are of
+//! partitions, of users or CAs alone, old, of tomorrow, without extensions; a CA may have been given a new
+//! key within the path. Every certificate needs a list (`ca_without_crl = "reject"`). Rules:
 //! - ours is the model's verdict (RFC 5280 §6.3.3, with what a list names revoked whatever its scope);
 //! - what OpenSSL refuses, we never admit.
 //!
@@ -130,13 +130,13 @@ enum Period {
     Future,
 }
 
-/// One certificate that needs a list.
+/// Certificate that needs a list.
 struct Link {
     is_ca: bool,
     serial: u8,
     distribution_point: Option<u8>,
     issuer: Spelling,
-    /// Of its issuer, and of what else of that name is above it.
+    /// Keys of the issuer, and of what else of that name is above it.
     keys: Vec<usize>,
 }
 
@@ -228,7 +228,7 @@ impl Case {
         lists.filter(|list| is_same_name(list.spelling, link.issuer) && link.keys.contains(&list.key))
     }
 
-    /// The nearest key with a covering list counts; of the lists of one scope any current one, and every scope must have one.
+    /// The nearest key with a covering list counts. Every scope of its covering lists needs a current one.
     fn is_covered(&self, link: &Link) -> bool {
         let of_key = |key: &usize| -> Vec<&List> {
             let covering = self.of_issuer(link).filter(|list| list.covers(link));
