@@ -1,8 +1,8 @@
 //! The run as a whole: starts the threads, watches the window, SIGINT and SIGTERM, collects what the threads
 //! recorded.
 //!
-//! The control thread shares the cores of the load threads, so that it never disturbs a server pinned elsewhere; it
-//! wakes up a few times a second.
+//! The control thread shares the cores of the load threads, so that it never disturbs a server pinned
+//! elsewhere; it wakes up a few times a second.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,7 +42,8 @@ pub struct Outcome {
     /// Why there is no figure for the server although one was asked for.
     pub server_lost: Option<String>,
     pub interrupted: bool,
-    /// For each phase that began, the server's memory at its start and its end, where it has idle connections.
+    /// Memory of the server at the start and the end of each phase that began, where the phase has idle
+    /// connections.
     pub memory: Vec<Memory>,
 }
 

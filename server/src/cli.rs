@@ -1,7 +1,8 @@
 //! The command line: what is asked for, and which exit code answers.
 //!
-//! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused, or the running server said no.
-//! 2: the configuration or the command line is wrong (whoever found it: a reload that the server refuses, too), or no server runs.
+//! 0: done, or the client would be admitted. 1: it failed while running, or the client would be refused, or
+//! the running server said no. 2: the configuration or the command line is wrong (whoever found it: a reload
+//! that the server refuses, too), or no server runs.
 
 mod connections;
 mod function;
@@ -98,7 +99,8 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // Before anything else is read: a SIGHUP that comes meanwhile would end the process. Commands that do not serve end by it, as they should.
+    // Before anything else is read: a SIGHUP that comes meanwhile would end the process. Commands that do not
+    // serve end by it, as they should.
     let signals = asks_to_serve(std::env::args_os()).then(app::signals);
     match Arguments::parse().command {
         Command::Serve { config } => serve(&config, signals),
@@ -213,7 +215,8 @@ fn unreachable(error: ClientError) -> AppError {
     }
 }
 
-/// Of a command whose only answer is that it was done, or of one that was refused. `file` is what it was about.
+/// Prints the reply to a command whose only answer is that it was done, or to a command that was refused.
+/// `file` is what the command was about.
 fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> Result<ExitCode, AppError> {
     if json {
         print_json(reply)?;
@@ -235,8 +238,8 @@ fn moment(text: &str) -> Result<UnixTime, String> {
     parse_rfc3339(text).ok_or_else(|| "write it as in 2026-11-20T00:00:00Z".to_owned())
 }
 
-/// The operator's messages: one line each, `RUST_LOG` to choose (default: info). A writer that fails is nobody's to complain about: the
-/// complaint would go the same way.
+/// The operator's messages: one line each, `RUST_LOG` to choose (default: info). A writer that fails is
+/// nobody's to complain about: the complaint would go the same way.
 fn subscriber() -> SubscriberBuilder<DefaultFields, Format, EnvFilter> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()

@@ -1,11 +1,14 @@
-//! The door to files that a configuration or a command names: opened without waiting, looked at, and read up to a bound.
+//! The door to files that a configuration or a command names: opened without waiting, looked at, and read up
+//! to a bound.
 //!
-//! A name may lead to anything: a FIFO that nobody writes to, a terminal, a device without end. `open(2)` of a FIFO waits for the other
-//! side unless `O_NONBLOCK` is given, so it is always given, and only what was opened is asked whether it is a regular file: a name can
-//! lead elsewhere between two looks. Every other module opens files through this one (`scripts/tidy` sees to it).
+//! A name may lead to anything: a FIFO that nobody writes to, a terminal, a device without end. `open(2)` of
+//! a FIFO waits for the other side unless `O_NONBLOCK` is given, so it is always given, and only what was
+//! opened is asked whether it is a regular file: a name can lead elsewhere between two looks. Every other
+//! module opens files through this one (`scripts/tidy` sees to it).
 //!
-//! `O_NONBLOCK` does not help against a network file system that hangs: such a call stays in the kernel. So a thread that must not vanish
-//! without a word registers a [`Progress`], in which another thread sees what it is reading. Blocks as a disk does: no core may call it.
+//! `O_NONBLOCK` does not help against a network file system that hangs: such a call stays in the kernel. So a
+//! thread that must not vanish without a word registers a [`Progress`], in which another thread sees what it
+//! is reading. Blocks as a disk does: no core may call it.
 
 use std::cell::RefCell;
 use std::fs::{File, FileType, Metadata, OpenOptions};
@@ -79,8 +82,8 @@ pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, ReadError> {
     into_text(read(path, bytes_max)?)
 }
 
-/// Reads what a person names on the command line, which may also be a pipe (`<(openssl …)`) or a terminal. Waits as long as they do: for
-/// commands that run in the foreground, never for a server.
+/// Reads what a person names on the command line, which may also be a pipe (`<(openssl …)`) or a terminal.
+/// Waits as long as they do: for commands that run in the foreground, never for a server.
 pub fn read_argument(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReadError> {
     read_bounded(&File::open(path)?, bytes_max)
 }
@@ -100,8 +103,8 @@ pub fn open_folder(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens, or makes with `mode`, the regular file that a new version is drafted in. Somebody's link is not followed. Not truncated: it may
-/// be another's.
+/// Opens, or makes with `mode`, the regular file that a new version is drafted in. Somebody's link is not
+/// followed. Not truncated: it may be another's.
 pub fn open_draft(path: &Path, mode: u32) -> io::Result<File> {
     note(path);
     let mut options = OpenOptions::new();
@@ -113,8 +116,8 @@ pub fn open_draft(path: &Path, mode: u32) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens, or makes with `mode`, what lines are appended to: a regular file, or a FIFO that somebody reads, a terminal or a character
-/// device, on which writes do not wait.
+/// Opens, or makes with `mode`, what lines are appended to: a regular file, or a FIFO that somebody reads, a
+/// terminal or a character device, on which writes do not wait.
 pub fn open_log(path: &Path, mode: u32) -> io::Result<File> {
     note(path);
     let mut options = OpenOptions::new();
@@ -203,7 +206,8 @@ thread_local! {
     static SHOWN: RefCell<Option<Progress>> = const { RefCell::new(None) };
 }
 
-/// `O_NOCTTY`: a terminal that is opened does not become that of the process, whose end would then be sent to it.
+/// `O_NOCTTY`: a terminal that is opened does not become that of the process, whose end would then be sent to
+/// it.
 const WITHOUT_WAITING: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! The library exists for the binary, the fuzz targets and the tests; it promises no stable interface.
 //! Dependencies between modules point down, in the order of this list (ARCHITECTURE.md has the table).
 
-// Both panic where the stream is closed or full, and wait where nobody reads it: see `logs::Messages` and `cli`'s output.
+// Both panic where the stream is closed or full, and wait where nobody reads it: see `logs::Messages` and
+// `cli`'s output.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;

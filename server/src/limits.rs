@@ -1,4 +1,5 @@
-//! Every bound that a peer, an origin or an operator can run into: its unit, its default, and why it is what it is.
+//! Every bound that a peer, an origin or an operator can run into: its unit, its default, and why it is what
+//! it is.
 //!
 //! Owns the numbers, not their enforcement. Runs nowhere; copied into each core at start.
 
@@ -10,20 +11,22 @@ use std::time::Duration;
 pub struct Limits {
     /// Open connections a core holds; one more is closed at once and counted. Bounds memory.
     pub connections_per_core: usize,
-    /// Handshakes a core works on at a time, from their first octet on; one more is closed at once and counted. Bounds the work, and the memory
-    /// of clients that nobody knows: 100 KiB each at most.
+    /// Handshakes a core works on at a time, from their first octet on; one more is closed at once and
+    /// counted. Bounds the work, and the memory of clients that nobody knows: 100 KiB each at most.
     pub handshakes_per_core: usize,
     /// From accept to the end of the handshake, whatever the client does in between.
     pub handshake_timeout: Duration,
     /// From the first byte of an HTTP/1 request head to its last.
     pub header_timeout: Duration,
-    /// A connection without a request is closed when nothing has moved for so long. Within a request: how long its viewer may be waited for,
-    /// to send or to read its body, before the stream is reset (HTTP/2) or the connection closed. Never ends a wait for an origin.
+    /// A connection without a request is closed when nothing has moved for so long. Within a request: how
+    /// long its viewer may be waited for, to send or to read its body, before the stream is reset (HTTP/2) or
+    /// the connection closed. Never ends a wait for an origin.
     pub idle_timeout: Duration,
-    /// What a viewer has to move of a body, in either direction, for each second that it is waited for; who moves less uses up
-    /// `idle_timeout`, however often an octet comes. 0: any octet is enough.
+    /// Bytes of a body that a viewer has to move, in either direction, for each second that the viewer is
+    /// waited for. A viewer who moves less uses up `idle_timeout`, however often an octet comes. 0: any octet
+    /// is enough.
     pub body_bytes_per_s_min: u64,
-    /// For what a viewer still sends of a request that has been answered.
+    /// Bounds on what a viewer still sends of a request that has been answered.
     pub lingering: Lingering,
     /// From SIGTERM to the drain, in which connections are still accepted and `/healthz` fails already.
     pub drain_delay: Duration,
@@ -35,12 +38,14 @@ pub struct Limits {
     pub header_fields_max: usize,
     /// Header fields of an origin's response, which may set many cookies.
     pub origin_header_fields_max: usize,
-    /// Buffer for what an origin sends, in bytes, and so its response's head: kept for each of its connections while a viewer reads
-    /// slowly, so `origin_connections_per_core` times this is what slow readers can pile up.
+    /// Buffer for what an origin sends, in bytes, and so its response's head: kept for each of its
+    /// connections while a viewer reads slowly, so `origin_connections_per_core` times this is what slow
+    /// readers can pile up.
     pub origin_buffer_bytes: usize,
     /// Concurrent HTTP/2 streams on one connection.
     pub streams_per_connection_max: u32,
-    /// The import file of a key-value store, in bytes: the managed service's quota. It bounds what a write rewrites, too.
+    /// The import file of a key-value store, in bytes: the managed service's quota. It bounds what a write
+    /// rewrites, too.
     pub key_value_store_bytes_max: usize,
     /// A key of a store, in bytes: the managed service's quota.
     pub key_bytes_max: usize,
@@ -48,14 +53,15 @@ pub struct Limits {
     pub value_bytes_max: usize,
     /// Verdicts on client chains that a core remembers, about 3 KB each; 0 verifies every chain from scratch.
     pub verdicts_per_core: usize,
-    /// Connections a core holds to one origin; a request that would need one more is answered 503. Bounds descriptors,
-    /// and what a stalled origin can pile up.
+    /// Connections a core holds to one origin; a request that would need one more is answered 503. Bounds
+    /// descriptors, and what a stalled origin can pile up.
     pub origin_connections_per_core: usize,
-    /// Requests of one client that a core has at origins at a time; one more is answered 503. A client is its verified certificate chain,
-    /// else its address (of IPv6 the first 64 bits). A quarter of `origin_connections_per_core` unless said otherwise: no single
-    /// client can take them all.
+    /// Requests of one client that a core has at origins at a time; one more is answered 503. A client is its
+    /// verified certificate chain, else its address (of IPv6 the first 64 bits). A quarter of
+    /// `origin_connections_per_core` unless said otherwise: no single client can take them all.
     pub origin_requests_per_client: usize,
-    /// Between two look-ups of an origin's name. One follows soon after a connection could not be made, whatever this says.
+    /// Between two look-ups of an origin's name. One follows soon after a connection could not be made,
+    /// whatever this says.
     pub resolve_interval: Duration,
     /// Session tickets outstanding per core; the oldest is forgotten first.
     pub tickets_per_core: usize,
@@ -69,13 +75,13 @@ pub struct Limits {
     pub function_memory_bytes: usize,
     /// The code of a function.
     pub function_code_bytes: usize,
-    /// A CRL or serial list, in bytes. While a file is read, memory for twice as much may be held beside the set that is in use; a CRL of
-    /// ten million entries has 400 MB.
+    /// A CRL or serial list, in bytes. While a file is read, memory for twice as much may be held beside the
+    /// set that is in use; a CRL of ten million entries has 400 MB.
     pub revocation_file_bytes_max: u64,
 }
 
-/// How long, and how much, a viewer is listened to that sends the rest of a request which has been answered already. Closing at once would
-/// destroy the answer on its way (RFC 9112 §9.6).
+/// How long, and how much, a viewer is listened to that sends the rest of a request which has been answered
+/// already. Closing at once would destroy the answer on its way (RFC 9112 §9.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lingering {
     /// In all.
@@ -131,8 +137,8 @@ impl Default for Limits {
     }
 }
 
-/// What the configuration may set each bound to, in the unit of its key: outside, a bound bounds nothing or lets
-/// nothing through.
+/// Ranges that the configuration may set each bound to, in the unit of the bound's key. Outside its range, a
+/// bound bounds nothing or lets nothing through.
 pub mod accepted {
     use super::RangeInclusive;
 

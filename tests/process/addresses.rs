@@ -3,7 +3,8 @@
 use bothways_tests::server::{Ended, run_to_end};
 use bothways_tests::{Client, Config, Server};
 
-/// Where the harness lets the kernel choose: the admin endpoint's address comes first, then the listeners'.
+/// Line of the configuration by which the harness lets the kernel choose an address. The admin endpoint's
+/// line comes first, then the listeners' lines.
 const ANYWHERE: &str = "address = \"127.0.0.1:0\"";
 
 /// The usual edge at this address.

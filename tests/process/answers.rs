@@ -1,4 +1,5 @@
-//! An answer of the edge's own to a request with a body arrives, whoever the client and however large the body.
+//! An answer of the edge's own to a request with a body arrives, whoever the client and however large the
+//! body.
 
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::Curl;

@@ -1,4 +1,5 @@
-//! Files that block, and reloads with an answer: whatever a named file has become, a reload ends, and whoever asked hears how.
+//! Files that block, and reloads with an answer: whatever a named file has become, a reload ends, and whoever
+//! asked hears how.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -1,4 +1,5 @@
-//! CRLs and serial lists that do not say what they seem to: of tomorrow, of another CA of that name, empty, gone.
+//! CRLs and serial lists that do not say what they seem to: of tomorrow, of another CA of that name, empty,
+//! gone.
 
 use bothways_tests::pki::{Authority, Leaf, Pki, crl_pem};
 use bothways_tests::server::Reload;

@@ -1,4 +1,5 @@
-//! The first bytes of an origin's body: looked at before the head goes on where they are there, and never waited for.
+//! The first bytes of an origin's body: looked at before the head goes on where they are there, and never
+//! waited for.
 
 use std::io::BufRead as _;
 use std::sync::Mutex;
@@ -11,7 +12,7 @@ use bothways_tests::{Client, Config, Distribution, Server};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// What is no chunk from its first octet on.
+/// Bodies that are no chunk from their first octet on.
 const NO_CHUNKS: [&str; 8] = [
     "zz\r\nhello\r\n0\r\n\r\n",
     "\r\n5\r\nhello\r\n0\r\n\r\n",

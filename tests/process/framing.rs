@@ -1,4 +1,5 @@
-//! Where bodies end: what is sent on says so once and truly, in both directions and over both HTTP versions.
+//! Ends of bodies: what is sent on says once and truly where a body ends, in both directions and over both
+//! HTTP versions.
 
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::{Curl, Output};
@@ -12,7 +13,7 @@ fn proxy(origin: &ScriptedOrigin) -> Server {
     Server::start(Config::new().distribution(distribution))
 }
 
-/// What an origin says, and the status, body and Content-Length that a client gets.
+/// Response of an origin, and the status, body and Content-Length that a client gets.
 struct Case {
     says: &'static str,
     status: u16,

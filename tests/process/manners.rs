@@ -1,4 +1,5 @@
-//! How a client is told that it does not speak TLS, or not as the standards have it: the alert that is due, and a reason in plain words.
+//! How a client is told that it does not speak TLS, or not as the standards have it: the alert that is due,
+//! and a reason in plain words.
 
 use bothways_tests::client_hello::{
     ALPN, Hello, KEY_SHARE, RENEGOTIATION_INFO, SIGNATURE_ALGORITHMS, SUPPORTED_GROUPS, SUPPORTED_VERSIONS,
@@ -14,7 +15,7 @@ use crate::witnesses::assert_failed;
 /// Content type and contents of a record.
 type Encrypted<'a> = (u8, &'a [u8]);
 
-/// One distribution, which is not the default.
+/// Starts a server with one distribution, which is not the default.
 fn server() -> Server {
     let distribution = Distribution::edge("required").default(false);
     let config = Config::new().trust_store(TrustStore::partners());

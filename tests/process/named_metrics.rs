@@ -1,4 +1,5 @@
-//! Metrics under the names of the configuration: distributions and their trust stores, origins, certificates, CRLs.
+//! Metrics under the names of the configuration: distributions and their trust stores, origins, certificates,
+//! CRLs.
 
 use std::net::TcpListener;
 

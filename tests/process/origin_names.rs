@@ -1,6 +1,7 @@
 //! Origins whose names move to other addresses while the server runs.
 //!
-//! The server's `getaddrinfo` is replaced by one that reads a file of the test (`hosts.c`), so that neither root nor a network is needed.
+//! The server's `getaddrinfo` is replaced by one that reads a file of the test (`hosts.c`), so that neither
+//! root nor a network is needed.
 
 use std::process::Command;
 use std::sync::Mutex;
@@ -85,7 +86,7 @@ impl Named {
     }
 }
 
-/// Where the name leads; an empty address: nowhere.
+/// Writes where the name leads. An empty address means nowhere.
 fn write_hosts(hosts: &Workdir, address: &str) {
     let line = match address {
         "" => String::new(),

@@ -81,7 +81,8 @@ fn a_grpc_call_gets_a_status_that_grpc_clients_show() {
     );
 }
 
-/// An origin that says this as soon as somebody connects (`at_once`), or when it has been asked, and nothing more.
+/// An origin that says this as soon as somebody connects (`at_once`), or when it has been asked, and nothing
+/// more.
 fn says(octets: &'static [u8], at_once: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Which behavior a path is for, however it is spelt.
+//! Choice of the behavior for a path, however the path is spelt.
 
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::Curl;
@@ -7,7 +7,7 @@ use bothways_tests::{Client, Config, Distribution, Server};
 
 const REFUSED: &str = "bothways_requests_refused_total{reason=\"ambiguous_path\"}";
 
-/// What some origin takes for `/private/x`, or for something else than `/private/x`.
+/// Paths that some origin takes for `/private/x`, or for something else than `/private/x`.
 const AMBIGUOUS: [&str; 19] = [
     "/%70rivate/x",
     "//private/x",

@@ -21,7 +21,8 @@ fn distribution(url: &str) -> Distribution {
         .origin_setting("connection_attempts = 1")
 }
 
-/// With the least patience that there is, for what an origin that stands still comes to, and in nothing else: a busy machine may stand still, too.
+/// With the least patience that there is, for what an origin that stands still comes to, and in nothing else:
+/// a busy machine may stand still, too.
 fn impatient(url: &str, seconds: u64) -> Server {
     let distribution = distribution(url).origin_setting(&format!("origin_read_timeout = {seconds}"));
     Server::start(Config::new().distribution(distribution))
@@ -138,7 +139,8 @@ fn an_origin_that_stalls_gives_504() {
     gateway_error(&impatient(&Origin::start().url(), 1), "/stall", 504);
 }
 
-/// Over HTTP/2 the wait for a kept connection begins in the poll of the client's connection, and goes on in a task of its own.
+/// Over HTTP/2 the wait for a kept connection begins in the poll of the client's connection, and goes on in a
+/// task of its own.
 #[test]
 fn an_origin_that_stalls_on_a_kept_connection_gives_504_over_both_http_versions() {
     for http2 in [false, true] {

@@ -1,6 +1,8 @@
-//! Origins and viewers that misbehave by a seed, all at once: whatever they do, each viewer gets the answer to its own request, or an error.
+//! Origins and viewers that misbehave by a seed, all at once: whatever they do, each viewer gets the answer
+//! to its own request, or an error.
 //!
-//! `BOTHWAYS_SIMULATION_SEEDS` says how many seeds are tried (default 2), `BOTHWAYS_SIMULATION_FROM` the first one.
+//! `BOTHWAYS_SIMULATION_SEEDS` says how many seeds are tried (default 2), `BOTHWAYS_SIMULATION_FROM` the
+//! first one.
 
 use std::io;
 
@@ -23,7 +25,7 @@ fn answer_to(path: &str) -> String {
     format!("the answer to {path}")
 }
 
-/// One connection to an origin that takes whatever it has not read for a next request.
+/// Serves one connection as a bad origin, which takes whatever it has not read for a next request.
 fn misbehave(visit: &mut Visit, seed: u64) -> io::Result<()> {
     let mut turn = 0;
     while let Some(head) = visit.head()? {
@@ -74,7 +76,7 @@ fn misbehave(visit: &mut Visit, seed: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// What came of one viewer's requests.
+/// Results of one viewer's requests.
 #[derive(Default)]
 struct Tally {
     answered: u64,
@@ -84,7 +86,8 @@ struct Tally {
 
 /// Sends one request as `kind` says; true: the connection may be used again.
 fn ask(connection: &mut Connection, client: &Client, path: &str, kind: u64, tally: &mut Tally) -> bool {
-    // What is sent before the answer is there must be harmless: no proxy can tell that an origin has not read what it was sent whole.
+    // What is sent before the answer is there must be harmless: no proxy can tell that an origin has not read
+    // what it was sent whole.
     let smuggled = client.request("GET", &format!("/smuggled{path}"), "");
     let harmless = "x".repeat(smuggled.len());
     let head = client.request("POST", path, &format!("Content-Length: {}\r\n", smuggled.len()));

@@ -1,4 +1,5 @@
-//! Clients that keep others waiting: streams that do not move, bodies that trickle, heads that never end; and origins that may be slow.
+//! Clients that keep others waiting: streams that do not move, bodies that trickle, heads that never end; and
+//! origins that may be slow.
 
 use bothways_tests::http2_streams::{CANCEL, End, Http2};
 use bothways_tests::origin::Origin;

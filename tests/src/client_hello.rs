@@ -1,6 +1,6 @@
 //! ClientHellos by hand: what no TLS library would send of itself.
 
-/// One in the making. By default TLS 1.3 and 1.2 are offered, with what servers of today take.
+/// A ClientHello in the making. By default it offers TLS 1.3 and 1.2, with what servers of today take.
 #[derive(Clone)]
 pub struct Hello {
     legacy_version: u16,

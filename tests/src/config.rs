@@ -35,8 +35,8 @@ impl Config {
         }
     }
 
-    /// The usual edge: a default distribution in this mode ("none" for no client authentication) with the trust
-    /// store "partners" and a fixed response of 200 "ok\n".
+    /// The usual edge: a default distribution in this mode ("none" for no client authentication) with the
+    /// trust store "partners" and a fixed response of 200 "ok\n".
     pub fn edge(mode: &str) -> Self {
         Self::new()
             .trust_store(TrustStore::partners())
@@ -228,7 +228,7 @@ impl TrustStore {
     }
 
     /// A serial list or a CRL, PEM or DER.
-    /// One without an entry is allowed to be so.
+    /// A serial list without an entry is marked as allowed to be empty.
     pub fn revocations(self, file: &str, contents: impl Into<Vec<u8>>) -> Self {
         let contents = contents.into();
         let has_entries = contents
@@ -284,8 +284,8 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Modes: "required", "optional", "passthrough", "none". Answers 200 "ok\n". The trust store is "partners", but
-    /// for "passthrough", which has none.
+    /// Modes: "required", "optional", "passthrough", "none". Answers 200 "ok\n". The trust store is
+    /// "partners", but for "passthrough", which has none.
     pub fn new(id: &'static str, aliases: &[&'static str], mode: &str) -> Self {
         let mode = ["required", "optional", "passthrough", "none"]
             .into_iter()
@@ -364,7 +364,8 @@ impl Distribution {
         }
     }
 
-    /// Answers requests for paths of this pattern with this body, before the behavior for all others is looked at.
+    /// Answers requests for paths of this pattern with this body, before the behavior for all others is
+    /// looked at.
     pub fn answers_at(mut self, pattern: &str, body: &str) -> Self {
         self.answers.push((pattern.to_owned(), body.to_owned()));
         self
@@ -468,7 +469,8 @@ impl Distribution {
 }
 
 const CONNECTIONS: &str = "connections_per_core";
-/// As many as a machine with an ordinary limit on open files can serve, so that no server warns of it at its start.
+/// As many as a machine with an ordinary limit on open files can serve, so that no server warns of it at its
+/// start.
 const CONNECTIONS_MAX: u64 = 2_000;
 const FUNCTION_TIME: &str = "function_time_ms";
 /// As much as may be configured: a function that ends is never stopped for what else the machine does.

@@ -1,4 +1,5 @@
-//! HTTP/2 by hand, one request a connection: what no library would send, and what the server then does with the stream.
+//! HTTP/2 by hand, one request a connection: what no library would send, and what the server then does with
+//! the stream.
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -19,7 +20,8 @@ pub enum StreamEnd {
 /// PROTOCOL_ERROR, which is what a malformed request gets.
 pub const PROTOCOL_ERROR: u32 = 1;
 
-/// Sends a request with these fields, pseudo-header fields first, and this body; reads until its stream has ended.
+/// Sends a request with these fields, pseudo-header fields first, and this body; reads until its stream has
+/// ended.
 pub fn ask(client: &Client, address: SocketAddr, fields: &[(&str, &str)], body: Option<&[u8]>) -> StreamEnd {
     let client = client.clone().alpn(&["h2"]);
     let mut connection = client.connect(address).expect("a handshake");

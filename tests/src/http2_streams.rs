@@ -1,4 +1,5 @@
-//! HTTP/2 by hand (RFC 9113): one connection whose windows, pings and half-sent bodies are the test's business.
+//! HTTP/2 by hand (RFC 9113): one connection whose windows, pings and half-sent bodies are the test's
+//! business.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _};
@@ -26,7 +27,7 @@ pub const CANCEL: u32 = 8;
 /// The largest frame that nobody has to agree to.
 const FRAME_MAX: usize = 16_384;
 
-/// One frame from the server.
+/// A frame from the server.
 #[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
@@ -56,7 +57,7 @@ pub enum End {
     Closed,
 }
 
-/// What a server has said on one stream.
+/// Answer of a server on one stream.
 #[derive(Debug)]
 pub struct Answer {
     /// 0 where no response began.
@@ -69,14 +70,16 @@ pub struct Http2 {
     pub connection: Connection,
     next_stream: u32,
     read: VecDeque<Frame>,
-    /// What the server allows still to be sent, on the connection and on the stream that was opened last.
+    /// Octets that the server still allows to be sent, on the connection and on the stream that was opened
+    /// last.
     windows: [i64; 2],
     stream_window_first: i64,
     pings_answered: u64,
 }
 
 impl Http2 {
-    /// Connects as `client`, whose ALPN is set here; each stream begins with `window` octets that the server may send.
+    /// Connects as `client`, whose ALPN is set here; each stream begins with `window` octets that the server
+    /// may send.
     pub fn connect(client: Client, address: SocketAddr, window: u32) -> Self {
         let client = client.alpn(&["h2"]);
         let connection = client.connect(address).expect("a handshake");
@@ -122,7 +125,8 @@ impl Http2 {
         self.ask("GET", path, true)
     }
 
-    /// Sends a piece of a body within the server's windows, which it waits for. False where the server has ended the stream first.
+    /// Sends a piece of a body within the server's windows, which it waits for. False where the server has
+    /// ended the stream first.
     pub fn send_body(&mut self, stream: u32, mut body: &[u8], ends: bool) -> bool {
         loop {
             let room = self.windows.iter().copied().min().expect("two windows").max(0);
@@ -318,7 +322,8 @@ fn push_literal(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
-/// `:status`, which servers send first: indexed (RFC 7541 appendix A, 8 to 14), or as a literal with a name from the table.
+/// `:status`, which servers send first: indexed (RFC 7541 appendix A, 8 to 14), or as a literal with a name
+/// from the table.
 fn status(block: &[u8]) -> u16 {
     let block = match block {
         // A change of the table's size comes before the fields.

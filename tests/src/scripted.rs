@@ -14,7 +14,7 @@ pub struct Scripted {
     connections: Arc<AtomicUsize>,
 }
 
-/// One connection to such an origin.
+/// A connection to a scripted origin.
 pub struct Visit {
     pub source: BufReader<TcpStream>,
     pub out: TcpStream,
@@ -100,7 +100,7 @@ impl Visit {
         io::copy(&mut self.source, &mut io::sink())
     }
 
-    /// One octet of whatever comes next.
+    /// Reads one octet of whatever comes next.
     pub fn octet(&mut self) -> io::Result<()> {
         self.source.read_exact(&mut [0])
     }

@@ -8,7 +8,7 @@ use crate::http1::{Body, Head, read_body, read_head};
 
 type Answer = dyn Fn(&Head) -> Vec<u8> + Send + Sync;
 
-/// One request as it came.
+/// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub head: Head,
@@ -32,7 +32,8 @@ pub struct ScriptedOrigin {
 }
 
 impl ScriptedOrigin {
-    /// Answers each request with what `answer` makes of its head, and closes behind an answer that says `Connection: close`.
+    /// Answers each request with what `answer` makes of its head, and closes behind an answer that says
+    /// `Connection: close`.
     pub fn start(answer: impl Fn(&Head) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let address = listener.local_addr().expect("a bound socket");

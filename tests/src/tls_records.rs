@@ -41,7 +41,8 @@ impl Connection {
         Ok(records)
     }
 
-    /// Sends the first half of the records that these bytes make. Returns the other half, for [`Self::write_raw`].
+    /// Sends the first half of the records that these bytes make. Returns the other half, for
+    /// [`Self::write_raw`].
     pub fn write_first_half(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<Vec<u8>> {
         let mut records = self.records(bytes)?;
         let second_half = records.split_off(records.len() / 2);
@@ -54,15 +55,15 @@ impl Connection {
         self.stream.get_mut().tcp.write_all(bytes)
     }
 
-    /// The connection's next record with these bytes as (part of) a handshake message, and the socket to send it on, for TLS 1.3: a thing that no TLS
-    /// library would send of itself.
+    /// The connection's next record with these bytes as (part of) a handshake message, and the socket to send
+    /// it on, for TLS 1.3: a thing that no TLS library would send of itself.
     pub fn into_handshake_record(self, bytes: &[u8]) -> (TcpStream, Vec<u8>) {
         let (tcp, mut keys) = self.into_keys();
         (tcp, keys.record(ContentType::Handshake, bytes))
     }
 
-    /// Sends each of these (content type, contents) in a record of its own, encrypted as TLS 1.3 has it, whatever they are. Returns the number of the alert
-    /// that the server answers with.
+    /// Sends each of these (content type, contents) in a record of its own, encrypted as TLS 1.3 has it,
+    /// whatever they are. Returns the number of the alert that the server answers with.
     pub fn answer_to_records(self, records: &[(u8, &[u8])]) -> Option<u8> {
         let (mut tcp, mut keys) = self.into_keys();
         for (content_type, bytes) in records {

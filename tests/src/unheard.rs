@@ -1,4 +1,5 @@
-//! A server whose messages nobody hears: standard error is a pipe that is not read, one whose reader has gone, or a full disk.
+//! A server whose messages nobody hears: standard error is a pipe that is not read, one whose reader has
+//! gone, or a full disk.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -56,7 +57,8 @@ impl Unheard {
         server
     }
 
-    /// Standard error is a disk without room from the beginning. The configuration has the control socket `socket`.
+    /// Standard error is a disk without room from the beginning. The configuration has the control socket
+    /// `socket`.
     pub fn disk_full(config: &Config, socket: &str) -> Self {
         let full = File::options()
             .write(true)
@@ -141,7 +143,7 @@ impl Drop for Unheard {
     }
 }
 
-/// What is heard of it in the end.
+/// Messages that are heard of the server in the end.
 pub struct Heard(Lines);
 
 impl Heard {
@@ -167,10 +169,11 @@ fn spawn(config: &Config, stderr: Stdio) -> (Workdir, Child) {
     (workdir, child.expect("the binary runs"))
 }
 
-/// One page: 4 KiB.
+/// Makes the pipe one page long: 4 KiB.
 #[allow(unsafe_code)]
 fn make_small(pipe: &ChildStderr) {
-    // SAFETY: the call touches no memory of this process; the descriptor is open for as long as `pipe` is borrowed.
+    // SAFETY: the call touches no memory of this process; the descriptor is open for as long as `pipe` is
+    // borrowed.
     let result = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, 4_096) };
     assert!(result >= 0, "{}", std::io::Error::last_os_error());
 }

@@ -6,7 +6,7 @@ use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 use crate::wire::Records;
 
-/// What a connection agreed on, by the numbers of the TLS registries; 0 is unknown or none.
+/// TLS parameters of a connection, by the numbers of the TLS registries. 0 means unknown or none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Negotiated {
     version: u16,

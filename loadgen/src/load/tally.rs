@@ -73,7 +73,7 @@ pub struct Tally {
 #[derive(Debug, Default, Clone)]
 pub struct Handshakes {
     pub full: u64,
-    /// Of the full ones, those with a HelloRetryRequest.
+    /// Full handshakes with a HelloRetryRequest.
     pub retry_requests: u64,
     pub resumed: u64,
     /// Handshakes in which the server asked for a client certificate.

@@ -22,7 +22,8 @@ pub struct Facts {
     pub window_s: f64,
     /// Operations that ended in the window.
     pub operations: u64,
-    /// Of those of an open loop: started over a millisecond late although a connection was free, and how late most were.
+    /// Operations of an open loop that started over a millisecond late although a connection was free, and
+    /// how late most of them were.
     pub late_by_generator: Late,
     /// The same where every connection was busy.
     pub late_for_connection: Late,

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 pub struct ServerUse {
     pub cpu_us_per_operation: Option<f64>,
     pub cpu_s: f64,
-    /// Of one core.
+    /// CPU use, as a percentage of one core.
     pub busy_percent: f64,
     /// Time in which a thread of the server was ready to run and something else had the core.
     pub waiting_for_core_percent: f64,

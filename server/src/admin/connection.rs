@@ -1,4 +1,4 @@
-//! One connection of the admin endpoint: a request in, a response out, the end. Never waits.
+//! A connection of the admin endpoint: a request in, a response out, the end. Never waits.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -16,16 +16,18 @@ pub(super) struct Connection {
 }
 
 enum State {
-    /// The head so far. The whole of it is read before anything is answered: bytes left unread would turn the close into a reset.
+    /// The head so far. The whole of it is read before anything is answered: bytes left unread would turn the
+    /// close into a reset.
     Reading(Vec<u8>),
     /// The response, and how much of it is gone.
     Writing(Vec<u8>, usize),
-    /// A moment for the client to close, so that a response to an overlong request is not overtaken by a reset.
+    /// A moment for the client to close, so that a response to an overlong request is not overtaken by a
+    /// reset.
     Lingering,
     Over,
 }
 
-/// What the socket has to be ready for.
+/// Operation that the socket has to be ready for.
 pub(super) enum Next {
     Read,
     Write,
@@ -154,7 +156,7 @@ fn is_not_yet(error: &io::Error) -> bool {
     matches!(error.kind(), WouldBlock | Interrupted)
 }
 
-/// For a client to close after its response.
+/// Time for a client to close after its response.
 const LINGER: Duration = Duration::from_millis(500);
 /// A client that sends without end has no more of the thread than this at a time.
 const LINGER_READS: usize = 4;

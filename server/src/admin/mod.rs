@@ -1,9 +1,10 @@
 //! The admin endpoint: `GET /metrics` and `GET /healthz` over plain HTTP/1.1, on a thread of its own.
 //!
-//! The thread waits for all its connections at once (`poll`), so that one that says nothing, says it slowly or takes its response slowly is in
-//! nobody's way. Each has two seconds for its request and two more for its response; where more are open than can be, the one that
-//! was accepted first makes room. Every response closes its connection. There is no authentication: the address belongs on loopback or a
-//! private network. Touches no client connection and changes nothing.
+//! The thread waits for all its connections at once (`poll`), so that one that says nothing, says it slowly
+//! or takes its response slowly is in nobody's way. Each has two seconds for its request and two more for its
+//! response; where more are open than can be, the one that was accepted first makes room. Every response
+//! closes its connection. There is no authentication: the address belongs on loopback or a private network.
+//! Touches no client connection and changes nothing.
 
 mod connection;
 pub mod request;
@@ -131,13 +132,13 @@ impl Drop for AdminServer {
     }
 }
 
-/// What the thread owns.
+/// State that the thread owns.
 struct Endpoint {
     listener: Arc<TcpListener>,
     stopping: Arc<AtomicBool>,
     registry: Arc<Registry>,
     limit: Duration,
-    /// Those accepted first come first.
+    /// Open connections. The one that was accepted first comes first.
     connections: VecDeque<Connection>,
     /// Out of descriptors until then.
     accept_again: Option<Instant>,
@@ -227,7 +228,7 @@ impl Endpoint {
     }
 }
 
-/// What the poll has found.
+/// Sockets that the poll has found ready.
 struct Ready {
     listener: bool,
     connections: Vec<bool>,

@@ -26,7 +26,7 @@ impl Response {
         }
     }
 
-    /// For whoever chooses among servers: this one ends.
+    /// Answer for whoever chooses among servers: this server is ending.
     pub(super) fn draining() -> Self {
         Self {
             status: "503 Service Unavailable",

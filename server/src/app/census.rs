@@ -92,7 +92,8 @@ fn wanted(question: &ConnectionsWanted) -> Result<Wanted, Refusal> {
     })
 }
 
-/// Digits in lower case, without separators and leading zeros. `None`: there is anything else in it, or nothing.
+/// Digits in lower case, without separators and leading zeros. `None`: there is anything else in it, or
+/// nothing.
 fn serial_number(text: &str) -> Option<String> {
     let text = text.trim();
     let text = text

@@ -24,7 +24,7 @@ use crate::snapshot::{Publication, Snapshot, Unpublished};
 pub struct Commands {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) events: Sender<Event>,
-    /// Of the reload that is under way.
+    /// Progress of the reload that is under way.
     pub(super) progress: Progress,
     pub(super) log: ShipperRemote,
 }
@@ -37,7 +37,8 @@ impl Backend for Commands {
     fn publish_function(&self, name: &str, client: &Waiting<'_>) -> Result<String, Refusal> {
         let (answer, published) = bounded(1);
         let name = name.to_owned();
-        // An event that the control thread will never handle is dropped with it, and its answer's channel too.
+        // An event that the control thread will never handle is dropped with it, and its answer's channel
+        // too.
         let _told_below = self.events.send(Event::Publish(PublishOrder { name, answer }));
         let late = || self.late("the publication", PUBLISH_WAIT);
         match client.for_answer(&published, PUBLISH_WAIT, late)? {
@@ -109,7 +110,7 @@ fn reloaded(report: ReloadReport) -> Reloaded {
 
 /// As long as the client of the command line waits, less what an answer takes.
 const PUBLISH_WAIT: Duration = Duration::from_secs(55);
-/// For what is queued to be written first.
+/// Time for what is queued to be written first.
 const REOPEN_WAIT: Duration = Duration::from_secs(10);
 
 /// Takes the socket that the configuration names, if it names one.

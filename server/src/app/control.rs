@@ -47,7 +47,7 @@ pub(super) enum Event {
     Census(CensusOrder),
 }
 
-/// Where it is told what happens.
+/// Places where the control thread tells what happens.
 pub struct Told {
     pub registry: Arc<Registry>,
     pub shipper: Shipper,
@@ -69,7 +69,8 @@ pub struct Control {
     draining: bool,
     /// When it is to begin, on the clock of [`monotonic`].
     drain_at: Option<Duration>,
-    /// An operator's signal to end has come; one more ends at once. A core's failure drains too, but counts as none.
+    /// An operator's signal to end has come; one more ends at once. A core's failure drains too, but counts
+    /// as none.
     told_to_end: bool,
     generation: u64,
     jobs: Jobs,
@@ -285,7 +286,8 @@ impl Control {
         }
     }
 
-    /// For whoever chooses among servers: `/healthz` says that this one ends, some time before it takes no more connections.
+    /// Makes `/healthz` say that this server is ending, some time before the server stops taking connections.
+    /// The notice is for whoever chooses among servers.
     fn end_soon(&mut self) {
         self.registry.process.draining.set(1);
         let delay = self.shared.snapshot.load().limits.drain_delay;
@@ -332,7 +334,8 @@ impl Control {
         let _nobody_waits_any_more = order.asked.send(asked);
     }
 
-    /// A server on half its cores would be a slow mystery: the others drain, the process ends, its supervisor restarts it.
+    /// A server on half its cores would be a slow mystery: the others drain, the process ends, its supervisor
+    /// restarts it.
     fn core_ended(&mut self, core: usize, result: Result<(), String>) {
         self.running -= 1;
         if self.draining && result.is_ok() {

@@ -24,7 +24,7 @@ impl AppError {
         Self::Config(format!("{}: {error}", config.source.file().display()))
     }
 
-    /// What the configuration lacks for this user, who is not the one that reads the message.
+    /// Says what the configuration lacks for user `name`. Somebody else than that user reads the message.
     pub fn as_user(self, name: &str) -> Self {
         match self {
             Self::Config(message) => Self::Config(format!("as user {name}: {message}")),

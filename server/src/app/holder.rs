@@ -1,7 +1,8 @@
-//! Processes that listen at a TCP port, as /proc shows them: to name one where a port is taken, and to tell a server that runs from one that was
-//! killed and whose socket the kernel has not closed yet.
+//! Processes that listen at a TCP port, as /proc shows them: to name one where a port is taken, and to tell a
+//! server that runs from one that was killed and whose socket the kernel has not closed yet.
 //!
-//! Sees what this process may see: the descriptors of its own user, or of all of them as root, in its own PID namespace. Runs at start alone.
+//! Sees what this process may see: the descriptors of its own user, or of all of them as root, in its own PID
+//! namespace. Runs at start alone.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -17,7 +18,7 @@ pub struct Holder {
     name: String,
 }
 
-/// One that listens at `port`, at whichever address.
+/// Finds a process that listens at `port`, whatever the address.
 pub fn of_port(port: u16) -> Option<Holder> {
     let sockets = listening(port);
     if sockets.is_empty() {
@@ -36,7 +37,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The sockets of this network namespace that listen at `port`, by the names that descriptors show them under.
+/// The sockets of this network namespace that listen at `port`, by the names that descriptors show them
+/// under.
 fn listening(port: u16) -> Vec<String> {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     let tables = tables.map(|path| files::read_text(Path::new(path), TABLE_BYTES_MAX).unwrap_or_default());
@@ -44,7 +46,7 @@ fn listening(port: u16) -> Vec<String> {
     lines.filter_map(|line| socket_listening(line, port)).collect()
 }
 
-/// Of a line of proc(5)'s net/tcp.
+/// Reads a line of proc(5)'s net/tcp. Gives the name of the line's socket, if the socket listens at `port`.
 fn socket_listening(line: &str, port: u16) -> Option<String> {
     let mut fields = line.split_whitespace();
     let (local, state) = (fields.nth(1)?, fields.nth(1)?);

@@ -1,9 +1,10 @@
-//! What reads files while the server runs, each on a thread of its own and one at a time: a function published while a snapshot is being
-//! built would be undone by it.
+//! Jobs that read files while the server runs. Each job has a thread of its own, and one job runs at a time.
+//! Otherwise a function could be published while a snapshot is being built, and the snapshot would undo that.
 //!
-//! Owns whose turn it is, who waits for the end, and an eye on the job that is under way: files may lie on a network file system that
-//! hangs, and names may be asked of a resolver that does not answer. Such a job cannot be ended, but it is told and counted, and what is asked
-//! for meanwhile is told, counted and done after it. Runs on the control thread.
+//! Owns whose turn it is, who waits for the end, and an eye on the job that is under way: files may lie on a
+//! network file system that hangs, and names may be asked of a resolver that does not answer. Such a job
+//! cannot be ended, but it is told and counted, and what is asked for meanwhile is told, counted and done
+//! after it. Runs on the control thread.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use super::publish::PublishOrder;
 use crate::files::Progress;
 use crate::metrics::ProcessCounters;
 
-/// What became of a reload, for whoever asked for it.
+/// Result of a reload, for whoever asked for it.
 pub type Reloaded = Result<ReloadReport, String>;
 
-/// What was published.
+/// Report on the snapshot that was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadReport {
     pub generation: u64,
@@ -45,14 +46,14 @@ struct UnderWay {
     orders: Vec<Sender<Reloaded>>,
 }
 
-/// What is to be begun now.
+/// Job that is to be begun now.
 pub(super) enum Job {
     Reload,
     Publish(PublishOrder),
 }
 
 impl Jobs {
-    /// Where the file that is being read can be seen.
+    /// Place where the file that is being read can be seen.
     pub(super) fn progress(&self) -> Progress {
         self.progress.clone()
     }

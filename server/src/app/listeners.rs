@@ -1,11 +1,13 @@
 //! The listening sockets: one for each core and address, in core order, before any core starts.
 //!
-//! An address belongs to one server. SO_REUSEPORT, by which the cores share it, would let another process of the same user in as well, with its
-//! own trust stores and revocations. So the first socket of an address is bound and listens without it, which the kernel grants only where
-//! nobody listens there, whoever that is; SO_REUSEPORT is switched on after that, for the sockets of the other cores. The claim lasts as long
-//! as the sockets do, within one network namespace, as the address itself does. `runtime.reuse_port` gives it up.
+//! An address belongs to one server. SO_REUSEPORT, by which the cores share it, would let another process of
+//! the same user in as well, with its own trust stores and revocations. So the first socket of an address is
+//! bound and listens without it, which the kernel grants only where nobody listens there, whoever that is;
+//! SO_REUSEPORT is switched on after that, for the sockets of the other cores. The claim lasts as long as the
+//! sockets do, within one network namespace, as the address itself does. `runtime.reuse_port` gives it up.
 //!
-//! Sockets of one address are numbered within their group as they are bound, so that the kernel's number is the core's.
+//! Sockets of one address are numbered within their group as they are bound, so that the kernel's number is
+//! the core's.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -66,16 +68,16 @@ fn https_port(listeners: &[Listener], addresses: &[SocketAddr]) -> u16 {
         .map_or(443, |(_, address)| address.port())
 }
 
-/// Whether other processes may listen on an address too.
+/// Says whether other processes may listen on an address too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
     /// Tried for so long where the address is taken.
     Exclusive { patience: Duration },
-    /// Those of the same user, if they share it too.
+    /// Other processes of the same user may listen too, if they share the address as well.
     Shared,
 }
 
-/// Whether a socket is bound as one of several of its address.
+/// Says whether a socket is bound as one of several of its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sharing {
     Yes,
@@ -107,10 +109,11 @@ fn bind_one(address: SocketAddr, cores: usize, claim: Claim) -> io::Result<(Sock
     Ok((bound, sockets))
 }
 
-/// Tries for a while where no process is seen to listen, for two reasons. The kernel takes the rings of a process that was killed apart in its own time, and with them goes
-/// the socket that an accept waits on: a server that is started at once behind it would find the address taken. And two servers that start
-/// at once can both bind, and then each refuse the other the right to listen: whoever finds itself in such a tie tries again after a time
-/// of its own.
+/// Tries for a while where no process is seen to listen, for two reasons. The kernel takes the rings of a
+/// process that was killed apart in its own time, and with them goes the socket that an accept waits on: a
+/// server that is started at once behind it would find the address taken. And two servers that start at once
+/// can both bind, and then each refuse the other the right to listen: whoever finds itself in such a tie
+/// tries again after a time of its own.
 fn listen_alone(address: SocketAddr, patience: Duration) -> io::Result<Socket> {
     let deadline = Instant::now() + patience;
     loop {
@@ -127,7 +130,7 @@ fn listen_alone(address: SocketAddr, patience: Duration) -> io::Result<Socket> {
     }
 }
 
-/// One to five milliseconds, by the standard library's random keys.
+/// Random pause of one to five milliseconds, by the standard library's random keys.
 fn pause_micros() -> u64 {
     1_000 + RandomState::new().build_hasher().finish() % 4_000
 }
@@ -187,7 +190,7 @@ fn explain(address: SocketAddr, error: &io::Error, holder: Option<&Holder>) -> (
 
 /// Connections that wait to be accepted, for each core; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4_096;
-/// For a ring that is still being taken apart, and for ties: some tens of milliseconds were seen.
+/// Time for a ring that is still being taken apart, and for ties. Some tens of milliseconds were seen.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn others_of(address: SocketAddr) -> Vec<String> {
     all.into_iter().filter(|_| is_v6_spoken()).collect()
 }
 
-/// Where IPv6 is switched off there is nothing to clash with.
+/// True if IPv6 is switched on. Without IPv6 there is nothing to clash with.
 fn is_v6_spoken() -> bool {
     TcpListener::bind("[::1]:0").is_ok()
 }

@@ -1,7 +1,7 @@
 //! Wiring: from a configuration file to running threads, and back to nothing.
 //!
-//! Owns the order of things at start (check, load, open the log, bind, start cores, say ready), while running (signals,
-//! on the control thread) and at the end (drain, join, flush). Does not touch a connection.
+//! Owns the order of things at start (check, load, open the log, bind, start cores, say ready), while running
+//! (signals, on the control thread) and at the end (drain, join, flush). Does not touch a connection.
 
 mod call_watch;
 mod census;
@@ -48,10 +48,11 @@ use crate::snapshot::{self, Built};
 use crate::tls::SessionVault;
 use crate::worker::Shared;
 
-/// For what is still to be said when the process ends, should standard error be slow.
+/// Time for what is still to be said when the process ends, in case standard error is slow.
 pub const MESSAGES_FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// Loads all that `path` names and says in a line what a server would serve. With `as_user`: as that user would.
+/// Loads all that `path` names and says in a line what a server would serve. With `as_user`: as that user
+/// would.
 ///
 /// # Errors
 /// The configuration, or a file or folder that it names, cannot be used.
@@ -91,8 +92,9 @@ fn check_as_we_are(path: &Path, unreadable: impl FnOnce(&Config) -> Vec<String>)
 pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), AppError> {
     let events = unbounded();
     let starting = signals::forward(signals, events.0.clone(), messages.clone())?;
-    // Many small blocks of many connections, some of which end: a huge page is seldom full, and never given back. Measured when an idle
-    // connection took 36 KB with them: 26 without, at the same speed. A kernel that cannot is no reason not to serve.
+    // Many small blocks of many connections, some of which end: a huge page is seldom full, and never given
+    // back. Measured when an idle connection took 36 KB with them: 26 without, at the same speed. A kernel
+    // that cannot is no reason not to serve.
     let _as_they_are = rustix::thread::disable_transparent_huge_pages(true);
     let config = config::load(path)?;
     let cpus = cpus::choose(&config)?;

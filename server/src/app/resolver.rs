@@ -1,6 +1,7 @@
-//! Looks the names of origins up again while the server runs: every `resolve_interval_s`, and soon after a connection to one could not be
-//! made. A plain thread that never waits for a look-up: those have threads of their own, one for each name at most, so that a
-//! resolver which hangs holds up neither other names nor reloads nor the end.
+//! Looks the names of origins up again while the server runs: every `resolve_interval_s`, and soon after a
+//! connection to one could not be made. A plain thread that never waits for a look-up: those have threads of
+//! their own, one for each name at most, so that a resolver which hangs holds up neither other names nor
+//! reloads nor the end.
 
 use std::collections::HashMap;
 use std::io;
@@ -43,7 +44,7 @@ struct Watch {
     known: HashMap<usize, Known>,
 }
 
-/// One name that is watched.
+/// Name that is watched.
 struct Known {
     addresses: Arc<Addresses>,
     begun_at: Instant,

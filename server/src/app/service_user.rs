@@ -1,7 +1,9 @@
-//! `bothways check --as-user`: the user that a service will run as, and what that user may do with what the configuration names.
+//! `bothways check --as-user`: the user that a service will run as, and what that user may do with what the
+//! configuration names.
 //!
-//! root may read everything, so a check made as root says little about a service that is not. Credentials of Linux belong to
-//! threads: the check is made on one that has given up those of root for those of the user, and the kernel decides as it will then.
+//! root may read everything, so a check made as root says little about a service that is not. Credentials of
+//! Linux belong to threads: the check is made on one that has given up those of root for those of the user,
+//! and the kernel decides as it will then.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -25,7 +27,8 @@ pub struct ServiceUser {
 }
 
 impl ServiceUser {
-    /// Finds a user by name in the files of this machine, or takes numbers: `UID:GID`, further groups after commas.
+    /// Finds a user by name in the files of this machine, or takes numbers: `UID:GID`, further groups after
+    /// commas.
     ///
     /// # Errors
     /// There is none.
@@ -78,7 +81,8 @@ impl ServiceUser {
         })
     }
 
-    /// Of this thread alone. The order matters: without the user's id of root, groups could not be set.
+    /// Makes this thread alone run as the user. The order matters: without root's user id, groups could not
+    /// be set.
     fn become_it(&self) -> io::Result<()> {
         let gids: Vec<Gid> = self.gids.iter().map(|gid| Gid::from_raw(*gid)).collect();
         let (uid, gid) = (Uid::from_raw(self.uid), gids.first().copied());
@@ -92,7 +96,7 @@ impl ServiceUser {
     }
 }
 
-/// Whether this process may read what others may not.
+/// True if this process may read what others may not.
 pub fn is_root() -> bool {
     geteuid().is_root()
 }
@@ -166,7 +170,7 @@ fn appendable(log: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether a file can be made there.
+/// Checks that a file can be made in the folder of `file`. The error says why not.
 fn writable_folder(file: &Path) -> Result<(), String> {
     let folder: PathBuf = match file.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),

@@ -1,7 +1,8 @@
-//! Signals: caught from the first moment, handed to the control thread by a thread of their own, and obeyed while there is no control thread yet.
+//! Signals: caught from the first moment, handed to the control thread by a thread of their own, and obeyed
+//! while there is no control thread yet.
 //!
-//! A start may take long, or never end: names are asked of a resolver, files may lie on a network file system that hangs. Who tells the
-//! process to end then has it end.
+//! A start may take long, or never end: names are asked of a resolver, files may lie on a network file system
+//! that hangs. Who tells the process to end then has it end.
 
 use std::convert::Infallible;
 use std::process;
@@ -30,8 +31,8 @@ pub struct Starting {
     _dropped_when_started: Sender<Infallible>,
 }
 
-/// Starts the thread that turns signals into events. Until the guard is dropped, one that tells the process to end is waited for no longer than
-/// an ordinary start takes.
+/// Starts the thread that turns signals into events. Until the guard is dropped, one that tells the process
+/// to end is waited for no longer than an ordinary start takes.
 ///
 /// # Errors
 /// There is no thread to be had.
@@ -66,7 +67,7 @@ fn has_started(started: &Receiver<Infallible>, limit: Duration) -> bool {
     started.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
 }
 
-/// For a start that is told to end before it is over.
+/// Time that a start has to finish, once the process is told to end.
 const START_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

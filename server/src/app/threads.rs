@@ -10,8 +10,8 @@ use super::control::Event;
 use super::error::AppError;
 use crate::worker::{self, CoreSetup};
 
-/// Gives the thread that calls this a smaller share where it must share a CPU with a core. Not the smallest: a revocation is
-/// waiting for it.
+/// Gives the thread that calls this a smaller share where it must share a CPU with a core. Not the smallest:
+/// a revocation is waiting for it.
 pub(super) fn yield_to_cores() {
     if let Err(error) = setpriority_process(None, RELOAD_NICENESS) {
         tracing::debug!(%error, "the reload keeps the priority of the cores");

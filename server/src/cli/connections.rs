@@ -36,7 +36,8 @@ pub(super) struct ConnectionsCommand {
     json: bool,
 }
 
-/// Exit code 0: the server has answered, also if nobody is connected; 1: it said no, or a core has not answered.
+/// Exit code 0: the server has answered, also if nobody is connected; 1: it said no, or a core has not
+/// answered.
 pub(super) fn run(command: ConnectionsCommand) -> Result<ExitCode, AppError> {
     let config = config::load(&command.config)?;
     let socket = super::control_socket(&config)?;
@@ -64,7 +65,8 @@ fn table(open: &Connections) -> String {
     text
 }
 
-/// Fields divided by tabs: sort, cut and awk take them as they are. No text of a client can hold one, or end the line.
+/// Fields divided by tabs: sort, cut and awk take them as they are. No text of a client can hold one, or end
+/// the line.
 fn line(connection: &Connection) -> String {
     let client = match connection.client_ip.contains(':') {
         true => format!("[{}]:{}", connection.client_ip, connection.client_port),

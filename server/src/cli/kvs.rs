@@ -120,7 +120,7 @@ impl KvsCommand {
         }
     }
 
-    /// What is worth telling about keys that were written.
+    /// Hint about keys that were written, if anything is worth telling.
     fn hint(&self, payload: &[u8]) -> Option<String> {
         match self {
             Self::Put { key, .. } => serial_key::hint(key),
@@ -178,7 +178,8 @@ impl KvsCommand {
         }
     }
 
-    /// What was asked for goes to stdout; with a value or a list, the ETag goes to stderr, so that the output is the value and no more.
+    /// Writes what was asked for to stdout. With a value or a list, the ETag goes to stderr, so that the
+    /// output is the value and no more.
     fn show(&self, reply: &Reply) -> Result<(), AppError> {
         let etag = reply.etag.as_deref().unwrap_or_default();
         match self {

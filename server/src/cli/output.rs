@@ -1,4 +1,5 @@
-//! What commands print: results to standard output, faults to standard error. Neither panics, unlike `println!`.
+//! Output of commands: results to standard output, faults to standard error. Writing to neither panics,
+//! unlike `println!`.
 
 use std::io::{self, Write as _};
 

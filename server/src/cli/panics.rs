@@ -1,5 +1,5 @@
-//! What a server says when some thread of it panics: a message like any other. The standard library's own hook writes to standard error,
-//! and would wait for it, or panic because of it.
+//! Message of a server when some thread of it panics: a message like any other. The standard library's own
+//! hook writes to standard error. That hook would wait for standard error, or panic because of it.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic;

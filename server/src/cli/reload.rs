@@ -65,5 +65,5 @@ pub(super) fn logs(command: LogsCommand) -> Result<ExitCode, AppError> {
     super::print_reply(&reply, json, None)
 }
 
-/// For the server to say that time is over.
+/// Time for the server to say that time is over.
 const ANSWER_TIME: Duration = Duration::from_secs(10);

@@ -1,12 +1,14 @@
 //! A word about keys of key-value stores that may be serial numbers, in a spelling that functions never see.
 //!
-//! A store compares keys octet for octet, and what openssl prints of a certificate, or a browser shows, is not what
-//! `leaf.serialNumber` is: lower case, in pairs, with the 00 that keeps a number positive. A key in another spelling denies nobody, and
-//! nothing else would ever say so. Only a hint: what a key means is the function's to decide.
+//! A store compares keys octet for octet, and what openssl prints of a certificate, or a browser shows, is
+//! not what `leaf.serialNumber` is: lower case, in pairs, with the 00 that keeps a number positive. A key in
+//! another spelling denies nobody, and nothing else would ever say so. Only a hint: what a key means is the
+//! function's to decide.
 
 use serde::Deserialize;
 
-/// What to tell about a key that was written; `None`: it is spelt as functions see serial numbers, or is none.
+/// Hint about a key that was written. `None`: the key is spelt as functions see serial numbers, or is no
+/// serial number.
 pub(super) fn hint(key: &str) -> Option<String> {
     let pairs = seen_by_functions(key)?;
     let (colons, plain) = (pairs.join(":"), pairs.concat());
@@ -38,8 +40,8 @@ struct ImportItem {
     key: String,
 }
 
-/// The pairs of hexadecimal digits of what looks like a serial number: three to twenty octets, and not just a decimal
-/// number; or what openssl prints.
+/// The pairs of hexadecimal digits of what looks like a serial number: three to twenty octets, and not just a
+/// decimal number; or what openssl prints.
 fn seen_by_functions(key: &str) -> Option<Vec<String>> {
     let written = key.strip_prefix("serial=").unwrap_or(key).trim();
     let digits: String = written.chars().filter(|c| !matches!(c, ':' | ' ')).collect();

@@ -38,7 +38,7 @@ pub enum ViewerProtocolPolicy {
 pub struct OriginRequestPolicy {
     /// Each at most once.
     pub headers: Vec<CertificateHeader>,
-    /// Whether the origin is told the connection's id, as its record has it.
+    /// True if the origin is told the connection's id, as the connection's record has it.
     pub connection_id: bool,
 }
 

@@ -1,26 +1,28 @@
 //! Header names as origins compare them.
 //!
-//! CGI, FastCGI, WSGI and the gateways that follow them turn every octet of a name that is no letter and no digit into `_`, so
-//! `X.Forwarded.For` is `HTTP_X_FORWARDED_FOR` to the application behind them, as `X-Forwarded-For` is. Two names *read alike*
-//! where they differ by case and by such octets only. Pure; nothing allocates.
+//! CGI, FastCGI, WSGI and the gateways that follow them turn every octet of a name that is no letter and no
+//! digit into `_`, so `X.Forwarded.For` is `HTTP_X_FORWARDED_FOR` to the application behind them, as
+//! `X-Forwarded-For` is. Two names *read alike* where they differ by case and by such octets only. Pure;
+//! nothing allocates.
 
 use std::cmp::Ordering;
 
 /// Prefixes of the names that only this server gives to headers of a request.
 const OURS: [&str; 3] = ["cloudfront-viewer-cert", "client-cert", "bothways-"];
 
-/// Whether `name` reads like one that only this server gives to headers of a request, whatever the configuration says.
+/// True if `name` reads like a name that only this server gives to headers of a request. The configuration
+/// cannot change that.
 pub fn is_ours(name: &str) -> bool {
     OURS.iter().any(|prefix| begins_like(name, prefix))
 }
 
-/// Whether `name` reads like an `X-Forwarded-…` header and is not spelt as one.
+/// True if `name` reads like an `X-Forwarded-…` header and is not spelt as one.
 pub fn is_forwarded_lookalike(name: &str) -> bool {
     begins_like(name, "x-forwarded-") && !is_plain(name)
 }
 
-/// Whether `name` reads like a header that frames a request, and is not spelt as one: an origin that folds it would read another body
-/// than we did.
+/// True if `name` reads like a header that frames a request, and is not spelt as one. An origin that folds
+/// such a name would read another body than this server did.
 pub fn is_framing_lookalike(name: &str) -> bool {
     ["content-length", "transfer-encoding"]
         .iter()
@@ -28,17 +30,17 @@ pub fn is_framing_lookalike(name: &str) -> bool {
         && !is_plain(name)
 }
 
-/// Whether both read alike.
+/// True if both names read alike.
 pub fn reads_like(name: &str, other: &str) -> bool {
     name.len() == other.len() && begins_like(name, other)
 }
 
-/// Whether `name` begins with what reads like `prefix`.
+/// True if `name` begins with what reads like `prefix`.
 pub fn begins_like(name: &str, prefix: &str) -> bool {
     name.len() >= prefix.len() && folded(name).zip(folded(prefix)).all(|(a, b)| a == b)
 }
 
-/// Whether `name` has letters, digits and hyphens only.
+/// True if `name` has letters, digits and hyphens only.
 pub fn is_plain(name: &str) -> bool {
     name.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -49,7 +51,7 @@ pub fn compare(name: &str, other: &str) -> Ordering {
     folded(name).cmp(folded(other))
 }
 
-/// One octet as every origin may see it: a lower-case letter, a digit, or a hyphen.
+/// Folds an octet to what every origin may see of it: a lower-case letter, a digit, or a hyphen.
 pub fn fold(byte: u8) -> u8 {
     match byte {
         b'a'..=b'z' | b'0'..=b'9' => byte,

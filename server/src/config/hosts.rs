@@ -1,10 +1,10 @@
 //! Which distribution a name belongs to: one normaliser and one map for SNI, `Host` and `:authority` alike.
 //!
-//! Owns the spelling of host names and the order exact → wildcard → default. Any second opinion on either would let a
-//! client be admitted under one distribution's rules and served under another's.
+//! Owns the spelling of host names and the order exact → wildcard → default. Any second opinion on either
+//! would let a client be admitted under one distribution's rules and served under another's.
 //!
-//! Invariant: a `HostName` is in its one normal form (lower case, no trailing dot, addresses as their types print
-//! them), so equal hosts are equal text. Pure; used on every core.
+//! Invariant: a `HostName` is in its one normal form (lower case, no trailing dot, addresses as their types
+//! print them), so equal hosts are equal text. Pure; used on every core.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ pub struct HostName(Arc<str>);
 impl HostName {
     /// A host without a port, as in SNI. One trailing dot is dropped, case is folded.
     ///
-    /// Text that is no host name is refused and must not be taken for an unknown name: an unknown name may reach the
-    /// default distribution.
+    /// Text that is no host name is refused and must not be taken for an unknown name: an unknown name may
+    /// reach the default distribution.
     pub fn parse(text: &str) -> Result<Self, InvalidHost> {
         if text.contains('@') {
             return Err(InvalidHost::Userinfo);
@@ -119,7 +119,8 @@ impl std::error::Error for InvalidHost {}
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Alias {
     Exact(HostName),
-    /// `*.example.com`, held as `example.com`: every name below it, however deep, as the managed service has it.
+    /// `*.example.com`, held as `example.com`: every name below it, however deep, as the managed service has
+    /// it.
     Wildcard(HostName),
 }
 
@@ -266,8 +267,8 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), InvalidHost> {
     Ok((host, Some(number.ok_or(InvalidHost::Port)?)))
 }
 
-/// RFC 1123 §2.1 and RFC 1035 §2.3.4: no non-ASCII (that is written as `xn--…`). The underscore, which they do not have, stands in names that
-/// are in use all the same, and that clients send (RFC 8552 §1).
+/// RFC 1123 §2.1 and RFC 1035 §2.3.4: no non-ASCII (that is written as `xn--…`). The underscore, which they
+/// do not have, stands in names that are in use all the same, and that clients send (RFC 8552 §1).
 fn check_labels(name: &str) -> Result<(), InvalidHost> {
     if name.is_empty() {
         return Err(InvalidHost::Empty);

@@ -1,11 +1,12 @@
-//! Headers in which a client would tell the origin who it is: the names that proxies in front of an origin give to what
-//! they know of a client's certificate or address, or of the target that it asked for.
+//! Headers in which a client would tell the origin who it is: the names that proxies in front of an origin
+//! give to what they know of a client's certificate or address, or of the target that it asked for.
 //!
-//! An origin that was behind such a proxy once still believes them. A client's own are removed from every request, whatever the
-//! origin is told instead; the configuration adds names, and lets others through by name. Names that only we may use
-//! ([`header_name::is_ours`]) are never let through.
+//! An origin that was behind such a proxy once still believes them. A client's own are removed from every
+//! request, whatever the origin is told instead; the configuration adds names, and lets others through by
+//! name. Names that only we may use ([`header_name::is_ours`]) are never let through.
 //!
-//! Asked about each header of each request: the first octet decides most often, a binary search else. Nothing allocates.
+//! Asked about each header of each request: the first octet decides most often, a binary search else. Nothing
+//! allocates.
 
 use super::error::Problem;
 use super::header_name::{
@@ -14,7 +15,7 @@ use super::header_name::{
 use super::key::KeyPath;
 use super::raw::RawIdentityHeaders;
 
-/// Which headers of a client are its claims about itself.
+/// Rules that tell which headers of a client are its claims about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityHeaders {
     /// Sorted; none begins with another.
@@ -34,7 +35,8 @@ struct Pattern {
 }
 
 impl IdentityHeaders {
-    /// Whether a client's header of this name, in lower case as `HeaderName` has it, goes no further.
+    /// True if a client's header of this name goes no further. The name is in lower case, as `HeaderName` has
+    /// it.
     pub fn is_claim(&self, name: &str) -> bool {
         let first = name.as_bytes().first().copied().map_or(b'-', fold);
         if self.first_octets & (1 << first) == 0 {
@@ -44,7 +46,8 @@ impl IdentityHeaders {
     }
 
     fn is_listed(&self, name: &str) -> bool {
-        // The greatest prefix that is not greater than the name: between it and the name no other could stand.
+        // The greatest prefix that is not greater than the name: between it and the name no other could
+        // stand.
         let after = self
             .prefixes
             .partition_point(|prefix| compare(prefix, name).is_le());
@@ -58,7 +61,8 @@ impl IdentityHeaders {
             || is_framing_lookalike(name)
     }
 
-    /// Only as it is spelt in the configuration: what is let through by one name must not come twice, by another.
+    /// Only as it is spelt in the configuration: what is let through by one name must not come twice, by
+    /// another.
     fn is_let_through(&self, name: &str) -> bool {
         let matches = |pattern: &Pattern| match pattern.is_prefix {
             true => name.starts_with(&*pattern.text),
@@ -167,7 +171,8 @@ const PATTERNS_MAX: usize = 64;
 const PATTERN_BYTES_MAX: usize = 64;
 const PREFIX_BYTES_MIN: usize = 3;
 
-/// Beginnings of names by which origins are told of a client, and by whom. `edge.toml` has the same list for people.
+/// Beginnings of names by which origins are told of a client, and by whom. `edge.toml` has the same list for
+/// people.
 const PREFIXES: &[&str] = &[
     // Certificates. Keycloak; Cloudflare; names that users give, with and without X-.
     "cert-chain",
@@ -233,7 +238,8 @@ const PREFIXES: &[&str] = &[
     "x-f5-client",
     "wl-proxy-",
     "x-wso2-client",
-    // Jetty's ForwardedRequestCustomizer; WebSphere's plug-in ($WSCC, user, address, host and kind of authentication).
+    // Jetty's ForwardedRequestCustomizer; WebSphere's plug-in ($WSCC, user, address, host and kind of
+    // authentication).
     "proxy-auth-cert",
     "proxy-client-cert",
     "proxy-ssl-id",
@@ -242,7 +248,8 @@ const PREFIXES: &[&str] = &[
     "-wsra",
     "-wsrh",
     "-wsru",
-    // Addresses. Cloudflare, Fastly (certificates too), Akamai, Azure, Envoy, Fly, Imperva, nginx, Netlify, Vercel.
+    // Addresses. Cloudflare, Fastly (certificates too), Akamai, Azure, Envoy, Fly, Imperva, nginx, Netlify,
+    // Vercel.
     "cf-connecting-ip",
     "cf-pseudo-ipv4",
     "client-ip",
@@ -285,8 +292,8 @@ const PREFIXES: &[&str] = &[
     "x-rewrite-ur",
 ];
 
-/// Whole names: `Forwarded` (RFC 7239) says in words that nobody continues what `X-Forwarded-For` does, `X-Forwarded-Host` a host
-/// that no rule has seen.
+/// Whole names: `Forwarded` (RFC 7239) says in words that nobody continues what `X-Forwarded-For` does,
+/// `X-Forwarded-Host` a host that no rule has seen.
 const NAMES: &[&str] = &["forwarded", "x-forwarded", "x-forwarded-host", "x-originating-ip"];
 
 #[cfg(test)]

@@ -45,8 +45,8 @@ pub(super) fn listeners(raw: &[RawListener]) -> Result<Vec<Listener>, Problem> {
     Ok(listeners)
 }
 
-/// The address of the admin endpoint. It has no authentication of its own, so it stays on this machine unless the
-/// configuration says otherwise in words.
+/// The address of the admin endpoint. It has no authentication of its own, so it stays on this machine unless
+/// the configuration says otherwise in words.
 pub(super) fn admin(raw: &RawAdmin, listeners: &[Listener]) -> Result<SocketAddr, Problem> {
     let key = KeyPath::root().child("admin").child("address");
     let address = address(&key, &raw.address)?;
@@ -62,7 +62,8 @@ pub(super) fn admin(raw: &RawAdmin, listeners: &[Listener]) -> Result<SocketAddr
     }
 }
 
-/// Says which listener has this address already, or one that is part of it or that it is part of: the kernel gives each to one socket.
+/// Says which listener has this address already, or one that is part of it or that it is part of: the kernel
+/// gives each to one socket.
 fn clash(address: SocketAddr, listeners: &[Listener]) -> Option<String> {
     let other = listeners
         .iter()
@@ -76,7 +77,7 @@ fn clash(address: SocketAddr, listeners: &[Listener]) -> Option<String> {
     })
 }
 
-/// Whether a connection could belong to either. Port 0 is never twice the same.
+/// True if a connection could belong to either address. Port 0 is never twice the same.
 fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     let includes = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
     let (a_ip, b_ip) = (a.ip().to_canonical(), b.ip().to_canonical());

@@ -1,8 +1,10 @@
 //! Path patterns of behaviours: `*` for any run of characters, `?` for exactly one, case-sensitive.
 //!
-//! Paths are matched in their normal form ([`super::path_reading`]), so a pattern's escapes have that form too.
+//! Paths are matched in their normal form ([`super::path_reading`]), so a pattern's escapes have that form
+//! too.
 //!
-//! Pure. Matching allocates nothing and does not recurse; its time is at worst the pattern's length times the path's.
+//! Pure. Matching allocates nothing and does not recurse; its time is at worst the pattern's length times the
+//! path's.
 
 use std::fmt;
 
@@ -92,7 +94,7 @@ fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_-.*$/~\"'@:+&?%!,;=()".contains(c)
 }
 
-/// What no path has in its normal form.
+/// Parts that no path has in its normal form.
 const NEVER_NORMAL: [&str; 3] = ["//", "/./", "/../"];
 
 /// The managed service's limit.

@@ -1,12 +1,13 @@
 //! The ways in which an origin may read the path of a request.
 //!
-//! A behavior is chosen by the path's normal form (RFC 3986 §6.2.2, and runs of slashes as one), but the origin gets the path as it came
-//! and may read it otherwise: decode it not at all or twice, take `%2F` or `\` for a slash, drop what stands behind `;`, believe
-//! overlong UTF-8. Where two of these readings would be served by different behaviors, a client would choose whose rules it passes
-//! by; the caller refuses such a request.
+//! A behavior is chosen by the path's normal form (RFC 3986 §6.2.2, and runs of slashes as one), but the
+//! origin gets the path as it came and may read it otherwise: decode it not at all or twice, take `%2F` or
+//! `\` for a slash, drop what stands behind `;`, believe overlong UTF-8. Where two of these readings would be
+//! served by different behaviors, a client would choose whose rules it passes by; the caller refuses such a
+//! request.
 //!
-//! Pure. Time and memory are linear in the path, times the number of readings, which is bounded; most paths have one, which the caller finds
-//! out by [`is_plain`] without any of this.
+//! Pure. Time and memory are linear in the path, times the number of readings, which is bounded; most paths
+//! have one, which the caller finds out by [`is_plain`] without any of this.
 
 /// Why the readings of a path cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +28,8 @@ impl Unreadable {
     }
 }
 
-/// Whether everybody reads `path` as it stands: nothing encoded, no dot segments, no empty ones, none of the octets that some origins
-/// take for more than a letter.
+/// True if everybody reads `path` as it stands. Nothing in such a path is encoded. Such a path has no dot
+/// segments, no empty segments, and none of the octets that some origins take for more than a letter.
 pub fn is_plain(path: &str) -> bool {
     let mut before = b'a';
     for byte in path.bytes() {
@@ -45,8 +46,8 @@ pub fn is_plain(path: &str) -> bool {
     before != b'.'
 }
 
-/// The normal form: letters, digits, `-`, `.`, `_` and `~` decoded, other escapes in upper case, dot segments gone, runs of slashes as
-/// one. A path of it stays as it is.
+/// The normal form: letters, digits, `-`, `.`, `_` and `~` decoded, other escapes in upper case, dot segments
+/// gone, runs of slashes as one. A path of it stays as it is.
 pub fn normal(path: &str) -> String {
     let mut octets = parse(path);
     decode_unreserved(&mut octets);
@@ -60,7 +61,8 @@ pub fn normal_escapes(text: &str) -> String {
     render(&octets)
 }
 
-/// Calls `visit` with each reading of `path`, the normal form first, until it returns false. A reading may come more than once.
+/// Calls `visit` with each reading of `path`, the normal form first, until it returns false. A reading may
+/// come more than once.
 ///
 /// # Errors
 /// There are readings that cannot be told.
@@ -152,7 +154,7 @@ fn decode_unreserved(octets: &mut [Octet]) {
     }
 }
 
-/// One round of decoding; whether there was anything to decode.
+/// Does one round of decoding. True if there was anything to decode.
 fn decode(octets: &mut Vec<Octet>) -> bool {
     // What an earlier round has left is text by now: `%` and two digits make an escape of their own.
     let text = std::mem::take(octets);
@@ -174,7 +176,7 @@ fn decode(octets: &mut Vec<Octet>) -> bool {
     changed
 }
 
-/// What hexadecimal digits stand for.
+/// Value that hexadecimal digits stand for.
 fn value_of(digits: &[Octet]) -> Option<Octet> {
     digits.iter().try_fold(0, |sum: Octet, octet| {
         let digit = u8::try_from(*octet).ok().filter(u8::is_ascii_hexdigit)?;
@@ -182,7 +184,8 @@ fn value_of(digits: &[Octet]) -> Option<Octet> {
     })
 }
 
-/// What lenient decoders make of decoded octets, if anything: overlong UTF-8 and `%uXXXX` are the ASCII that they stand for.
+/// Reads decoded octets as lenient decoders do: overlong UTF-8 and `%uXXXX` are the ASCII that they stand
+/// for. `None`: lenient decoders find nothing more to decode.
 fn decode_leniently(octets: &[Octet]) -> Option<Vec<Octet>> {
     let mut lenient = Vec::with_capacity(octets.len());
     let mut rest = octets;
@@ -217,7 +220,7 @@ fn is_continuation(octet: Octet) -> bool {
     (0x80..0xc0).contains(&octet)
 }
 
-/// What is done about the segments of a path.
+/// Ways to treat the segments of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Folding {
     /// RFC 3986 §5.2.4 to the letter, which counts empty segments.
@@ -251,12 +254,12 @@ fn visit_foldings(octets: &[Octet], visit: &mut impl FnMut(&str) -> bool) -> boo
             .all(|(_, folding)| visit(&render(&fold(octets, *folding))))
 }
 
-/// Whether a segment is empty, or begins with a dot.
+/// True if a segment is empty, or begins with a dot.
 fn has_odd_segments(octets: &[Octet]) -> bool {
     octets.windows(2).any(|pair| matches!(pair, [SLASH, SLASH | DOT]))
 }
 
-/// Whether a segment ends in a dot or a blank.
+/// True if a segment ends in a dot or a blank.
 fn has_trailing(octets: &[Octet]) -> bool {
     let ends = |octet: &Octet| matches!(*octet, DOT | BLANK);
     octets
@@ -291,7 +294,7 @@ fn fold(octets: &[Octet], folding: Folding) -> Vec<Octet> {
     }
 }
 
-/// Those behind each slash; the path's own first one is taken for granted.
+/// Segments behind each slash. The path's own first slash is taken for granted.
 fn segments(octets: &[Octet]) -> Vec<&[Octet]> {
     let behind_first = octets.strip_prefix(&[SLASH]).unwrap_or(octets);
     behind_first.split(|octet| *octet == SLASH).collect()

@@ -16,7 +16,7 @@ pub struct RuntimeConfig {
     pub driver: Driver,
     /// Whether a core hands what it accepts over to one that holds noticeably fewer connections.
     pub balance_connections: bool,
-    /// Whether another server of the same user may listen on the same addresses at the same time.
+    /// True if another server of the same user may listen on the same addresses at the same time.
     pub reuse_port: bool,
 }
 

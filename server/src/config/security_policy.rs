@@ -1,7 +1,8 @@
 //! The managed service's security policies: protocol versions and cipher suites, as data.
 //!
-//! Owns names and contents. The TLS module turns them into its library's terms. A policy is offered only where the
-//! server can honour all of it; what it cannot honour is refused by name, never weakened or strengthened in silence.
+//! Owns names and contents. The TLS module turns them into its library's terms. A policy is offered only
+//! where the server can honour all of it; what it cannot honour is refused by name, never weakened or
+//! strengthened in silence.
 
 /// A policy that the server can honour in full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,8 +42,8 @@ impl SecurityPolicy {
         }
     }
 
-    /// Suites in the documented order, in which the server prefers them. TLS 1.3 suites, whose registered names would
-    /// not tell them from older ones, begin with `TLS13_`, as the TLS library spells them.
+    /// Suites in the documented order, in which the server prefers them. TLS 1.3 suites, whose registered
+    /// names would not tell them from older ones, begin with `TLS13_`, as the TLS library spells them.
     pub fn cipher_suites(self) -> &'static [&'static str] {
         match self {
             Self::Tls12From2021 => &[
@@ -72,8 +73,8 @@ impl SecurityPolicy {
         }
     }
 
-    /// Key exchange groups in the order in which they are offered, the same for every policy; the hybrids are for TLS 1.3 alone. ML-KEM without a
-    /// curve beside it is in none.
+    /// Key exchange groups in the order in which they are offered, the same for every policy; the hybrids are
+    /// for TLS 1.3 alone. ML-KEM without a curve beside it is in none.
     pub fn key_exchange_groups(self) -> &'static [&'static str] {
         &[
             "X25519MLKEM768",

@@ -31,11 +31,12 @@ pub struct TrustStoreConfig {
     pub max_chain_depth: usize,
 }
 
-/// One of `revocations`.
+/// Entry of `revocations`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevocationFile {
     pub file: FileRef,
-    /// The CA whose serial numbers a serial list holds, and the key that says so. Which CA that is, is known when the bundle is.
+    /// The CA whose serial numbers a serial list holds, and the key that says so. Which CA that is, is known
+    /// when the bundle is.
     pub issuer: Option<(KeyPath, String)>,
     /// A serial list without an entry is one.
     pub may_be_empty: bool,

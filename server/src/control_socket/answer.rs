@@ -189,7 +189,7 @@ fn code_of(error: &WriteError) -> RefusalCode {
     }
 }
 
-/// What has become of it is logged by whoever decides it, once.
+/// Publishes a function. Whoever decides about the publication logs the result, once.
 fn publish(backend: &dyn Backend, name: &str, client: &Waiting<'_>) -> Result<Reply, Refusal> {
     backend.publish_function(name, client).map(told_in_words)
 }

@@ -1,4 +1,5 @@
-//! What is said about open connections: the question, and a row of the answer. Names are those of the connection records.
+//! Messages about open connections: the question, and a row of the answer. Names are those of the connection
+//! records.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,7 @@ pub struct Connections {
     pub cores_missing: usize,
 }
 
-/// One open connection.
+/// Row of the answer: an open connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {

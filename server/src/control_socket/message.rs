@@ -31,7 +31,8 @@ pub enum Request {
     List { store: String },
     #[serde(rename = "kvs describe")]
     Describe { store: String },
-    /// So many octets of an import file follow. Its entries take the place of all that there are, or are merged into them.
+    /// So many octets of an import file follow. Its entries take the place of all that there are, or are
+    /// merged into them.
     #[serde(rename = "kvs import")]
     Import {
         store: String,
@@ -99,7 +100,7 @@ pub struct Reply {
     pub created: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    /// Of the snapshot that a reload has published.
+    /// Generation of the snapshot that a reload has published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +108,7 @@ pub struct Reply {
     /// By trust store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_entries: Option<BTreeMap<String, u64>>,
-    /// Of `connections`.
+    /// Answer to `connections`.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub open: Option<Connections>,
 }
@@ -139,7 +140,7 @@ pub enum RefusalCode {
     InvalidFunction,
     /// The configuration, or a file that it names, cannot be used; the old snapshot stays.
     ReloadRefused,
-    /// What was asked for goes on, or waits for its turn.
+    /// Time is over. The command goes on, or waits for its turn.
     Timeout,
     /// Too many commands are under way.
     Busy,

@@ -1,7 +1,8 @@
 //! The control socket: commands to a running server, from the same machine and the same user.
 //!
-//! Owns the Unix socket of `[control]`, the form of what is said over it ([`message`]), a thread for each command that is under way (so many and
-//! no more: further ones are refused), and the client that the command line uses. A connection is one exchange:
+//! Owns the Unix socket of `[control]`, the form of what is said over it ([`message`]), a thread for each
+//! command that is under way (so many and no more: further ones are refused), and the client that the command
+//! line uses. A connection is one exchange:
 //!
 //! ```text
 //! → {"command":"kvs put","store":"revocations","key":"0a0b","value":"","if_match":"1f…"}    one line
@@ -9,9 +10,10 @@
 //! ← {"ok":false,"error":"etag_mismatch","message":"…","etag":"77…"}                           … or this
 //! ```
 //!
-//! After the line of `kvs import` come as many octets of an import file as its `bytes` says. Who may connect is a matter of the file's
-//! mode, 0600. A line, and what follows it, is bounded by the limits of the stores, and has to be there in a few seconds; so has the answer to
-//! be taken. Touches no client connection of the edge.
+//! After the line of `kvs import` come as many octets of an import file as its `bytes` says. Who may connect
+//! is a matter of the file's mode, 0600. A line, and what follows it, is bounded by the limits of the stores,
+//! and has to be there in a few seconds; so has the answer to be taken. Touches no client connection of the
+//! edge.
 
 mod address;
 mod answer;
@@ -48,7 +50,8 @@ pub trait Backend: Send + Sync + 'static {
     /// The stores of this moment.
     fn stores(&self) -> Vec<Arc<Store>>;
 
-    /// Makes the code that the file of this function holds now its live version. A sentence about what has become of it, or why not.
+    /// Makes the code that the file of this function holds now its live version. A sentence about what has
+    /// become of it, or why not.
     fn publish_function(&self, name: &str, client: &Waiting<'_>) -> Result<String, Refusal>;
 
     /// Reads the configuration and all that it names again, and waits `limit` at most for what comes of it.
@@ -146,7 +149,8 @@ impl ControlServer {
 }
 
 impl Drop for ControlServer {
-    /// A write that goes on is completed, if it is done in a few seconds: what a file system that hangs holds up is left behind.
+    /// A write that goes on is completed, if it is done in a few seconds: what a file system that hangs holds
+    /// up is left behind.
     fn drop(&mut self) {
         self.shared.stopping.store(true, Relaxed);
         // On Linux this ends the accept that waits.
@@ -162,7 +166,7 @@ impl Drop for ControlServer {
     }
 }
 
-/// What all threads see.
+/// State that all threads see.
 struct Shared {
     backend: Arc<dyn Backend>,
     limit: Duration,
@@ -237,9 +241,10 @@ fn start(stream: UnixStream, shared: &Arc<Shared>) {
 
 /// Commands under way, so that those that wait are in nobody's way.
 const COMMANDS_MAX: usize = 32;
-/// For a request's line to come in, for what follows it, and again for the answer to go out, when they are short.
+/// Time for a request's line to come in, for what follows the line, and again for the answer to go out, when
+/// they are short.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
-/// For the commands that are under way when the server ends.
+/// Time for the commands that are under way when the server ends.
 const END_TIME: Duration = Duration::from_secs(5);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 

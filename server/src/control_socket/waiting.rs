@@ -1,4 +1,5 @@
-//! How long a command waits for what another thread is to answer: while its client does, and the server goes on.
+//! How long a command waits for what another thread is to answer: while its client does, and the server goes
+//! on.
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -41,7 +42,8 @@ impl Waiting<'_> {
         }
     }
 
-    /// Whether the client has closed both directions: one that has only said all it has to say still waits.
+    /// True if the client has closed both directions. A client that has only said all it has to say still
+    /// waits.
     fn has_gone(&self) -> bool {
         let mut fds = [PollFd::new(self.stream, PollFlags::empty())];
         let at_once = Timespec::default();

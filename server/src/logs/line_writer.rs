@@ -1,9 +1,10 @@
 //! Lines on an output that can fail between any two bytes, and that others may cut.
 //!
-//! A write that fails in the middle of a line leaves half of it behind. The other half is kept and goes first when the output takes bytes
-//! again, so that a full disk costs whole lines. Where the file has been cut or written to by somebody else meanwhile (logrotate's
-//! `copytruncate`, `> log`), the other half would stand before a good line: it is given up, and writing begins at the start of a line.
-//! Taking the first half back by truncation would make programs that follow the file read it again from its start.
+//! A write that fails in the middle of a line leaves half of it behind. The other half is kept and goes first
+//! when the output takes bytes again, so that a full disk costs whole lines. Where the file has been cut or
+//! written to by somebody else meanwhile (logrotate's `copytruncate`, `> log`), the other half would stand
+//! before a good line: it is given up, and writing begins at the start of a line. Taking the first half back
+//! by truncation would make programs that follow the file read it again from its start.
 //!
 //! Invariant: each line is counted once, as written or as dropped.
 
@@ -15,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::files;
 
-/// What lines are written to.
+/// Output that lines are written to.
 pub(super) trait Output: Write {
     /// The bytes in the regular file behind it; none of anything else.
     fn length(&self) -> Option<u64>;
@@ -27,7 +28,7 @@ pub(super) trait Output: Write {
     fn await_room(&self, limit: Duration) -> bool;
 }
 
-/// What became of the lines of one append, and of the half-written one before it.
+/// Result for the lines of one append, and for the half-written line before them.
 #[derive(Debug, Default)]
 pub(super) struct Appended {
     pub written: u64,
@@ -45,7 +46,7 @@ pub(super) struct LineWriter<W> {
     patience: Duration,
 }
 
-/// What has to go out before the next line.
+/// Octets that have to go out before the next line.
 #[derive(Debug, PartialEq, Eq)]
 enum First {
     Nothing,

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Takes so many bytes of each write in turn; 0 is an error. Past the list it takes all. Not a file, or one that others cut.
+/// Takes so many bytes of each write in turn; 0 is an error. Past the list it takes all. Not a file, or one
+/// that others cut.
 #[derive(Debug, Default)]
 struct Scripted {
     takes: std::collections::VecDeque<usize>,

@@ -1,12 +1,13 @@
 //! The operator's messages on their way to standard error: a bounded queue and a thread that writes.
 //!
-//! Whoever has something to say must neither wait nor fail because of it: standard error may be a pipe that nobody reads, one whose reader
-//! has gone, or a file on a full disk. So a message is put into a queue, and this thread alone waits and sees errors. What finds no room,
-//! in number or in bytes, is dropped and counted, and so is what cannot be written; how much was lost is told as soon as something can be
-//! written again. At the end the queue is flushed for a bounded time.
+//! Whoever has something to say must neither wait nor fail because of it: standard error may be a pipe that
+//! nobody reads, one whose reader has gone, or a file on a full disk. So a message is put into a queue, and
+//! this thread alone waits and sees errors. What finds no room, in number or in bytes, is dropped and
+//! counted, and so is what cannot be written; how much was lost is told as soon as something can be written
+//! again. At the end the queue is flushed for a bounded time.
 //!
-//! Invariants: a message is one line, whatever it contains; lines are never joined; [`Messages::push`] takes no lock, does not wait and does
-//! not panic. Before the thread is started messages wait in the queue.
+//! Invariants: a message is one line, whatever it contains; lines are never joined; [`Messages::push`] takes
+//! no lock, does not wait and does not panic. Before the thread is started messages wait in the queue.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
@@ -28,7 +29,7 @@ pub struct Messages {
     waiting: Arc<Waiting>,
 }
 
-/// What both ends know.
+/// State that both ends of the queue know.
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: AtomicUsize,
@@ -185,7 +186,8 @@ impl Told {
     }
 }
 
-/// The message with its line ends written as `\n`, except the last: no text from outside makes a line of its own, and no message is torn.
+/// The message with its line ends written as `\n`, except the last: no text from outside makes a line of its
+/// own, and no message is torn.
 fn one_line(message: &[u8]) -> Box<[u8]> {
     let text = message.strip_suffix(b"\n").unwrap_or(message);
     let (text, is_cut) = match text.get(..MESSAGE_BYTES_MAX) {
@@ -210,10 +212,10 @@ fn one_line(message: &[u8]) -> Box<[u8]> {
 const QUEUE_MESSAGES_MAX: usize = 8_192;
 /// Their bytes.
 const QUEUE_BYTES_MAX: usize = 4 << 20;
-/// One message; the longest are backtraces.
+/// Length of one message, at most. The longest messages are backtraces.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 const CUT: &[u8] = " … (cut)".as_bytes();
-/// For a standard error that does not itself block to make room.
+/// Time for a standard error that does not itself block to make room.
 const PATIENCE: Duration = Duration::from_secs(3);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 

@@ -1,12 +1,14 @@
 //! Connection records: what they say, their way off the cores, and where they are written.
 //!
-//! A core builds one [`ConnectionRecord`] for each connection attempt and hands it to its [`RecordSender`], which never
-//! blocks: what the bounded queue cannot take is dropped and counted. One plain thread, the [`Shipper`], takes records off
-//! the queue in batches, encodes them as JSON lines and appends them to the [`Sink`].
+//! A core builds one [`ConnectionRecord`] for each connection attempt and hands it to its [`RecordSender`],
+//! which never blocks: what the bounded queue cannot take is dropped and counted. One plain thread, the
+//! [`Shipper`], takes records off the queue in batches, encodes them as JSON lines and appends them to the
+//! [`Sink`].
 //!
-//! Invariants: every record sent is counted once, as written or as dropped with a reason; a line in the sink is never
-//! joined with another; a slow or broken sink costs records, never a core's time. Messages for the operator
-//! are not records: they go through `tracing` into [`Messages`], those of functions by way of a [`Console`], which bounds them.
+//! Invariants: every record sent is counted once, as written or as dropped with a reason; a line in the sink
+//! is never joined with another; a slow or broken sink costs records, never a core's time. Messages for the
+//! operator are not records: they go through `tracing` into [`Messages`], those of functions by way of a
+//! [`Console`], which bounds them.
 
 mod complaint;
 mod connection_id;

@@ -10,8 +10,8 @@ use crate::trust::CertificateFacts;
 
 /// What is known of a connection when it ends. Boxed once by its core, freed by the shipper.
 ///
-/// Field names are those of the managed service's connection log (`json.rs` spells them); the last eight are ours. What
-/// never became known is `None` and is left out of the line.
+/// Field names are those of the managed service's connection log (`json.rs` spells them); the last eight are
+/// ours. What never became known is `None` and is left out of the line.
 #[derive(Clone, Debug)]
 pub struct ConnectionRecord {
     /// Start of the connection, in milliseconds since the Unix epoch.
@@ -23,16 +23,19 @@ pub struct ConnectionRecord {
     pub distribution_id: Option<Arc<str>>,
     /// `TLSv1.2` or `TLSv1.3`.
     pub tls_protocol: Option<&'static str>,
-    /// `TLS_AES_128_GCM_SHA256` (IANA) under TLS 1.3, `ECDHE-ECDSA-AES128-GCM-SHA256` (OpenSSL) under TLS 1.2.
+    /// `TLS_AES_128_GCM_SHA256` (IANA) under TLS 1.3, `ECDHE-ECDSA-AES128-GCM-SHA256` (OpenSSL) under TLS
+    /// 1.2.
     pub tls_cipher: Option<&'static str>,
     pub tls_handshake_duration: Option<Duration>,
     /// As the client sent it.
     pub tls_sni: Option<Box<str>>,
     pub leaf: Option<Arc<CertificateFacts>>,
     pub custom_data: Option<Box<str>>,
-    /// Finer than the status. Of a successful one: why it was closed while it was open, or what it was admitted in spite of.
+    /// Finer than the status. Of a successful one: why it was closed while it was open, or what it was
+    /// admitted in spite of.
     pub reason: Option<Cow<'static, str>>,
-    /// Why the connection was closed while it was open: its client was no longer admitted, or it did not keep a time limit.
+    /// Why the connection was closed while it was open: its client was no longer admitted, or it did not keep
+    /// a time limit.
     pub closed_by: Option<&'static str>,
     /// What a candidate trust store would have decided.
     pub candidate_decision: Option<ConnectionStatus>,

@@ -1,7 +1,8 @@
 //! The thread that takes records off the queue and writes them, in batches.
 //!
-//! It sleeps until 100 ms have passed, a batch waits or a command comes. A sink that blocks holds up this thread alone:
-//! the queue fills and the cores count what they drop. What was sent before a command is written before it is obeyed.
+//! It sleeps until 100 ms have passed, a batch waits or a command comes. A sink that blocks holds up this
+//! thread alone: the queue fills and the cores count what they drop. What was sent before a command is
+//! written before it is obeyed.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle, Thread};
@@ -17,7 +18,8 @@ use super::sink::Reopened;
 use super::{ConnectionRecord, OpenSink, RecordSender, json};
 use crate::metrics::{DropReason, ProcessCounters};
 
-/// The control side of the shipper's thread. Dropped without `stop`, it still lets the thread write all and end.
+/// The control side of the shipper's thread. Dropped without `stop`, it still lets the thread write all and
+/// end.
 #[derive(Debug)]
 pub struct Shipper {
     commands: Sender<Command>,
@@ -26,7 +28,8 @@ pub struct Shipper {
 }
 
 impl Shipper {
-    /// Starts the thread. Each core gets a clone of the sender; `queue_records_max` bounds what waits, for all of them.
+    /// Starts the thread. Each core gets a clone of the sender; `queue_records_max` bounds what waits, for
+    /// all of them.
     pub fn start(
         sink: OpenSink,
         queue_records_max: usize,
@@ -54,7 +57,7 @@ impl Shipper {
         Ok((sender, shipper))
     }
 
-    /// For other threads.
+    /// Handle for other threads.
     pub fn remote(&self) -> ShipperRemote {
         ShipperRemote {
             commands: self.commands.clone(),
@@ -62,15 +65,15 @@ impl Shipper {
         }
     }
 
-    /// Asks for the file to be opened anew, after rotation renamed it. Does not wait; where many requests already wait,
-    /// one of them serves.
+    /// Asks for the file to be opened anew, after rotation renamed it. Does not wait; where many requests
+    /// already wait, one of them serves.
     pub fn reopen(&self) {
         let _ = self.commands.try_send(Command::Reopen(None));
         self.thread.thread().unpark();
     }
 
-    /// Writes everything that waits and ends the thread. To be called when the cores have ended, so that nothing is sent
-    /// after it.
+    /// Writes everything that waits and ends the thread. To be called when the cores have ended, so that
+    /// nothing is sent after it.
     pub fn stop(self, limit: Duration) -> Result<(), StopError> {
         let Self {
             commands,
@@ -95,7 +98,7 @@ impl Shipper {
     }
 }
 
-/// What other threads may ask of the shipper.
+/// Handle by which other threads ask the shipper for something.
 #[derive(Clone, Debug)]
 pub struct ShipperRemote {
     commands: Sender<Command>,
@@ -106,7 +109,8 @@ impl ShipperRemote {
     /// Opens the file anew. A sentence about what became of it.
     ///
     /// # Errors
-    /// It cannot be opened, and what is open stays in use; or the shipper has not answered in time, since the sink blocks.
+    /// It cannot be opened, and what is open stays in use; or the shipper has not answered in time, since the
+    /// sink blocks.
     pub fn reopen(&self, limit: Duration) -> Result<String, String> {
         let stuck =
             || "the log's sink blocks; it is opened anew when the write that goes on has ended".to_owned();
@@ -114,7 +118,8 @@ impl ShipperRemote {
         reopened.unwrap_or_else(|| Err(stuck()))
     }
 
-    /// Waits until everything sent so far is written, or counted as lost; `false` if that took longer than the limit.
+    /// Waits until everything sent so far is written, or counted as lost; `false` if that took longer than
+    /// the limit.
     pub fn flush(&self, limit: Duration) -> bool {
         self.ask(Command::Flush, limit, |done| done).is_some()
     }

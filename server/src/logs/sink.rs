@@ -1,7 +1,9 @@
-//! Where lines end up: standard output or what a path leads to, appended to and never truncated. `line_writer` keeps them whole.
+//! Places where lines end up: standard output, or what a path leads to. Lines are appended, and nothing is
+//! ever truncated. `line_writer` keeps lines whole.
 //!
-//! A path may lead to a regular file, or to a FIFO, a terminal or a device: none of them is waited for when it is opened. A FIFO that nobody reads
-//! is opened as soon as somebody does; until then records are dropped and counted.
+//! A path may lead to a regular file, or to a FIFO, a terminal or a device: none of them is waited for when
+//! it is opened. A FIFO that nobody reads is opened as soon as somebody does; until then records are dropped
+//! and counted.
 
 use std::fs::{self, File};
 use std::io;
@@ -85,7 +87,7 @@ impl error::Error for SinkError {
     }
 }
 
-/// What opening a path again has changed.
+/// Change that opening a path again has made.
 pub(super) enum Reopened {
     /// It leads to what is open, or the sink has none.
     Unchanged,
@@ -127,7 +129,8 @@ impl OpenSink {
         appended
     }
 
-    /// Opens the path again, so that a file renamed by rotation is let go. Without success the old file stays in use.
+    /// Opens the path again, so that a file renamed by rotation is let go. Without success the old file stays
+    /// in use.
     pub(super) fn reopen(&mut self) -> io::Result<Reopened> {
         let Sink::File(path) = &self.sink else {
             return Ok(Reopened::Unchanged);
@@ -174,7 +177,8 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Readable to the log's group; narrowed further by the umask.
 const FILE_MODE: u32 = 0o640;
-/// For a pipe's reader to make room. Records wait in the queue meanwhile; commands to the shipper do, too.
+/// Time for a pipe's reader to make room. Records wait in the queue meanwhile. Commands to the shipper wait,
+/// too.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

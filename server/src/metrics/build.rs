@@ -1,7 +1,7 @@
-//! Which build this is.
+//! Identity of this build.
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Of the source; "unknown" where whoever built it did not say.
+/// Revision of the source. It is "unknown" where whoever built the program did not say.
 pub const REVISION: &str = env!("BOTHWAYS_BUILD_REVISION");
 pub const RUSTC: &str = env!("BOTHWAYS_BUILD_RUSTC");
 pub const TARGET: &str = env!("BOTHWAYS_BUILD_TARGET");

@@ -158,7 +158,8 @@ impl Page<'_> {
         self.histogram_lines(name, "", registry.cores.iter().map(|core| of(core)));
     }
 
-    /// One histogram, the cores' taken together, under `labels` (`a="b",c="d"`, or none).
+    /// Writes one histogram under `labels` (`a="b",c="d"`, or none). The histograms of all cores are taken
+    /// together.
     pub(super) fn histogram_lines<'h, S: Scale + 'h>(
         &mut self,
         name: &str,
@@ -232,7 +233,8 @@ impl Page<'_> {
         );
     }
 
-    /// What shows whether the kernel shares clients out evenly, and what the cores do about it. Cores are numbered as their threads are named.
+    /// Writes what shows whether the kernel shares clients out evenly, and what the cores do about it. Cores
+    /// are numbered as their threads are named.
     fn cores(&mut self) {
         self.by_core(
             "bothways_core_connections_accepted_total",

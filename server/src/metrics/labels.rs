@@ -1,7 +1,7 @@
 //! The values that labels take, spelt once for metrics and for records.
 //!
-//! The connection status belongs here rather than to `logs`, so that the counter and the record of one connection cannot
-//! disagree about it; `logs` re-exports it.
+//! The connection status belongs here rather than to `logs`, so that the counter and the record of one
+//! connection cannot disagree about it; `logs` re-exports it.
 
 use std::fmt;
 
@@ -128,7 +128,7 @@ label! {
 }
 
 label! {
-    /// What came of a request for an origin.
+    /// Result of a request for an origin.
     OriginResult {
         Response = "response",
         ConnectFailed = "connect_failed",
@@ -298,7 +298,7 @@ label! {
 }
 
 label! {
-    /// What a look-up of an origin's name has brought.
+    /// Result of a look-up of an origin's name.
     ResolveResult { Same = "same", Changed = "changed", Failed = "failed" }
 }
 

@@ -1,12 +1,12 @@
 //! What the server counts, and the page that shows it.
 //!
-//! Owns the counters of each core and of the process, the vocabulary of their labels, and the Prometheus text. Does not
-//! decide *when* something counts: the worker, the shipper and the reloader do.
+//! Owns the counters of each core and of the process, the vocabulary of their labels, and the Prometheus
+//! text. Does not decide *when* something counts: the worker, the shipper and the reloader do.
 //!
-//! Invariants: a [`CoreCounters`] has one writer, its core, so that counting is a load and a store without a locked
-//! instruction; the reader sums over the cores and may see one counter a moment before another. Other
-//! cores read how many connections it holds. What more than one thread counts lives in [`ProcessCounters`]. Counters only grow; durations
-//! are kept in nanoseconds and shown in seconds.
+//! Invariants: a [`CoreCounters`] has one writer, its core, so that counting is a load and a store without a
+//! locked instruction; the reader sums over the cores and may see one counter a moment before another. Other
+//! cores read how many connections it holds. What more than one thread counts lives in [`ProcessCounters`].
+//! Counters only grow; durations are kept in nanoseconds and shown in seconds.
 
 pub mod build;
 mod call_mark;
@@ -36,7 +36,7 @@ pub use named::{
 /// Everything that can be read about the running server.
 #[derive(Debug)]
 pub struct Registry {
-    /// Of the process, as far as it matters.
+    /// Start of the process, as exactly as it matters.
     pub started: SystemTime,
     pub cores: Vec<Arc<CoreCounters>>,
     pub process: Arc<ProcessCounters>,
@@ -143,7 +143,8 @@ pub struct ProcessCounters {
     pub reloads: Family<ReloadResult, { ReloadResult::COUNT }, SharedCounter>,
     /// Asked for while another was under way.
     pub reloads_deferred: SharedCounter,
-    /// When the reload, or publication of a function, that is under way began: nanoseconds of [`monotonic`]; 0: none is.
+    /// When the reload, or publication of a function, that is under way began: nanoseconds of [`monotonic`];
+    /// 0: none is.
     pub job_began: SharedCounter,
     /// 1 from SIGTERM on.
     pub draining: SharedCounter,

@@ -1,8 +1,9 @@
 //! Counters and dates under names that the configuration gives: distributions, their trust stores, origins.
 //!
-//! A snapshot asks for the counters of a name when it is built, and its connections keep them; the same name has the same counters after
-//! a reload. Each core has its own cells, as in [`super::CoreCounters`]. A name that no snapshot and no connection holds any more is
-//! forgotten with its counts. Built and read off the cores.
+//! A snapshot asks for the counters of a name when it is built, and its connections keep them; the same name
+//! has the same counters after a reload. Each core has its own cells, as in [`super::CoreCounters`]. A name
+//! that no snapshot and no connection holds any more is forgotten with its counts. Built and read off the
+//! cores.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +44,7 @@ pub struct OriginCells {
     pub response_head: Histogram,
 }
 
-/// One cell for each core.
+/// A cell for each core.
 #[derive(Debug)]
 pub struct PerCore<T>(Box<[T]>);
 
@@ -79,7 +80,8 @@ pub struct Dates {
 #[derive(Clone, Debug)]
 pub struct CrlDates {
     pub trust_store: Arc<str>,
-    /// Tells the CRLs of a trust store apart, of which an issuer may have several: the order in which they were loaded.
+    /// Tells the CRLs of a trust store apart, of which an issuer may have several: the order in which they
+    /// were loaded.
     pub number: usize,
     pub issuer: String,
     pub this_update: u64,
@@ -139,7 +141,7 @@ impl Directory {
     }
 }
 
-/// Those that somebody but this directory holds; the others are forgotten.
+/// Counters that somebody besides this directory holds. The other counters are forgotten.
 fn in_use<N: Ord + Clone, C>(names: &Names<N, C>) -> Vec<(N, Arc<C>)> {
     let mut names = held(names);
     names.retain(|_, counters| Arc::strong_count(counters) > 1);

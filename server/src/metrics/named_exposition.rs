@@ -1,7 +1,7 @@
 //! The part of the page whose labels are names of the configuration: distributions, trust stores, origins.
 //!
-//! Of a name's statuses those that have occurred are shown, and `Success` or `ok` always: a thousand distributions would else make a page of
-//! twenty thousand zeros.
+//! The page shows those statuses of a name that have occurred, and `Success` or `ok` always. Otherwise a
+//! thousand distributions would make a page of twenty thousand zeros.
 
 use std::sync::Arc;
 

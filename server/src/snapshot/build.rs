@@ -42,8 +42,8 @@ impl Built {
     }
 }
 
-/// Loads everything that `config` names. What has not changed since `before`, the snapshot that this one is to follow, and has a life of
-/// its own, is taken over.
+/// Loads everything that `config` names. What has not changed since `before`, the snapshot that this one is
+/// to follow, and has a life of its own, is taken over.
 ///
 /// # Errors
 /// The first file, key or name that cannot be used, with the key that named it.
@@ -201,7 +201,8 @@ fn rules(store: &TrustStoreConfig, revocations: &RevocationSet) -> Rules {
             OutOfDateCrl::Reject => OutOfDate::Reject,
             OutOfDateCrl::AcceptAndLog => OutOfDate::AcceptAndLog,
         },
-        // Who has no CRLs has chosen to go without; who has some, and not of each CA, is told about the others.
+        // Who has no CRLs has chosen to go without; who has some, and not of each CA, is told about the
+        // others.
         ca_without_crl: match store.ca_without_crl {
             Some(CaWithoutCrl::Accept) => WithoutCrl::Accept,
             Some(CaWithoutCrl::AcceptAndLog) => WithoutCrl::AcceptAndLog,

@@ -1,8 +1,9 @@
-//! The whole immutable product of one configuration: what every connection that begins now is judged and served by.
+//! The whole immutable product of one configuration: what every connection that begins now is judged and
+//! served by.
 //!
-//! Owns what stands in a snapshot and how a name finds its distribution. [`build`] makes one from a configuration,
-//! reading every file that it names, off the cores; it succeeds whole or not at all. A connection keeps the [`Site`] of the
-//! snapshot that it began with.
+//! Owns what stands in a snapshot and how a name finds its distribution. [`build`] makes one from a
+//! configuration, reading every file that it names, off the cores; it succeeds whole or not at all. A
+//! connection keeps the [`Site`] of the snapshot that it began with.
 
 mod build;
 mod client_policy;
@@ -41,13 +42,14 @@ pub struct Snapshot {
     pub key_value_stores: Vec<Arc<Store>>,
     /// In the order of the trust stores of the configuration.
     pub revocations: Vec<StoreRevocations>,
-    /// Of all origins that have one, each once.
+    /// Names of all origins that have one, each once.
     pub origin_names: Vec<Arc<Addresses>>,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 
 impl Snapshot {
-    /// Who serves a client that names `host`, or none: exact name, then wildcard, then the default distribution.
+    /// Finds the distribution that serves a client that names `host`, or none. The exact name comes first,
+    /// then a wildcard, then the default distribution.
     pub fn distribution_for(&self, host: Option<&HostName>) -> Option<&Arc<Distribution>> {
         self.hosts.lookup(host)?.as_ref()
     }
@@ -73,8 +75,9 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// What functions are told that it is called. The managed service's examples have the distribution's own domain name here, however the
-    /// client came: our first name that is no wildcard. One that has none is called what the client called it, or else by its id.
+    /// Name of the distribution, as functions are told it. In the managed service's examples this is the
+    /// distribution's own domain name, however the client came. Here it is the first name that is no
+    /// wildcard. A distribution without such a name is called what the client called it, or else by its id.
     pub fn called<'a>(&'a self, name: Option<&'a HostName>) -> &'a str {
         let called = || name.map(HostName::as_str);
         self.domain_name.as_deref().or_else(called).unwrap_or(&self.id)

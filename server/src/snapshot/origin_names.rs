@@ -1,4 +1,5 @@
-//! The names of a configuration's origins, and where they lead: looked up together, within a bound, when a snapshot is built.
+//! The names of a configuration's origins, and where they lead: looked up together, within a bound, when a
+//! snapshot is built.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +10,8 @@ use super::Snapshot;
 use crate::config::{Config, ConfigError, HttpOrigin, OriginTarget};
 use crate::proxy::{Addresses, Name, look_up, look_up_all};
 
-/// The names of all origins, each once. One that `before` has keeps its table, which somebody looks after already, and needs no look-up.
+/// The names of all origins, each once. One that `before` has keeps its table, which somebody looks after
+/// already, and needs no look-up.
 ///
 /// # Errors
 /// A new name that leads nowhere, or not in time.
@@ -36,7 +38,7 @@ pub(super) fn look_up_new(
     }
 }
 
-/// Where `origin` is to be found.
+/// Addresses where `origin` is to be found.
 pub(super) fn addresses(names: &[Arc<Addresses>], origin: &HttpOrigin) -> Option<Arc<Addresses>> {
     match origin.host.ip() {
         Some(ip) => Some(Addresses::known(SocketAddr::new(ip, origin.port.get()))),
@@ -81,5 +83,5 @@ fn refused(config: &Config, addresses: &Addresses, error: &io::Error) -> ConfigE
         .error(&key, fault, "name a host that resolves, or an address")
 }
 
-/// For all names of a snapshot together.
+/// Time for all names of a snapshot together.
 const LOOK_UP_TIME: Duration = Duration::from_secs(10);

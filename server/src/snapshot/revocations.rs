@@ -1,8 +1,9 @@
 //! The revocation files of a trust store: read, and held against what was revoked under it before.
 //!
-//! Owns the rule that revocations do not vanish by accident. Lists are written by scripts and fetched over networks, and a reload that finds
-//! them empty or gone looks like any other; so one that would leave nobody revoked, or no CRL, is refused unless the configuration says in
-//! words that it may. A single file is judged by `trust`; the comparison needs the snapshot before, which a start does not have.
+//! Owns the rule that revocations do not vanish by accident. Lists are written by scripts and fetched over
+//! networks, and a reload that finds them empty or gone looks like any other; so one that would leave nobody
+//! revoked, or no CRL, is refused unless the configuration says in words that it may. A single file is judged
+//! by `trust`; the comparison needs the snapshot before, which a start does not have.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::files;
 use crate::config::{Config, ConfigError, RevocationFile, TrustStoreConfig};
 use crate::trust::{ListRules, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, TrustStore};
 
-/// What is revoked under one trust store of a snapshot.
+/// Revocations under one trust store of a snapshot.
 #[derive(Clone, Debug)]
 pub struct StoreRevocations {
     pub trust_store: Arc<str>,
@@ -68,7 +69,8 @@ pub(super) fn load(
     Ok(set)
 }
 
-/// Whether a file is a CRL by its name. One that the configuration describes as a serial list is that.
+/// True if a file is a CRL by its name. A file that the configuration describes as a serial list is a serial
+/// list.
 fn is_named_as_crl(file: &RevocationFile) -> bool {
     let extension = file
         .file
@@ -126,7 +128,8 @@ pub(super) fn check_loss(
     Ok(())
 }
 
-/// The same store in the last snapshot: of its name, or with one of its CAs if no store has that other name any more.
+/// The same store in the last snapshot: of its name, or with one of its CAs if no store has that other name
+/// any more.
 fn predecessor<'b>(
     config: &Config,
     now: &StoreRevocations,

@@ -1,4 +1,5 @@
-//! Revocations do not vanish by accident, and files of them are judged with what the configuration says about them.
+//! Revocations do not vanish by accident, and files of them are judged with what the configuration says about
+//! them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fs;

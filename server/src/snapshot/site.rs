@@ -1,7 +1,7 @@
-//! What an admitted client is served: by which path, from where, with which functions.
+//! Site that an admitted client is served: by which path, from where, with which functions.
 //!
-//! A behavior is chosen by the normal form of a request's path, and only where it does not matter which of the ways in which
-//! origins read such a path is the origin's ([`path_reading`]).
+//! A behavior is chosen by the normal form of a request's path, and only where it does not matter which of
+//! the ways in which origins read such a path is the origin's ([`path_reading`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::limits::Lingering;
 use crate::metrics::{DistributionCounters, OriginCounters};
 use crate::proxy::{Origin, ResponseBounds};
 
-/// What is served to an admitted client. A connection holds this and not its snapshot, so that a revocation set of
-/// millions is not kept in memory by the clients that came before the reload.
+/// Site that an admitted client is served. A connection holds the site and not the snapshot. So clients that
+/// came before a reload do not keep a revocation set of millions in memory.
 #[derive(Debug)]
 pub struct Site {
     pub distribution_id: Arc<str>,
@@ -25,20 +25,20 @@ pub struct Site {
     pub origin_connections_max: usize,
     /// Requests that one client may have at origins, on one core.
     pub origin_requests_per_client: usize,
-    /// For what viewers send of requests that have been answered.
+    /// Bounds on what viewers send of requests that have been answered.
     pub lingering: Lingering,
     pub response_bounds: ResponseBounds,
     /// Header fields of a request.
     pub header_fields_max: usize,
-    /// What clients say about themselves, and origins are not to hear.
+    /// Headers in which clients say something about themselves, and which origins are not to hear.
     pub identity_headers: IdentityHeaders,
     pub(super) behaviors: Behaviors,
-    /// Of all distributions.
+    /// Hosts of all distributions.
     pub(super) served: Arc<HostMap<Option<Arc<str>>>>,
 }
 
 impl Site {
-    /// Whether `host` belongs to this distribution.
+    /// True if `host` belongs to this distribution.
     pub fn serves(&self, host: &HostName) -> bool {
         let found = self.served.lookup(Some(host)).and_then(Option::as_ref);
         found == Some(&self.distribution_id)
@@ -126,29 +126,29 @@ impl fmt::Display for Ambiguity<'_> {
     }
 }
 
-/// What is done with requests for some paths.
+/// Rules for requests for some paths.
 #[derive(Debug)]
 pub struct Behavior {
     pub(super) path_pattern: PathPattern,
     pub viewer_protocol_policy: ViewerProtocolPolicy,
     pub origin: Arc<Origin>,
-    /// Of an origin that is asked; `None`: the response is in memory.
+    /// Counters of an origin that is asked. `None`: the response is in memory.
     pub origin_counters: Option<Arc<OriginCounters>>,
     pub viewer_request: Option<Arc<LiveFunction>>,
     pub viewer_response: Option<Arc<LiveFunction>>,
     /// Certificate headers that the origin is to get.
     pub certificate_headers: Vec<CertificateHeader>,
-    /// Whether the origin is to get the connection's id.
+    /// True if the origin is to get the connection's id.
     pub connection_id: bool,
 }
 
 impl Behavior {
-    /// Whether viewer functions see its requests or responses.
+    /// True if viewer functions see the behavior's requests or responses.
     pub fn has_functions(&self) -> bool {
         self.viewer_request.is_some() || self.viewer_response.is_some()
     }
 
-    /// Whether both do the same with a request, so that nobody gains by choosing one.
+    /// True if both behaviors do the same with a request, so that nobody gains by choosing one.
     fn does_like(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.origin, &other.origin)
             && self.viewer_protocol_policy == other.viewer_protocol_policy

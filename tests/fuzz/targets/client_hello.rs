@@ -1,5 +1,5 @@
-//! Any first bytes of a connection, however they are split, end in a ClientHello or an error, and any ClientHello can be looked at.
-//! The first byte of the input says into how large pieces the rest is cut.
+//! Any first bytes of a connection, however they are split, end in a ClientHello or an error, and any
+//! ClientHello can be looked at. The first byte of the input says into how large pieces the rest is cut.
 #![no_main]
 
 use bothways::tls::client_hello::ClientHello;

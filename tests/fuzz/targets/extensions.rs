@@ -1,5 +1,6 @@
-//! Any bytes are name constraints, names, policies and parameters of RSASSA-PSS, or none. The input is some parts, each behind its length
-//! in two octets. A name that an excluded subtree contains stays excluded whatever else is permitted.
+//! Any bytes are name constraints, names, policies and parameters of RSASSA-PSS, or none. The input is some
+//! parts, each behind its length in two octets. A name that an excluded subtree contains stays excluded
+//! whatever else is permitted.
 #![no_main]
 
 use bothways::trust::probes::{judge_names, judge_policies, judge_pss};

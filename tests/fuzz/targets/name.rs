@@ -1,4 +1,5 @@
-//! Any bytes are a name or none, and being the same name is an equivalence. The input is three names, each behind its length in two octets.
+//! Any bytes are a name or none, and being the same name is an equivalence. The input is three names, each
+//! behind its length in two octets.
 #![no_main]
 
 use bothways::trust::{CanonicalName, is_same_name};

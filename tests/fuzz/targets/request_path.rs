@@ -1,4 +1,5 @@
-//! Any path of a request: its normal form stays as it is, its readings are paths, and a plain one has no other.
+//! Any path of a request: its normal form stays as it is, its readings are paths, and a plain one has no
+//! other.
 #![no_main]
 
 use bothways::config::IdentityHeaders;

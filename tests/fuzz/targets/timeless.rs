@@ -1,8 +1,9 @@
-//! Certificates that were never valid at once, where expiry is ignored: nobody is admitted who is refused when the same certificates are
-//! all valid.
+//! Certificates that were never valid at once, where expiry is ignored: nobody is admitted who is refused
+//! when the same certificates are all valid.
 //!
-//! The input is a chain, leaf first, each certificate behind one octet that says whose keys it gets and its length in two octets. A
-//! certificate's validity, key and signature are ours, so that what the fuzzer makes of the rest lies behind a good signature.
+//! The input is a chain, leaf first, each certificate behind one octet that says whose keys it gets and its
+//! length in two octets. A certificate's validity, key and signature are ours, so that what the fuzzer makes
+//! of the rest lies behind a good signature.
 #![no_main]
 
 use aws_lc_rs::rand::SystemRandom;
@@ -13,7 +14,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-/// The keys of the CAs; the first is that of the trust store. No verdict depends on what they are, so a find can be replayed.
+/// The keys of the CAs; the first is that of the trust store. No verdict depends on what they are, so a find
+/// can be replayed.
 static KEYS: LazyLock<Vec<EcdsaKeyPair>> = LazyLock::new(|| {
     let key = || EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("there is randomness");
     std::iter::repeat_with(key).take(4).collect()
@@ -93,7 +95,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// `None`: too many certificates to have a year each, or one so large that the length of a signature could decide.
+/// `None`: too many certificates to have a year each, or one so large that the length of a signature could
+/// decide.
 fn plans(mut bytes: &[u8]) -> Option<Vec<Plan<'_>>> {
     let mut plans = Vec::new();
     while let Some(([keys, high, low], rest)) = bytes.split_first_chunk::<3>() {
@@ -105,8 +108,8 @@ fn plans(mut bytes: &[u8]) -> Option<Vec<Plan<'_>>> {
     (plans.len() <= 8).then_some(plans)
 }
 
-/// Whether one can go from the leaf to the store by keys alone: each certificate signed with the key of another, the last with the
-/// store's.
+/// True if one can go from the leaf to the store by keys alone: each certificate is signed with the key of
+/// another, the last with the store's.
 fn leads_to_the_store(plans: &[Plan<'_>]) -> bool {
     let mut reached: Vec<usize> = plans.first().map(|leaf| leaf.signed_with).into_iter().collect();
     for _ in plans {

@@ -1,4 +1,5 @@
-//! The connection function's word on a client that everything else admits: it has the last one online, so it has it here.
+//! The connection function's word on a client that everything else admits: it has the last one online, so it
+//! has it here.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -38,7 +39,8 @@ pub(super) struct Told {
     execution_logs: Vec<String>,
 }
 
-/// Calls the connection function of `distribution` for the first connection of `client` over TLS 1.3. `None`: there is no function.
+/// Calls the connection function of `distribution` for the first connection of `client` over TLS 1.3. `None`:
+/// there is no function.
 ///
 /// # Errors
 /// Its code or its key-value store cannot be loaded.

@@ -1,8 +1,8 @@
 //! `bothways explain`: what would be decided about a client certificate, step by step, and why.
 //!
-//! Owns the words around a decision that [`Policy::explain`], and after it the distribution's connection function, make with the code that
-//! decides online. Loads the configuration, one trust store and one function, opens no socket. The text is for people; the JSON has the
-//! same content under stable names.
+//! Owns the words around a decision that [`Policy::explain`], and after it the distribution's connection
+//! function, make with the code that decides online. Loads the configuration, one trust store and one
+//! function, opens no socket. The text is for people; the JSON has the same content under stable names.
 
 mod function;
 
@@ -88,7 +88,8 @@ struct Alert {
 /// Decides about the chain as the distribution would.
 ///
 /// # Errors
-/// The configuration or the PEM file cannot be used, or there is no such distribution, or it does not ask for certificates.
+/// The configuration or the PEM file cannot be used, or there is no such distribution, or it does not ask for
+/// certificates.
 pub fn explain(question: &Question) -> Result<Explanation, AppError> {
     let config = config::load(&question.config)?;
     let distribution = config.distribution(&question.distribution)?;
@@ -120,12 +121,12 @@ pub fn explain(question: &Question) -> Result<Explanation, AppError> {
     Ok(conclude(&config, distribution, question, verdict, presented)?)
 }
 
-/// What is decided before the connection function is asked.
+/// Decision that is made before the connection function is asked.
 struct Verdict {
     trust_store: Option<String>,
     steps: Vec<ToldStep>,
     client: Result<ClientAuth, Rejection>,
-    /// What is remarkable about admitting the client.
+    /// Remark about admitting the client, if there is one.
     caveat: Option<String>,
 }
 
