@@ -1,11 +1,14 @@
-//! HTTP/2 clients that misbehave by a seed, all at once, with origins that do: windows that stay closed or open octet by
-//! octet, bodies that stop or trickle, resets, PINGs and WINDOW_UPDATEs all the while. Each stream ends within its limits,
-//! each client gets the answer to its own request, and a client that behaves gets all of its answers meanwhile.
+//! HTTP/2 clients that misbehave by a seed, all at once, with origins that do: windows that stay closed or
+//! open octet by octet, bodies that stop or trickle, resets, PINGs and WINDOW_UPDATEs all the while. Each
+//! stream ends within its limits, each client gets the answer to its own request, and a client that behaves
+//! gets all of its answers meanwhile.
 //!
-//! No test looks at a clock: time is told by the server, which closes an idle connection after `idle_timeout_ms`. So many of them that were
-//! closed one after the other are a bound that a busy machine moves as well.
+//! No test looks at a clock: time is told by the server, which closes an idle connection after
+//! `idle_timeout_ms`. So many of them that were closed one after the other are a bound that a busy machine
+//! moves as well.
 //!
-//! `BOTHWAYS_SIMULATION_SEEDS` says how many seeds are tried (default 2), `BOTHWAYS_SIMULATION_FROM` the first one.
+//! `BOTHWAYS_SIMULATION_SEEDS` says how many seeds are tried (default 2), `BOTHWAYS_SIMULATION_FROM` the
+//! first one.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +26,8 @@ const EVIL: [&str; 3] = ["evil-0", "evil-1", "evil-2"];
 const ROUNDS: u64 = 2;
 const STREAMS: u64 = 12;
 const FRAME_BYTES: usize = 16_384;
-/// A stream that nobody moves is over after one idle time and a look or two of the server's; the rest is for machines that are busy.
+/// A stream that nobody moves is over after one idle time and a look or two of the server's; the rest is for
+/// machines that are busy.
 const IDLE_TIMES_MAX: u32 = 12;
 
 /// Some are longer than a frame, than a window, and than what the server holds of a stream.
@@ -33,7 +37,7 @@ fn answer_to(path: &str) -> String {
     line.repeat(length / line.len() + 1)
 }
 
-/// One connection to an origin that misbehaves where it is asked to.
+/// Serves one connection as an origin that misbehaves where it is asked to.
 fn misbehave(visit: &mut Visit) -> io::Result<()> {
     while let Some(head) = visit.head()? {
         let path = target(&head);
@@ -66,7 +70,7 @@ fn misbehave(visit: &mut Visit) -> io::Result<()> {
     Ok(())
 }
 
-/// One stream of a client that misbehaves.
+/// A stream of a client that misbehaves.
 struct Stream {
     number: u32,
     path: String,
@@ -75,7 +79,7 @@ struct Stream {
     uploads: bool,
 }
 
-/// What came of one client's streams.
+/// Results of one client's streams.
 #[derive(Default)]
 struct Tally {
     asked: u64,
@@ -120,7 +124,8 @@ impl Tally {
             (200, End::Reset(CANCEL)) => self.stalled_responses += 1,
             (200, End::Reset(_)) => self.broken += 1,
             (0, _) => self.headless += 1,
-            // The connection was idle: all that is left of the answer is with HTTP/2 (a frame at most), which waits for the window.
+            // The connection was idle: all that is left of the answer is with HTTP/2 (a frame at most), which
+            // waits for the window.
             (200, End::Closed) => {
                 assert!(wanted.len() - answer.body.len() <= FRAME_BYTES, "{}", stream.path);
                 self.left += 1;
@@ -241,7 +246,8 @@ impl Evil {
         Some(stream)
     }
 
-    /// Until the server has closed an idle connection: no stream moves, but for the octets of those that dribble.
+    /// Until the server has closed an idle connection: no stream moves, but for the octets of those that
+    /// dribble.
     fn keep_going(&mut self, http2: &mut Http2, streams: &[Stream]) -> io::Result<()> {
         let mut idle = self.client.connect(self.address).unwrap();
         for stream in streams.iter().filter(|stream| stream.dribbles) {
@@ -312,7 +318,8 @@ fn run(server: &Server, seed: u64) -> (Tally, Tally) {
     })
 }
 
-/// The server's own account is that of its clients; streams of whose answers these have seen nothing may be in any of its sums.
+/// The server's own account is that of its clients; streams of whose answers these have seen nothing may be
+/// in any of its sums.
 fn compare(metrics: &Metrics, evil: &Tally, good: &Tally) {
     let may_be = |what: &str, counted: u64, seen: u64| {
         let range = seen..=seen + evil.cancelled + evil.headless;
@@ -375,7 +382,8 @@ fn whatever_streams_do_they_end_and_nobody_else_waits_for_them() {
             .limit("idle_timeout_ms", 700)
             // A body that trickles behind an answer is read on for so long.
             .limit("lingering_time_ms", 1_000)
-            // Two for each client, so that there is room for the one that behaves whatever the three others take.
+            // Two for each client, so that there is room for the one that behaves whatever the three others
+            // take.
             .limit("origin_connections_per_core", 8);
         let server = Server::start(config);
         let (evil, good) = run(&server, seed);

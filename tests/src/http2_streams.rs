@@ -181,7 +181,7 @@ impl Http2 {
         self.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())
     }
 
-    /// One octet of a body, whatever the windows are: for streams that send few.
+    /// Sends one octet of a body, whatever the windows are: for streams that send few.
     pub fn send_octet(&mut self, stream: u32) -> io::Result<()> {
         self.send(DATA, 0, stream, b"x")
     }
