@@ -1,5 +1,6 @@
-//! What `bothways --version` and the metric `bothways_build_info` tell of the build: the compiler, the target and, where whoever builds sets
-//! BOTHWAYS_REVISION, the revision of the source. Git is not asked: a commit is no reason to compile again.
+//! Facts of the build for `bothways --version` and the metric `bothways_build_info`: the compiler, the target
+//! and, where whoever builds sets BOTHWAYS_REVISION, the revision of the source. Git is not asked: a commit
+//! is no reason to compile again.
 
 use std::env;
 use std::process::Command;
