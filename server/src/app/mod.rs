@@ -10,17 +10,14 @@ mod control;
 mod cpus;
 mod descriptors;
 mod error;
-mod explain;
 mod holder;
 mod jobs;
 mod listeners;
 mod publish;
 mod reload;
 mod resolver;
-mod service_user;
 mod signals;
 mod threads;
-mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,59 +28,22 @@ use crossbeam_channel::unbounded;
 use signal_hook::iterator::Signals;
 
 use self::control::{Control, Told};
+pub use self::cpus::choose as choose_cpus;
 pub use self::error::AppError;
-pub use self::explain::{Circumstances, Explanation, Question, explain};
 pub use self::publish::{PublishOrder, Published};
 use self::resolver::Resolver;
-use self::service_user::ServiceUser;
-pub use self::service_user::is_root;
 pub use self::signals::signals;
-pub use self::trial::{Trial, TrialEvent, TrialResult, function_test};
 use crate::admin::{AdminListener, AdminServer};
 use crate::config::{self, Config};
 use crate::control_socket::{ControlServer, ControlSocket};
 use crate::logs::{Messages, Shipper, Sink};
-use crate::metrics::{Directory, Registry, ReloadResult};
+use crate::metrics::{Registry, ReloadResult};
 use crate::snapshot::{self, Built};
 use crate::tls::SessionVault;
 use crate::worker::Shared;
 
 /// Time for what is still to be said when the process ends, in case standard error is slow.
 pub const MESSAGES_FLUSH_TIME: Duration = Duration::from_secs(1);
-
-/// Loads all that `path` names and says in a line what a server would serve. With `as_user`: as that user
-/// would.
-///
-/// # Errors
-/// The configuration, or a file or folder that it names, cannot be used.
-pub fn check(path: &Path, as_user: Option<&str>) -> Result<String, AppError> {
-    match as_user {
-        None => check_as_we_are(path, |_| Vec::new()),
-        Some(name) => ServiceUser::find(name)
-            .map_err(AppError::Config)?
-            .work(|| check_as_we_are(path, service_user::unreadable))
-            .map_err(|error| error.as_user(name)),
-    }
-}
-
-/// `unreadable` tells all files that cannot be read at once, so that nobody has to come back for each.
-fn check_as_we_are(path: &Path, unreadable: impl FnOnce(&Config) -> Vec<String>) -> Result<String, AppError> {
-    let config = config::load(path)?;
-    cpus::choose(&config)?;
-    let faults = [unreadable(&config), service_user::unwritable(&config)].concat();
-    if !faults.is_empty() {
-        return Err(AppError::Config(faults.join("\nerror: ")));
-    }
-    let built = snapshot::build(&config, 0, &vault(&config), &Directory::default(), None)?;
-    let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
-    Ok(format!(
-        "{}: ok: {} listeners, {} distributions, {} trust stores, {revocations} revocation entries",
-        path.display(),
-        config.listeners.len(),
-        config.distributions.len(),
-        config.trust_stores.len(),
-    ))
-}
 
 /// Serves until told to stop.
 ///
@@ -132,7 +92,8 @@ pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), A
     ended
 }
 
-fn vault(config: &Config) -> Arc<SessionVault> {
+/// The vault for the tickets that a server with this configuration issues.
+pub fn vault(config: &Config) -> Arc<SessionVault> {
     Arc::new(SessionVault::new(
         config.limits.tickets_per_core,
         config.limits.ticket_lifetime,

@@ -10,7 +10,8 @@ use clap::{ArgGroup, Args, Subcommand};
 use rustls_pki_types::UnixTime;
 
 use super::output;
-use crate::app::{self, AppError};
+use super::trial::{self, Trial, TrialEvent};
+use crate::app::AppError;
 use crate::config;
 use crate::control_socket::{self, Request};
 
@@ -77,8 +78,8 @@ pub(super) fn run(command: FunctionCommand) -> Result<ExitCode, AppError> {
 
 fn test(arguments: TestArguments) -> Result<ExitCode, AppError> {
     let event = match (arguments.event, arguments.cert) {
-        (Some(file), _) => app::TrialEvent::Json(file),
-        (None, chain) => app::TrialEvent::Certificate {
+        (Some(file), _) => TrialEvent::Json(file),
+        (None, chain) => TrialEvent::Certificate {
             chain: chain.unwrap_or_default(),
             client_ip: arguments.client_ip,
         },
@@ -86,7 +87,7 @@ fn test(arguments: TestArguments) -> Result<ExitCode, AppError> {
     let at = arguments
         .at
         .map(|at| UNIX_EPOCH + Duration::from_secs(at.as_secs()));
-    let result = app::function_test(&app::Trial {
+    let result = trial::function_test(&Trial {
         code: arguments.code,
         key_value_store: arguments.kvs,
         event,

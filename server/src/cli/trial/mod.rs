@@ -23,7 +23,7 @@ use self::connection::ConnectionTrial;
 use self::json::Json;
 use self::viewer::ViewerTrial;
 use self::viewer_event::ViewerEvent;
-use super::AppError;
+use crate::app::AppError;
 use crate::files;
 use crate::functions::{Function, FunctionKind, FunctionLimits, FunctionSource};
 use crate::kvs::{LoadError, Store, StoreLimits};

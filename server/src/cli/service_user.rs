@@ -13,7 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::error::AppError;
+use crate::app::AppError;
 use crate::config::{Config, FileRef, FixedBody, KeyPath, OriginTarget, Sink};
 use crate::files;
 

@@ -4,13 +4,17 @@
 //! the running server said no. 2: the configuration or the command line is wrong (whoever found it: a reload
 //! that the server refuses, too), or no server runs.
 
+mod check;
 mod connections;
+mod explain;
 mod function;
 mod kvs;
 mod output;
 mod panics;
 mod reload;
 mod serial_key;
+mod service_user;
+mod trial;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -143,9 +147,9 @@ fn run(command: Command) -> Result<ExitCode, AppError> {
     match command {
         Command::Serve { config } => Ok(serve(&config, None)),
         Command::Check { config, as_user } => {
-            let summary = app::check(&config, as_user.as_deref())?;
+            let summary = check::check(&config, as_user.as_deref())?;
             output::print(&format!("{summary}\n"))?;
-            if as_user.is_none() && app::is_root() {
+            if as_user.is_none() && service_user::is_root() {
                 output::say(
                     "note: checked as root, who may read everything; --as-user NAME asks for the service's user\n",
                 );
@@ -161,14 +165,14 @@ fn run(command: Command) -> Result<ExitCode, AppError> {
             sni,
             chain,
         } => {
-            let question = app::Question {
+            let question = explain::Question {
                 config,
                 distribution,
                 chain,
                 at: at.unwrap_or_else(UnixTime::now),
-                circumstances: app::Circumstances { client_ip, sni },
+                circumstances: explain::Circumstances { client_ip, sni },
             };
-            print(&app::explain(&question)?, json)
+            print(&explain::explain(&question)?, json)
         }
         Command::Reload(command) => reload::reload(&command),
         Command::Logs(command) => reload::logs(command),
@@ -185,7 +189,7 @@ fn exit_code(error: &AppError) -> ExitCode {
     })
 }
 
-fn print(explanation: &app::Explanation, json: bool) -> Result<ExitCode, AppError> {
+fn print(explanation: &explain::Explanation, json: bool) -> Result<ExitCode, AppError> {
     output::print(&match json {
         true => format!("{}\n", explanation.json()),
         false => explanation.to_string(),

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Compute, unusable};
 use crate::app::AppError;
-use crate::app::explain::read_chain;
+use crate::cli::explain::read_chain;
 use crate::functions::{
     ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection_at,
     try_connection,

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub use self::function::Circumstances;
 use self::function::Told;
-use super::AppError;
+use crate::app::AppError;
 use crate::config::{self, Config, ConfigError, MtlsPolicy};
 use crate::files;
 use crate::metrics::{ConnectionStatus, FailureCode};
