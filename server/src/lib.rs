@@ -18,9 +18,10 @@ pub mod worker;
 pub mod http;
 pub mod snapshot;
 
+pub mod origin;
+
 pub mod functions;
 pub mod logs;
-pub mod proxy;
 pub mod tls;
 
 pub mod kvs;

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::metrics::{ProcessCounters, ResolveResult};
-use crate::proxy::{Addresses, Found, look_up};
+use crate::origin::{Addresses, Found, look_up};
 use crate::snapshot::Snapshot;
 
 /// Ends the thread when it is dropped.

@@ -12,7 +12,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::proxy::{Mark, Pace, Upload};
+use crate::origin::{Mark, Pace, Upload};
 use crate::runtime::{DuplexStats, Signal};
 
 /// One connection's requests.

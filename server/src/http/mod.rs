@@ -1,7 +1,7 @@
 //! HTTP on a connection whose client is known: one request to one response.
 //!
 //! Owns: the story of a request ([`service`]), the host rules, the certificate and forwarding headers, what a connection's requests
-//! tell its core ([`activity`]). Does not own: HTTP's framing (hyper), the way to the origin (`proxy`).
+//! tell its core ([`activity`]). Does not own: HTTP's framing (hyper), the way to the origin (`origin`).
 
 mod activity;
 mod authority;

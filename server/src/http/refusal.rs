@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use super::other_protocol::OtherProtocol;
 use super::response::{refusal, text_response};
 use crate::metrics::{CoreCounters, Label as _, RequestRefusal};
-use crate::proxy::{BadFraming, Complaint};
+use crate::origin::{BadFraming, Complaint};
 use crate::snapshot::Ambiguity;
 
 /// Why a request is not served.

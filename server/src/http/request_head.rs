@@ -12,7 +12,7 @@ use super::forwarded_headers::set_forwarded_headers;
 use super::refusal::Refusal;
 use super::service::Viewer;
 use crate::config::IdentityHeaders;
-use crate::proxy::{check_request, remove_hop_by_hop};
+use crate::origin::{check_request, remove_hop_by_hop};
 use crate::snapshot::{Behavior, Site};
 
 /// Checks what has to be right about any request, whoever is to answer it.

@@ -25,7 +25,7 @@ use super::route::route;
 use super::viewer_functions::{Asked, Exchange, Failed, ViewerFacts, apply};
 use crate::logs::Console;
 use crate::metrics::{CoreCounters, OriginResult, RequestLimit, StatusClass, count};
-use crate::proxy::{
+use crate::origin::{
     ClientKey, Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, Share, Shares, Upload,
     forward, frame_request, remove_hop_by_hop, settle_response,
 };

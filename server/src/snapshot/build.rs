@@ -20,7 +20,7 @@ use crate::config::{
 use crate::functions::LiveFunction;
 use crate::kvs::{self, Candidate};
 use crate::metrics::{CrlDates, Dates, Directory, DistributionName, OriginCounters, OriginName};
-use crate::proxy::{Addresses, FixedResponse, HttpOrigin, Origin, ResponseBounds};
+use crate::origin::{Addresses, FixedResponse, HttpOrigin, Origin, ResponseBounds};
 use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{self, Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
 

@@ -28,7 +28,7 @@ use crate::functions::LiveFunction;
 use crate::kvs::Store;
 use crate::limits::Limits;
 use crate::metrics::DistributionCounters;
-use crate::proxy::Addresses;
+use crate::origin::Addresses;
 use crate::tls::ClientPolicy;
 
 /// One configuration, loaded.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Snapshot;
 use crate::config::{Config, ConfigError, HttpOrigin, OriginTarget};
-use crate::proxy::{Addresses, Name, look_up, look_up_all};
+use crate::origin::{Addresses, Name, look_up, look_up_all};
 
 /// The names of all origins, each once. One that `before` has keeps its table, which somebody looks after
 /// already, and needs no look-up.

@@ -13,7 +13,7 @@ use crate::config::{
 use crate::functions::LiveFunction;
 use crate::limits::Lingering;
 use crate::metrics::{DistributionCounters, OriginCounters};
-use crate::proxy::{Origin, ResponseBounds};
+use crate::origin::{Origin, ResponseBounds};
 
 /// Site that an admitted client is served. A connection holds the site and not the snapshot. So clients that
 /// came before a reload do not keep a revocation set of millions in memory.
@@ -173,7 +173,7 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
-    use crate::proxy::FixedResponse;
+    use crate::origin::FixedResponse;
 
     fn fixed() -> Arc<Origin> {
         Arc::new(Origin::Fixed(FixedResponse {

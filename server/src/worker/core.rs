@@ -24,7 +24,7 @@ use crate::functions;
 use crate::http::{Edge, Refusals};
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, FailureCode, ShedReason};
-use crate::proxy::{OriginPool, Shares};
+use crate::origin::{OriginPool, Shares};
 use crate::runtime::{
     CoreRuntime, Driver, DriverChoice, Listener, Mailbox, Signal, SignalKind, Stream, sleep, spawn_guarded,
     timeout,

@@ -16,7 +16,7 @@ use super::http1;
 use super::registry::Entry;
 use crate::config::Authority;
 use crate::http::{Body, Refusal, authority, awaits_continue, redirect, refusal};
-use crate::proxy::{PlainStream, Upload};
+use crate::origin::{PlainStream, Upload};
 use crate::runtime::{Duplex, Stream};
 
 /// Serves one client of an `http` listener. No record: the connection log is about TLS connections.

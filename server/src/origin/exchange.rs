@@ -17,7 +17,7 @@ use std::time::Duration;
 use hyper::client::conn::http1::SendRequest;
 
 use super::body::{ReadWhole, RequestBody};
-use super::origin::HttpOrigin;
+use super::kinds::HttpOrigin;
 use super::pool::OriginPool;
 use super::wire::{SentWhole, Wire};
 

@@ -18,7 +18,7 @@ use super::body::RequestBody;
 use super::exchange::{Exchange, Spare};
 use super::framing::BadFraming;
 use super::greeting::Greeting;
-use super::origin::{HttpOrigin, ResponseBounds};
+use super::kinds::{HttpOrigin, ResponseBounds};
 use super::pool::{OriginPool, Room};
 use super::share::{Share, Taken};
 use super::upload::Upload;

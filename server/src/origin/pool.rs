@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::complaint::Complaint;
 use super::exchange::Spare;
-use super::origin::HttpOrigin;
+use super::kinds::HttpOrigin;
 use crate::metrics::{CoreCounters, OriginFault};
 
 /// Idle connections kept for one origin; further ones are closed.
