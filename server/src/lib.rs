@@ -20,8 +20,10 @@ pub mod snapshot;
 
 pub mod origin;
 
+pub mod admission;
 pub mod functions;
 pub mod logs;
+
 pub mod tls;
 
 pub mod kvs;

@@ -34,12 +34,12 @@ pub use self::publish::{PublishOrder, Published};
 use self::resolver::Resolver;
 pub use self::signals::signals;
 use crate::admin::{AdminListener, AdminServer};
+use crate::admission::SessionVault;
 use crate::config::{self, Config};
 use crate::control_socket::{ControlServer, ControlSocket};
 use crate::logs::{Messages, Shipper, Sink};
 use crate::metrics::{Registry, ReloadResult};
 use crate::snapshot::{self, Built};
-use crate::tls::SessionVault;
 use crate::worker::Shared;
 
 /// Time for what is still to be said when the process ends, in case standard error is slow.

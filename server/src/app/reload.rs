@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::admission::SessionVault;
 use crate::config::{self, Config, ConfigError, KeyPath};
 use crate::metrics::Directory;
 use crate::snapshot::{self, Built, Snapshot};
-use crate::tls::SessionVault;
 
 /// A snapshot that can be published.
 pub struct Rebuilt {

@@ -7,9 +7,9 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::admission::ClientAuth;
 use crate::config::{CertificateHeader, IdentityHeaders};
 use crate::functions::viewer::CertificateRenames;
-use crate::tls::ClientAuth;
 use crate::trust::UncheckedClient;
 
 /// Removes what the client says about itself and about the way by which it came, but for `X-Forwarded-For`,

@@ -23,6 +23,7 @@ use super::request_head::{append_via, check, clean, dress};
 use super::response::{function_failure, refusal};
 use super::route::route;
 use super::viewer_functions::{Asked, Exchange, Failed, ViewerFacts, apply};
+use crate::admission::ClientAuth;
 use crate::logs::Console;
 use crate::metrics::{CoreCounters, OriginResult, RequestLimit, StatusClass, count};
 use crate::origin::{
@@ -30,7 +31,6 @@ use crate::origin::{
     forward, frame_request, remove_hop_by_hop, settle_response,
 };
 use crate::snapshot::{Behavior, Site};
-use crate::tls::ClientAuth;
 
 /// A response's body, marked as in flight until it is gone.
 pub type Body = ResponseBody<InFlight>;

@@ -15,6 +15,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::certificate_headers::{CertificateEdits, shown_to_functions};
 use super::service::{Edge, Viewer};
+use crate::admission::ClientAuth;
 use crate::config::CertificateHeader;
 use crate::functions::viewer::{
     EdgeLocation, RequestFacts, RequestVerdict, ResponseEdits, ShownRequest, ShownResponse, ViewerContext,
@@ -23,7 +24,6 @@ use crate::functions::viewer::{
 use crate::functions::{Function, LiveFunction};
 use crate::logs::ConnectionId;
 use crate::metrics::{ViewerFunctionResult, monotonic};
-use crate::tls::ClientAuth;
 
 /// What functions are told about a connection.
 pub struct ViewerFacts {

@@ -13,6 +13,7 @@ use super::origin_names;
 use super::revocations::{self, StoreRevocations};
 use super::site::{Behavior, Behaviors, Site};
 use super::{Distribution, Snapshot};
+use crate::admission::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::config::{
     self, Alias, CaWithoutCrl, Config, ConfigError, FixedBody, HostMap, KeyPath, MtlsMode, MtlsPolicy,
     OnRevocation, OriginTarget, OutOfDateCrl, TlsVersion, TrustStoreConfig, ViewerMtls,
@@ -21,7 +22,6 @@ use crate::functions::LiveFunction;
 use crate::kvs::{self, Candidate};
 use crate::metrics::{CrlDates, Dates, Directory, DistributionName, OriginCounters, OriginName};
 use crate::origin::{Addresses, FixedResponse, HttpOrigin, Origin, ResponseBounds};
-use crate::tls::{GateVersion, SessionVault, TicketScope, TlsPolicy, server_config};
 use crate::trust::{self, Mode, OutOfDate, Policy, RevocationSet, Rules, TrustStore, WithoutCrl};
 
 /// A new snapshot, and what is worth telling about it.

@@ -4,8 +4,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use rustls::DistinguishedName;
 
 use super::build::{Store, no_store};
+use crate::admission::{ClientPolicy, Verification};
 use crate::config::{self, Config, ConfigError, MtlsPolicy, ViewerMtls};
-use crate::tls::{ClientPolicy, Verification};
 use crate::trust::TrustStore;
 
 /// The policy of `distribution`.

@@ -3,9 +3,9 @@
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::admission::ServerIdentity;
 use crate::config::{ConfigError, FileRef, Source};
 use crate::files::{self, ReadError};
-use crate::tls::ServerIdentity;
 use crate::trust::ForeignFormat;
 
 /// Reads `file`, which may have `bytes_max` bytes.

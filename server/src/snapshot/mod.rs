@@ -23,13 +23,13 @@ pub use self::files::told_pem;
 pub use self::functions::{Functions, Publication, Unpublished, connection_function};
 pub use self::revocations::StoreRevocations;
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
+use crate::admission::ClientPolicy;
 use crate::config::{HostMap, HostName, OnRevocation};
 use crate::functions::LiveFunction;
 use crate::kvs::Store;
 use crate::limits::Limits;
 use crate::metrics::DistributionCounters;
 use crate::origin::Addresses;
-use crate::tls::ClientPolicy;
 
 /// One configuration, loaded.
 #[derive(Debug)]

@@ -15,13 +15,13 @@ use crate::config::{HostName, InvalidHost};
 #[derive(Default)]
 pub struct ClientHello<'a> {
     legacy_version: u16,
-    pub(super) cipher_suites: &'a [u8],
+    pub(crate) cipher_suites: &'a [u8],
     /// The first host name of `server_name`; empty where the extension has none.
     server_name: Option<&'a [u8]>,
     supported_versions: Option<&'a [u8]>,
-    pub(super) supported_groups: Option<&'a [u8]>,
+    pub(crate) supported_groups: Option<&'a [u8]>,
     signature_algorithms: Option<&'a [u8]>,
-    pub(super) protocols: Option<&'a [u8]>,
+    pub(crate) protocols: Option<&'a [u8]>,
     renegotiation_info: Option<&'a [u8]>,
     has_key_share: bool,
     has_pre_shared_key: bool,
@@ -124,7 +124,7 @@ impl<'a> ClientHello<'a> {
 
     /// True if the client speaks this version. `supported_versions` alone counts where it is there
     /// (RFC 8446 §4.2.1).
-    pub(super) fn offers(&self, version: u16) -> bool {
+    pub(crate) fn offers(&self, version: u16) -> bool {
         match self.supported_versions {
             Some(versions) => u16s(versions).any(|offered| offered == version),
             None => version <= TLS_1_2 && self.legacy_version >= version,
@@ -206,13 +206,13 @@ fn shown(name: &[u8]) -> Box<str> {
 }
 
 /// The numbers of a list of two octets each.
-pub(super) fn u16s(list: &[u8]) -> impl Iterator<Item = u16> {
+pub(crate) fn u16s(list: &[u8]) -> impl Iterator<Item = u16> {
     list.chunks_exact(2)
         .filter_map(|pair| pair.try_into().ok().map(u16::from_be_bytes))
 }
 
 /// Rest of a message, still to be read. Each method answers `None` where there is less.
-pub(super) struct Octets<'a>(pub(super) &'a [u8]);
+pub(crate) struct Octets<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Octets<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -228,15 +228,15 @@ impl<'a> Octets<'a> {
     }
 
     /// A vector behind its length of so many octets (RFC 8446 §3.4).
-    pub(super) fn vector(&mut self, length_octets: usize) -> Option<&'a [u8]> {
+    pub(crate) fn vector(&mut self, length_octets: usize) -> Option<&'a [u8]> {
         let length = self.take(length_octets)?;
         let length = length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
         self.take(length)
     }
 }
 
-pub(super) const TLS_1_3: u16 = 0x0304;
-pub(super) const TLS_1_2: u16 = 0x0303;
+pub(crate) const TLS_1_3: u16 = 0x0304;
+pub(crate) const TLS_1_2: u16 = 0x0303;
 const TLS_1_1: u16 = 0x0302;
 const TLS_1_0: u16 = 0x0301;
 const SSL_3_0: u16 = 0x0300;

@@ -268,7 +268,7 @@ fn make_refusable(unread: &mut [u8], bytes_max: usize) -> bool {
 }
 
 /// The record of a fatal alert, in the clear (RFC 8446 §5.1, §6).
-pub(super) fn plain_alert(number: u8) -> [u8; 7] {
+pub(crate) fn plain_alert(number: u8) -> [u8; 7] {
     [21, 3, 3, 0, 2, 2, number]
 }
 

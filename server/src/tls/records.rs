@@ -24,7 +24,7 @@ use rustls::{
 };
 
 /// Every suite that can be spoken, its records held to the rules.
-pub(super) static CIPHER_SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(|| {
+pub(crate) static CIPHER_SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(|| {
     aws_lc_rs::ALL_CIPHER_SUITES
         .iter()
         .map(|suite| checked(*suite))

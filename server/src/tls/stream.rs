@@ -29,7 +29,7 @@ pub struct TlsStream {
 
 impl TlsStream {
     /// `waiting` came with the end of the handshake.
-    pub(super) fn new(machine: Machine, mut io: Duplex, waiting: BytesMut) -> Self {
+    pub(crate) fn new(machine: Machine, mut io: Duplex, waiting: BytesMut) -> Self {
         io.settle();
         Self {
             machine,

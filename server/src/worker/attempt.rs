@@ -8,10 +8,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::core::Core;
 use super::outcome::{Outcome, code_of};
 use super::registry::{Entry, Phase, reason_of};
+use crate::admission::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
 use crate::logs::{ConnectionId, ConnectionRecord};
 use crate::metrics::{Agreement, ConnectionStatus, DistributionCounters, FailureCode, HandshakeKind, count};
 use crate::snapshot::Distribution;
-use crate::tls::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
 
 /// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
 pub struct Attempt {

@@ -19,16 +19,16 @@ use super::outcome::Outcome;
 use super::registry::{Open, Phase};
 use super::sweep;
 use super::{hearing, http1, http2};
+use crate::admission::{
+    self, Accepted, ClientPolicy, Entrance, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
+};
 use crate::config::HostName;
 use crate::http::{Viewer, ViewerFacts, respond};
 use crate::logs::ConnectionId;
 use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{
-    self, Accepted, ClientPolicy, Entrance, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
-    TlsStream,
-};
+use crate::tls::TlsStream;
 
 /// Serves one client from accept to close.
 pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
@@ -67,7 +67,7 @@ async fn admit(
         .flatten()
         .map(|address| address.ip());
 
-    let accepting = tls::accept(
+    let accepting = admission::accept(
         Duplex::new(stream, open.stats.clone()),
         &core.shared.vault,
         &mut facts,
@@ -123,7 +123,7 @@ async fn admit(
         }
         (Some(Err(_elapsed)), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
         (None, _) => attempt.fail(Outcome::cut(), facts, notes),
-        // `tls::accept` succeeds only with a chosen distribution's configuration; the attempt keeps its first outcome.
+        // `admission::accept` succeeds only with a chosen distribution's configuration; the attempt keeps its first outcome.
         (Some(Ok(Ok(_))), None) => debug_assert!(false, "a handshake without a distribution"),
     }
     None

@@ -19,6 +19,7 @@ use super::outcome::Outcome;
 use super::registry::{Hold, Phase, Registry};
 use super::sweep::{self, SweepRequests};
 use super::{connection, plain, tick};
+use crate::admission::SessionVault;
 use crate::config::Protocol;
 use crate::functions;
 use crate::http::{Edge, Refusals};
@@ -30,7 +31,6 @@ use crate::runtime::{
     timeout,
 };
 use crate::snapshot::Snapshot;
-use crate::tls::SessionVault;
 
 /// What control asks of a core.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::attempt::{cipher_name, protocol_name};
 use super::connection::Chosen;
 use super::core::Core;
+use crate::admission::{Applicant, Barred, ClientAuth, Gate, Ruling};
 use crate::config::HostName;
 use crate::functions::{
     ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection,
@@ -19,7 +20,6 @@ use crate::functions::{
 use crate::logs::ConnectionId;
 use crate::metrics::{FailureCode, FunctionResult, monotonic};
 use crate::snapshot::Distribution;
-use crate::tls::{Applicant, Barred, ClientAuth, Gate, Ruling};
 use crate::trust::CertificateFacts;
 
 /// Of one connection, until it is held.

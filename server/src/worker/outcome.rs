@@ -1,6 +1,6 @@
 //! How a connection attempt ended: one value that alone decides the record's status and reason and the counter.
 //!
-//! The TLS alert is decided where TLS is spoken (`tls::verifier` maps the same rejection kinds), the rest here.
+//! The TLS alert is decided where TLS is spoken (`admission::verifier` maps the same rejection kinds), the rest here.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,11 +8,9 @@ use std::net::IpAddr;
 
 use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
+use crate::admission::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal};
 use crate::metrics::{ConnectionStatus, FailureCode};
-use crate::tls::{
-    self, CERTIFICATES_TOO_LARGE, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, NO_CERTIFICATE,
-    NO_PROOF, Refusal,
-};
+use crate::tls::{self, CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF};
 use crate::trust::RejectedKind;
 
 /// Status and reason of one connection attempt.

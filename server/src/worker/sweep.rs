@@ -22,11 +22,11 @@ use super::connection::Chosen;
 use super::core::Core;
 use super::registry::Open;
 use super::tick;
+use crate::admission::{ClientAuth, Inadmissible};
 use crate::config::{HostName, OnRevocation};
 use crate::metrics::CloseReason;
 use crate::runtime::{SignalKind, sleep};
 use crate::snapshot::{Distribution, Snapshot};
-use crate::tls::{ClientAuth, Inadmissible};
 use crate::trust::RejectedKind;
 
 /// Grounds on which a connection was admitted.

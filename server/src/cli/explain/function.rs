@@ -8,11 +8,11 @@ use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
 use super::ToldStep;
+use crate::admission::{Barred, ClientAuth};
 use crate::config::{self, Alias, Config, ConfigError};
 use crate::functions::{ConnectionEvent, Function, TlsFacts, call_connection_at};
 use crate::logs::ConnectionIds;
 use crate::snapshot;
-use crate::tls::{Barred, ClientAuth};
 use crate::worker::{barred, intermediates};
 
 /// Circumstances that a certificate does not tell, and a function may ask about.

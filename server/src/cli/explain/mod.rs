@@ -16,12 +16,12 @@ use serde::Serialize;
 
 pub use self::function::Circumstances;
 use self::function::Told;
+use crate::admission::{ClientAuth, alert_of};
 use crate::app::AppError;
 use crate::config::{self, Config, ConfigError, MtlsPolicy};
 use crate::files;
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::snapshot;
-use crate::tls::{ClientAuth, alert_of};
 use crate::trust::{CertificateFacts, ForeignFormat, Policy, Rejected, Step, UncheckedClient};
 use crate::worker::code_of;
 

@@ -6,7 +6,7 @@
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite};
 
-use super::client_hello::{ClientHello, Octets, TLS_1_2, TLS_1_3, u16s};
+use crate::tls::client_hello::{ClientHello, Octets, TLS_1_2, TLS_1_3, u16s};
 
 /// A sentence about the first thing that client and server have not in common, in the order in which they are
 /// negotiated.

@@ -14,9 +14,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::client::ClientPolicy;
 use super::passthrough::PassthroughVerifier;
-use super::records::CIPHER_SUITES;
 use super::session::TicketScope;
 use super::verifier::ClientVerifier;
+use crate::tls::CIPHER_SUITES;
 
 /// The server's own certificate chain and key, known to belong together.
 #[derive(Debug)]

@@ -11,16 +11,15 @@ use rustls::{HandshakeKind, ServerConfig};
 use rustls_pki_types::UnixTime;
 
 use super::client::ClientAuth;
-use super::client_hello::ClientHello;
 use super::gate::{self, Gate, Negotiated};
-use super::hello::{Answer, HelloReader, Unfit};
-use super::machine::{Machine, Turn, plain_alert};
 use super::notes::{HandshakeNotes, with_notes};
 use super::offer;
 use super::session::{SessionOwner, SessionVault};
-use super::stream::TlsStream;
 use crate::config::HostName;
 use crate::runtime::Duplex;
+use crate::tls::client_hello::ClientHello;
+use crate::tls::hello::{Answer, HelloReader, Unfit};
+use crate::tls::{Machine, TlsStream, Turn, plain_alert};
 
 /// What was learnt of the handshake, for the record; as far as it came.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,29 @@
+//! Admission: who comes in, from the first byte of a connection to a stream of plaintext and the client behind
+//! it.
+//!
+//! Owns: the handshake of a client, its verifiers, the gate that it passes last, session tickets, and rustls'
+//! configuration of a distribution. Does not own: records and alerts (`tls`), whether a certificate is accepted
+//! (`trust` decides), which distribution a name belongs to (the snapshot decides).
+//!
+//! Runs on the cores; rustls' configurations and the vault of sessions are shared by all of them.
+
+mod acceptor;
+mod client;
+mod gate;
+mod notes;
+mod offer;
+mod passthrough;
+mod server_config;
+mod session;
+mod session_state;
+mod verifier;
+
+pub use self::acceptor::{
+    Accepted, Entrance, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
+};
+pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
+pub use self::gate::{Applicant, Barred, Gate, GateVersion, Negotiated, Ruling};
+pub use self::notes::HandshakeNotes;
+pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
+pub use self::session::{SessionOwner, SessionVault, TicketScope};
+pub use self::verifier::alert_of;
