@@ -1,33 +1,37 @@
-//! Says that records are being lost, without flooding: at once, then at most every ten seconds with the number so far.
+//! The loss of records, told without flooding: at once, then at most every ten seconds with the number so
+//! far, and once more when it has ended.
 
 use std::time::{Duration, Instant};
 
-#[derive(Debug, Default)]
-pub struct Complaint {
-    said_at: Option<Instant>,
-    /// Lost since the last word about it.
-    unsaid: u64,
-    /// Whether the last word was a complaint.
+use super::throttle::Throttle;
+
+#[derive(Debug)]
+pub(super) struct Complaint {
+    throttle: Throttle,
+    /// True if the last word was a complaint.
     outstanding: bool,
 }
 
 impl Complaint {
-    /// Adds to what was lost; the number to complain about now, if it is time.
-    pub fn add(&mut self, lost: u64, now: Instant) -> Option<u64> {
-        self.unsaid += lost;
-        let due = self
-            .said_at
-            .is_none_or(|said_at| now.saturating_duration_since(said_at) >= INTERVAL);
-        due.then(|| {
-            self.said_at = Some(now);
-            self.outstanding = true;
-            std::mem::take(&mut self.unsaid)
-        })
+    /// Adds to the records that were lost; the number to complain about now, if it is time.
+    pub(super) fn add(&mut self, lost: u64, now: Instant) -> Option<u64> {
+        let due = self.throttle.note_all(lost, now);
+        self.outstanding |= due.is_some();
+        due
     }
 
-    /// Whether to say that things are well again: once after each complaint. Yields what was lost without a word.
-    pub fn settle(&mut self) -> Option<u64> {
-        std::mem::take(&mut self.outstanding).then(|| std::mem::take(&mut self.unsaid))
+    /// Ends a complaint, once for each. Yields the number of lost records that no complaint told of.
+    pub(super) fn settle(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.outstanding).then(|| self.throttle.take_untold())
+    }
+}
+
+impl Default for Complaint {
+    fn default() -> Self {
+        Self {
+            throttle: Throttle::every(INTERVAL),
+            outstanding: false,
+        }
     }
 }
 

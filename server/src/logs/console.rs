@@ -1,17 +1,16 @@
-//! What functions tell the operator: `console.log`, and what went wrong in them. One for each core.
+//! Messages of functions for the operator: `console.log`, and errors of functions. One console for each core.
 //!
-//! Clients decide how often functions run, so a core tells so many lines a second and then how many it has left out. Text of a function
-//! goes out quoted and escaped: no line of the log is anything but ours.
+//! Clients decide how often functions run. So a core tells a fixed number of lines a second, and then how many
+//! it has left out. Text of a function goes out quoted and escaped: it cannot forge a line of the log.
 
 use std::time::{Duration, Instant};
 
+use super::throttle::Throttle;
+
 /// The operator's log, as far as functions may fill it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Console {
-    /// When the second began in which `told` lines were told.
-    since: Option<Instant>,
-    told: u32,
-    untold: u64,
+    lines: Throttle,
 }
 
 impl Console {
@@ -50,37 +49,39 @@ impl Console {
         }
     }
 
-    /// Says how many lines were left out, once it is time to: no later line may come that would.
+    /// Tells how many lines were left out, once it is time: no later line may come that would.
     pub fn tell_untold(&mut self, now: Instant) {
-        if self.untold > 0 && self.is_over(now) {
-            // Outside of the macro, which evaluates nothing where nobody listens.
-            let untold = std::mem::take(&mut self.untold);
-            tracing::warn!(
-                target: TARGET,
-                untold,
-                "functions had more to say than {LINES_PER_SECOND} lines a second on this core"
-            );
+        if let Some(untold) = self.lines.remainder(now) {
+            tell_left_out(untold);
         }
     }
 
+    /// Takes one line of this second, if one is left. Lines that were left out before it are told first.
     fn has_room(&mut self, now: Instant) -> bool {
-        self.tell_untold(now);
-        if self.is_over(now) {
-            self.since = Some(now);
-            self.told = 0;
+        let Some(untold) = self.lines.note(now) else {
+            return false;
+        };
+        if untold > 0 {
+            tell_left_out(untold);
         }
-        let has_room = self.told < LINES_PER_SECOND;
-        match has_room {
-            true => self.told += 1,
-            false => self.untold += 1,
-        }
-        has_room
+        true
     }
+}
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.since
-            .is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1))
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            lines: Throttle::new(LINES_PER_SECOND, Duration::from_secs(1)),
+        }
     }
+}
+
+fn tell_left_out(untold: u64) {
+    tracing::warn!(
+        target: TARGET,
+        untold,
+        "functions had more to say than {LINES_PER_SECOND} lines a second on this core"
+    );
 }
 
 const TARGET: &str = "function";
@@ -91,22 +92,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_has_so_many_lines_and_the_next_as_many_again() {
+    fn a_second_has_so_many_lines_and_what_was_left_out_at_its_end_is_told_once() {
         let (mut console, start) = (Console::default(), Instant::now());
-        let after = |ms| start + Duration::from_millis(ms);
-        let told = |console: &mut Console, at| (0..150).filter(|_| console.has_room(at)).count();
-        assert_eq!(told(&mut console, start), 100);
-        assert_eq!((told(&mut console, after(999)), console.untold), (0, 200));
-        assert_eq!((told(&mut console, after(1_000)), console.untold), (100, 50));
-    }
-
-    #[test]
-    fn what_was_left_out_at_the_end_is_told_once() {
-        let (mut console, start) = (Console::default(), Instant::now());
-        (0..103).for_each(|_| console.line("id", "noisy", "line", start));
+        let told = (0..103).filter(|_| console.has_room(start)).count();
+        assert_eq!(told, 100);
         console.tell_untold(start);
-        assert_eq!(console.untold, 3, "the second is not over");
-        console.tell_untold(start + Duration::from_secs(1));
-        assert_eq!(console.untold, 0);
+        let second = Duration::from_secs(1);
+        assert_eq!(
+            console.lines.clone().remainder(start + second),
+            Some(3),
+            "the second is not over"
+        );
+        console.tell_untold(start + second);
+        assert_eq!(console.lines.take_untold(), 0);
     }
 }

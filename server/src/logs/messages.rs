@@ -20,6 +20,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::line_writer::{LineWriter, Output};
+use super::throttle::Throttle;
 use crate::metrics::{DropReason, MessageDrops};
 
 /// The near end of the queue; clones lead into the same one.
@@ -66,7 +67,7 @@ impl Messages {
         (messages, unwritten)
     }
 
-    /// How many were lost, and why.
+    /// Counts of lost messages, by reason.
     pub fn drops(&self) -> Arc<MessageDrops> {
         self.waiting.drops.clone()
     }
@@ -155,12 +156,13 @@ impl Unwritten {
     }
 }
 
-/// How many of the lost messages were spoken of, and when.
-#[derive(Debug, Default)]
+/// Progress of telling how many messages were lost.
+#[derive(Debug)]
 struct Told {
     lost: u64,
     told: u64,
-    tried_at: Option<Instant>,
+    /// Limits the attempts: a note that cannot be written either is tried again later.
+    attempts: Throttle,
 }
 
 impl Told {
@@ -168,21 +170,27 @@ impl Told {
         self.told == self.lost
     }
 
-    /// How many to speak of now, of `lost` in all.
+    /// Number of lost messages to tell of now, of `lost` in all.
     fn next(&mut self, lost: u64, now: Instant) -> Option<u64> {
         self.lost = lost;
-        let is_due = self
-            .tried_at
-            .is_none_or(|at| now.saturating_duration_since(at) >= TELL_EVERY);
-        if self.are_all() || !is_due {
+        if self.are_all() {
             return None;
         }
-        self.tried_at = Some(now);
-        Some(self.lost - self.told)
+        self.attempts.note(now).map(|_| self.lost - self.told)
     }
 
     fn tell(&mut self, lost: u64) {
         self.told += lost;
+    }
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            lost: 0,
+            told: 0,
+            attempts: Throttle::every(TELL_EVERY),
+        }
     }
 }
 

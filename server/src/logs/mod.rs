@@ -20,6 +20,7 @@ mod queue;
 mod record;
 mod shipper;
 mod sink;
+mod throttle;
 
 pub use connection_id::{ConnectionId, ConnectionIds};
 pub use console::Console;
@@ -28,5 +29,6 @@ pub use queue::RecordSender;
 pub use record::ConnectionRecord;
 pub use shipper::{Shipper, ShipperRemote, StopError};
 pub use sink::{OpenSink, Sink, SinkError};
+pub use throttle::Throttle;
 
 pub use crate::metrics::{ConnectionStatus, FailureCode};
