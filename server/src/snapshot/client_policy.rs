@@ -3,7 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::DistinguishedName;
 
-use super::build::{Store, no_store};
+use super::trust_stores::{LoadedTrust, no_store};
 use crate::admission::{ClientPolicy, Verification};
 use crate::config::{self, Config, ConfigError, MtlsPolicy, ViewerMtls};
 use crate::trust::TrustStore;
@@ -15,7 +15,7 @@ use crate::trust::TrustStore;
 pub(super) fn client_policy(
     config: &Config,
     distribution: &config::Distribution,
-    stores: &[Store],
+    stores: &[LoadedTrust<'_>],
 ) -> Result<ClientPolicy, ConfigError> {
     let id = distribution.id.as_str();
     match &distribution.viewer_mtls {
@@ -29,7 +29,7 @@ fn verification(
     config: &Config,
     id: &str,
     mtls: &ViewerMtls,
-    stores: &[Store],
+    stores: &[LoadedTrust<'_>],
 ) -> Result<Verification, ConfigError> {
     let named = |index: usize| stores.get(index).ok_or_else(|| no_store(config, mtls));
     let store = named(mtls.trust_store)?;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::key_value_stores;
-use crate::config::{self, Config, ConfigError, FunctionConfig};
+use crate::config::{self, Config, ConfigError, FunctionConfig, KeyPath};
 use crate::files::{self, ReadError};
 use crate::functions::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
 use crate::kvs::Store;
@@ -91,14 +91,30 @@ impl Functions {
         })
     }
 
-    /// The connection function at an index of the configuration.
-    pub(super) fn connection(&self, index: usize) -> Option<&Arc<LiveFunction>> {
-        self.connection.get(index).map(|loaded| &loaded.live)
+    /// The connection function at an index of the configuration, if `key` names one.
+    ///
+    /// # Errors
+    /// There is none at that index.
+    pub(super) fn connection(
+        &self,
+        config: &Config,
+        key: &KeyPath,
+        index: Option<usize>,
+    ) -> Result<Option<Arc<LiveFunction>>, ConfigError> {
+        live(config, key, &self.connection, index)
     }
 
-    /// The viewer function at an index of the configuration.
-    pub(super) fn viewer(&self, index: usize) -> Option<&Arc<LiveFunction>> {
-        self.viewer.get(index).map(|loaded| &loaded.live)
+    /// The viewer function at an index of the configuration, if `key` names one.
+    ///
+    /// # Errors
+    /// There is none at that index.
+    pub(super) fn viewer(
+        &self,
+        config: &Config,
+        key: &KeyPath,
+        index: Option<usize>,
+    ) -> Result<Option<Arc<LiveFunction>>, ConfigError> {
+        live(config, key, &self.viewer, index)
     }
 
     /// The live versions.
@@ -148,6 +164,22 @@ pub fn connection_function(
     let stores = key_value_stores::load(config, &[])?.stores;
     let loaded = load(config, FunctionKind::Connection, function, &stores, None)?;
     Ok(Some(loaded.live.current()))
+}
+
+/// A function that is configured and not there must not become none.
+fn live(
+    config: &Config,
+    key: &KeyPath,
+    functions: &[Loaded],
+    index: Option<usize>,
+) -> Result<Option<Arc<LiveFunction>>, ConfigError> {
+    let found = |index| {
+        let loaded: Option<&Loaded> = functions.get(index);
+        let remedy = "name one of the configuration";
+        let gone = || config.source.error(key, "the function is gone", remedy);
+        loaded.map(|loaded| loaded.live.clone()).ok_or_else(gone)
+    };
+    index.map(found).transpose()
 }
 
 fn load(

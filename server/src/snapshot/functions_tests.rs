@@ -113,7 +113,7 @@ fn a_reload_leaves_the_functions_in_force_as_they_are() {
 fn publishing_swaps_the_live_version_of_one_function() {
     let folder = Folder::new();
     let functions = folder.load(EDGE, None).unwrap();
-    let live = functions.connection(0).unwrap().clone();
+    let live = functions.connection[0].live.clone();
     let before = versions(&functions);
     assert_eq!(functions.publish("gate"), Ok(Publication::Unchanged));
     assert_eq!(versions(&functions), before);

@@ -7,31 +7,35 @@
 
 mod build;
 mod client_policy;
+mod distribution;
 mod files;
 mod functions;
+mod identities;
 mod key_value_stores;
 mod origin_names;
+mod origins;
 mod revocations;
+mod rules;
 mod site;
+mod sites;
+mod tls_configs;
+mod trust_stores;
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-
-pub use self::build::{Built, build, policy};
-pub use self::files::told_pem;
+pub use self::build::{Built, build};
+pub use self::distribution::Distribution;
 pub use self::functions::{Functions, Publication, Unpublished, connection_function};
+pub use self::identities::told_pem;
 pub use self::revocations::StoreRevocations;
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
-use crate::admission::ClientPolicy;
-use crate::config::{HostMap, HostName, OnRevocation};
-use crate::functions::LiveFunction;
+pub use self::trust_stores::policy;
+use crate::config::{HostMap, HostName};
 use crate::kvs::Store;
 use crate::limits::Limits;
-use crate::metrics::DistributionCounters;
 use crate::origin::Addresses;
 
-/// One configuration, loaded.
+/// A configuration, loaded.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Counts up with every one published.
@@ -52,34 +56,5 @@ impl Snapshot {
     /// then a wildcard, then the default distribution.
     pub fn distribution_for(&self, host: Option<&HostName>) -> Option<&Arc<Distribution>> {
         self.hosts.lookup(host)?.as_ref()
-    }
-}
-
-/// One distribution, loaded.
-#[derive(Debug)]
-pub struct Distribution {
-    pub id: Arc<str>,
-    /// With the verifier of its trust store and the tickets of its scope inside.
-    pub tls: Arc<ServerConfig>,
-    /// What is asked of clients: what a reload judges the connected ones by.
-    pub client_policy: ClientPolicy,
-    pub on_revocation: OnRevocation,
-    /// What every client has to pass once it has passed everything else.
-    pub connection_function: Option<Arc<LiveFunction>>,
-    /// The first alias that is no wildcard.
-    pub domain_name: Option<Arc<str>>,
-    pub counters: Arc<DistributionCounters>,
-    /// End of the validity of its own certificate, in seconds since 1970, where that can be read.
-    pub certificate_not_after: Option<i64>,
-    pub site: Arc<Site>,
-}
-
-impl Distribution {
-    /// Name of the distribution, as functions are told it. In the managed service's examples this is the
-    /// distribution's own domain name, however the client came. Here it is the first name that is no
-    /// wildcard. A distribution without such a name is called what the client called it, or else by its id.
-    pub fn called<'a>(&'a self, name: Option<&'a HostName>) -> &'a str {
-        let called = || name.map(HostName::as_str);
-        self.domain_name.as_deref().or_else(called).unwrap_or(&self.id)
     }
 }

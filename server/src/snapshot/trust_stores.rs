@@ -1,0 +1,124 @@
+//! Trust stores of a snapshot: the CAs of a bundle, and what is revoked under them.
+
+use std::sync::Arc;
+
+use super::files;
+use super::revocations::{self, StoreRevocations};
+use super::rules::rules;
+use crate::config::{self, Config, ConfigError, MtlsPolicy, Source, TrustStoreConfig, ViewerMtls};
+use crate::metrics::CrlDates;
+use crate::trust::{Policy, RevocationSet, TrustStore};
+
+/// A trust store with what has been revoked under it.
+pub(super) struct LoadedTrust<'c> {
+    config: &'c TrustStoreConfig,
+    pub(super) trust: Arc<TrustStore>,
+    pub(super) revocations: Arc<RevocationSet>,
+}
+
+/// Loads every trust store of `config`, in its order. `before`: the revocations of the snapshot that this one
+/// is to follow.
+///
+/// # Errors
+/// A file cannot be used, or revocations would vanish.
+pub(super) fn load<'c>(
+    config: &'c Config,
+    before: &[StoreRevocations],
+) -> Result<Vec<LoadedTrust<'c>>, ConfigError> {
+    let load = |store| LoadedTrust::load(config, store);
+    let stores = config
+        .trust_stores
+        .iter()
+        .map(load)
+        .collect::<Result<Vec<_>, _>>()?;
+    for store in &stores {
+        revocations::check_loss(config, store.config, &store.store_revocations(), before)?;
+    }
+    Ok(stores)
+}
+
+/// Loads what decides about the clients of one distribution, and nothing else; `None`: no trust store does.
+///
+/// # Errors
+/// A file of its trust store cannot be used.
+pub fn policy(
+    config: &Config,
+    distribution: &config::Distribution,
+) -> Result<Option<Arc<Policy>>, ConfigError> {
+    let MtlsPolicy::Verify(mtls) = &distribution.viewer_mtls else {
+        return Ok(None);
+    };
+    let store = config.trust_stores.get(mtls.trust_store);
+    let store = LoadedTrust::load(config, store.ok_or_else(|| no_store(config, mtls))?)?;
+    Ok(Some(store.policy(distribution.id.as_str(), mtls)))
+}
+
+pub(super) fn no_store(config: &Config, mtls: &ViewerMtls) -> ConfigError {
+    let remedy = "name one of [[trust_stores]]";
+    config.source.error(&mtls.key, "the trust store is gone", remedy)
+}
+
+impl<'c> LoadedTrust<'c> {
+    fn load(config: &Config, store: &'c TrustStoreConfig) -> Result<Self, ConfigError> {
+        let trust = bundle(&config.source, store)?;
+        warn_of_constraints(&trust);
+        let revocations = revocations::load(config, store, &trust)?;
+        Ok(Self {
+            config: store,
+            trust: Arc::new(trust),
+            revocations: Arc::new(revocations),
+        })
+    }
+
+    pub(super) fn crl_dates(&self) -> impl Iterator<Item = CrlDates> {
+        let trust_store: Arc<str> = self.trust.name().into();
+        (0..)
+            .zip(self.revocations.crls())
+            .map(move |(number, crl)| CrlDates {
+                trust_store: trust_store.clone(),
+                number,
+                issuer: crl.issuer.clone(),
+                this_update: crl.this_update.as_secs(),
+                next_update: crl.next_update.as_secs(),
+            })
+    }
+
+    pub(super) fn store_revocations(&self) -> StoreRevocations {
+        StoreRevocations::new(self.trust.clone(), self.revocations.clone())
+    }
+
+    /// The policy by which this store judges the clients of one distribution.
+    pub(super) fn policy(&self, distribution_id: &str, mtls: &ViewerMtls) -> Arc<Policy> {
+        let rules = rules(self.config, &self.revocations, mtls);
+        let (trust, revocations) = (self.trust.clone(), self.revocations.clone());
+        Arc::new(Policy::new(distribution_id, rules, trust, revocations))
+    }
+}
+
+fn bundle(source: &Source, store: &TrustStoreConfig) -> Result<TrustStore, ConfigError> {
+    let bundle = files::read(source, &store.ca_bundle, BUNDLE_BYTES_READ_MAX)?;
+    TrustStore::from_pem(store.name.as_str(), &bundle).map_err(|error| {
+        let path = store.ca_bundle.path.display().to_string();
+        source.error(
+            &store.ca_bundle.key,
+            format!("{path}: {error}"),
+            error.remedy(&path),
+        )
+    })
+}
+
+fn warn_of_constraints(trust: &TrustStore) {
+    for (ca, kinds) in trust.constraints_not_evaluated() {
+        let trust_store = trust.name();
+        tracing::warn!(
+            trust_store,
+            ca,
+            kinds,
+            "a CA has name constraints of a kind that is not evaluated; \
+             a client with a name of that kind is refused"
+        );
+    }
+}
+
+/// Well over the documented 64 KiB, so that the bundle's own error, with the number, is the one shown.
+const BUNDLE_BYTES_READ_MAX: u64 = 1024 * 1024;
