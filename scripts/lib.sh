@@ -8,17 +8,21 @@ set -eEuo pipefail
 export LC_ALL=C
 
 # From Cargo.toml; older compilers fail with an error that does not say so.
-rust_minimum_minor=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml")
+manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
+rust_minimum_minor=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$manifest")
 
 # shellcheck disable=SC2034 # the scripts use them
-if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'; else bold='' green='' red='' plain=''; fi
+bold='' green='' red='' plain=''
+# shellcheck disable=SC2034
+if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'; fi
 
 say() { printf '%s\n' "$*"; }
 heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 fail() { printf '%serror:%s %s\n' "$red" "$plain" "$*" >&2; exit 1; }
 
-# need PROGRAM=PACKAGE…: installs the Debian packages of the programs that are missing, or names the command that would.
-# PACKAGE alone stands for a program of the same name; a path instead of a program name is looked for as a file.
+# need PROGRAM=PACKAGE…: installs the Debian packages of the programs that are missing, or names the command
+# that would. PACKAGE alone stands for a program of the same name. A path instead of a program is looked for as
+# a file.
 need() {
   local wanted program package missing=()
   for wanted in "$@"; do
@@ -29,17 +33,21 @@ need() {
     esac
   done
   [ ${#missing[@]} -eq 0 ] && return
-  command -v apt-get >/dev/null || fail "missing: ${missing[*]} (Debian's package names); please install them, then run this again"
+  command -v apt-get >/dev/null ||
+    fail "missing: ${missing[*]} (Debian's package names); please install them, then run this again"
   if [ "$(id -u)" -ne 0 ]; then
     fail "missing packages; run this, then this script again:
   sudo apt-get install --yes --no-install-recommends ${missing[*]}"
   fi
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  install_packages "${missing[@]}" || { apt-get update -qq && install_packages "${missing[@]}"; } || fail "apt-get could not install: ${missing[*]}"
+  install_packages "${missing[@]}" ||
+    { apt-get update -qq && install_packages "${missing[@]}"; } ||
+    fail "apt-get could not install: ${missing[*]}"
 }
 
-# A freshly installed server must not start by itself: policy-rc.d is the package system's own switch for that.
+# Installs packages. A server among them must not start by itself: policy-rc.d is the package system's own
+# switch for that.
 install_packages() {
   local policy=/usr/sbin/policy-rc.d ours=no rc=0
   if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=yes; fi
@@ -50,22 +58,30 @@ install_packages() {
 
 # Rust comes from rustup: Debian's own compiler is too old, but Debian 13 and later package rustup itself.
 ensure_rust() {
-  # shellcheck disable=SC1091
-  if ! command -v cargo >/dev/null && [ -r "${CARGO_HOME:-$HOME/.cargo}/env" ]; then . "${CARGO_HOME:-$HOME/.cargo}/env"; fi
-  if ! command -v cargo >/dev/null && [ "$(id -u)" -eq 0 ] && apt-cache policy rustup 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+  local environment=${CARGO_HOME:-$HOME/.cargo}/env
+  # shellcheck disable=SC1090
+  if ! command -v cargo >/dev/null && [ -r "$environment" ]; then . "$environment"; fi
+  if ! command -v cargo >/dev/null && [ "$(id -u)" -eq 0 ] && has_candidate rustup; then
     need rustup && rustup toolchain install stable --profile default --no-self-update
   fi
-  command -v cargo >/dev/null || fail "cargo is missing, and Debian 12 has no Rust that is new enough; run this, then this script again:
+  command -v cargo >/dev/null ||
+    fail "cargo is missing, and Debian 12 has no Rust that is new enough; run this, then this script again:
   curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y && . \"\$HOME/.cargo/env\""
   local minor
   minor=$(rustc --version | sed -n 's/^rustc 1\.\([0-9]*\).*/\1/p')
-  [ "${minor:-0}" -ge "$rust_minimum_minor" ] || fail "$(rustc --version) is too old, 1.$rust_minimum_minor is needed: rustup update stable"
+  [ "${minor:-0}" -ge "$rust_minimum_minor" ] ||
+    fail "$(rustc --version) is too old, 1.$rust_minimum_minor is needed: rustup update stable"
 }
 
-# What building the workspace takes beside Rust: a C compiler for aws-lc and mimalloc.
-need_build_tools() { need gcc=gcc g++=g++ ld=binutils /usr/include/stdlib.h=libc6-dev make git /etc/ssl/certs/ca-certificates.crt=ca-certificates curl; }
+has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
 
-# wait_for TEXT FILE [SECONDS]: until a line of FILE contains TEXT; prints that line. Fails when the time is over.
+# What building the workspace takes beside Rust: a C compiler for aws-lc and mimalloc.
+need_build_tools() {
+  need gcc g++ ld=binutils /usr/include/stdlib.h=libc6-dev make git curl \
+    /etc/ssl/certs/ca-certificates.crt=ca-certificates
+}
+
+# wait_for TEXT FILE [SECONDS]: until a line of FILE contains TEXT; prints that line. Fails after that time.
 wait_for() {
   local text=$1 file=$2 seconds=${3:-10} line
   local end=$((SECONDS + seconds))

@@ -1,6 +1,7 @@
 """The demo's origin: answers every request with the request's head as it arrived, one header a line.
 
-Usage: origin.py; prints `origin listening on 127.0.0.1:PORT`, and one line for each request, then serves until it is ended.
+Usage: origin.py; prints `origin listening on 127.0.0.1:PORT`, and one line for each request, until it is
+ended.
 """
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

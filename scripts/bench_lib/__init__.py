@@ -1,6 +1,6 @@
-"""What the scripts that measure have in common: servers, their certificates, load, the state of the machine, and what is written in the end.
+"""Shared parts of the experiments: servers, certificates, load, the machine, and what is written in the end.
 
-Python's standard library alone. All paths are relative to the working folder, which each script makes its own temporary one.
+Python's standard library alone. All paths are relative to the working folder, a temporary one of each run.
 """
 
 NAME = "edge.example.com"

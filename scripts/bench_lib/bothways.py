@@ -38,11 +38,16 @@ behaviors = [
 format = "json"
 sink = {{ file = "{records}" }}
 """
+REVOCATIONS = '{{ file = "{file}", may_be_empty = true }}'
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What may differ. `tables` is text before the listeners; the other texts continue the table that they are named after."""
+    """What may differ between servers of a run.
+
+    `tables` is text before the listeners; the other texts continue the table that they are named after.
+    `revocations` are files, each of which may be empty.
+    """
 
     cores: str = f"[{SERVER_CORE}]"
     driver: str = "auto"
@@ -62,20 +67,29 @@ def make(binaries, name="bothways", settings=Settings(), pinned=True):
         cores=settings.cores,
         driver=settings.driver,
         tables=settings.tables.strip(),
-        revocations=", ".join(f'"{path}"' for path in settings.revocations),
+        revocations=", ".join(REVOCATIONS.format(file=file) for file in settings.revocations),
         viewer_mtls=settings.viewer_mtls,
         behavior=settings.behavior,
         records=settings.records or f"{name}-connection.log",
     )
     Path(f"{name}.toml").write_text(configuration)
     program = Path(binaries) / "bothways"
-    return Server(name, port, [program, "serve", "--config", f"{name}.toml"], configuration, first_line([program, "--version"]), pinned)
+    return Server(
+        name,
+        port,
+        [program, "serve", "--config", f"{name}.toml"],
+        configuration,
+        first_line([program, "--version"]),
+        pinned,
+    )
 
 
 def kvs(server, command, store, *arguments):
     """`bothways kvs COMMAND` to a running server that has a control socket."""
     program, config = server.command[0], server.command[-1]
-    subprocess.run([program, "kvs", command, "--config", config, store, *arguments], check=True, capture_output=True)
+    subprocess.run(
+        [program, "kvs", command, "--config", config, store, *arguments], check=True, capture_output=True
+    )
 
 
 def serial_list(count):
@@ -89,5 +103,7 @@ def serial_list(count):
 
 def store_file(name, entries=98_000):
     """The import file of a key-value store just below its limit of 5 MB: serial numbers that nobody has."""
-    lines = [f'{{"key":"{number * 0x9E3779B97F4A7C15 % 2**120:030x}","value":""}}' for number in range(entries)]
+    lines = [
+        f'{{"key":"{number * 0x9E3779B97F4A7C15 % 2**120:030x}","value":""}}' for number in range(entries)
+    ]
     Path(name).write_text('{"data":[\n' + ",\n".join(lines) + "\n]}\n")

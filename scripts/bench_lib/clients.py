@@ -1,4 +1,4 @@
-"""Connections that are held open: clients of Python's own TLS, slow to make and cheap to keep. Not for speed."""
+"""Connections that are held open by Python's own TLS: slow to make, cheap to keep, not for speed."""
 
 import socket
 import ssl
@@ -65,7 +65,10 @@ def has_ended(connection):
 
 
 def idle_connection_bytes(server, connections):
-    """Memory that one more connection costs, when it has been idle for a while after one request: the growth over so many of them, divided."""
+    """Memory of one more connection that has been idle for a while after one request.
+
+    It is the growth over so many of them, divided.
+    """
     opened = []
     try:
         for _ in range(connections // 5):  # what the server allocates once

@@ -1,4 +1,7 @@
-"""What is asked of the servers, and loadgen, which asks it from a core of its own. The only place that knows loadgen's options and its JSON."""
+"""The load: what is asked of the servers, and loadgen, which asks it from a core of its own.
+
+The only place, beside experiments/scale.py and soak.py, that knows loadgen's options and its JSON.
+"""
 
 import json
 import subprocess
@@ -24,12 +27,14 @@ class Work:
     connections: int = 16
 
 
+FULL = "full handshake and a request"
+ML_KEM = "X25519MLKEM768"
 WORKS = {
     work.name: work
     for work in (
-        Work("handshake", "full handshake and a request, P-256 client", "handshake"),
-        Work("handshake-rsa", "full handshake and a request, RSA-2048 client", "handshake", client="rsa"),
-        Work("handshake-ml-kem", "full handshake and a request, P-256 client, X25519MLKEM768", "handshake", group="x25519mlkem768"),
+        Work("handshake", f"{FULL}, P-256 client", "handshake"),
+        Work("handshake-rsa", f"{FULL}, RSA-2048 client", "handshake", client="rsa"),
+        Work("handshake-ml-kem", f"{FULL}, P-256 client, {ML_KEM}", "handshake", group=ML_KEM.lower()),
         Work("resumed", "resumed handshake and a request", "resume"),
         Work("keep-alive", "HTTP/1.1 request, 13 bytes, keep-alive", "keepalive"),
         Work("h2", f"HTTP/2 request, 13 bytes, 16 connections of {STREAMS} streams", "h2"),
@@ -50,18 +55,23 @@ class Report:
 
 def run(binaries, server, work, *, seconds=None, requests=None, more=()):
     """One run to its end, without a warm-up of its own: CPU time is read around the whole of it."""
-    process = begin(binaries, server, work, seconds=seconds, requests=requests, more=("--warm-up", "0ms", *more))
-    return process.report()
+    more = ("--warm-up", "0ms", *more)
+    return begin(binaries, server, work, seconds=seconds, requests=requests, more=more).report()
 
 
 def begin(binaries, server, work, *, seconds=None, requests=None, more=(), name="loadgen"):
     """Starts loadgen; the caller waits by `report()`."""
-    command = ["taskset", "-c", str(LOAD_CORE), str(Path(binaries) / "loadgen"), "--address", f"127.0.0.1:{server.port}", "--sni", NAME]
-    command += ["--ca", "pki/server-ca.pem", "--cert", f"pki/{work.client}.pem", "--key", f"pki/{work.client}.key", "--path", work.path]
-    command += ["--mode", work.mode, "--connections", str(work.connections), "--streams", str(STREAMS)]
-    command += ["--tls", "1.3", "--group", work.group, "--cipher", "aes128", "--cores", "1", "--json", f"{name}.json", "--quiet", *more]
-    command += ["--duration", f"{round(seconds * 1000)}ms"] if requests is None else ["--requests", str(requests)]
-    return Running(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True), Path(f"{name}.json"))
+    program = ["taskset", "-c", str(LOAD_CORE), Path(binaries) / "loadgen"]
+    asked = f"""
+        --address 127.0.0.1:{server.port} --sni {NAME} --ca pki/server-ca.pem
+        --cert pki/{work.client}.pem --key pki/{work.client}.key --path {work.path} --mode {work.mode}
+        --connections {work.connections} --streams {STREAMS} --cores 1
+        --tls 1.3 --group {work.group} --cipher aes128 --json {name}.json --quiet
+    """
+    length = f"--duration {round(seconds * 1000)}ms" if requests is None else f"--requests {requests}"
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    process = subprocess.Popen([*program, *asked.split(), *more, *length.split()], text=True, **streams)
+    return Running(process, Path(f"{name}.json"))
 
 
 class Running:
@@ -87,7 +97,10 @@ class Running:
 
 
 def left_undone(found):
-    """What did not end as expected though nothing failed: a server that hung, operations never started. Older loadgens do not tell."""
+    """Faults without a failed operation: a server that hung, operations never started.
+
+    Older loadgens do not tell.
+    """
     verdict = found.get("verdict", {})
     return verdict.get("unexpected", []) if found["operations"]["ok"] else []
 

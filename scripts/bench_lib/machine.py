@@ -16,7 +16,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def process_seconds(pid):
-    """CPU time of a process with all its threads, those that have ended too, to the nanosecond; 0 when it is gone."""
+    """CPU time of a process with all its threads, ended ones too, to the nanosecond; 0 when it is gone."""
     try:
         return time.clock_gettime(~pid << 3 | 2)  # the clock that clock_getcpuclockid(3) names
     except OSError:
@@ -24,7 +24,7 @@ def process_seconds(pid):
 
 
 class CoreTimes:
-    """What one core has done until now: `busy` by whomever, and `stolen`, when the hypervisor ran something else on it."""
+    """Time of one core until now: `busy`, for whomever, and `stolen`, by the hypervisor."""
 
     def __init__(self, core):
         for line in Path("/proc/stat").read_text().splitlines():
@@ -41,7 +41,10 @@ class CoreTimes:
 
 
 def wait_for_quiet(seconds_max):
-    """Until others use less than OTHERS_MAX of either core, for so long at most; nothing of ours may be at work. Gives the seconds it took."""
+    """Waits until others use less than OTHERS_MAX of either core, for so long at most.
+
+    Nothing of ours may be at work. Gives the seconds it took.
+    """
     start = time.monotonic()
     while time.monotonic() - start < seconds_max and busiest_share() >= OTHERS_MAX:
         pass
@@ -52,15 +55,20 @@ def busiest_share():
     before, start = [CoreTimes(core) for core in (SERVER_CORE, LOAD_CORE)], time.monotonic()
     time.sleep(SAMPLE_SECONDS)
     elapsed = time.monotonic() - start
-    return max(sum(CoreTimes(core).since(then)) / elapsed for core, then in zip((SERVER_CORE, LOAD_CORE), before))
+    cores = zip((SERVER_CORE, LOAD_CORE), before)
+    return max(sum(CoreTimes(core).since(then)) / elapsed for core, then in cores)
 
 
 def description():
     """Processor, kernel and libraries, one line each."""
-    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(models, platform.machine())
     siblings = Path(f"/sys/devices/system/cpu/cpu{SERVER_CORE}/topology/thread_siblings_list")
     shared = siblings.exists() and str(LOAD_CORE) in siblings.read_text().replace("-", ",").strip().split(",")
-    relation = "which are threads of one core and slow each other down" if shared else "which are no threads of one core, if that can be believed of a virtual machine"
+    relation = "which are no threads of one core, if that can be believed of a virtual machine"
+    if shared:
+        relation = "which are threads of one core and slow each other down"
     return [
         f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}",
         f"server on CPU {SERVER_CORE}, generator on CPU {LOAD_CORE}, {relation}",

@@ -1,4 +1,4 @@
-"""Bars with their spread, as SVG by hand: one panel for each work, one bar for each server, on a scale of its own."""
+"""Bars with their spread, as SVG by hand: a panel for each work, on its own scale, a bar for each server."""
 
 from html import escape
 
@@ -9,13 +9,18 @@ STYLE = "font-family: system-ui, sans-serif; font-size: 12px"
 
 
 def bars(title, panels):
-    """`panels`: (title, [(name, median, lowest, highest) or (name, None, reason)]). The whole drawing as text."""
+    """The whole drawing as text.
+
+    `panels`: (title, [(name, median, lowest, highest) or (name, None, reason)]).
+    """
     parts, y = [text(16, 26, title, size=15, weight="bold")], 56
     for panel, rows in panels:
         drawn, y = draw_panel(panel, rows, y)
         parts += drawn
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" style="{STYLE}" role="img">'
-    return "\n".join([head, f"<title>{escape(title)}</title>", f'<rect width="{WIDTH}" height="{y}" fill="white"/>', *parts, "</svg>"]) + "\n"
+    size = f'viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="{STYLE}" role="img">'
+    ground = f'<rect width="{WIDTH}" height="{y}" fill="white"/>'
+    return "\n".join([head, f"<title>{escape(title)}</title>", ground, *parts, "</svg>", ""])
 
 
 def draw_panel(panel, rows, y):
@@ -24,7 +29,9 @@ def draw_panel(panel, rows, y):
     y += TITLE - BAR
     for row in rows:
         middle = y + BAR / 2
-        parts.append(text(LABEL - 8, middle + 4, row[0], anchor="end", fill=INK if is_ours(row[0]) else FAINT))
+        parts.append(
+            text(LABEL - 8, middle + 4, row[0], anchor="end", fill=INK if is_ours(row[0]) else FAINT)
+        )
         parts += absent(row, middle) if row[1] is None else bar(row, y, scale)
         y += BAR + GAP
     return parts, y + PANEL_GAP
@@ -34,9 +41,11 @@ def bar(row, y, scale):
     name, median, lowest, highest = row
     middle = y + BAR / 2
     low, high = LABEL + lowest * scale, LABEL + highest * scale
-    whisker = f'<path d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8" stroke="{INK}" fill="none"/>'
+    ends = "".join(f"M{x:.1f} {middle - 4}v8" for x in (low, high))
+    whisker = f'<path d="M{low:.1f} {middle}H{high:.1f}{ends}" stroke="{INK}" fill="none"/>'
+    place = f'x="{LABEL}" y="{y}" width="{median * scale:.1f}" height="{BAR}"'
     return [
-        f'<rect x="{LABEL}" y="{y}" width="{median * scale:.1f}" height="{BAR}" fill="{OURS if is_ours(name) else OTHERS}"/>',
+        f'<rect {place} fill="{OURS if is_ours(name) else OTHERS}"/>',
         *([whisker] if highest > lowest else []),
         text(high + 8, middle + 4, label(median, lowest, highest)),
     ]
@@ -60,4 +69,5 @@ def is_ours(name):
 
 
 def text(x, y, content, *, anchor="start", size=12, weight="normal", fill=INK):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" fill="{fill}">{escape(content)}</text>'
+    font = f'text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" fill="{fill}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {font}>{escape(content)}</text>'

@@ -1,6 +1,7 @@
-"""The rounds: servers take turns at each work, disturbed measurements are repeated, and every one of them is kept.
+"""The rounds: servers take turns at each work, disturbed measurements are repeated, and every one is kept.
 
-A measured value is CPU time of the server's processes per operation. Owns the rows of raw.csv and which of them count.
+A measured value is CPU time of the server's processes per operation. Owns the rows of raw.csv and which of
+them count.
 """
 
 import resource
@@ -10,15 +11,38 @@ import time
 from . import load
 from .machine import LOAD_CORE, OTHERS_MAX, SAMPLE_SECONDS, SERVER_CORE, CoreTimes, wait_for_quiet
 
-COLUMNS = (
-    ["round", "work", "server", "attempt", "waited_s", "seconds", "operations", "errors", "ops_per_s", "server_us_per_op", "load_us_per_op"]
-    + ["others_share", "load_others_share", "stolen_share", "p50_us", "p99_us"]
-)
-SHOWN = ["round", "work", "server", "attempt", "server_us_per_op", "ops_per_s", "others_share", "load_others_share", "stolen_share", "errors"]
+COLUMNS = [
+    "round",
+    "work",
+    "server",
+    "attempt",
+    "waited_s",
+    "seconds",
+    "operations",
+    "errors",
+    "ops_per_s",
+    "server_us_per_op",
+    "load_us_per_op",
+] + ["others_share", "load_others_share", "stolen_share", "p50_us", "p99_us"]
+SHOWN = [
+    "round",
+    "work",
+    "server",
+    "attempt",
+    "server_us_per_op",
+    "ops_per_s",
+    "others_share",
+    "load_others_share",
+    "stolen_share",
+    "errors",
+]
 
 
 class Patience:
-    """How long a run waits, all in all, for others to leave the machine alone; when it is used up, measurements are not repeated either."""
+    """How long a run waits, all in all, for others to leave the machine alone.
+
+    When it is used up, measurements are not repeated either.
+    """
 
     def __init__(self, seconds):
         self.left = seconds
@@ -36,7 +60,10 @@ class Patience:
 
 
 def measure(options, plan):
-    """`plan` says for each work which servers do it, as (column, server). Every round begins with another one."""
+    """`plan` says for each work which servers do it, as (column, server).
+
+    Every round begins with another one.
+    """
     rows, plan, patience = [], list(plan), Patience(options.patience)
     for number in range(options.rounds):
         for work, doers in plan:
@@ -44,7 +71,11 @@ def measure(options, plan):
             for column, server in doers[shift:] + doers[:shift]:
                 rows += measure_until_quiet(options, patience, work, column, server, number + 1)
     if patience.used_up:
-        print(f"bench: after {options.patience:g} s of waiting, measurements were taken whatever else was at work", flush=True)
+        print(
+            f"bench: after {options.patience:g} s of waiting, measurements were taken "
+            "whatever else was at work",
+            flush=True,
+        )
     return rows
 
 
@@ -52,7 +83,13 @@ def measure_until_quiet(options, patience, work, column, server, number):
     rows = []
     for attempt in range(1, options.attempts + 1):
         waited = patience.wait()
-        row = {"round": number, "work": work.name, "server": column, "attempt": attempt, "waited_s": round(waited, 1)}
+        row = {
+            "round": number,
+            "work": work.name,
+            "server": column,
+            "attempt": attempt,
+            "waited_s": round(waited, 1),
+        }
         row |= measure_once(options, work, server)
         rows.append(row)
         print("  ".join(f"{name} {row[name]}" for name in SHOWN), flush=True)
@@ -68,11 +105,15 @@ def measure_once(options, work, server):
     after = Reading(server)
     elapsed, operations = after.at - before.at, max(report.operations, 1)
     served, loaded = after.server - before.server, after.load - before.load
-    (busy, stolen), (load_busy, load_stolen) = (late.since(early) for late, early in zip(after.cores, before.cores))
+    (busy, stolen), (load_busy, load_stolen) = (
+        late.since(early) for late, early in zip(after.cores, before.cores)
+    )
     return {
         "seconds": round(elapsed, 3),
         "operations": report.operations,
-        "errors": report.errors if report.operations else max(report.errors, 1),  # that nothing came to an end is an error
+        "errors": report.errors
+        if report.operations
+        else max(report.errors, 1),  # that nothing came to an end is an error
         "ops_per_s": round(report.operations / options.seconds, 1),
         "server_us_per_op": round(served / operations * 1e6, 3),
         "load_us_per_op": round(loaded / operations * 1e6, 3),
@@ -85,7 +126,10 @@ def measure_once(options, work, server):
 
 
 class Reading:
-    """All clocks at one moment. What this script itself does on the generator's core counts as the generator's."""
+    """All clocks at one moment.
+
+    What this script itself does on the generator's core counts as the generator's.
+    """
 
     def __init__(self, server):
         self.server = server.cpu_seconds()
@@ -115,9 +159,17 @@ def rank(row):
 
 
 def spread(rows, work, column):
-    """Median, lowest and highest CPU time per operation, and the median rate; None where there is no measurement."""
+    """Median, lowest and highest CPU time per operation, and the median rate.
+
+    None where there is no measurement.
+    """
     same = [row for row in rows if (row["work"], row["server"]) == (work, column) and row["operations"]]
     if not same:
         return None
     values = [row["server_us_per_op"] for row in same]
-    return statistics.median(values), min(values), max(values), statistics.median(row["ops_per_s"] for row in same)
+    return (
+        statistics.median(values),
+        min(values),
+        max(values),
+        statistics.median(row["ops_per_s"] for row in same),
+    )

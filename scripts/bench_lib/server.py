@@ -1,4 +1,7 @@
-"""A server process: started with its configuration, pinned, measured, ended. What the servers are is told in peers.py and bothways.py."""
+"""A server process: started with its configuration, pinned, measured, ended.
+
+What the servers are is told in peers.py and bothways.py.
+"""
 
 import os
 import signal
@@ -43,7 +46,9 @@ class Server:
     def start(self):
         pinned = ["taskset", "-c", str(SERVER_CORE)] if self.pinned else []
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen([*pinned, *map(str, self.command)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            command = [*pinned, *map(str, self.command)]
+            self.process = subprocess.Popen(command, start_new_session=True, **streams)
         self.until(self.listens, "did not start listening", START_SECONDS)
 
     def stop(self):
@@ -107,7 +112,10 @@ class Server:
 
 
 def end_in_order():
-    """Makes SIGTERM an exception, so that whoever has started servers stops them: they are groups of their own, which no terminal ends."""
+    """Makes SIGTERM an exception, so that whoever has started servers stops them.
+
+    They are groups of their own, which no terminal ends.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: ended by SIGTERM"))
 
 

@@ -11,16 +11,23 @@ from xml.dom import minidom
 from . import machine, peers, plots, rounds
 from .load import WORKS
 from .results import Run
+from .table import milliseconds, table
 
 
 def row(**changes):
-    made = {"round": 1, "work": "h2", "server": "bothways", "operations": 10, "errors": 0, "ops_per_s": 10.0, "server_us_per_op": 5.0}
+    made = {"round": 1, "work": "h2", "server": "bothways", "operations": 10, "errors": 0}
+    made |= {"ops_per_s": 10.0, "server_us_per_op": 5.0}
     return made | {"others_share": 0.0, "load_others_share": 0.0, "stolen_share": 0.0} | changes
 
 
 class Counting(unittest.TestCase):
     def test_of_repeated_measurements_the_least_disturbed_counts(self):
-        rows = [row(others_share=0.3, server_us_per_op=9.0), row(load_others_share=0.1), row(stolen_share=0.2, server_us_per_op=7.0), row(round=2)]
+        rows = [
+            row(others_share=0.3, server_us_per_op=9.0),
+            row(load_others_share=0.1),
+            row(stolen_share=0.2, server_us_per_op=7.0),
+            row(round=2),
+        ]
         self.assertEqual(rounds.counted(rows), [rows[1], rows[3]])
 
     def test_a_quiet_measurement_with_errors_does_not_count_before_a_disturbed_one_without(self):
@@ -57,7 +64,9 @@ class Patience(unittest.TestCase):
 class Clocks(unittest.TestCase):
     def test_the_clock_of_a_process_counts_its_cpu_time_and_not_its_waiting(self):
         loop = "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True)\ninput()"
-        with subprocess.Popen([sys.executable, "-c", loop], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            [sys.executable, "-c", loop], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
             process.stdout.readline()
             self.assertGreaterEqual(machine.process_seconds(process.pid), 0.2)
             self.assertLess(machine.process_seconds(process.pid), 5)
@@ -65,21 +74,33 @@ class Clocks(unittest.TestCase):
         self.assertEqual(machine.process_seconds(process.pid), 0.0)
 
     def test_both_cores_have_times(self):
-        busy, stolen = machine.CoreTimes(min(os.sched_getaffinity(0))).since(SimpleNamespace(busy=0.0, stolen=0.0))
+        busy, stolen = machine.CoreTimes(min(os.sched_getaffinity(0))).since(
+            SimpleNamespace(busy=0.0, stolen=0.0)
+        )
         self.assertTrue(busy > 0 and stolen >= 0)
 
 
 class Peers(unittest.TestCase):
     def test_groups_follow_the_openssl_that_runs_not_the_one_of_the_build(self):
+        older, newer = "X25519", peers.GROUPS_OPENSSL_3_5
         shown = {
-            "nginx version: nginx/1.22.1\nbuilt with OpenSSL 3.5.0 7 Apr 2026 (running with OpenSSL 3.0.19 27 Jan 2026)": "X25519",
-            "Built with OpenSSL version : OpenSSL 3.0.17\nRunning on OpenSSL version : OpenSSL 3.5.1": peers.GROUPS_OPENSSL_3_5,
-            "built with OpenSSL 3.5.4 30 Sep 2025": peers.GROUPS_OPENSSL_3_5,
-            "built with LibreSSL": "X25519",
+            "built with OpenSSL 3.5.0 7 Apr 2026 (running with OpenSSL 3.0.19 27 Jan 2026)": older,
+            "Built with OpenSSL version : OpenSSL 3.0.17\nRunning on OpenSSL version : OpenSSL 3.5.1": newer,
+            "built with OpenSSL 3.5.4 30 Sep 2025": newer,
+            "built with LibreSSL": older,
         }
         for text, groups in shown.items():
-            with mock.patch.object(peers.subprocess, "run", return_value=SimpleNamespace(stdout="", stderr=text)):
+            with mock.patch.object(
+                peers.subprocess, "run", return_value=SimpleNamespace(stdout="", stderr=text)
+            ):
                 self.assertEqual(peers.groups_of_openssl(["x"]), groups, text)
+
+
+class Tables(unittest.TestCase):
+    def test_a_cell_is_a_key_of_the_row_or_what_a_function_makes_of_it(self):
+        rows = [{"name": "a", "p50": 1234}, {"name": "b", "p50": 5}]
+        shown = table({"who": "name", "p50 ms": milliseconds("p50")}, rows)
+        self.assertEqual(shown, ["| who | p50 ms |", "| --- | --- |", "| a | 1.23 |", "| b | 0.01 |"])
 
 
 class Results(unittest.TestCase):

@@ -1,12 +1,12 @@
-"""Counts the instructions that one operation takes in the server, and compares them with a budget. Called by scripts/bench --instructions.
+"""Counts the instructions that one operation takes in the server, and compares them with a budget.
 
-The release build runs under valgrind's callgrind, on epoll (valgrind knows no io_uring), and loadgen asks for so many operations and then for
-three times as many: the difference, divided, is what one costs, without start, connection set-up or what happens in between. Such a count
-does not depend on what else the machine does, so it can be checked anywhere; but it leaves out the kernel, and it is no time.
+The release build runs under valgrind's callgrind, on epoll (valgrind knows no io_uring). loadgen asks for so
+many operations, and then for three times as many. The difference, divided, is what one costs, without start,
+connection set-up or what happens in between. Such a count does not depend on what else the machine does, so
+it can be checked anywhere; but it leaves out the kernel, and it is no time. Exit status 1: one is over its
+budget.
 """
 
-import argparse
-import os
 import platform
 import statistics
 import subprocess
@@ -15,27 +15,49 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from bench_lib import LARGE_BYTES, bothways, load, pki
+from bench_lib import bothways, load, pki
 from bench_lib.load import WORKS
 from bench_lib.machine import first_line
-from bench_lib.server import end_in_order
 
-BUDGET = Path(__file__).resolve().parent.parent / "bench-results/instructions.toml"
-OPERATIONS = {"handshake": 100, "handshake-rsa": 100, "resumed": 100, "keep-alive": 1000, "h2": 2000, "large": 50}
+TOPIC = None
+BUDGET = Path(__file__).resolve().parent.parent.parent / "bench-results/instructions.toml"
+OPERATIONS = {
+    "handshake": 100,
+    "handshake-rsa": 100,
+    "resumed": 100,
+    "keep-alive": 1000,
+    "h2": 2000,
+    "large": 50,
+}
 REPEATS = 3
-HOW_TO_FIND = "run both versions under valgrind --tool=callgrind with driver = \"epoll\", and compare what callgrind_annotate says of them"
-HEAD = """# What one operation may cost: user-space instructions of the server, as `scripts/bench --instructions` counts them (scripts/test does).
-# More than `tolerance` above is a failure; who has a reason for it says so in the commit, and takes the new counts with
-# `scripts/bench --instructions --update`. They depend on the processor's architecture and, by a few per cent, on the compiler.
+HOW_TO_GO_ON = """\
+Where there is a reason, say it in the commit, and add what `scripts/bench instructions --update` writes.
+Without one, find what was added: run both versions under valgrind --tool=callgrind with driver = "epoll", and
+compare what callgrind_annotate says of them."""
+HEAD = """\
+# What one operation may cost: user-space instructions of the server, as `scripts/bench instructions` counts
+# them (scripts/test does). More than `tolerance` above is a failure. If there is a reason for it, say it in
+# the commit, and take the new counts with `scripts/bench instructions --update`. The counts depend on the
+# processor's architecture and, by a few per cent, on the compiler.
 """
 
 
-def main():
-    options = parse_arguments()
-    end_in_order()
-    os.chdir(options.work)
+def add_options(parser):
+    update = f"write the budget, {BUDGET.name}, from what is counted"
+    parser.add_argument("--update", action="store_true", help=update)
+    works = f"any of {','.join(OPERATIONS)}; default: all"
+    split = {"type": lambda text: text.split(","), "default": list(OPERATIONS)}
+    parser.add_argument("--works", help=works, **split)
+
+
+def check(parser, options):
+    for work in options.works:
+        if work not in OPERATIONS:
+            parser.error(f"--works: {work!r} is none of {', '.join(OPERATIONS)}")
+
+
+def run(options):
     pki.make()
-    Path("large").write_text("x" * LARGE_BYTES)
     counts = {}
     with under_callgrind(options) as server:
         for work in options.works:
@@ -46,19 +68,6 @@ def main():
         print(f"bench: {len(counts)} budgets written to {BUDGET}")
     else:
         sys.exit(compare(counts))
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(prog="scripts/bench --instructions", description="Counts the instructions of one operation; exit status 1 where one is over its budget.")
-    parser.add_argument("--update", action="store_true", help=f"write the budget, {BUDGET.name}, from what is counted")
-    parser.add_argument("--works", type=lambda text: text.split(","), default=list(OPERATIONS), help=f"any of {','.join(OPERATIONS)}; default: all")
-    for name in ("work", "binaries"):
-        parser.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    for work in options.works:
-        if work not in OPERATIONS:
-            parser.error(f"--works: {work!r} is none of {', '.join(OPERATIONS)}")
-    return options
 
 
 def under_callgrind(options):
@@ -83,9 +92,11 @@ def count(options, server, work, operations):
     """All instructions since the last count, these operations among them."""
     report = load.run(options.binaries, server, work, requests=operations, more=("--timeout", "60s"))
     if report.errors or report.operations != operations:
-        sys.exit(f"error: {work.name}: {report.operations} of {operations} operations succeeded: {report.complaint}")
+        done = f"{report.operations} of {operations} operations succeeded"
+        sys.exit(f"error: {work.name}: {done}: {report.complaint}")
     before = set(Path().glob("counts.*"))
-    result = subprocess.run(["vgdb", f"--pid={server.process.pid}", "dump"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    asked = ["vgdb", f"--pid={server.process.pid}", "dump"]
+    result = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     written = set(Path().glob("counts.*")) - before
     for line in (line for path in written for line in path.read_text().splitlines()):
         if line.startswith("totals:"):
@@ -94,7 +105,7 @@ def count(options, server, work, operations):
 
 
 def budget_text(counts):
-    """The file with these counts in it; those of other architectures, and of works that were not counted, stay."""
+    """The file with these counts in it. Counts of other architectures, and of other works, stay."""
     budget = read_budget()
     tolerance = budget.pop("tolerance", 0.05)
     budget[platform.machine()] = budget.get(platform.machine(), {}) | counts
@@ -117,9 +128,10 @@ def compare(counts):
         return 0
     print(f"\n{'operation':16}{'instructions':>14}{'budget':>14}{'change':>9}")
     over = [work for work, value in counts.items() if is_over(work, value, allowed.get(work), tolerance)]
-    print(f"bench: {len(over)} of {len(counts)} over their budget by more than {tolerance:.0%} ({first_line(['rustc', '--version'])})")
+    compiler = first_line(["rustc", "--version"])
+    print(f"bench: {len(over)} of {len(counts)} over their budget by more than {tolerance:.0%} ({compiler})")
     if over:
-        print(f"Where there is a reason, say it in the commit, with what scripts/bench --instructions --update writes. Without one, find what was added:\n{HOW_TO_FIND}")
+        print(HOW_TO_GO_ON)
     return 1 if over else 0
 
 
@@ -128,10 +140,8 @@ def is_over(work, value, allowed, tolerance):
         print(f"{work:16}{value:14,}{'none':>14}           has no budget yet: --update gives it one")
         return True
     change = value / allowed - 1
-    remark = "  too many" if change > tolerance else "  lower: --update keeps it there" if change < -tolerance else ""
+    remark = "  too many" if change > tolerance else ""
+    if change < -tolerance:
+        remark = "  lower: --update keeps it there"
     print(f"{work:16}{value:14,}{allowed:14,}{change:9.1%}{remark}")
     return change > tolerance
-
-
-if __name__ == "__main__":
-    main()
