@@ -1,7 +1,7 @@
 //! Messages of functions for the operator: `console.log`, and errors of functions. One console for each core.
 //!
-//! Clients decide how often functions run. So a core tells a fixed number of lines a second, and then how many
-//! it has left out. Text of a function goes out quoted and escaped: it cannot forge a line of the log.
+//! Clients decide how often functions run. So a core tells a fixed number of lines a second, and then how
+//! many it has left out. Text of a function goes out quoted and escaped: it cannot forge a line of the log.
 
 use std::time::{Duration, Instant};
 

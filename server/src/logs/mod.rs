@@ -13,6 +13,7 @@
 mod complaint;
 mod connection_id;
 mod console;
+mod field;
 mod json;
 mod line_writer;
 mod messages;
@@ -30,5 +31,3 @@ pub use record::ConnectionRecord;
 pub use shipper::{Shipper, ShipperRemote, StopError};
 pub use sink::{OpenSink, Sink, SinkError};
 pub use throttle::Throttle;
-
-pub use crate::metrics::{ConnectionStatus, FailureCode};

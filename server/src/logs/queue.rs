@@ -8,7 +8,7 @@ use std::thread::Thread;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
-use super::ConnectionRecord;
+use super::record::ConnectionRecord;
 use crate::metrics::{DropReason, ProcessCounters};
 
 /// A core's end of the queue.
@@ -76,7 +76,8 @@ pub(super) const BATCH_RECORDS_MAX: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::{ConnectionId, ConnectionStatus};
+    use crate::logs::ConnectionId;
+    use crate::metrics::ConnectionStatus;
 
     fn record() -> Box<ConnectionRecord> {
         Box::new(ConnectionRecord::new(

@@ -234,7 +234,7 @@ impl Shipping {
             let Ok(record) = self.records.try_recv() else {
                 break;
             };
-            json::encode(&record, &mut self.lines);
+            json::encode(ConnectionRecord::FIELDS, &*record, &mut self.lines);
             records += 1;
         }
         if records > 0 {

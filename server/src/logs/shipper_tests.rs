@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::logs::{ConnectionId, ConnectionStatus, Sink};
+use crate::logs::{ConnectionId, Sink};
+use crate::metrics::ConnectionStatus;
 
 const LIMIT: Duration = Duration::from_secs(30);
 

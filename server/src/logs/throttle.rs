@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-/// So many lines a period. A period begins with its first line.
+/// Limit of lines in each period. A period begins with its first line.
 #[derive(Clone, Debug)]
 pub struct Throttle {
     lines_per_period: u32,
@@ -30,7 +30,7 @@ impl Throttle {
         }
     }
 
-    /// One line each `period`.
+    /// A limit of one line each `period`.
     pub const fn every(period: Duration) -> Self {
         Self::new(1, period)
     }
