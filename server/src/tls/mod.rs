@@ -11,10 +11,12 @@ mod faults;
 mod foreign;
 pub mod hello;
 mod machine;
+mod names;
 mod records;
 mod stream;
 
 pub(crate) use self::faults::{CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF, sentence};
 pub(crate) use self::machine::{Machine, Turn, plain_alert};
+pub(crate) use self::names::{cipher_name, protocol_name};
 pub(crate) use self::records::CIPHER_SUITES;
 pub use self::stream::TlsStream;

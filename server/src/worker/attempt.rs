@@ -12,6 +12,7 @@ use crate::admission::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNot
 use crate::logs::{ConnectionId, ConnectionRecord};
 use crate::metrics::{Agreement, ConnectionStatus, DistributionCounters, FailureCode, HandshakeKind, count};
 use crate::snapshot::Distribution;
+use crate::tls::{cipher_name, protocol_name};
 
 /// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
 pub struct Attempt {
@@ -182,29 +183,4 @@ pub fn record(core: &Core, client: SocketAddr, server_ip: IpAddr, outcome: Outco
     ));
     record.reason = outcome.reason;
     record
-}
-
-pub fn protocol_name(version: rustls::ProtocolVersion) -> Option<&'static str> {
-    match version {
-        rustls::ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
-        rustls::ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
-        _ => None,
-    }
-}
-
-/// OpenSSL's spelling under TLS 1.2, as the managed service's policies use it; the IANA name under TLS 1.3.
-pub fn cipher_name(suite: rustls::CipherSuite) -> Option<&'static str> {
-    use rustls::CipherSuite as Suite;
-    match suite {
-        Suite::TLS13_AES_128_GCM_SHA256 => Some("TLS_AES_128_GCM_SHA256"),
-        Suite::TLS13_AES_256_GCM_SHA384 => Some("TLS_AES_256_GCM_SHA384"),
-        Suite::TLS13_CHACHA20_POLY1305_SHA256 => Some("TLS_CHACHA20_POLY1305_SHA256"),
-        Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-ECDSA-AES128-GCM-SHA256"),
-        Suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-ECDSA-AES256-GCM-SHA384"),
-        Suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-ECDSA-CHACHA20-POLY1305"),
-        Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => Some("ECDHE-RSA-AES128-GCM-SHA256"),
-        Suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => Some("ECDHE-RSA-AES256-GCM-SHA384"),
-        Suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => Some("ECDHE-RSA-CHACHA20-POLY1305"),
-        other => other.as_str(),
-    }
 }

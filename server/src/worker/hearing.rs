@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::attempt::{cipher_name, protocol_name};
 use super::connection::Chosen;
 use super::core::Core;
 use crate::admission::{Applicant, Barred, ClientAuth, Gate, Ruling};
@@ -20,6 +19,7 @@ use crate::functions::{
 use crate::logs::ConnectionId;
 use crate::metrics::{FailureCode, FunctionResult, monotonic};
 use crate::snapshot::Distribution;
+use crate::tls::{cipher_name, protocol_name};
 use crate::trust::CertificateFacts;
 
 /// Of one connection, until it is held.
