@@ -1,5 +1,6 @@
 //! One connection attempt and its record, which is written however the attempt ends, a panic included.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -169,8 +170,14 @@ impl Drop for Attempt {
     }
 }
 
-/// A record that knows nothing but its ends and its outcome.
-pub fn record(core: &Core, client: SocketAddr, server_ip: IpAddr, outcome: Outcome) -> Box<ConnectionRecord> {
+/// Leaves the record of a client that is closed before anything was begun for it.
+pub(super) fn close_at_once(core: &Core, client: SocketAddr, server_ip: IpAddr, why: Cow<'static, str>) {
+    let outcome = Outcome::failed(FailureCode::Internal, why);
+    core.finish(record(core, client, server_ip, outcome));
+}
+
+/// Makes a record that knows nothing but its two ends and its outcome.
+fn record(core: &Core, client: SocketAddr, server_ip: IpAddr, outcome: Outcome) -> Box<ConnectionRecord> {
     let id = core.ids.borrow_mut().next();
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let timestamp_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);

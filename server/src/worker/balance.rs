@@ -1,7 +1,7 @@
 //! What evens out the kernel's choice of cores: a core that holds noticeably more connections than another hands on to it what it accepts.
 //!
 //! Owns when a connection is handed over, to which core, and how many are on their way. Does not own what becomes of it there: that core
-//! admits it as if it had accepted it ([`super::core`]). Runs on the cores.
+//! admits it as if it had accepted it ([`super::accept`]). Runs on the cores.
 //!
 //! Invariants: a connection is handed over once at most, as a bare socket, before a byte of it was read. None is lost on the way: a core that
 //! drains closes its mailbox, which gives every later one back to its sender, and takes in what is in it already. What a core looks at for
@@ -12,14 +12,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::core::Entrance;
+use super::entrance::Entrance;
 use crate::metrics::CoreCounters;
 use crate::runtime::{DetachedStream, Mailbox, MailboxSender, mailbox};
 
 /// A core's place among those that hand connections over to each other.
 pub struct Place {
-    pub neighbours: Neighbours,
-    pub arrivals: Mailbox<HandedOver>,
+    pub(super) neighbours: Neighbours,
+    pub(super) arrivals: Mailbox<HandedOver>,
 }
 
 /// Places for the cores with these counters, in their order; none for a core alone.
@@ -27,28 +27,28 @@ pub fn places(cores: &[Arc<CoreCounters>]) -> Vec<Place> {
     if cores.len() < 2 {
         return Vec::new();
     }
-    let (doors, arrivals): (Vec<_>, Vec<_>) = cores.iter().map(|core| Door::new(core.clone())).unzip();
-    let doors: Arc<[Door]> = doors.into();
+    let (links, arrivals): (Vec<_>, Vec<_>) = cores.iter().map(|core| CoreLink::new(core.clone())).unzip();
+    let links: Arc<[CoreLink]> = links.into();
     let places = arrivals.into_iter().enumerate();
     places
         .map(|(own, arrivals)| Place {
-            neighbours: Neighbours::new(own, doors.clone()),
+            neighbours: Neighbours::new(own, links.clone()),
             arrivals,
         })
         .collect()
 }
 
 /// A connection on its way from the core that accepted it to another.
-pub struct HandedOver {
-    pub socket: DetachedStream,
-    pub peer: SocketAddr,
-    pub entrance: Entrance,
+pub(super) struct HandedOver {
+    pub(super) socket: DetachedStream,
+    pub(super) peer: SocketAddr,
+    pub(super) entrance: Entrance,
 }
 
 /// All cores, as one of them sees them.
-pub struct Neighbours {
+pub(super) struct Neighbours {
     own: usize,
-    doors: Arc<[Door]>,
+    links: Arc<[CoreLink]>,
     /// The other that was looked at last; each has its turn.
     looked_at: Cell<usize>,
     /// The other that had least when it was looked at. It is asked again every time, so that it is not taken for idle by many at once.
@@ -56,19 +56,19 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    fn new(own: usize, doors: Arc<[Door]>) -> Self {
-        let first = after(own, own, doors.len());
+    fn new(own: usize, links: Arc<[CoreLink]>) -> Self {
+        let first = after(own, own, links.len());
         Self {
             own,
-            doors,
+            links,
             looked_at: Cell::new(first),
             least: Cell::new(first),
         }
     }
 
     /// Who should serve a connection that this core has just accepted; `None`: it should itself.
-    pub fn choose(&self) -> Option<&Door> {
-        let own = self.own_door()?.load();
+    pub(super) fn choose(&self) -> Option<&CoreLink> {
+        let own = self.own_link()?.load();
         if !is_uneven(own, 0) {
             return None;
         }
@@ -78,50 +78,50 @@ impl Neighbours {
     }
 
     /// Notes that this core has taken in, or given up, one that another had handed over.
-    pub fn arrived(&self) {
-        if let Some(own) = self.own_door() {
+    pub(super) fn arrived(&self) {
+        if let Some(own) = self.own_link() {
             own.under_way.fetch_sub(1, Relaxed);
         }
     }
 
-    fn own_door(&self) -> Option<&Door> {
-        self.doors.get(self.own)
+    fn own_link(&self) -> Option<&CoreLink> {
+        self.links.get(self.own)
     }
 
     /// Of the one that is remembered and the next in turn. Comes to the least loaded of all within as many calls as there are cores.
-    fn least_loaded(&self) -> Option<&Door> {
-        let next = after(self.looked_at.get(), self.own, self.doors.len());
+    fn least_loaded(&self) -> Option<&CoreLink> {
+        let next = after(self.looked_at.get(), self.own, self.links.len());
         self.looked_at.set(next);
-        let (known, next_door) = (self.doors.get(self.least.get())?, self.doors.get(next)?);
-        if next_door.load() >= known.load() {
+        let (known, next_link) = (self.links.get(self.least.get())?, self.links.get(next)?);
+        if next_link.load() >= known.load() {
             return Some(known);
         }
         self.least.set(next);
-        Some(next_door)
+        Some(next_link)
     }
 }
 
 /// The way into a core for what others have accepted.
-pub struct Door {
+pub(super) struct CoreLink {
     counters: Arc<CoreCounters>,
     /// Handed over and not yet taken in; they count as the core's already, so that a burst does not overshoot.
     under_way: AtomicU64,
     mailbox: MailboxSender<HandedOver>,
 }
 
-impl Door {
+impl CoreLink {
     fn new(counters: Arc<CoreCounters>) -> (Self, Mailbox<HandedOver>) {
         let (sender, arrivals) = mailbox();
-        let door = Self {
+        let link = Self {
             counters,
             under_way: AtomicU64::new(0),
             mailbox: sender,
         };
-        (door, arrivals)
+        (link, arrivals)
     }
 
     /// Hands a connection over; gives it back where the core drains or has ended.
-    pub fn hand_over(&self, connection: HandedOver) -> Result<(), HandedOver> {
+    pub(super) fn hand_over(&self, connection: HandedOver) -> Result<(), HandedOver> {
         self.under_way.fetch_add(1, Relaxed);
         self.mailbox.send(connection).inspect_err(|_| {
             self.under_way.fetch_sub(1, Relaxed);
@@ -180,12 +180,12 @@ mod tests {
     /// The number of the core that is to have the next connection in place of the first.
     fn chosen_by_the_first(place: &Place) -> Option<usize> {
         let neighbours = &place.neighbours;
-        neighbours.choose().map(|door| number_of(neighbours, door))
+        neighbours.choose().map(|link| number_of(neighbours, link))
     }
 
-    fn number_of(neighbours: &Neighbours, door: &Door) -> usize {
-        let mut doors = neighbours.doors.iter();
-        let number = doors.position(|other| std::ptr::eq(other, door));
+    fn number_of(neighbours: &Neighbours, link: &CoreLink) -> usize {
+        let mut links = neighbours.links.iter();
+        let number = links.position(|other| std::ptr::eq(other, link));
         number.expect("one of them")
     }
 
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn what_is_under_way_counts_so_that_a_burst_does_not_overshoot() {
         let places = places(&cores(&[20, 0]));
-        let other = &places[0].neighbours.doors[1];
+        let other = &places[0].neighbours.links[1];
         other.under_way.store(11, Relaxed);
         assert_eq!(chosen_by_the_first(&places[0]), Some(1));
         other.under_way.store(12, Relaxed);
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_core_that_does_not_come_to_its_mailbox_gets_no_more() {
         let places = places(&cores(&[10_000, 0]));
-        let other = &places[0].neighbours.doors[1];
+        let other = &places[0].neighbours.links[1];
         other.under_way.store(UNDER_WAY_MAX - 1, Relaxed);
         assert_eq!(chosen_by_the_first(&places[0]), Some(1));
         other.under_way.store(UNDER_WAY_MAX, Relaxed);
@@ -275,13 +275,13 @@ mod tests {
         let mut places = places(&cores(&[20, 0, 0]));
         places[1].arrivals.close();
         drop(places.remove(2).arrivals);
-        let doors = places[0].neighbours.doors.clone();
+        let links = places[0].neighbours.links.clone();
         let mut runtime = CoreRuntime::build(None, DriverChoice::Auto).expect("a runtime");
         runtime.block_on(async {
             let (mut connection, _client) = accepted().await;
-            for door in &doors[1..] {
-                connection = door.hand_over(connection).expect_err("nobody takes it");
-                assert_eq!(door.under_way.load(Relaxed), 0);
+            for link in &links[1..] {
+                connection = link.hand_over(connection).expect_err("nobody takes it");
+                assert_eq!(link.under_way.load(Relaxed), 0);
             }
             assert!(connection.socket.adopt().is_ok());
         });
@@ -343,8 +343,8 @@ mod tests {
         fn one(&mut self) -> usize {
             let accepts = self.below(self.cores.len());
             let neighbours = &self.places[accepts].neighbours;
-            let door = neighbours.choose();
-            let serves = door.map_or(accepts, |door| number_of(neighbours, door));
+            let link = neighbours.choose();
+            let serves = link.map_or(accepts, |link| number_of(neighbours, link));
             self.handed_over += u32::from(serves != accepts);
             self.cores[serves].connections_open.increment();
             serves

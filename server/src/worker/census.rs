@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 use crossbeam_channel::Sender;
 
 use super::core::Core;
+use super::grounds::Grounds;
 use super::registry::{Open, Phase};
-use super::sweep::Admitted;
 use crate::logs::ConnectionId;
 use crate::runtime::{sleep, spawn_guarded};
 use crate::trust::CertificateFacts;
@@ -67,14 +67,6 @@ pub struct Connected {
     pub closing: Option<String>,
 }
 
-/// Name, address and beginning of an admitted connection.
-#[derive(Clone, Copy)]
-pub struct Contact {
-    pub id: ConnectionId,
-    pub client: SocketAddr,
-    pub since: SystemTime,
-}
-
 /// Answers `census` beside what the core does.
 pub fn begin(core: &Rc<Core>, census: Arc<Census>) {
     spawn_guarded(take(core.clone(), census), |message| {
@@ -98,23 +90,23 @@ async fn take(core: Rc<Core>, census: Arc<Census>) {
 
 impl Page {
     fn look(&mut self, open: &Open, census: &Census) {
-        let Some(admitted) = open.admitted.get() else {
+        let Some(grounds) = open.grounds.get() else {
             self.handshakes += u64::from(open.phase.get() == Phase::Handshake);
             return;
         };
-        if !census.wanted.is_met_by(admitted) {
+        if !census.wanted.is_met_by(grounds) {
             return;
         }
         self.matched += 1;
         if self.connections.len() < census.rows_max {
-            self.connections.push(Connected::of(open, admitted));
+            self.connections.push(Connected::of(open, grounds));
         }
     }
 }
 
 impl Wanted {
-    fn is_met_by(&self, admitted: &Admitted) -> bool {
-        let leaf = admitted.client.facts();
+    fn is_met_by(&self, grounds: &Grounds) -> bool {
+        let leaf = grounds.client.facts();
         let serial_number = self
             .serial_number
             .as_ref()
@@ -123,8 +115,8 @@ impl Wanted {
             .subject
             .as_ref()
             .is_none_or(|part| leaf.is_some_and(|leaf| leaf.subject.to_lowercase().contains(part)));
-        let client = admitted.contact.client.ip().to_canonical();
-        let distribution = &*admitted.distribution_id;
+        let client = grounds.contact.client.ip().to_canonical();
+        let distribution = &*grounds.distribution_id;
         serial_number
             && subject
             && self.client_ip.is_none_or(|wanted| wanted == client)
@@ -142,20 +134,20 @@ fn serial_number_is(wanted: &str, told: &str) -> bool {
 }
 
 impl Connected {
-    fn of(open: &Open, admitted: &Admitted) -> Self {
-        let contact = admitted.contact;
+    fn of(open: &Open, grounds: &Grounds) -> Self {
+        let contact = grounds.contact;
         Self {
             id: contact.id,
             client: SocketAddr::new(contact.client.ip().to_canonical(), contact.client.port()),
             since: contact.since,
-            distribution_id: admitted.distribution_id.clone(),
+            distribution_id: grounds.distribution_id.clone(),
             http_version: match open.phase.get() {
                 Phase::Http2 => "HTTP/2",
                 Phase::Handshake | Phase::Http1 | Phase::Plain => "HTTP/1.1",
             },
             requests: open.activity.requests(),
             requests_in_flight: open.activity.in_flight(),
-            leaf: admitted.client.facts().cloned(),
+            leaf: grounds.client.facts().cloned(),
             closing: open.closing.get().map(|closing| closing.text.clone()),
         }
     }

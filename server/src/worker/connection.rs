@@ -12,26 +12,33 @@ use hyper::rt::Write as _;
 use hyper::service::service_fn;
 
 use super::attempt::Attempt;
-use super::census::Contact;
-use super::core::{Core, Handshake};
+use super::core::{Core, HandshakeSlot};
 use super::drive::unless_closed;
+use super::entrance::Entrance;
+use super::grounds::{Chosen, Contact};
 use super::outcome::Outcome;
 use super::registry::{Open, Phase};
 use super::sweep;
 use super::{hearing, http1, http2};
 use crate::admission::{
-    self, Accepted, ClientPolicy, Entrance, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
+    self, Accepted, ClientPolicy, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
 };
 use crate::config::HostName;
 use crate::http::{Viewer, ViewerFacts, respond};
 use crate::logs::ConnectionId;
 use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
-use crate::snapshot::{Distribution, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::tls::TlsStream;
 
-/// Serves one client from accept to close.
-pub async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
+/// Begins with one client, in a task of its own.
+pub(super) fn begin(core: &Rc<Core>, stream: Stream, peer: SocketAddr, entrance: Entrance) {
+    let attempt = Attempt::begin(core.clone(), peer, entrance.server_ip(&stream));
+    core.spawn(serve(core.clone(), stream, peer, attempt));
+}
+
+/// Serves one client to the end.
+async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
     let open = attempt.entry().open().clone();
     // Each part boxed: a connection then takes the room of what it is doing, not of all that it ever does.
     let admitting = Box::pin(admit(&core, &open, stream, peer, &mut attempt));
@@ -59,7 +66,7 @@ async fn admit(
     let mut facts = HandshakeFacts::default();
     let mut notes = HandshakeNotes::default();
     let mut chosen: Option<Chosen> = None;
-    let mut under_way: Option<Handshake> = None;
+    let mut under_way: Option<HandshakeSlot> = None;
     // A system call, made only where somebody may ask.
     let is_asked_for = core.snapshot().functions.has_viewer_functions();
     let server_ip = is_asked_for
@@ -78,7 +85,7 @@ async fn admit(
         },
         |host, sni| {
             let found = chosen.insert(choose(core, host).ok_or(Refusal::UnknownName)?);
-            Ok(Entrance {
+            Ok(admission::Entrance {
                 config: found.distribution.tls.clone(),
                 gate: hearing::gate(core, id, peer.ip().to_canonical(), found, sni),
             })
@@ -105,7 +112,7 @@ async fn admit(
                 client: peer,
                 since: SystemTime::now(),
             };
-            if sweep::admit(core, open, &chosen, &accepted.client, contact) {
+            if sweep::note_grounds(core, open, &chosen, &accepted.client, contact) {
                 return admitted(core, open, chosen, accepted, peer, server_ip, id);
             }
             let mut stream = accepted.stream;
@@ -127,14 +134,6 @@ async fn admit(
         (Some(Ok(Ok(_))), None) => debug_assert!(false, "a handshake without a distribution"),
     }
     None
-}
-
-/// What a ClientHello's name led to, under the snapshot of that moment.
-pub struct Chosen {
-    /// What the client called us.
-    pub name: Option<HostName>,
-    pub snapshot: Arc<Snapshot>,
-    pub distribution: Arc<Distribution>,
 }
 
 /// The distribution for the host that a ClientHello names.

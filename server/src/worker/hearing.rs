@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::connection::Chosen;
 use super::core::Core;
+use super::grounds::Chosen;
 use crate::admission::{Applicant, Barred, ClientAuth, Gate, Ruling};
 use crate::config::HostName;
 use crate::functions::{

@@ -6,15 +6,19 @@
 //!
 //! A core never blocks: no file, no name resolution, no contended lock.
 
+mod accept;
 mod attempt;
 mod balance;
 mod census;
 mod connection;
 mod core;
 mod drive;
+mod entrance;
+mod grounds;
 mod hearing;
 mod http1;
 mod http2;
+mod life;
 mod outcome;
 mod plain;
 mod registry;
@@ -24,6 +28,8 @@ mod tick;
 
 pub use self::balance::{Place, places};
 pub use self::census::{Census, Connected, Page, Wanted};
-pub use self::core::{CoreMessage, CoreSetup, ListenerSetup, Shared, run};
+pub use self::core::Shared;
+pub use self::entrance::ListenerSetup;
 pub use self::hearing::{barred, intermediates};
+pub use self::life::{CoreMessage, CoreSetup, run};
 pub use self::outcome::{Outcome, code_of};

@@ -13,14 +13,20 @@ use hyper::service::service_fn;
 use super::core::Core;
 use super::drive::drive;
 use super::http1;
-use super::registry::Entry;
+use super::registry::{Entry, Phase};
 use crate::config::Authority;
 use crate::http::{Body, Refusal, authority, awaits_continue, redirect, refusal};
 use crate::origin::{PlainStream, Upload};
 use crate::runtime::{Duplex, Stream};
 
-/// Serves one client of an `http` listener. No record: the connection log is about TLS connections.
-pub async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16) {
+/// Begins with one client of an `http` listener, in a task of its own. It leaves no record: the connection log is
+/// about TLS connections.
+pub(super) fn begin(core: &Rc<Core>, stream: Stream, https_port: u16) {
+    let entry = core.registry.enter(Phase::Plain);
+    core.spawn(serve(core.clone(), stream, entry, https_port));
+}
+
+async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16) {
     let open = entry.open().clone();
     let io = PlainStream(Duplex::new(stream, open.stats.clone()));
     let outbox = io.0.outbox().clone();

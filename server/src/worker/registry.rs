@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::sweep::{Admitted, Closing};
+use super::grounds::{Closing, Grounds};
 use crate::http::Activity;
 use crate::metrics::CutReason;
 use crate::runtime::{DuplexStats, Signal, SignalKind};
@@ -44,7 +44,7 @@ pub struct Open {
     /// How much of HTTP is held in memory for it.
     pub rest: Cell<Rest>,
     /// Set when the handshake has succeeded.
-    pub admitted: OnceCell<Admitted>,
+    pub grounds: OnceCell<Grounds>,
     /// Set when the client is no longer admitted.
     pub closing: OnceCell<Closing>,
     /// Set when a time limit has ended it.
@@ -95,7 +95,7 @@ impl Open {
             phase: Cell::new(phase),
             watch: Cell::new(watch),
             rest: Cell::default(),
-            admitted: OnceCell::new(),
+            grounds: OnceCell::new(),
             closing: OnceCell::new(),
             cut: OnceCell::new(),
         }

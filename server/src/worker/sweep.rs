@@ -4,66 +4,36 @@
 //! Every core walks its own connections in slices that are bounded in number and in time, and rests between them, so
 //! that a walk never starves the core. What is judged is what a handshake would be judged by now: the distribution that
 //! the client's name leads to today, its policy, and the client's certificate under that policy. A connection whose
-//! handshake ends between publication and walk is judged at its end ([`admit`]); so none is missed.
+//! handshake ends between publication and walk is judged at its end ([`note_grounds`]); so none is missed.
 //!
 //! How a connection ends: it takes up no further request at once. If it is idle it is closed at once (HTTP/1:
 //! close_notify and FIN; HTTP/2: GOAWAY first). If a response is in flight, that has [`CLOSE_GRACE`]; then it is cut.
 //! The record keeps the handshake's own status, which was a success, and says in `closedBy` and `reason` what ended it.
 
-use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls_pki_types::UnixTime;
 
-use super::census::Contact;
-use super::connection::Chosen;
 use super::core::Core;
+use super::grounds::{Chosen, Closing, Contact, Grounds};
 use super::registry::Open;
 use super::tick;
-use crate::admission::{ClientAuth, Inadmissible};
-use crate::config::{HostName, OnRevocation};
-use crate::metrics::CloseReason;
+use crate::admission::ClientAuth;
 use crate::runtime::{SignalKind, sleep};
-use crate::snapshot::{Distribution, Snapshot};
-use crate::trust::RejectedKind;
-
-/// Grounds on which a connection was admitted.
-pub struct Admitted {
-    /// Of the snapshot.
-    generation: u64,
-    name: Option<HostName>,
-    pub distribution_id: Arc<str>,
-    pub client: ClientAuth,
-    pub contact: Contact,
-}
-
-/// Why a connection is closed.
-pub struct Closing {
-    pub reason: CloseReason,
-    /// A sentence for the record.
-    pub text: String,
-}
-
-/// Whether a walk is wanted or going on.
-#[derive(Default)]
-pub struct SweepRequests {
-    wanted: Cell<bool>,
-    walking: Cell<bool>,
-}
+use crate::snapshot::Snapshot;
 
 /// Notes what a connection was admitted on. `false`: the snapshot has changed since its ClientHello, and today's does not
 /// admit it; it must be closed.
-pub fn admit(core: &Core, open: &Open, chosen: &Chosen, client: &ClientAuth, contact: Contact) -> bool {
-    let admitted = open.admitted.get_or_init(|| Admitted {
-        generation: chosen.snapshot.generation,
-        name: chosen.name.clone(),
-        distribution_id: chosen.distribution.id.clone(),
-        client: client.clone(),
-        contact,
-    });
-    let closing = admitted.reassess(&core.snapshot(), UnixTime::now());
+pub(super) fn note_grounds(
+    core: &Core,
+    open: &Open,
+    chosen: &Chosen,
+    client: &ClientAuth,
+    contact: Contact,
+) -> bool {
+    let grounds = open.grounds.get_or_init(|| Grounds::new(chosen, client, contact));
+    let closing = grounds.reassess(&core.snapshot(), UnixTime::now());
     let goes_on = closing.is_none();
     if let Some(closing) = closing {
         let _first_time = open.closing.set(closing);
@@ -81,7 +51,7 @@ pub fn begin(core: &Rc<Core>) {
 
 async fn walks(core: Rc<Core>) {
     while core.sweeps.wanted.replace(false) {
-        let told = walk(&core, Admitted::reassess).await;
+        let told = walk(&core, Grounds::reassess).await;
         core.counters.sweeps.add(1);
         finish(&core, told, "closing connections that the reload does not admit");
     }
@@ -94,13 +64,13 @@ pub async fn expire(core: Rc<Core>) {
     loop {
         let period = tick::period(&core.snapshot().limits) * EXPIRY_TICKS;
         sleep(period).await;
-        let told = walk(&core, Admitted::expired).await;
+        let told = walk(&core, Grounds::expired).await;
         finish(&core, told, "closing connections whose client has expired");
     }
 }
 
 /// What one walk asks of each connection.
-type Judge = fn(&Admitted, &Snapshot, UnixTime) -> Option<Closing>;
+type Judge = fn(&Grounds, &Snapshot, UnixTime) -> Option<Closing>;
 
 /// Looks at every connection once; returns those that were told to end. One that enters behind the walk's back was judged by its own
 /// handshake, under this snapshot or a later one.
@@ -140,8 +110,8 @@ fn slice(
 
 /// Tells a connection to end if `ask` finds a reason. Whether it was told.
 fn judge(open: &Open, ask: Judge, snapshot: &Snapshot, now: UnixTime) -> bool {
-    let admitted = open.admitted.get().filter(|_| open.closing.get().is_none());
-    let Some(closing) = admitted.and_then(|admitted| ask(admitted, snapshot, now)) else {
+    let grounds = open.grounds.get().filter(|_| open.closing.get().is_none());
+    let Some(closing) = grounds.and_then(|grounds| ask(grounds, snapshot, now)) else {
         return false;
     };
     let _first_time = open.closing.set(closing);
@@ -163,71 +133,6 @@ async fn cut(told: Vec<Rc<Open>>) {
     for slice in told.chunks(SLICE_CLOSED) {
         slice.iter().for_each(|open| open.signal.raise(SignalKind::Close));
         sleep(REST).await;
-    }
-}
-
-impl Admitted {
-    /// Whether a reload has made a difference.
-    fn reassess(&self, snapshot: &Snapshot, now: UnixTime) -> Option<Closing> {
-        let reloaded = self.generation != snapshot.generation;
-        let closing = reloaded.then(|| self.inadmissible(snapshot, now)).flatten();
-        closing.map(|closing| closing.after("closed after a reload"))
-    }
-
-    /// Whether time has. Only of a chain that is over by its dates is asked what today's policy makes of that: it may ignore expiry.
-    fn expired(&self, snapshot: &Snapshot, now: UnixTime) -> Option<Closing> {
-        let is_over = matches!(&self.client, ClientAuth::Verified(client) if client.is_over(now));
-        let closing = is_over.then(|| self.inadmissible(snapshot, now)).flatten();
-        let expired = closing.filter(|closing| closing.reason == CloseReason::Expiry);
-        expired.map(|closing| closing.after("closed"))
-    }
-
-    fn inadmissible(&self, snapshot: &Snapshot, now: UnixTime) -> Option<Closing> {
-        let Some(distribution) = snapshot.distribution_for(self.name.as_ref()) else {
-            return Some(self.elsewhere("no distribution"));
-        };
-        if distribution.id != self.distribution_id {
-            return Some(self.elsewhere(&format!("distribution {}", distribution.id)));
-        }
-        let refused = distribution.client_policy.reassess(&self.client, now).err()?;
-        closing(refused, distribution)
-    }
-
-    fn elsewhere(&self, now: &str) -> Closing {
-        let name = self.name.as_ref().map_or("clients without SNI", HostName::as_str);
-        Closing {
-            reason: CloseReason::Distribution,
-            text: format!("{name} is now served by {now}"),
-        }
-    }
-}
-
-impl Closing {
-    fn after(self, occasion: &str) -> Self {
-        let text = format!("{occasion}: {}", self.text);
-        Self { text, ..self }
-    }
-}
-
-fn closing(refused: Inadmissible, distribution: &Distribution) -> Option<Closing> {
-    let (reason, text) = match refused {
-        Inadmissible::Rejected(rejected) => (reason_of(rejected.kind), rejected.reason),
-        Inadmissible::Changed(what) => (CloseReason::Policy, what.to_owned()),
-    };
-    let kept = reason == CloseReason::Revocation && distribution.on_revocation == OnRevocation::Keep;
-    (!kept).then_some(Closing { reason, text })
-}
-
-fn reason_of(kind: RejectedKind) -> CloseReason {
-    match kind {
-        RejectedKind::Revoked | RejectedKind::RevocationUnknown => CloseReason::Revocation,
-        RejectedKind::Expired | RejectedKind::NotYetValid => CloseReason::Expiry,
-        RejectedKind::Untrusted => CloseReason::TrustStore,
-        RejectedKind::MaxChainDepthExceeded
-        | RejectedKind::MaxSizeExceeded
-        | RejectedKind::TypeUnsupported
-        | RejectedKind::Invalid
-        | RejectedKind::IntentInvalid => CloseReason::Policy,
     }
 }
 
