@@ -402,7 +402,10 @@ impl Control {
             self.event_sender.clone(),
         );
         let generation = self.generation + 1;
-        let before = self.shared.snapshot.load_full();
+        let (table, before) = (
+            self.shared.origin_addresses.clone(),
+            self.shared.snapshot.load_full(),
+        );
         let (progress, log) = (self.jobs.progress(), self.shipper.remote());
         let building = move || {
             progress.show_this_thread();
@@ -410,7 +413,7 @@ impl Control {
             let _a_stuck_sink_waits_for_nobody = log.flush(REOPEN_TIME);
             yield_to_cores();
             let built = catch_unwind(AssertUnwindSafe(|| {
-                reload::rebuild(&config, generation, &vault, &names, &before)
+                reload::rebuild(&config, generation, &vault, &names, &table, &before)
             }));
             let built = match built {
                 Ok(built) => built.map_err(|error| error.to_string()),
@@ -441,6 +444,7 @@ impl Control {
         self.generation = built.snapshot.generation;
         publish_counts(&self.registry, &built);
         built.publish_key_values();
+        built.publish_addresses(&self.shared.origin_addresses);
         self.shared.snapshot.store(Arc::new(built.snapshot));
         self.tell_cores(CoreMessage::Sweep);
         let revocations: u64 = report.revocation_entries.iter().map(|(_, now, _)| now).sum();

@@ -39,6 +39,7 @@ use crate::config::{self, Config};
 use crate::control_socket::{ControlServer, ControlSocket};
 use crate::logs::{Messages, Shipper, Sink};
 use crate::metrics::{Registry, ReloadResult};
+use crate::origin::AddressTable;
 use crate::snapshot::{self, Built};
 use crate::worker::Shared;
 
@@ -60,8 +61,10 @@ pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), A
     let cpus = cpus::choose(&config)?;
     let vault = vault(&config);
     let registry = Arc::new(Registry::with_messages(cpus.len(), messages.drops()));
-    let built = snapshot::build(&config, 1, &vault, &registry.named, None)?;
+    let origin_addresses = Arc::<AddressTable>::default();
+    let built = snapshot::build(&config, 1, &vault, &registry.named, &origin_addresses, None)?;
     publish_counts(&registry, &built);
+    built.publish_addresses(&origin_addresses);
 
     let (records, shipper) = start_log(&config, &registry)?;
     descriptors::raise(&config, cpus.len());
@@ -70,11 +73,16 @@ pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), A
     let control_socket = commands::bind(&config)?;
     let shared = Shared {
         snapshot: Arc::new(ArcSwap::from_pointee(built.snapshot)),
+        origin_addresses,
         vault,
         records,
     };
-    let _resolver = Resolver::start(shared.snapshot.clone(), registry.process.clone())
-        .map_err(|error| AppError::Setup(format!("cannot start the resolver's thread: {error}")))?;
+    let _resolver = Resolver::start(
+        shared.origin_addresses.clone(),
+        shared.snapshot.clone(),
+        registry.process.clone(),
+    )
+    .map_err(|error| AppError::Setup(format!("cannot start the resolver's thread: {error}")))?;
     let told = Told {
         registry,
         shipper,

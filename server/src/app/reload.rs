@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::admission::SessionVault;
 use crate::config::{self, Config, ConfigError, KeyPath};
 use crate::metrics::Directory;
+use crate::origin::AddressTable;
 use crate::snapshot::{self, Built, Snapshot};
 
 /// A snapshot that can be published.
@@ -23,13 +24,14 @@ pub fn rebuild(
     generation: u64,
     vault: &Arc<SessionVault>,
     directory: &Directory,
+    table: &AddressTable,
     before: &Snapshot,
 ) -> Result<Rebuilt, ConfigError> {
     let file: &Path = started.source.file();
     let config = config::load(file)?;
     match changed(started, &config) {
         None => Ok(Rebuilt {
-            built: snapshot::build(&config, generation, vault, directory, Some(before))?,
+            built: snapshot::build(&config, generation, vault, directory, table, Some(before))?,
             distributions: config.distributions.len(),
         }),
         Some(key) => {

@@ -3,7 +3,7 @@
 //! their own, one for each name at most, so that a resolver which hangs holds up neither other names nor
 //! reloads nor the end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::metrics::{ProcessCounters, ResolveResult};
-use crate::origin::{Addresses, Found, look_up};
+use crate::origin::{AddressTable, Addresses, Found, NamedAddresses, look_up};
 use crate::snapshot::Snapshot;
 
 /// Ends the thread when it is dropped.
@@ -25,7 +25,11 @@ impl Resolver {
     ///
     /// # Errors
     /// As `pthread_create(3)`.
-    pub fn start(snapshot: Arc<ArcSwap<Snapshot>>, counters: Arc<ProcessCounters>) -> io::Result<Self> {
+    pub fn start(
+        table: Arc<AddressTable>,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        counters: Arc<ProcessCounters>,
+    ) -> io::Result<Self> {
         let (end, ended) = bounded(0);
         let watch = Watch {
             counters,
@@ -33,7 +37,7 @@ impl Resolver {
         };
         std::thread::Builder::new()
             .name("resolver".to_owned())
-            .spawn(move || watch.run(&snapshot, &ended))?;
+            .spawn(move || watch.run(&table, &snapshot, &ended))?;
         Ok(Self { _end: end })
     }
 }
@@ -54,23 +58,23 @@ struct Known {
 }
 
 impl Watch {
-    fn run(mut self, snapshot: &ArcSwap<Snapshot>, ended: &Receiver<()>) {
+    fn run(mut self, table: &AddressTable, snapshot: &ArcSwap<Snapshot>, ended: &Receiver<()>) {
         while ended.recv_timeout(TURN) == Err(RecvTimeoutError::Timeout) {
-            let snapshot = snapshot.load_full();
+            let interval = snapshot.load().limits.resolve_interval;
             let now = Instant::now();
-            self.follow(&snapshot.origin_names, now);
+            self.follow(&table.entries(), now);
             for known in self.known.values_mut() {
-                known.turn(snapshot.limits.resolve_interval, now, &self.counters);
+                known.turn(interval, now, &self.counters);
             }
         }
     }
 
-    /// Watches the names of today's snapshot, which has just looked up those that are new.
-    fn follow(&mut self, names: &[Arc<Addresses>], now: Instant) {
+    /// Watches the names of the table, of which new ones have just been looked up.
+    fn follow(&mut self, names: &NamedAddresses, now: Instant) {
         let key = |addresses: &Arc<Addresses>| Arc::as_ptr(addresses) as usize;
-        self.known
-            .retain(|known, _| names.iter().any(|name| key(name) == *known));
-        for name in names {
+        let today: HashSet<_> = names.values().map(key).collect();
+        self.known.retain(|known, _| today.contains(known));
+        for name in names.values() {
             self.known.entry(key(name)).or_insert_with(|| Known {
                 addresses: name.clone(),
                 begun_at: now,

@@ -6,6 +6,7 @@ use super::service_user::{self, ServiceUser};
 use crate::app::{self, AppError};
 use crate::config::{self, Config};
 use crate::metrics::Directory;
+use crate::origin::AddressTable;
 use crate::snapshot;
 
 /// Loads all that `path` names and says in a line what a server would serve. With `as_user`: as that user
@@ -31,7 +32,14 @@ fn check_as_we_are(path: &Path, unreadable: impl FnOnce(&Config) -> Vec<String>)
     if !faults.is_empty() {
         return Err(AppError::Config(faults.join("\nerror: ")));
     }
-    let built = snapshot::build(&config, 0, &app::vault(&config), &Directory::default(), None)?;
+    let built = snapshot::build(
+        &config,
+        0,
+        &app::vault(&config),
+        &Directory::default(),
+        &AddressTable::default(),
+        None,
+    )?;
     let revocations: u64 = built.revocation_entries.iter().map(|(_, entries)| entries).sum();
     Ok(format!(
         "{}: ok: {} listeners, {} distributions, {} trust stores, {revocations} revocation entries",

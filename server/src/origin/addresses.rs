@@ -1,10 +1,10 @@
 //! Addresses at which an origin is found. The origin's name is looked up off the cores, and the addresses are
 //! swapped while the cores read them.
 //!
-//! Owns: the table that cores read, and one look-up at a time for each name. A look-up has a thread of its
-//! own, since a resolver may hang and cannot be interrupted. Does not decide when a name is looked up: a
-//! snapshot's build does, and then the resolver's thread (`app`). The addresses that were found last stay
-//! where a look-up fails.
+//! Owns: the addresses of a name that cores read, and one look-up at a time for each name. A look-up has a
+//! thread of its own, since a resolver may hang and cannot be interrupted. Does not decide when a name is
+//! looked up: the table does for new names (`address_table`), and then the resolver's thread (`app`). The
+//! addresses that were found last stay where a look-up fails.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, bounded};
 
-/// Addresses of one origin. Never empty once they are in a snapshot.
+/// Addresses of one origin. Never empty once a snapshot has a handle to them.
 pub struct Addresses {
     /// None where the configuration says the address itself.
     name: Option<Name>,
@@ -28,7 +28,7 @@ pub struct Addresses {
 }
 
 /// Name that has to be looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
     pub host: String,
     pub port: u16,
@@ -145,7 +145,7 @@ pub fn look_up(name: &Name) -> io::Result<Vec<SocketAddr>> {
 
 /// Begins to look all of these up, and waits until `until` at most. Those of which nothing is known then,
 /// with the reason.
-pub fn look_up_all(
+pub(super) fn look_up_all(
     all: &[Arc<Addresses>],
     until: Instant,
     lookup: Lookup,

@@ -5,6 +5,7 @@
 //! Does not own: certificate headers (`http`), when names are looked up (the snapshot's build and the
 //! resolver's thread; cores read the addresses that were found last, and wait for no resolver).
 
+mod address_table;
 mod addresses;
 mod beginning;
 mod body;
@@ -22,7 +23,8 @@ mod share;
 mod upload;
 mod wire;
 
-pub use self::addresses::{Addresses, Found, Lookup, Name, look_up, look_up_all};
+pub use self::address_table::{AddressTable, NamedAddresses};
+pub use self::addresses::{Addresses, Found, Lookup, Name, look_up};
 pub use self::body::{BodyError, Mark, RequestBody, ResponseBody};
 pub use self::complaint::Complaint;
 pub use self::forward::{Exit, ForwardError, forward};

@@ -13,6 +13,7 @@ use crate::admission::SessionVault;
 use crate::config::{Config, ConfigError, HostMap};
 use crate::kvs::{Candidate, Store};
 use crate::metrics::{Dates, Directory};
+use crate::origin::{AddressTable, NamedAddresses};
 
 /// A new snapshot, and what is worth telling about it.
 pub struct Built {
@@ -21,6 +22,7 @@ pub struct Built {
     pub revocation_entries: Vec<(String, u64)>,
     pub dates: Dates,
     reloaded_stores: Vec<(Arc<Store>, Candidate)>,
+    addresses: Arc<NamedAddresses>,
 }
 
 impl Built {
@@ -30,6 +32,11 @@ impl Built {
         for (store, candidate) in &self.reloaded_stores {
             store.publish(candidate);
         }
+    }
+
+    /// Has the names of its origins looked after, and no others. To be called when the snapshot is published.
+    pub fn publish_addresses(&self, table: &AddressTable) {
+        table.publish(self.addresses.clone());
     }
 }
 
@@ -43,6 +50,7 @@ pub fn build(
     generation: u64,
     vault: &Arc<SessionVault>,
     directory: &Directory,
+    table: &AddressTable,
     before: Option<&Snapshot>,
 ) -> Result<Built, ConfigError> {
     let previous = before.map_or(&[][..], |before| &before.key_value_stores);
@@ -50,12 +58,12 @@ pub fn build(
     let functions = before.map(|before| &before.functions);
     let functions = Functions::load(config, &key_values.stores, functions)?;
     let stores = trust_stores::load(config, before.map_or(&[][..], |before| &before.revocations))?;
-    let origin_names = origin_names::look_up_new(config, before)?;
+    let addresses = origin_names::look_up_new(config, table)?;
     let ground = Ground {
         config,
         functions: &functions,
         served: &served(config),
-        origin_names: &origin_names,
+        addresses: &addresses,
         directory,
     };
     let load = |distribution| distribution::load(&ground, distribution, &stores, vault).map(Arc::new);
@@ -69,13 +77,13 @@ pub fn build(
         revocation_entries: stores.iter().map(entries).collect(),
         dates: dates(&distributions, &stores),
         reloaded_stores: key_values.reloaded,
+        addresses,
         snapshot: Snapshot {
             generation,
             limits: config.limits.clone(),
             functions,
             key_value_stores: key_values.stores,
             revocations: stores.iter().map(LoadedTrust::store_revocations).collect(),
-            origin_names,
             hosts,
         },
     })

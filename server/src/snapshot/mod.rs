@@ -33,7 +33,6 @@ pub use self::trust_stores::policy;
 use crate::config::{HostMap, HostName};
 use crate::kvs::Store;
 use crate::limits::Limits;
-use crate::origin::Addresses;
 
 /// A configuration, loaded.
 #[derive(Debug)]
@@ -46,8 +45,6 @@ pub struct Snapshot {
     pub key_value_stores: Vec<Arc<Store>>,
     /// In the order of the trust stores of the configuration.
     pub revocations: Vec<StoreRevocations>,
-    /// Names of all origins that have one, each once.
-    pub origin_names: Vec<Arc<Addresses>>,
     hosts: HostMap<Option<Arc<Distribution>>>,
 }
 

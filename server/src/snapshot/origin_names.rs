@@ -1,48 +1,33 @@
-//! The names of a configuration's origins, and where they lead: looked up together, within a bound, when a
-//! snapshot is built.
+//! Names of a configuration's origins: looked up together, within a bound, where the process's table does not
+//! have them yet.
+//!
+//! Owns which names a configuration has, and the words of a refusal. A snapshot has a handle to the entry of
+//! the table, and no answer of a resolver.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Snapshot;
 use crate::config::{Config, ConfigError, HttpOrigin, OriginTarget};
-use crate::origin::{Addresses, Name, look_up, look_up_all};
+use crate::origin::{AddressTable, Addresses, Name, NamedAddresses, look_up};
 
-/// The names of all origins, each once. One that `before` has keeps its table, which somebody looks after
-/// already, and needs no look-up.
+/// Entries of the names of all origins: those of `table`, and new ones for names that it does not have.
 ///
 /// # Errors
 /// A new name that leads nowhere, or not in time.
-pub(super) fn look_up_new(
-    config: &Config,
-    before: Option<&Snapshot>,
-) -> Result<Vec<Arc<Addresses>>, ConfigError> {
-    let known = before.map_or(&[][..], |before| &before.origin_names);
-    let mut all: Vec<Arc<Addresses>> = Vec::new();
-    for (_, http) in origins(config) {
-        let Some(name) = name(http) else { continue };
-        if find(&all, &name).is_none() {
-            all.push(find(known, &name).unwrap_or_else(|| Addresses::of(name)));
-        }
-    }
-    // A reload is a reason to look again, but not one to wait.
-    known.iter().for_each(|addresses| addresses.doubt());
-    let is_new = |addresses: &&Arc<Addresses>| addresses.current().is_empty();
-    let new: Vec<_> = all.iter().filter(is_new).cloned().collect();
-    let failed = look_up_all(&new, Instant::now() + LOOK_UP_TIME, look_up);
-    match failed.into_iter().next() {
-        Some((addresses, error)) => Err(refused(config, &addresses, &error)),
-        None => Ok(all),
-    }
+pub(super) fn look_up_new(config: &Config, table: &AddressTable) -> Result<Arc<NamedAddresses>, ConfigError> {
+    let names = origins(config).filter_map(|(_, http)| name(http));
+    table
+        .resolve(names, Instant::now() + LOOK_UP_TIME, look_up)
+        .map_err(|(name, error)| refused(config, &name, &error))
 }
 
 /// Addresses where `origin` is to be found.
-pub(super) fn addresses(names: &[Arc<Addresses>], origin: &HttpOrigin) -> Option<Arc<Addresses>> {
+pub(super) fn addresses(names: &NamedAddresses, origin: &HttpOrigin) -> Option<Arc<Addresses>> {
     match origin.host.ip() {
         Some(ip) => Some(Addresses::known(SocketAddr::new(ip, origin.port.get()))),
-        None => find(names, &name(origin)?),
+        None => names.get(&name(origin)?).cloned(),
     }
 }
 
@@ -64,15 +49,9 @@ fn name(origin: &HttpOrigin) -> Option<Name> {
     })
 }
 
-fn find(all: &[Arc<Addresses>], name: &Name) -> Option<Arc<Addresses>> {
-    all.iter()
-        .find(|addresses| addresses.name() == Some(name))
-        .cloned()
-}
-
-fn refused(config: &Config, addresses: &Addresses, error: &io::Error) -> ConfigError {
+fn refused(config: &Config, unresolved: &Name, error: &io::Error) -> ConfigError {
     let mut origins = origins(config);
-    let named = origins.find(|(_, http)| name(http).as_ref() == addresses.name());
+    let named = origins.find(|(_, http)| name(http).as_ref() == Some(unresolved));
     let (key, authority) = match named {
         Some((origin, http)) => (origin.key.child("url"), http.authority()),
         None => (crate::config::KeyPath::root(), String::new()),

@@ -9,7 +9,7 @@ use super::files;
 use super::origin_names;
 use crate::config::{self, Config, ConfigError, FixedBody, OriginTarget, Source};
 use crate::metrics::{Directory, OriginCounters, OriginName};
-use crate::origin::{Addresses, FixedResponse, HttpOrigin, Origin};
+use crate::origin::{FixedResponse, HttpOrigin, NamedAddresses, Origin};
 
 /// Loads the origins of a distribution, in their order. `names`: addresses of all names.
 ///
@@ -18,7 +18,7 @@ use crate::origin::{Addresses, FixedResponse, HttpOrigin, Origin};
 pub(super) fn load(
     config: &Config,
     distribution: &config::Distribution,
-    names: &[Arc<Addresses>],
+    names: &NamedAddresses,
 ) -> Result<Vec<Arc<Origin>>, ConfigError> {
     let load = |origin: &config::Origin| {
         let loaded = match &origin.target {
@@ -49,7 +49,7 @@ fn http_origin(
     config: &Config,
     origin: &config::Origin,
     http: &config::HttpOrigin,
-    names: &[Arc<Addresses>],
+    names: &NamedAddresses,
 ) -> Result<HttpOrigin, ConfigError> {
     let addresses = origin_names::addresses(names, http).ok_or_else(|| {
         let (key, remedy) = (origin.key.child("url"), "name a host that resolves");

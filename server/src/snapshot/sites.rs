@@ -8,7 +8,7 @@ use super::site::{Behavior, Behaviors, Site};
 use crate::config::{self, Config, ConfigError, HostMap};
 use crate::limits::Limits;
 use crate::metrics::{Directory, DistributionCounters};
-use crate::origin::{Addresses, Origin, ResponseBounds};
+use crate::origin::{NamedAddresses, Origin, ResponseBounds};
 
 /// Values that the sites of a snapshot have in common.
 pub(super) struct Ground<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Ground<'a> {
     pub(super) functions: &'a Functions,
     /// Hosts of all distributions.
     pub(super) served: &'a Arc<HostMap<Option<Arc<str>>>>,
-    pub(super) origin_names: &'a [Arc<Addresses>],
+    pub(super) addresses: &'a NamedAddresses,
     pub(super) directory: &'a Directory,
 }
 
@@ -57,7 +57,7 @@ fn behaviors(
     ground: &Ground<'_>,
     distribution: &config::Distribution,
 ) -> Result<Vec<Arc<Behavior>>, ConfigError> {
-    let origins = origins::load(ground.config, distribution, ground.origin_names)?;
+    let origins = origins::load(ground.config, distribution, ground.addresses)?;
     let load = |of: &config::Behavior| behavior(ground, distribution, of, &origins).map(Arc::new);
     distribution.behaviors.iter().map(load).collect()
 }
