@@ -73,7 +73,10 @@ impl Exchange {
         }
         let (pool, origin) = (self.pool.clone(), self.origin.clone());
         match self.wire.sent_whole() {
-            Some(sent) => pool.put(&origin, Spare::after(self, sent, read)),
+            Some(sent) => {
+                let spare = Spare::after(self, sent, read);
+                pool.put(&origin.destination, spare, origin.keepalive_timeout);
+            }
             None => pool.count_early_answer(),
         }
     }

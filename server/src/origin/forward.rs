@@ -104,7 +104,7 @@ pub async fn forward(
     let share = exit.share.take(exit.requests_max).ok_or(ForwardError::Share)?;
     let body = upload.map_or(RequestBody::Empty, |upload| RequestBody::viewer(upload.read()));
     let mut request = request.map(|()| body);
-    while let Some(spare) = exit.pool.take(exit.origin, Instant::now()) {
+    while let Some(spare) = exit.pool.take(&exit.origin.destination, Instant::now()) {
         let again = replay(&request);
         match (exit.send(spare, request, upload, &share).await, again) {
             (Ok(response), _) => return Ok(response),
@@ -178,7 +178,7 @@ impl Exit<'_> {
     }
 
     async fn connect(&self) -> Result<Spare, ForwardError> {
-        let room = self.pool.room(self.origin, self.connections_max);
+        let room = self.pool.room(&self.origin.destination, self.connections_max);
         let room = room.ok_or(ForwardError::Full)?;
         let (io, address) = dial(self.origin).await?;
         start(io, address, room, self.bounds)
@@ -248,7 +248,7 @@ fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 /// Connects in as many attempts as the origin is given, one address after the other.
 async fn dial(origin: &HttpOrigin) -> Result<(Duplex, SocketAddr), ForwardError> {
     let mut last = ForwardError::Connect(UNSPECIFIED, io::ErrorKind::AddrNotAvailable.into());
-    let addresses = origin.addresses.current();
+    let addresses = origin.destination.addresses().current();
     for attempt in 0..origin.connection_attempts as usize {
         let Some(address) = addresses.get(attempt % addresses.len().max(1)) else {
             break;
@@ -260,7 +260,7 @@ async fn dial(origin: &HttpOrigin) -> Result<(Duplex, SocketAddr), ForwardError>
             Err(_elapsed) => ForwardError::Connect(*address, io::ErrorKind::TimedOut.into()),
         };
     }
-    origin.addresses.doubt();
+    origin.destination.addresses().doubt();
     Err(last)
 }
 

@@ -1,13 +1,12 @@
 //! Where responses come from.
 
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 
-use super::addresses::Addresses;
+use super::destination::Destination;
 
 /// One origin of a distribution.
 #[derive(Debug)]
@@ -44,16 +43,10 @@ pub struct ResponseBounds {
 }
 
 /// An `http://` origin. Time limits bear the managed service's names.
-///
-/// Equal where connections to one may serve the other: the same authority, as far as its addresses are still
-/// those of the name.
 #[derive(Debug)]
 pub struct HttpOrigin {
     pub id: Arc<str>,
-    /// `host:port`.
-    pub authority: Arc<str>,
-    /// Tried in order; never empty.
-    pub addresses: Arc<Addresses>,
+    pub destination: Arc<Destination>,
     /// Connections tried before the viewer is told 502.
     pub connection_attempts: u32,
     /// For each of them.
@@ -63,18 +56,4 @@ pub struct HttpOrigin {
     pub read_timeout: Duration,
     /// How long an idle connection is kept.
     pub keepalive_timeout: Duration,
-}
-
-impl PartialEq for HttpOrigin {
-    fn eq(&self, other: &Self) -> bool {
-        self.authority == other.authority
-    }
-}
-
-impl Eq for HttpOrigin {}
-
-impl Hash for HttpOrigin {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.authority.hash(state);
-    }
 }

@@ -4,20 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::complaint::Complaint;
+use super::destination::Destination;
 use super::exchange::Spare;
-use super::kinds::HttpOrigin;
 use crate::metrics::{CoreCounters, OriginFault};
 
 /// Idle connections kept for one origin; further ones are closed.
 const IDLE_PER_ORIGIN_MAX: usize = 256;
 
-/// A core's connections, by the origin's authority. Those to addresses that it has no more are not given out,
-/// and closed.
+/// A core's connections, by destination. Those to addresses that it has no more are not given out, and closed.
 pub struct OriginPool {
-    origins: RefCell<HashMap<Arc<HttpOrigin>, Connections>>,
+    destinations: RefCell<HashMap<Arc<Destination>, Connections>>,
     complaint: RefCell<Complaint>,
     counters: Arc<CoreCounters>,
 }
@@ -38,7 +37,7 @@ impl OriginPool {
     /// A pool without connections.
     pub fn new(counters: Arc<CoreCounters>) -> Self {
         Self {
-            origins: RefCell::default(),
+            destinations: RefCell::default(),
             complaint: RefCell::default(),
             counters,
         }
@@ -46,28 +45,28 @@ impl OriginPool {
 
     /// An idle connection that can take a request now, the most recently used first. One on which the origin
     /// has said something that nobody asked for is not given out: that would be read as the answer.
-    pub(super) fn take(&self, origin: &HttpOrigin, now: Instant) -> Option<Spare> {
-        let mut origins = self.origins.borrow_mut();
-        let idle = &mut origins.get_mut(origin)?.idle;
-        idle.retain(|connection| self.is_good(connection, origin, now));
+    pub(super) fn take(&self, destination: &Destination, now: Instant) -> Option<Spare> {
+        let mut destinations = self.destinations.borrow_mut();
+        let idle = &mut destinations.get_mut(destination)?.idle;
+        idle.retain(|connection| self.is_good(connection, destination, now));
         let ready = idle.iter().rposition(|connection| connection.spare.is_ready())?;
         Some(idle.swap_remove(ready).spare)
     }
 
-    /// Room for one more connection to `origin`, unless it has `connections_max` of them.
-    pub(super) fn room(&self, origin: &Arc<HttpOrigin>, connections_max: usize) -> Option<Room> {
-        let mut origins = self.origins.borrow_mut();
-        let open = &origins.entry(origin.clone()).or_default().open;
+    /// Room for one more connection to `destination`, unless it has `connections_max` of them.
+    pub(super) fn room(&self, destination: &Arc<Destination>, connections_max: usize) -> Option<Room> {
+        let mut destinations = self.destinations.borrow_mut();
+        let open = &destinations.entry(destination.clone()).or_default().open;
         (open.get() < connections_max).then(|| Room::take(open))
     }
 
     /// Closes what has been idle for longer than its origin allows, and tells of failures that were not told one by
     /// one. Called from the core's tick.
     pub fn expire(&self, now: Instant) {
-        self.origins.borrow_mut().retain(|origin, connections| {
+        self.destinations.borrow_mut().retain(|destination, connections| {
             connections
                 .idle
-                .retain(|connection| self.is_good(connection, origin, now));
+                .retain(|connection| self.is_good(connection, destination, now));
             !connections.idle.is_empty() || connections.open.get() > 0
         });
         if let Some(untold) = self.complaint.borrow_mut().remainder(now) {
@@ -85,23 +84,23 @@ impl OriginPool {
         self.counters.origin_faults.of(OriginFault::EarlyAnswer).add(1);
     }
 
-    pub(super) fn put(&self, origin: &Arc<HttpOrigin>, spare: Spare) {
-        let mut origins = self.origins.borrow_mut();
-        let idle = &mut origins.entry(origin.clone()).or_default().idle;
+    pub(super) fn put(&self, destination: &Arc<Destination>, spare: Spare, keepalive: Duration) {
+        let mut destinations = self.destinations.borrow_mut();
+        let idle = &mut destinations.entry(destination.clone()).or_default().idle;
         if idle.len() < IDLE_PER_ORIGIN_MAX {
-            let expires_at = Instant::now() + origin.keepalive_timeout;
+            let expires_at = Instant::now() + keepalive;
             idle.push(Idle { spare, expires_at });
         }
     }
 
     /// True if the connection may be given out. This includes that it leads to where the origin is today.
-    fn is_good(&self, connection: &Idle, origin: &HttpOrigin, now: Instant) -> bool {
+    fn is_good(&self, connection: &Idle, destination: &Destination, now: Instant) -> bool {
         let wire = connection.spare.wire();
         let is_unasked = wire.is_unasked();
         if is_unasked {
             self.counters.origin_faults.of(OriginFault::UnaskedBytes).add(1);
         }
-        let is_there = origin.addresses.contains(wire.peer());
+        let is_there = destination.addresses().contains(wire.peer());
         !is_unasked && is_there && connection.expires_at > now && !connection.spare.is_closed()
     }
 }

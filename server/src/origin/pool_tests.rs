@@ -20,16 +20,8 @@ use crate::runtime::{CoreRuntime, DriverChoice, Duplex};
 
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
-fn origin(authority: &str, address: &str) -> Arc<HttpOrigin> {
-    Arc::new(HttpOrigin {
-        id: "app".into(),
-        authority: authority.into(),
-        addresses: Addresses::known(address.parse().expect("an address")),
-        connection_attempts: 1,
-        connection_timeout: Duration::from_secs(1),
-        read_timeout: Duration::from_secs(1),
-        keepalive_timeout: KEEPALIVE,
-    })
+fn destination(authority: &str, address: &str) -> Arc<Destination> {
+    Destination::http(authority, Addresses::known(address.parse().expect("an address")))
 }
 
 fn pool() -> (Rc<OriginPool>, Arc<CoreCounters>) {
@@ -76,8 +68,8 @@ fn a_connection_that_was_put_back_is_taken_once() {
     on_each_driver(async || {
         let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
-        let origin = origin("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare);
+        let origin = destination("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare, KEEPALIVE);
         let now = Instant::now();
         assert!(pool.take(&origin, now).is_some());
         assert!(pool.take(&origin, now).is_none());
@@ -90,19 +82,19 @@ fn an_origin_that_has_moved_does_not_get_the_connections_to_where_it_was() {
         let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
         let there = spare.wire().peer().to_string();
-        pool.put(&origin("a:80", &there), spare);
+        pool.put(&destination("a:80", &there), spare, KEEPALIVE);
         let now = Instant::now();
-        assert!(pool.take(&origin("b:80", &there), now).is_none());
+        assert!(pool.take(&destination("b:80", &there), now).is_none());
         let (spare, _open, _peer) = connection().await;
         let there = spare.wire().peer().to_string();
-        pool.put(&origin("c:80", &there), spare);
+        pool.put(&destination("c:80", &there), spare, KEEPALIVE);
         assert!(
-            pool.take(&origin("c:80", &there), now).is_some(),
+            pool.take(&destination("c:80", &there), now).is_some(),
             "another snapshot's copy of the same origin"
         );
-        assert!(pool.take(&origin("a:80", "127.0.0.2:80"), now).is_none());
+        assert!(pool.take(&destination("a:80", "127.0.0.2:80"), now).is_none());
         assert!(
-            pool.origins.borrow().values().all(|of| of.idle.is_empty()),
+            pool.destinations.borrow().values().all(|of| of.idle.is_empty()),
             "closed"
         );
     });
@@ -113,8 +105,8 @@ fn a_connection_that_has_expired_is_not_taken_even_before_the_tick() {
     on_each_driver(async || {
         let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
-        let origin = origin("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare);
+        let origin = destination("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare, KEEPALIVE);
         assert!(pool.take(&origin, Instant::now() + KEEPALIVE).is_none());
     });
 }
@@ -124,8 +116,8 @@ fn a_connection_that_has_closed_is_not_taken() {
     on_each_driver(async || {
         let (pool, _) = pool();
         let (spare, open, _peer) = connection().await;
-        let origin = origin("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare);
+        let origin = destination("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare, KEEPALIVE);
         drop(open);
         assert!(pool.take(&origin, Instant::now()).is_none());
     });
@@ -136,8 +128,8 @@ fn a_connection_on_which_the_origin_has_spoken_unasked_is_not_taken() {
     on_each_driver(async || {
         let (pool, counters) = pool();
         let (spare, _open, mut peer) = connection().await;
-        let origin = origin("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare);
+        let origin = destination("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare, KEEPALIVE);
         // On loopback it is there when this returns; hyper has not been polled since.
         peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno")
             .expect("room");
@@ -152,8 +144,8 @@ fn an_origin_that_has_closed_is_noticed_before_the_next_request() {
     on_each_driver(async || {
         let (pool, counters) = pool();
         let (spare, _open, peer) = connection().await;
-        let origin = origin("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare);
+        let origin = destination("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare, KEEPALIVE);
         drop(peer);
         assert!(pool.take(&origin, Instant::now()).is_none());
         assert_eq!(counters.origin_faults.of(OriginFault::UnaskedBytes).get(), 0);
@@ -223,7 +215,10 @@ fn only_an_answer_to_a_request_that_was_sent_whole_is_in_order() {
 #[test]
 fn room_is_counted_for_each_origin_and_comes_back() {
     let (pool, _) = pool();
-    let (first, second) = (origin("a:80", "127.0.0.1:80"), origin("b:80", "127.0.0.1:80"));
+    let (first, second) = (
+        destination("a:80", "127.0.0.1:80"),
+        destination("b:80", "127.0.0.1:80"),
+    );
     let taken: Vec<_> = std::iter::from_fn(|| pool.room(&first, 2)).collect();
     assert_eq!(taken.len(), 2);
     assert!(pool.room(&second, 2).is_some());
@@ -233,7 +228,7 @@ fn room_is_counted_for_each_origin_and_comes_back() {
     assert!(pool.room(&first, 2).is_some());
     pool.expire(Instant::now());
     assert!(
-        pool.origins.borrow().is_empty(),
+        pool.destinations.borrow().is_empty(),
         "what has nothing open is forgotten"
     );
 }

@@ -9,7 +9,7 @@ use super::files;
 use super::origin_names;
 use crate::config::{self, Config, ConfigError, FixedBody, OriginTarget, Source};
 use crate::metrics::{Directory, OriginCounters, OriginName};
-use crate::origin::{FixedResponse, HttpOrigin, NamedAddresses, Origin};
+use crate::origin::{Destination, FixedResponse, HttpOrigin, NamedAddresses, Origin};
 
 /// Loads the origins of a distribution, in their order. `names`: addresses of all names.
 ///
@@ -57,8 +57,7 @@ fn http_origin(
     })?;
     Ok(HttpOrigin {
         id: origin.id.as_str().into(),
-        authority: http.authority().into(),
-        addresses,
+        destination: Destination::http(http.authority(), addresses),
         connection_attempts: http.connection_attempts,
         connection_timeout: http.connection_timeout,
         read_timeout: http.read_timeout,
