@@ -18,8 +18,8 @@ use super::session::{SessionOwner, SessionVault};
 use crate::config::HostName;
 use crate::runtime::Duplex;
 use crate::tls::client_hello::ClientHello;
-use crate::tls::hello::{Answer, HelloReader, Unfit};
-use crate::tls::{Machine, TlsStream, Turn, plain_alert};
+use crate::tls::hello::HelloReader;
+use crate::tls::{Answer, INTERNAL_ERROR, Machine, TlsStream, Turn, UNRECOGNIZED_NAME, Unfit, plain_alert};
 
 /// What was learnt of the handshake, for the record; as far as it came.
 #[derive(Clone, Debug, Default)]
@@ -100,8 +100,8 @@ impl Refusal {
     /// RFC 6066 §3: unrecognized_name; RFC 8446 §6.2: internal_error.
     fn alert(self) -> u8 {
         match self {
-            Self::UnknownName => 112,
-            Self::Busy => 80,
+            Self::UnknownName => UNRECOGNIZED_NAME,
+            Self::Busy => INTERNAL_ERROR,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConfig, SupportedCipherSuite};
 
-use crate::tls::client_hello::{ClientHello, Octets, TLS_1_2, TLS_1_3, u16s};
+use crate::tls::client_hello::{ClientHello, TLS_1_2, TLS_1_3};
 
 /// A sentence about the first thing that client and server have not in common, in the order in which they are
 /// negotiated.
@@ -26,10 +26,14 @@ pub(super) fn nothing_in_common(hello: &ClientHello<'_>, config: &ServerConfig) 
         );
     }
     let offered = |suite: &SupportedCipherSuite| {
-        u16s(hello.cipher_suites).any(|number| number == u16::from(suite.suite()))
+        hello
+            .cipher_suites()
+            .any(|number| number == u16::from(suite.suite()))
     };
     if !suites.any(offered) {
-        let names = u16s(hello.cipher_suites).map(|number| named(CipherSuite::from(number).as_str(), number));
+        let names = hello
+            .cipher_suites()
+            .map(|number| named(CipherSuite::from(number).as_str(), number));
         return Some(format!(
             "no cipher suite in common for {}: the client offers {}",
             version(hello),
@@ -41,25 +45,24 @@ pub(super) fn nothing_in_common(hello: &ClientHello<'_>, config: &ServerConfig) 
     } else {
         ProtocolVersion::TLSv1_2
     };
-    let groups = hello.supported_groups.unwrap_or_default();
     let mut ours = provider
         .kx_groups
         .iter()
         .filter(|group| group.usable_for_version(negotiated));
-    if !ours.any(|group| u16s(groups).any(|number| number == u16::from(group.name()))) {
-        let names = u16s(groups).map(|number| named(NamedGroup::from(number).as_str(), number));
+    if !ours.any(|group| hello.groups().any(|number| number == u16::from(group.name()))) {
+        let names = hello
+            .groups()
+            .map(|number| named(NamedGroup::from(number).as_str(), number));
         return Some(format!(
             "no key exchange group in common: the client offers {}",
             list(names)
         ));
     }
-    let protocols = || protocols(hello.protocols.unwrap_or_default());
-    if hello.protocols.is_none()
-        || protocols().any(|theirs| config.alpn_protocols.iter().any(|ours| ours == theirs))
-    {
+    let is_ours = |theirs: &[u8]| config.alpn_protocols.iter().any(|ours| ours == theirs);
+    if hello.protocols()?.any(is_ours) {
         return None;
     }
-    let names = protocols().map(|name| name.escape_ascii().to_string());
+    let names = hello.protocols()?.map(|name| name.escape_ascii().to_string());
     Some(format!(
         "no protocol in common (ALPN): the client offers {}",
         list(names)
@@ -71,12 +74,6 @@ fn version(hello: &ClientHello<'_>) -> &'static str {
         (true, _) => "TLS 1.3",
         (false, _) => "TLS 1.2",
     }
-}
-
-/// Protocols of a `ProtocolNameList` (RFC 7301 §3.1).
-fn protocols(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut list = Octets(list);
-    std::iter::from_fn(move || list.vector(1))
 }
 
 fn named(name: Option<&'static str>, number: u16) -> String {

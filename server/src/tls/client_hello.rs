@@ -7,7 +7,11 @@
 
 use std::net::IpAddr;
 
-use super::hello::{DECODE_ERROR, HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, PROTOCOL_VERSION, Unfit};
+use super::alerts::{
+    DECODE_ERROR, HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, INAPPROPRIATE_FALLBACK, MISSING_EXTENSION,
+    PROTOCOL_VERSION,
+};
+use super::unfit::Unfit;
 use crate::config::{HostName, InvalidHost};
 
 /// ClientHello of one client (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2). Lists are without their length, and not
@@ -15,13 +19,13 @@ use crate::config::{HostName, InvalidHost};
 #[derive(Default)]
 pub struct ClientHello<'a> {
     legacy_version: u16,
-    pub(crate) cipher_suites: &'a [u8],
+    cipher_suites: &'a [u8],
     /// The first host name of `server_name`; empty where the extension has none.
     server_name: Option<&'a [u8]>,
     supported_versions: Option<&'a [u8]>,
-    pub(crate) supported_groups: Option<&'a [u8]>,
+    supported_groups: Option<&'a [u8]>,
     signature_algorithms: Option<&'a [u8]>,
-    pub(crate) protocols: Option<&'a [u8]>,
+    protocols: Option<&'a [u8]>,
     renegotiation_info: Option<&'a [u8]>,
     has_key_share: bool,
     has_pre_shared_key: bool,
@@ -177,6 +181,22 @@ impl<'a> ClientHello<'a> {
         }
     }
 
+    /// Numbers of the cipher suites offered.
+    pub(crate) fn cipher_suites(&self) -> impl Iterator<Item = u16> {
+        u16s(self.cipher_suites)
+    }
+
+    /// Numbers of the key exchange groups offered.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = u16> {
+        u16s(self.supported_groups.unwrap_or_default())
+    }
+
+    /// Names of the protocols offered (RFC 7301 §3.1); `None` without the extension.
+    pub(crate) fn protocols(&self) -> Option<impl Iterator<Item = &'a [u8]>> {
+        let mut list = Octets(self.protocols?);
+        Some(std::iter::from_fn(move || list.vector(1)))
+    }
+
     /// The name as the client sent it, whatever it is; what is not printable is escaped.
     pub fn sent_name(&self) -> Option<Box<str>> {
         self.server_name.map(shown)
@@ -206,13 +226,13 @@ fn shown(name: &[u8]) -> Box<str> {
 }
 
 /// The numbers of a list of two octets each.
-pub(crate) fn u16s(list: &[u8]) -> impl Iterator<Item = u16> {
+fn u16s(list: &[u8]) -> impl Iterator<Item = u16> {
     list.chunks_exact(2)
         .filter_map(|pair| pair.try_into().ok().map(u16::from_be_bytes))
 }
 
 /// Rest of a message, still to be read. Each method answers `None` where there is less.
-pub(crate) struct Octets<'a>(pub(crate) &'a [u8]);
+struct Octets<'a>(&'a [u8]);
 
 impl<'a> Octets<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
@@ -228,7 +248,7 @@ impl<'a> Octets<'a> {
     }
 
     /// A vector behind its length of so many octets (RFC 8446 §3.4).
-    pub(crate) fn vector(&mut self, length_octets: usize) -> Option<&'a [u8]> {
+    fn vector(&mut self, length_octets: usize) -> Option<&'a [u8]> {
         let length = self.take(length_octets)?;
         let length = length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
         self.take(length)
@@ -254,9 +274,6 @@ const KEY_SHARE: u16 = 51;
 const RENEGOTIATION_INFO: u16 = 0xff01;
 /// The one type of name that there is (RFC 6066 §3).
 const HOST_NAME: u8 = 0;
-
-const INAPPROPRIATE_FALLBACK: u8 = 86;
-const MISSING_EXTENSION: u8 = 109;
 
 /// Octets of a name that the record shows: no host name is longer.
 const NAME_BYTES_SHOWN: usize = 255;

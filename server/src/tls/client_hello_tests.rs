@@ -1,6 +1,6 @@
 //! ClientHellos by hand: those that are taken, and those that break a rule or name no host.
 
-use super::super::hello::Answer;
+use super::super::unfit::Answer;
 use super::*;
 
 const ECDHE: u16 = 0xc02f;

@@ -5,20 +5,24 @@
 
 use std::borrow::Cow;
 
-use rustls::{
-    CertificateError, ContentType, Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved,
-};
+use rustls::{CertificateError, Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
-use super::hello::{DECODE_ERROR, HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, RECORD_OVERFLOW, UNEXPECTED_MESSAGE};
+use super::alerts::{
+    DECODE_ERROR, HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, INTERNAL_ERROR, RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
+    alert_name,
+};
+use super::record_header;
 use super::records::OUT_OF_PLACE;
 
 /// A sentence for the record about a handshake that this error has ended.
 pub fn sentence(error: &Error) -> Cow<'static, str> {
     match error {
         error if *error == OUT_OF_PLACE => OUT_OF_PLACE_SENTENCE.into(),
-        Error::InappropriateMessage { got_type, .. } => {
-            format!("{} came at a point where none may", record_name(*got_type)).into()
-        }
+        Error::InappropriateMessage { got_type, .. } => format!(
+            "{} came at a point where none may",
+            record_header::name(u8::from(*got_type))
+        )
+        .into(),
         Error::InappropriateHandshakeMessage { got_type, .. } => {
             let name = message_name(*got_type);
             format!("a handshake message of type {name} came where another was due").into()
@@ -52,56 +56,6 @@ pub(super) fn alert(error: &Error) -> Option<u8> {
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. } => Some(UNEXPECTED_MESSAGE),
         _ => Some(INTERNAL_ERROR),
-    }
-}
-
-/// Number and name of an alert (RFC 8446 §6.2; the older ones RFC 5246 §7.2.2).
-pub(super) fn alert_name(number: u8) -> String {
-    let name = match number {
-        0 => "close_notify",
-        10 => "unexpected_message",
-        20 => "bad_record_mac",
-        21 => "decryption_failed",
-        22 => "record_overflow",
-        30 => "decompression_failure",
-        40 => "handshake_failure",
-        41 => "no_certificate",
-        42 => "bad_certificate",
-        43 => "unsupported_certificate",
-        44 => "certificate_revoked",
-        45 => "certificate_expired",
-        46 => "certificate_unknown",
-        47 => "illegal_parameter",
-        48 => "unknown_ca",
-        49 => "access_denied",
-        50 => "decode_error",
-        51 => "decrypt_error",
-        70 => "protocol_version",
-        71 => "insufficient_security",
-        80 => "internal_error",
-        86 => "inappropriate_fallback",
-        90 => "user_canceled",
-        100 => "no_renegotiation",
-        109 => "missing_extension",
-        110 => "unsupported_extension",
-        112 => "unrecognized_name",
-        113 => "bad_certificate_status_response",
-        115 => "unknown_psk_identity",
-        116 => "certificate_required",
-        120 => "no_application_protocol",
-        _ => return number.to_string(),
-    };
-    format!("{number} ({name})")
-}
-
-fn record_name(kind: ContentType) -> &'static str {
-    match kind {
-        ContentType::ChangeCipherSpec => "a change_cipher_spec record",
-        ContentType::Alert => "an alert",
-        ContentType::Handshake => "a handshake record",
-        ContentType::ApplicationData => "application data",
-        ContentType::Heartbeat => "a heartbeat",
-        _ => "a record of an unknown type",
     }
 }
 
@@ -290,7 +244,6 @@ const NO_SIGNATURE_ALGORITHM: &str =
 const OUT_OF_PLACE_SENTENCE: &str = "a record came that may not come there: of an unknown type or none, empty, or between the pieces of a handshake message";
 /// The library's words under TLS 1.2, for want of a kind.
 const INCOMPATIBLE_KEY: &str = "incompatible signing key";
-const INTERNAL_ERROR: u8 = 80;
 
 #[cfg(test)]
 #[path = "faults_tests.rs"]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::{ServerName, UnixTime};
-use rustls::{AlertDescription, EncryptedClientHelloError, InconsistentKeys, OtherError};
+use rustls::{AlertDescription, ContentType, EncryptedClientHelloError, InconsistentKeys, OtherError};
 
 use super::*;
 

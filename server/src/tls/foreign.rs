@@ -1,7 +1,9 @@
 //! First octets of other protocols than TLS, told apart so that the record says what came, and who spoke
 //! plain HTTP is told in HTTP.
 
-use super::hello::{Answer, PROTOCOL_VERSION, UNEXPECTED_MESSAGE, Unfit};
+use super::alerts::{PROTOCOL_VERSION, UNEXPECTED_MESSAGE};
+use super::record_header::{CHANGE_CIPHER_SPEC, HEARTBEAT};
+use super::unfit::{Answer, Unfit};
 
 /// True if `first`, the first octets of a connection, may still become a greeting of another protocol, but
 /// are no whole greeting yet. `false`: these octets are TLS, or nothing came yet.
@@ -10,7 +12,7 @@ use super::hello::{Answer, PROTOCOL_VERSION, UNEXPECTED_MESSAGE, Unfit};
 /// It is another protocol.
 pub(super) fn must_wait(first: &[u8]) -> Result<bool, Unfit> {
     match first {
-        [] | [TLS_CONTENT_TYPES_FIRST..=TLS_CONTENT_TYPES_LAST, ..] => Ok(false),
+        [] | [CHANGE_CIPHER_SPEC..=HEARTBEAT, ..] => Ok(false),
         [b'A'..=b'Z', ..] => word(first),
         [b'\r', ..] if PROXY_V2.starts_with(first) && first.len() < PROXY_V2.len() => Ok(true),
         first if first.starts_with(PROXY_V2) => Err(proxy()),
@@ -65,9 +67,6 @@ fn unknown(first: &[u8]) -> Unfit {
 const THIS_PORT_SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 44\r\nConnection: close\r\n\r\n\
 This port speaks TLS: ask for https instead.";
 
-/// From change_cipher_spec to heartbeat (RFC 8446 §5.1, RFC 6520 §3).
-const TLS_CONTENT_TYPES_FIRST: u8 = 20;
-const TLS_CONTENT_TYPES_LAST: u8 = 24;
 /// The PROXY protocol, version 2, §2.2.
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Whose target need not begin with a slash; the last is HTTP/2's preface.

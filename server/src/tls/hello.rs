@@ -9,10 +9,14 @@
 //! Bounds: a message of [`HELLO_BYTES_MAX`], refused as soon as its length is known; [`WIRE_BYTES_MAX`] on
 //! the wire, records' headers included.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
+use super::alerts::{
+    DECODE_ERROR, FATAL, ILLEGAL_PARAMETER, PROTOCOL_VERSION, RECORD_OVERFLOW, UNEXPECTED_MESSAGE, alert_name,
+};
 use super::foreign;
+use super::record_header::{self, ALERT, HANDSHAKE, HEADER_BYTES, PLAIN_BYTES_MAX};
+use super::unfit::{Answer, Unfit};
 
 /// A ClientHello without its header. Large ones have a post-quantum key share, ECH and some tickets, and less
 /// than 8 KiB.
@@ -28,25 +32,6 @@ pub struct HelloReader {
     /// Octets that earlier records have brought, where the message comes in several records.
     gathered: Vec<u8>,
     whole: Option<Whole>,
-}
-
-/// Octets that begin no TLS connection.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Unfit {
-    /// A sentence for the record.
-    pub reason: Cow<'static, str>,
-    pub answer: Answer,
-}
-
-/// Answer to the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// A fatal alert of this number.
-    Alert(u8),
-    /// Octets of another protocol.
-    Foreign(&'static [u8]),
-    /// It has ended the connection itself.
-    Nothing,
 }
 
 /// Place of the whole message.
@@ -138,15 +123,6 @@ impl HelloReader {
     }
 }
 
-impl Unfit {
-    pub(super) fn alert(number: u8, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            reason: reason.into(),
-            answer: Answer::Alert(number),
-        }
-    }
-}
-
 /// The record at the front of `rest`, as soon as its header is there. `has_begun`: a part of the ClientHello
 /// has come before.
 fn record(rest: &[u8], has_begun: bool) -> Result<Option<Record<'_>>, Unfit> {
@@ -177,9 +153,9 @@ fn length_of(rest: &[u8]) -> Result<Option<usize>, Unfit> {
     };
     match usize::from(u16::from_be_bytes([high, low])) {
         0 => Err(Unfit::alert(UNEXPECTED_MESSAGE, "an empty record")),
-        length if length > RECORD_BYTES_MAX => {
+        length if length > PLAIN_BYTES_MAX => {
             let reason =
-                format!("a record of {length} octets, more than the {RECORD_BYTES_MAX} that TLS allows");
+                format!("a record of {length} octets, more than the {PLAIN_BYTES_MAX} that TLS allows");
             Err(Unfit::alert(RECORD_OVERFLOW, reason))
         }
         length => Ok(Some(length)),
@@ -200,7 +176,7 @@ fn alert(rest: &[u8], has_begun: bool) -> Result<Option<Record<'static>>, Unfit>
     if has_begun && level != FATAL {
         return Err(unexpected(ALERT, has_begun));
     }
-    let name = super::faults::alert_name(description);
+    let name = alert_name(description);
     Err(Unfit {
         reason: format!("the client ended the connection with alert {name} before a complete ClientHello")
             .into(),
@@ -210,13 +186,7 @@ fn alert(rest: &[u8], has_begun: bool) -> Result<Option<Record<'static>>, Unfit>
 
 /// RFC 8446 §5: an unexpected record type; §5.1: other records between the pieces of a handshake message.
 fn unexpected(content_type: u8, has_begun: bool) -> Unfit {
-    let kind = match content_type {
-        20 => "a change_cipher_spec record",
-        21 => "an alert",
-        23 => "application data",
-        24 => "a heartbeat",
-        _ => "a record of an unknown type",
-    };
+    let kind = record_header::name(content_type);
     let place = if has_begun {
         "between the pieces of"
     } else {
@@ -225,24 +195,9 @@ fn unexpected(content_type: u8, has_begun: bool) -> Unfit {
     Unfit::alert(UNEXPECTED_MESSAGE, format!("{kind} came {place} the ClientHello"))
 }
 
-pub(super) const HEADER_BYTES: usize = 5;
 const MESSAGE_HEADER_BYTES: usize = 4;
-/// Payload of a record in the clear (RFC 8446 §5.1).
-const RECORD_BYTES_MAX: usize = 16 * 1024;
 const ALERT_BYTES: usize = 2;
-
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
-const FATAL: u8 = 2;
-
-// Alerts: RFC 8446 §6, RFC 5246 §7.2.
-pub(super) const UNEXPECTED_MESSAGE: u8 = 10;
-pub(super) const RECORD_OVERFLOW: u8 = 22;
-pub(super) const HANDSHAKE_FAILURE: u8 = 40;
-pub(super) const ILLEGAL_PARAMETER: u8 = 47;
-pub(super) const DECODE_ERROR: u8 = 50;
-pub(super) const PROTOCOL_VERSION: u8 = 70;
 
 #[cfg(test)]
 #[path = "hello_tests.rs"]

@@ -14,9 +14,13 @@ use rustls::unbuffered::{
 };
 use rustls::{Error, ProtocolVersion, ServerConfig};
 
+use super::alerts::plain_alert;
 use super::faults;
-use super::hello::HEADER_BYTES;
-use super::records::{MARK_OF_TOO_LONG, TLS12_RECORD_BYTES_MAX, TLS13_RECORD_BYTES_MAX};
+use super::record_header::{
+    APPLICATION_DATA, CHANGE_CIPHER_SPEC, HEADER_BYTES, HEARTBEAT, PLAIN_BYTES_MAX, TLS12_BYTES_MAX,
+    TLS13_BYTES_MAX,
+};
+use super::records::MARK_OF_TOO_LONG;
 use crate::runtime::{Duplex, Outbox};
 
 /// One connection.
@@ -229,9 +233,9 @@ impl Machine {
     /// Octets that a record may hold now.
     fn record_bytes_max(&self) -> usize {
         match self.connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => TLS13_RECORD_BYTES_MAX,
-            _ if self.connection.is_handshaking() => RECORD_BYTES_MAX,
-            _ => TLS12_RECORD_BYTES_MAX,
+            Some(ProtocolVersion::TLSv1_3) => TLS13_BYTES_MAX,
+            _ if self.connection.is_handshaking() => PLAIN_BYTES_MAX,
+            _ => TLS12_BYTES_MAX,
         }
     }
 
@@ -267,11 +271,6 @@ fn make_refusable(unread: &mut [u8], bytes_max: usize) -> bool {
     is_too_long
 }
 
-/// The record of a fatal alert, in the clear (RFC 8446 §5.1, §6).
-pub(crate) fn plain_alert(number: u8) -> [u8; 7] {
-    [21, 3, 3, 0, 2, 2, number]
-}
-
 fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, outbox: &Outbox) -> Result<(), Error> {
     let needed = match data.encode(&mut []) {
         Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => required_size,
@@ -291,9 +290,9 @@ fn encrypt_all(
     GATHERED.with_borrow_mut(|gathered| {
         gathered.clear();
         for slice in slices {
-            let room = match gathered.is_empty() && slice.len() >= RECORD_BYTES_MAX {
+            let room = match gathered.is_empty() && slice.len() >= PLAIN_BYTES_MAX {
                 true => 0,
-                false => (RECORD_BYTES_MAX - gathered.len()).min(slice.len()),
+                false => (PLAIN_BYTES_MAX - gathered.len()).min(slice.len()),
             };
             let (front, rest) = slice.split_at(room);
             gathered.extend_from_slice(front);
@@ -302,7 +301,7 @@ fn encrypt_all(
             }
             encrypt(traffic, outbox, gathered)?;
             gathered.clear();
-            match rest.len() >= RECORD_BYTES_MAX {
+            match rest.len() >= PLAIN_BYTES_MAX {
                 true => encrypt(traffic, outbox, rest)?,
                 false => gathered.extend_from_slice(rest),
             }
@@ -315,7 +314,7 @@ fn encrypt(traffic: &mut Traffic<'_>, outbox: &Outbox, bytes: &[u8]) -> Result<(
     if bytes.is_empty() {
         return Ok(());
     }
-    let records = bytes.len().div_ceil(RECORD_BYTES_MAX);
+    let records = bytes.len().div_ceil(PLAIN_BYTES_MAX);
     let encrypted = bytes.len() + records * RECORD_OVERHEAD_BYTES;
     put(outbox, encrypted, |room| traffic.encrypt(bytes, room))
 }
@@ -339,17 +338,10 @@ thread_local! {
     static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The content types (RFC 8446 §5.1), and the one that has come to an end (RFC 6520).
-const CHANGE_CIPHER_SPEC: u8 = 20;
-const APPLICATION_DATA: u8 = 23;
-const HEARTBEAT: u8 = 24;
-
 /// Records without content.
 const EMPTY: [u8; HEADER_BYTES] = [APPLICATION_DATA, 3, 3, 0, 0];
 const TOO_LONG: [u8; HEADER_BYTES] = [APPLICATION_DATA, 3, MARK_OF_TOO_LONG, 0, 0];
 
-/// Plaintext of one record (RFC 8446 §5.1).
-const RECORD_BYTES_MAX: usize = 16 * 1024;
 /// Header, type, tag and, before TLS 1.3, an explicit nonce.
 const RECORD_OVERHEAD_BYTES: usize = 32;
 /// An alert, encrypted.
@@ -361,7 +353,7 @@ mod tests {
 
     fn made_refusable(octets: &[u8]) -> Vec<u8> {
         let mut octets = octets.to_vec();
-        make_refusable(&mut octets, TLS13_RECORD_BYTES_MAX);
+        make_refusable(&mut octets, TLS13_BYTES_MAX);
         octets
     }
 

@@ -6,17 +6,22 @@
 //!
 //! Runs on the cores. Nothing in it is shared between them but the table of cipher suites.
 
+mod alerts;
 pub mod client_hello;
 mod faults;
 mod foreign;
 pub mod hello;
 mod machine;
 mod names;
+mod record_header;
 mod records;
 mod stream;
+mod unfit;
 
+pub(crate) use self::alerts::{INTERNAL_ERROR, UNRECOGNIZED_NAME, plain_alert};
 pub(crate) use self::faults::{CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF, sentence};
-pub(crate) use self::machine::{Machine, Turn, plain_alert};
+pub(crate) use self::machine::{Machine, Turn};
 pub(crate) use self::names::{cipher_name, protocol_name};
 pub(crate) use self::records::CIPHER_SUITES;
 pub use self::stream::TlsStream;
+pub use self::unfit::{Answer, Unfit};

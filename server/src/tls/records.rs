@@ -23,6 +23,8 @@ use rustls::{
     SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
+use super::record_header::{TLS12_BYTES_MAX, TLS13_BYTES_MAX};
+
 /// Every suite that can be spoken, its records held to the rules.
 pub(crate) static CIPHER_SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(|| {
     aws_lc_rs::ALL_CIPHER_SUITES
@@ -158,9 +160,9 @@ impl MessageDecrypter for Decrypter {
             return Err(OUT_OF_PLACE);
         }
         let bytes_max = if self.is_tls13 {
-            TLS13_RECORD_BYTES_MAX
+            TLS13_BYTES_MAX
         } else {
-            TLS12_RECORD_BYTES_MAX
+            TLS12_BYTES_MAX
         };
         if record.payload.len() > bytes_max {
             return Err(Error::PeerSentOversizedRecord);
@@ -230,9 +232,6 @@ impl Message {
     }
 }
 
-/// RFC 8446 §5.2, RFC 5246 §6.2.3.
-pub(super) const TLS13_RECORD_BYTES_MAX: usize = 16 * 1024 + 256;
-pub(super) const TLS12_RECORD_BYTES_MAX: usize = 16 * 1024 + 2048;
 /// A minor version that no TLS has: an empty record that bears it stands for one that was too long.
 pub(super) const MARK_OF_TOO_LONG: u8 = 0xff;
 /// The library's own bound, which it keeps without an alert.
