@@ -11,10 +11,10 @@ use rustls::{HandshakeKind, ServerConfig};
 use rustls_pki_types::UnixTime;
 
 use super::client::ClientAuth;
-use super::gate::{self, Gate, Negotiated};
+use super::gate::{Gate, Negotiated};
 use super::notes::{HandshakeNotes, with_notes};
 use super::offer;
-use super::session::{SessionOwner, SessionVault};
+use super::vault::{SessionOwner, SessionVault};
 use crate::config::HostName;
 use crate::runtime::Duplex;
 use crate::tls::client_hello::ClientHello;
@@ -161,7 +161,7 @@ async fn admit(
             HandshakeErrorKind::Tls(rustls::Error::General(NOBODYS_SESSION.to_owned())),
         ));
     };
-    if !gate::pass_at_the_end(notes, &client, resumed) {
+    if !notes.pass_gate_at_the_end(&client, resumed) {
         // rustls sends fatal alerts for what itself finds wrong, and has no call for another.
         let _closed_anyway = machine.close(&mut io);
         return Err(refused(io, HandshakeErrorKind::Barred));

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rustls::DistinguishedName;
 use rustls_pki_types::UnixTime;
 
-use super::notes::note;
 use crate::trust::{CertificateFacts, Mode, Policy, Rejected, UncheckedClient, VerifiedClient};
 
 /// What a distribution asks of its clients.
@@ -57,13 +56,14 @@ pub enum ClientAuth {
 }
 
 impl Verification {
-    /// Lets the candidate, if there is one, say what it would have done where the policy has decided `admitted`.
-    pub(super) fn consult(&self, admitted: bool, ask: impl FnOnce(&Policy) -> Result<(), Rejected>) {
-        if let Some(candidate) = self.candidate.as_deref().map(ask) {
-            note(|notes| {
-                notes.candidate = Some(CandidateDecision { admitted, candidate });
-            });
-        }
+    /// Decision of the candidate, if there is one, where the policy has decided `admitted`.
+    pub(super) fn consult(
+        &self,
+        admitted: bool,
+        ask: impl FnOnce(&Policy) -> Result<(), Rejected>,
+    ) -> Option<CandidateDecision> {
+        let candidate = self.candidate.as_deref().map(ask)?;
+        Some(CandidateDecision { admitted, candidate })
     }
 }
 

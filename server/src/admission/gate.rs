@@ -11,10 +11,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::{CertificateError, CipherSuite, CommonState, Error, ProtocolVersion};
+use rustls::{CipherSuite, CommonState, ProtocolVersion};
 
 use super::client::ClientAuth;
-use super::notes::{HandshakeNotes, note};
 use crate::metrics::FailureCode;
 
 /// Rules on one client. Runs inside the handshake; must not wait.
@@ -88,39 +87,3 @@ impl fmt::Debug for GateVersion {
         f.debug_struct("GateVersion").finish_non_exhaustive()
     }
 }
-
-/// Called by the verifiers, once the client has proved its key.
-pub(super) fn pass() -> Result<(), Error> {
-    let (gate, client, negotiated) = note(|notes| (notes.gate.take(), notes.shown(), notes.negotiated));
-    // Not within `note`: the gate may look at the notes too.
-    if let Some(gate) = gate {
-        let ruling = gate(&Applicant {
-            client: &client,
-            negotiated,
-            resumed: false,
-        });
-        note(|notes| notes.ruling = Some(ruling));
-    }
-    match note(|notes| notes.is_admitted()) {
-        true => Ok(()),
-        false => Err(Error::InvalidCertificate(
-            CertificateError::ApplicationVerificationFailure,
-        )),
-    }
-}
-
-/// Called when a handshake has ended: asks the gate, if no verifier has. Whether the client may come in.
-pub(super) fn pass_at_the_end(notes: &mut HandshakeNotes, client: &ClientAuth, resumed: bool) -> bool {
-    if let Some(gate) = notes.gate.take() {
-        notes.ruling = Some(gate(&Applicant {
-            client,
-            negotiated: notes.negotiated,
-            resumed,
-        }));
-    }
-    notes.is_admitted()
-}
-
-#[cfg(test)]
-#[path = "gate_tests.rs"]
-mod tests;

@@ -14,8 +14,9 @@ mod notes;
 mod offer;
 mod passthrough;
 mod server_config;
-mod session;
 mod session_state;
+mod tickets;
+mod vault;
 mod verifier;
 
 pub use self::acceptor::{
@@ -25,5 +26,6 @@ pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible
 pub use self::gate::{Applicant, Barred, Gate, GateVersion, Negotiated, Ruling};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
-pub use self::session::{SessionOwner, SessionVault, TicketScope};
+pub use self::tickets::TicketScope;
+pub use self::vault::{SessionOwner, SessionVault};
 pub use self::verifier::alert_of;

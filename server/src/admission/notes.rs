@@ -5,9 +5,11 @@
 
 use std::cell::RefCell;
 
+use rustls::{CertificateError, Error};
+
 use super::client::{CandidateDecision, ClientAuth};
-use super::gate::{Gate, Negotiated, Ruling};
-use super::session::SessionOwner;
+use super::gate::{Applicant, Gate, Negotiated, Ruling};
+use super::vault::SessionOwner;
 use crate::metrics::TicketDecline;
 use crate::trust::{MemoUse, Rejected, UncheckedClient, VerifiedClient};
 
@@ -59,8 +61,20 @@ impl HandshakeNotes {
         }
     }
 
-    /// Whether the gate has spoken for the client.
-    pub(super) fn is_admitted(&self) -> bool {
+    /// Asks the gate, if no verifier has: called when a handshake has ended. True if the client may come in.
+    pub(super) fn pass_gate_at_the_end(&mut self, client: &ClientAuth, resumed: bool) -> bool {
+        if let Some(gate) = self.gate.take() {
+            self.ruling = Some(gate(&Applicant {
+                client,
+                negotiated: self.negotiated,
+                resumed,
+            }));
+        }
+        self.is_admitted()
+    }
+
+    /// True if the gate has spoken for the client.
+    fn is_admitted(&self) -> bool {
         self.ruling.as_ref().is_some_and(Ruling::is_admission)
     }
 }
@@ -81,3 +95,27 @@ pub fn with_notes<T>(notes: &mut HandshakeNotes, call: impl FnOnce() -> T) -> T 
 pub fn note<T>(write: impl FnOnce(&mut HandshakeNotes) -> T) -> T {
     CURRENT.with_borrow_mut(write)
 }
+
+/// Asks the gate: called by the verifiers, once the client has proved its key.
+pub(super) fn pass_gate() -> Result<(), Error> {
+    let (gate, client, negotiated) = note(|notes| (notes.gate.take(), notes.shown(), notes.negotiated));
+    // Not within `note`: the gate may look at the notes too.
+    if let Some(gate) = gate {
+        let ruling = gate(&Applicant {
+            client: &client,
+            negotiated,
+            resumed: false,
+        });
+        note(|notes| notes.ruling = Some(ruling));
+    }
+    match note(|notes| notes.is_admitted()) {
+        true => Ok(()),
+        false => Err(Error::InvalidCertificate(
+            CertificateError::ApplicationVerificationFailure,
+        )),
+    }
+}
+
+#[cfg(test)]
+#[path = "notes_tests.rs"]
+mod tests;

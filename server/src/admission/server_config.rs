@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::client::ClientPolicy;
 use super::passthrough::PassthroughVerifier;
-use super::session::TicketScope;
+use super::tickets::TicketScope;
 use super::verifier::ClientVerifier;
 use crate::tls::CIPHER_SUITES;
 

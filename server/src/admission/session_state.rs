@@ -55,6 +55,11 @@ impl SessionState {
         whole.extend_from_slice(self.bytes.get(from..)?);
         Some(whole)
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// What is before and behind the first `middle`.
@@ -77,7 +82,7 @@ mod tests {
     fn slim_and_back(bytes: &[u8], certificates: &[&[u8]]) -> (usize, Option<Vec<u8>>) {
         let mut state = SessionState::whole(bytes);
         state.slim(certificates.iter().copied());
-        (state.bytes.len(), state.restored(certificates.iter().copied()))
+        (state.len(), state.restored(certificates.iter().copied()))
     }
 
     #[test]

@@ -19,8 +19,7 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 
 use super::client::Verification;
-use super::gate;
-use super::notes::note;
+use super::notes::{note, pass_gate};
 use crate::trust::{Mode, Policy, Rejected, RejectedKind, VerdictMemo};
 
 /// One distribution's client authentication, as rustls wants to see it.
@@ -68,7 +67,9 @@ impl ClientCertVerifier for ClientVerifier {
             MEMO.with_borrow_mut(|memo| memo.verify(policy, leaf, intermediates, now, self.memo_entries_max));
         note(|notes| notes.memo = Some(memo));
         let ask = |candidate: &Policy| candidate.verify(leaf, intermediates, now).map(drop);
-        self.verification.consult(verdict.is_ok(), ask);
+        if let Some(decision) = self.verification.consult(verdict.is_ok(), ask) {
+            note(|notes| notes.candidate = Some(decision));
+        }
         match verdict {
             Ok(client) => {
                 note(|notes| notes.verified = Some(client));
@@ -88,7 +89,7 @@ impl ClientCertVerifier for ClientVerifier {
             Some(key) => verify_tls12_with_key(message, &key, signed, &self.algorithms),
             None => verify_tls12_signature(message, cert, signed, &self.algorithms),
         }?;
-        gate::pass().map(|()| valid)
+        pass_gate().map(|()| valid)
     }
 
     fn verify_tls13_signature(
@@ -101,7 +102,7 @@ impl ClientCertVerifier for ClientVerifier {
             Some(key) => verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms),
             None => verify_tls13_signature(message, cert, signed, &self.algorithms),
         }?;
-        gate::pass().map(|()| valid)
+        pass_gate().map(|()| valid)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

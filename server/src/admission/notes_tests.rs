@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use rustls::AlertDescription;
 
-use super::super::notes::with_notes;
+use super::super::gate::Barred;
 use super::*;
+use crate::metrics::FailureCode;
 
 /// Notes with a gate that counts how often it is asked, and bars with this code.
 fn notes(bars: Option<FailureCode>) -> (HandshakeNotes, Rc<Cell<u32>>) {
@@ -37,8 +38,8 @@ fn alert(error: &Error) -> Option<AlertDescription> {
 #[test]
 fn a_gate_that_was_asked_within_the_handshake_is_not_asked_at_its_end() {
     let (mut notes, asked) = notes(None);
-    assert_eq!(with_notes(&mut notes, pass), Ok(()));
-    assert!(pass_at_the_end(&mut notes, &ClientAuth::NotPresented, false));
+    assert_eq!(with_notes(&mut notes, pass_gate), Ok(()));
+    assert!(notes.pass_gate_at_the_end(&ClientAuth::NotPresented, false));
     assert_eq!(asked.get(), 1);
 }
 
@@ -46,7 +47,7 @@ fn a_gate_that_was_asked_within_the_handshake_is_not_asked_at_its_end() {
 fn a_gate_that_nobody_asked_within_the_handshake_is_asked_at_its_end() {
     for bars in [None, Some(FailureCode::ConnectionFunctionDenied)] {
         let (mut notes, asked) = notes(bars);
-        let admitted = pass_at_the_end(&mut notes, &ClientAuth::NotPresented, true);
+        let admitted = notes.pass_gate_at_the_end(&ClientAuth::NotPresented, true);
         assert_eq!((admitted, asked.get()), (bars.is_none(), 1));
         let data = notes.ruling.and_then(|ruling| ruling.custom_data);
         assert_eq!(data.as_deref(), Some("seen"));
@@ -57,19 +58,19 @@ fn a_gate_that_nobody_asked_within_the_handshake_is_asked_at_its_end() {
 fn a_client_that_is_barred_gets_alert_access_denied_and_no_second_hearing() {
     let (mut notes, asked) = notes(Some(FailureCode::ConnectionFunctionError));
     for _ in 0..2 {
-        let error = with_notes(&mut notes, pass).err();
+        let error = with_notes(&mut notes, pass_gate).err();
         assert_eq!(
             error.as_ref().and_then(alert),
             Some(AlertDescription::AccessDenied)
         );
     }
-    assert!(!pass_at_the_end(&mut notes, &ClientAuth::NotPresented, false));
+    assert!(!notes.pass_gate_at_the_end(&ClientAuth::NotPresented, false));
     assert_eq!(asked.get(), 1);
 }
 
 #[test]
 fn where_no_gate_has_ruled_nobody_comes_in() {
     let mut notes = HandshakeNotes::default();
-    assert!(with_notes(&mut notes, pass).is_err());
-    assert!(!pass_at_the_end(&mut notes, &ClientAuth::NotPresented, false));
+    assert!(with_notes(&mut notes, pass_gate).is_err());
+    assert!(!notes.pass_gate_at_the_end(&ClientAuth::NotPresented, false));
 }

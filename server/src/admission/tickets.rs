@@ -1,0 +1,162 @@
+//! Session tickets: issued and redeemed under one distribution's policy, only while their client is still welcome.
+//!
+//! Redeeming asks three things of the session that the [`SessionVault`] gives: has its lifetime passed, was it made
+//! under this very policy and gate, and would the policy's snapshot of today still admit the client. rustls itself
+//! never asks a verifier on resumption; this is where a revoked client is stopped. Whatever is declined becomes a
+//! full handshake, which refuses with the proper alert.
+
+use std::sync::Arc;
+
+use rustls::server::ProducesTickets;
+use rustls_pki_types::UnixTime;
+
+use super::client::{ClientAuth, ClientPolicy};
+use super::gate::GateVersion;
+use super::notes::{HandshakeNotes, note};
+use super::vault::{Scope, SessionVault, Taken};
+use crate::metrics::TicketDecline;
+use crate::trust::{Mode, RejectedKind};
+
+/// One distribution's view of the vault, under one snapshot.
+#[derive(Debug)]
+pub struct TicketScope {
+    vault: Arc<SessionVault>,
+    /// What a session must have been made under.
+    policy: ClientPolicy,
+    /// And at which gate.
+    gate: GateVersion,
+}
+
+impl TicketScope {
+    /// Tickets of the scope that `policy` names, whose clients it must still admit.
+    pub fn new(vault: Arc<SessionVault>, policy: ClientPolicy) -> Self {
+        Self {
+            vault,
+            policy,
+            gate: GateVersion::default(),
+        }
+    }
+
+    /// The same, for sessions made at this version of a gate only: whoever would come to another has a full handshake, in which it can be
+    /// told by an alert what the gate says.
+    #[must_use]
+    pub fn at_gate(self, gate: GateVersion) -> Self {
+        Self { gate, ..self }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope {
+            policy: *self.policy.digest(),
+            gate: self.gate.today(),
+        }
+    }
+
+    /// Seconds for which a ticket of the handshake at hand can be redeemed: no longer than allowed after the client last
+    /// proved its key, and not beyond its chain. A chain that is over already was admitted for all that.
+    fn remaining(&self, notes: &HandshakeNotes, now: u64) -> u64 {
+        let lifetime = self.vault.lifetime();
+        let shown = notes.shown();
+        let (client, since) = match (&shown, &notes.redeemed) {
+            (ClientAuth::NotPresented, Some(owner)) => (&owner.client, owner.authenticated_at.as_secs()),
+            _ => (&shown, now),
+        };
+        let end = since.saturating_add(lifetime);
+        let end = match client {
+            ClientAuth::Verified(client) if client.not_after().as_secs() > now => {
+                end.min(client.not_after().as_secs())
+            }
+            _ => end,
+        };
+        end.saturating_sub(now)
+    }
+
+    fn issue(&self, plain: &[u8], now: UnixTime) -> Option<Vec<u8>> {
+        let (key, ticket) = self.vault.issue(plain, self.scope(), now)?;
+        note(|notes| notes.issued = Some(key));
+        Some(ticket)
+    }
+
+    fn redeem(&self, ticket: &[u8], now: UnixTime) -> Result<Vec<u8>, TicketDecline> {
+        let Taken { plain, scope, owner } = self.vault.take(ticket).ok_or(TicketDecline::Unknown)?;
+        if scope != self.scope() {
+            return Err(TicketDecline::Policy);
+        }
+        self.readmit(&owner.client, now)?;
+        let authenticated_at = owner.authenticated_at.as_secs();
+        if now.as_secs() >= authenticated_at.saturating_add(self.vault.lifetime()) {
+            return Err(TicketDecline::Expired);
+        }
+        note(|notes| {
+            notes.redeemed = Some(owner);
+            notes.tickets_redeemed += 1;
+        });
+        Ok(plain)
+    }
+
+    fn readmit(&self, client: &ClientAuth, now: UnixTime) -> Result<(), TicketDecline> {
+        match (&self.policy, client) {
+            (ClientPolicy::Verify(verification), ClientAuth::Verified(client)) => {
+                let verdict = verification.policy.readmit(client, now);
+                verdict.map_err(|rejected| decline_of(rejected.kind))?;
+                if let Some(decision) =
+                    verification.consult(true, |candidate| candidate.reassess(client, now))
+                {
+                    note(|notes| notes.candidate = Some(decision));
+                }
+                Ok(())
+            }
+            (ClientPolicy::Passthrough(_), ClientAuth::Unchecked(_)) => Ok(()),
+            (ClientPolicy::Verify(verification), ClientAuth::NotPresented) => {
+                match verification.policy.mode() {
+                    Mode::Optional => Ok(()),
+                    Mode::Required => Err(TicketDecline::Policy),
+                }
+            }
+            (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::NotPresented) => Ok(()),
+            // The scope, which names the mode, has matched; were it ever to fail, these close.
+            (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::Verified(_))
+            | (ClientPolicy::Off(_) | ClientPolicy::Verify(_), ClientAuth::Unchecked(_)) => {
+                Err(TicketDecline::Policy)
+            }
+        }
+    }
+}
+
+impl ProducesTickets for TicketScope {
+    fn enabled(&self) -> bool {
+        self.vault.is_enabled()
+    }
+
+    fn lifetime(&self) -> u32 {
+        let remaining = note(|notes| self.remaining(notes, UnixTime::now().as_secs()));
+        u32::try_from(remaining)
+            .unwrap_or(TICKET_LIFETIME_S_MAX)
+            .min(TICKET_LIFETIME_S_MAX)
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.issue(plain, UnixTime::now())
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let redeemed = self.redeem(ticket, UnixTime::now());
+        redeemed
+            .map_err(|reason| note(|notes| notes.declined.push(reason)))
+            .ok()
+    }
+}
+
+fn decline_of(kind: RejectedKind) -> TicketDecline {
+    match kind {
+        RejectedKind::Expired | RejectedKind::NotYetValid => TicketDecline::CertificateExpired,
+        RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
+        _ => TicketDecline::Policy,
+    }
+}
+
+/// RFC 8446 §4.6.1: a ticket lives for seven days at most.
+const TICKET_LIFETIME_S_MAX: u32 = 604_800;
+
+#[cfg(test)]
+#[path = "tickets_tests.rs"]
+mod tests;
