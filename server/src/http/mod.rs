@@ -14,6 +14,7 @@ mod request_head;
 mod response;
 mod route;
 mod service;
+mod viewer;
 mod viewer_functions;
 
 pub use self::activity::{Activity, InFlight, Patience, Stalled, Stalling};
@@ -26,5 +27,6 @@ pub use self::redirect::redirect;
 pub use self::refusal::{Refusal, Refusals};
 pub use self::request_head::clean_headers;
 pub use self::response::{refusal, text_response};
-pub use self::service::{Body, Edge, Viewer, awaits_continue, respond};
-pub use self::viewer_functions::{Asked, ViewerFacts, apply, ask_viewer_request, ask_viewer_response};
+pub use self::service::{Body, awaits_continue, respond};
+pub use self::viewer::{CoreResources, Viewer, ViewerFacts};
+pub use self::viewer_functions::{Asked, apply, ask_viewer_request, ask_viewer_response};

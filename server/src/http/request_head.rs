@@ -10,7 +10,7 @@ use super::authority::authority;
 use super::certificate_headers::{CertificateEdits, add_certificate_headers, remove_claims};
 use super::forwarded_headers::set_forwarded_headers;
 use super::refusal::Refusal;
-use super::service::Viewer;
+use super::viewer::Viewer;
 use crate::config::IdentityHeaders;
 use crate::origin::{check_request, remove_hop_by_hop};
 use crate::snapshot::{Behavior, Site};

@@ -4,7 +4,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::authority::authority;
 use super::refusal::Refusal;
-use super::service::Viewer;
+use super::viewer::Viewer;
 use crate::config::Authority;
 use crate::snapshot::{Behavior, Unroutable};
 use std::sync::Arc;

@@ -1,9 +1,7 @@
 //! One request to one response: which host, which behaviour, which origin, and what the origin may know of the client.
 
-use std::cell::{OnceCell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, Ready, poll_fn, ready};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,79 +13,24 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
 
-use super::activity::{Activity, InFlight};
+use super::activity::InFlight;
 use super::certificate_headers::CertificateEdits;
 use super::other_protocol::OtherProtocol;
-use super::refusal::{Refusal, Refusals};
+use super::refusal::Refusal;
 use super::request_head::{append_via, check, clean, dress};
 use super::response::{function_failure, refusal};
 use super::route::route;
-use super::viewer_functions::{Asked, Exchange, Failed, ViewerFacts, apply};
-use crate::admission::ClientAuth;
-use crate::logs::Console;
-use crate::metrics::{CoreCounters, OriginResult, RequestLimit, StatusClass, count};
+use super::viewer::Viewer;
+use super::viewer_functions::{Asked, Exchange, Failed, apply};
+use crate::metrics::{OriginResult, RequestLimit};
 use crate::origin::{
-    ClientKey, Exit, ForwardError, HttpOrigin, Origin, OriginPool, ResponseBody, Share, Shares, Upload,
-    forward, frame_request, remove_hop_by_hop, settle_response,
+    Exit, ForwardError, HttpOrigin, Origin, ResponseBody, Upload, forward, frame_request, remove_hop_by_hop,
+    settle_response,
 };
-use crate::snapshot::{Behavior, Site};
+use crate::snapshot::Behavior;
 
 /// A response's body, marked as in flight until it is gone.
 pub type Body = ResponseBody<InFlight>;
-
-/// What all connections of a core share when they answer.
-pub struct Edge {
-    /// Number of the core.
-    pub core: usize,
-    /// What functions have to say to the operator.
-    pub console: RefCell<Console>,
-    pub pool: Rc<OriginPool>,
-    /// Share of each client in the pool.
-    pub shares: Shares,
-    pub counters: Arc<CoreCounters>,
-    /// Complaints about requests that were refused.
-    pub refusals: Refusals,
-    /// What this machine is called.
-    pub host_name: String,
-}
-
-/// One connection's view: who the client is and what it is served.
-pub struct Viewer {
-    pub edge: Rc<Edge>,
-    pub site: Arc<Site>,
-    pub client: ClientAuth,
-    pub client_address: IpAddr,
-    /// As text, for `X-Forwarded-For`.
-    pub client_ip: HeaderValue,
-    /// Share of the client in the origins' connections, once the client has asked for a connection.
-    pub share: OnceCell<Share>,
-    pub activity: Rc<Activity>,
-    pub facts: ViewerFacts,
-    /// The last `Host` that was found to be this distribution's: the next request most often has the same.
-    pub known_host: RefCell<Option<HeaderValue>>,
-}
-
-impl Viewer {
-    /// Counts a response of this status.
-    fn count(&self, status: StatusCode) {
-        self.edge.counters.count_request(status);
-        let class = StatusClass::of(status.as_u16());
-        count(&self.site.counters, self.edge.core, |cells| {
-            cells.requests.of(class)
-        });
-    }
-
-    fn share(&self) -> &Share {
-        self.share.get_or_init(|| {
-            self.edge.shares.of(match &self.client {
-                ClientAuth::Verified(client) => ClientKey::Certificate(client.facts().sha256.as_str().into()),
-                ClientAuth::Unchecked(_) | ClientAuth::NotPresented => {
-                    ClientKey::of_address(self.client_address)
-                }
-            })
-        })
-    }
-}
 
 /// What [`respond`] returns: answers from memory need no allocation.
 #[expect(
@@ -177,8 +120,8 @@ fn refused<B>(
     pending: PendingRequest,
     why: &Refusal<'_>,
 ) -> Responding {
-    let (edge, id) = (&viewer.edge, &viewer.site.distribution_id);
-    edge.refusals.note(why, &edge.counters, id, request.uri().path());
+    let (core, id) = (&viewer.core, &viewer.site.distribution_id);
+    core.refusals.note(why, &core.counters, id, request.uri().path());
     now(viewer, pending.tell(why.response()))
 }
 
@@ -313,7 +256,7 @@ impl Errand {
         let length = upload.map_or(Some(0), Upload::exact_length);
         frame_request(&mut head.headers, upload.is_some(), length);
         let exit = Exit {
-            pool: &viewer.edge.pool,
+            pool: &viewer.core.pool,
             origin,
             connections_max: viewer.site.origin_connections_max,
             bounds: viewer.site.response_bounds,
@@ -352,7 +295,7 @@ impl Errand {
     /// Counts what came of the request; `elapsed`: until the head of the response.
     fn count_origin(&self, result: OriginResult, elapsed: Option<Duration>) {
         let counters = self.behavior.origin_counters.as_ref();
-        if let Some(cells) = counters.and_then(|counters| counters.of(self.viewer.edge.core)) {
+        if let Some(cells) = counters.and_then(|counters| counters.of(self.viewer.core.index)) {
             cells.requests.of(result).add(1);
             elapsed
                 .into_iter()
@@ -365,7 +308,7 @@ impl Errand {
         complain(&self.viewer, origin, error);
         self.count_origin(result_of(error), None);
         if let Some(limit) = limit_of(error) {
-            self.viewer.edge.counters.requests_limited.of(limit).add(1);
+            self.viewer.core.counters.requests_limited.of(limit).add(1);
         }
         self.pending.refuse(status_of(error))
     }
@@ -374,7 +317,7 @@ impl Errand {
 fn complain(viewer: &Viewer, origin: &HttpOrigin, error: &ForwardError) {
     if matches!(error, ForwardError::Viewer(_) | ForwardError::ViewerTimeout) {
         tracing::debug!(%error, "a request was not sent whole");
-    } else if let Some(untold) = viewer.edge.pool.complain(Instant::now()) {
+    } else if let Some(untold) = viewer.core.pool.complain(Instant::now()) {
         tracing::warn!(origin = &*origin.id, distribution = &*viewer.site.distribution_id, %error, untold, "no response from the origin");
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Runs on the core, in the middle of a request: a function is quick or is stopped. Whatever fails is a 502 and a line in the log.
 
-use std::cell::OnceCell;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -14,7 +12,7 @@ use http::{Method, Response, StatusCode, Uri, request, response};
 use hyper::ext::ReasonPhrase;
 
 use super::certificate_headers::{CertificateEdits, shown_to_functions};
-use super::service::{Edge, Viewer};
+use super::viewer::{CoreResources, Viewer, ViewerFacts};
 use crate::admission::ClientAuth;
 use crate::config::CertificateHeader;
 use crate::functions::viewer::{
@@ -22,30 +20,7 @@ use crate::functions::viewer::{
     ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks, call_viewer_request, call_viewer_response,
 };
 use crate::functions::{Function, LiveFunction};
-use crate::logs::ConnectionId;
 use crate::metrics::{ViewerFunctionResult, monotonic};
-
-/// What functions are told about a connection.
-pub struct ViewerFacts {
-    pub connection_id: ConnectionId,
-    /// What the distribution is called.
-    pub domain_name: Arc<str>,
-    /// The address that the client has connected to.
-    pub server_ip: Option<IpAddr>,
-    /// Whether the distribution asks for certificates, so that there is something to tell of their absence.
-    pub asks_for_certificate: bool,
-    /// Made for the first call.
-    pub edge_location: OnceCell<Rc<EdgeLocation>>,
-    /// The connection's, made when it is first asked for.
-    pub id_text: OnceCell<String>,
-}
-
-impl ViewerFacts {
-    /// The connection's id, as its record has it.
-    pub fn id(&self) -> &str {
-        self.id_text.get_or_init(|| self.connection_id.to_string())
-    }
-}
 
 /// What a viewer-request function has made of a request.
 #[derive(Debug)]
@@ -102,7 +77,7 @@ impl Exchange {
     ) -> Result<Asked, Failed> {
         let function = function.current();
         let certificate = certificate(viewer);
-        let mark = &viewer.edge.counters.function_call;
+        let mark = &viewer.core.counters.function_call;
         let marked = mark.begin(function.name(), monotonic());
         let outcome = ask_viewer_request(
             &function,
@@ -117,9 +92,9 @@ impl Exchange {
             Ok(Asked::Respond(_)) => ViewerFunctionResult::Respond,
             Err(fault) => result_of(fault),
         };
-        viewer.edge.counters.viewer_request_functions.of(result).add(1);
+        viewer.core.counters.viewer_request_functions.of(result).add(1);
         self.tell(
-            &viewer.edge,
+            &viewer.core,
             &function,
             &outcome.remarks,
             outcome.result.as_ref().err(),
@@ -147,7 +122,7 @@ impl Exchange {
             headers: &image.headers,
             certificate: &certificate,
         };
-        let mark = &viewer.edge.counters.function_call;
+        let mark = &viewer.core.counters.function_call;
         let marked = mark.begin(function.name(), monotonic());
         let outcome = ask_viewer_response(&function, self.context(viewer), request, head, SystemTime::now());
         drop(marked);
@@ -155,9 +130,9 @@ impl Exchange {
             Ok(_) => ViewerFunctionResult::Continue,
             Err(fault) => result_of(fault),
         };
-        viewer.edge.counters.viewer_response_functions.of(result).add(1);
+        viewer.core.counters.viewer_response_functions.of(result).add(1);
         self.tell(
-            &viewer.edge,
+            &viewer.core,
             &function,
             &outcome.remarks,
             outcome.result.as_ref().err(),
@@ -180,7 +155,7 @@ impl Exchange {
             client_ip: viewer.client_ip.to_str().unwrap_or_default(),
             edge: edge_location.get_or_init(|| {
                 Rc::new(EdgeLocation {
-                    name: viewer.edge.host_name.clone(),
+                    name: viewer.core.host_name.clone(),
                     server_ip: server_ip
                         .map(|ip| ip.to_canonical().to_string())
                         .unwrap_or_default(),
@@ -190,12 +165,18 @@ impl Exchange {
         }
     }
 
-    fn tell(&self, edge: &Edge, function: &Function, remarks: &ViewerRemarks, fault: Option<&ViewerFault>) {
-        edge.counters.viewer_function_duration.record(remarks.elapsed);
+    fn tell(
+        &self,
+        core: &CoreResources,
+        function: &Function,
+        remarks: &ViewerRemarks,
+        fault: Option<&ViewerFault>,
+    ) {
+        core.counters.viewer_function_duration.record(remarks.elapsed);
         if remarks.console.is_empty() && remarks.custom_data.is_none() && fault.is_none() {
             return;
         }
-        let (mut console, now) = (edge.console.borrow_mut(), Instant::now());
+        let (mut console, now) = (core.console.borrow_mut(), Instant::now());
         for line in &remarks.console {
             console.request_line(&self.id, function.name(), line, now);
         }

@@ -175,7 +175,7 @@ fn admitted(
     id: ConnectionId,
 ) -> Option<Admitted> {
     let viewer = Viewer {
-        edge: core.edge.clone(),
+        core: core.resources.clone(),
         site: chosen.distribution.site.clone(),
         client: accepted.client,
         client_address: peer.ip().to_canonical(),

@@ -15,7 +15,7 @@ use arc_swap::{ArcSwap, Cache};
 use super::balance::Neighbours;
 use super::registry::Registry;
 use crate::admission::SessionVault;
-use crate::http::{Edge, Refusals};
+use crate::http::{CoreResources, Refusals};
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, ShedReason};
 use crate::origin::{AddressTable, OriginPool, Shares};
@@ -38,7 +38,7 @@ pub(super) struct Core {
     pub(super) index: usize,
     pub(super) shared: Shared,
     pub(super) counters: Arc<CoreCounters>,
-    pub(super) edge: Rc<Edge>,
+    pub(super) resources: Rc<CoreResources>,
     pub(super) registry: Rc<Registry>,
     pub(super) ids: RefCell<ConnectionIds>,
     pub(super) sweeps: SweepRequests,
@@ -71,8 +71,8 @@ impl Core {
         Self {
             index,
             snapshot: RefCell::new(Cache::new(shared.snapshot.clone())),
-            edge: Rc::new(Edge {
-                core: index,
+            resources: Rc::new(CoreResources {
+                index,
                 refusals: Refusals::default(),
                 console: RefCell::default(),
                 pool: Rc::new(OriginPool::new(counters.clone())),

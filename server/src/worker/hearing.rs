@@ -118,7 +118,7 @@ impl Hearing {
     }
 
     fn tell(&self, id: &str, function: &Function, outcome: &ConnectionOutcome) {
-        let mut console = self.core.edge.console.borrow_mut();
+        let mut console = self.core.resources.console.borrow_mut();
         let now = Instant::now();
         for line in &outcome.console {
             console.line(id, function.name(), line, now);

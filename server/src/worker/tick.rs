@@ -49,8 +49,8 @@ pub async fn tick(core: Rc<Core>) {
             core.counters.connection_rests.get() + core.ended.get(),
             Instant::now(),
         );
-        core.edge.pool.expire(Instant::now());
-        core.edge.console.borrow_mut().tell_untold(Instant::now());
+        core.resources.pool.expire(Instant::now());
+        core.resources.console.borrow_mut().tell_untold(Instant::now());
     }
 }
 
