@@ -38,17 +38,21 @@ pub struct HandshakeFacts {
 }
 
 /// What a ClientHello's name leads to.
-pub struct Entrance {
+pub struct Entrance<C> {
     pub config: Arc<ServerConfig>,
     pub gate: Gate,
+    /// Passed through to [`Accepted`].
+    pub chosen: C,
 }
 
 /// A finished handshake.
-pub struct Accepted {
+pub struct Accepted<C> {
     pub stream: Box<TlsStream>,
     /// The admitted client.
     pub client: ClientAuth,
     pub resumed: bool,
+    /// What the caller has chosen for the ClientHello.
+    pub chosen: C,
 }
 
 /// Why there is no connection.
@@ -106,42 +110,42 @@ impl Refusal {
     }
 }
 
-/// Accepts one client. `begin` is asked at its first octet, since from there on it costs memory; `choose`
-/// finds configuration and gate for the host that it names.
+/// Accepts one client. `begin` is asked at its first octet, since from there on it costs memory; what it gives lives
+/// as long as the handshake. `choose` finds configuration and gate for the host that the client names.
 ///
 /// The caller bounds the time; `facts` and `notes` are filled as far as the handshake came, also when it is cut short.
 ///
 /// # Errors
 /// The handshake failed; the alert waits in the error's farewell.
-pub async fn accept(
+pub async fn accept<S, C>(
     mut io: Duplex,
     vault: &SessionVault,
     facts: &mut HandshakeFacts,
     notes: &mut HandshakeNotes,
-    begin: impl FnOnce() -> Result<(), Refusal>,
-    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance, Refusal>,
-) -> Result<Accepted, HandshakeError> {
+    begin: impl FnOnce() -> Result<S, Refusal>,
+    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance<C>, Refusal>,
+) -> Result<Accepted<C>, HandshakeError> {
     let mut reader = HelloReader::default();
     let read = match read_hello(&mut io, &mut reader, facts, begin).await {
-        Ok(()) => judge(reader.message(io.unread()), facts, choose),
+        Ok(slot) => judge(reader.message(io.unread()), facts, choose).map(|entrance| (slot, entrance)),
         Err(kind) => Err(kind),
     };
     drop(reader);
     match read {
         // Boxed: a connection on which nothing was sent yet does not take the room of a handshake.
-        Ok(entrance) => Box::pin(admit(io, entrance, vault, facts, notes)).await,
+        Ok((_slot, entrance)) => Box::pin(admit(io, entrance, vault, facts, notes)).await,
         Err(kind) => Err(refused(io, kind)),
     }
 }
 
 /// The handshake from its ClientHello on, which is still unread, to the gate.
-async fn admit(
+async fn admit<C>(
     mut io: Duplex,
-    Entrance { config, gate }: Entrance,
+    Entrance { config, gate, chosen }: Entrance<C>,
     vault: &SessionVault,
     facts: &mut HandshakeFacts,
     notes: &mut HandshakeNotes,
-) -> Result<Accepted, HandshakeError> {
+) -> Result<Accepted<C>, HandshakeError> {
     notes.gate = Some(gate);
     let mut machine = match Machine::new(config) {
         Ok(machine) => machine,
@@ -171,34 +175,35 @@ async fn admit(
         stream: Box::new(TlsStream::new(machine, io, early)),
         client,
         resumed,
+        chosen,
     })
 }
 
 /// Reads the ClientHello, which stays unread: the TLS library reads it again when it is known for whom.
-async fn read_hello(
+async fn read_hello<S>(
     io: &mut Duplex,
     reader: &mut HelloReader,
     facts: &mut HandshakeFacts,
-    begin: impl FnOnce() -> Result<(), Refusal>,
-) -> Result<(), HandshakeErrorKind> {
+    begin: impl FnOnce() -> Result<S, Refusal>,
+) -> Result<S, HandshakeErrorKind> {
     if fill(io).await.is_err() {
         return Err(HandshakeErrorKind::Unused);
     }
     facts.begun = true;
-    begin().map_err(HandshakeErrorKind::Refused)?;
+    let slot = begin().map_err(HandshakeErrorKind::Refused)?;
     while !reader.read(io.unread()).map_err(HandshakeErrorKind::Unfit)? {
         fill(io).await?;
     }
     facts.complete = true;
-    Ok(())
+    Ok(slot)
 }
 
 /// Finds out for whom a ClientHello is.
-fn judge(
+fn judge<C>(
     message: &[u8],
     facts: &mut HandshakeFacts,
-    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance, Refusal>,
-) -> Result<Entrance, HandshakeErrorKind> {
+    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance<C>, Refusal>,
+) -> Result<Entrance<C>, HandshakeErrorKind> {
     let hello = ClientHello::parse(message).map_err(HandshakeErrorKind::Unfit)?;
     facts.server_name = hello.sent_name();
     hello.check().map_err(HandshakeErrorKind::Unfit)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::Core;
+use super::grounds::Chosen;
 use super::outcome::{Outcome, code_of};
 use super::registry::{Entry, Phase, reason_of};
 use crate::admission::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
@@ -88,7 +89,7 @@ impl Attempt {
     }
 
     /// Notes a handshake that succeeded.
-    pub fn succeed(&mut self, accepted: &Accepted, facts: HandshakeFacts) {
+    pub fn succeed(&mut self, accepted: &Accepted<Chosen>, facts: HandshakeFacts) {
         self.note(Outcome::success(), facts);
         let kind = if accepted.resumed {
             HandshakeKind::Resumed
@@ -135,7 +136,7 @@ impl Attempt {
     }
 
     /// Notes which distribution the ClientHello named.
-    pub fn serve(&mut self, distribution: &Distribution) {
+    pub fn note_distribution(&mut self, distribution: &Distribution) {
         self.counters = Some(distribution.counters.clone());
         if let Some(record) = &mut self.record {
             record.distribution_id = Some(distribution.id.clone());

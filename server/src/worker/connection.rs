@@ -1,33 +1,29 @@
-//! The life of one connection, top to bottom: handshake, requests, record.
+//! Life of one connection, top to bottom: handshake, requests, record.
+//!
+//! Owns the order of the parts and what the requests of a client are answered from. Does not own the parts: the
+//! handshake ([`super::handshake`]), HTTP ([`super::http1`], [`super::http2`], [`crate::http`]), the record
+//! ([`super::attempt`]), which is written when the attempt is dropped.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::HeaderValue;
-use hyper::rt::Write as _;
 use hyper::service::service_fn;
 
 use super::attempt::Attempt;
-use super::core::{Core, HandshakeSlot};
-use super::drive::unless_closed;
+use super::core::Core;
 use super::entrance::Entrance;
-use super::grounds::{Chosen, Contact};
-use super::outcome::Outcome;
+use super::grounds::Chosen;
+use super::handshake::{Admitted, handshake};
 use super::registry::{Open, Phase};
-use super::sweep;
-use super::{hearing, http1, http2};
-use crate::admission::{
-    self, Accepted, ClientPolicy, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
-};
-use crate::config::HostName;
+use super::{http1, http2};
+use crate::admission::ClientPolicy;
 use crate::http::{Viewer, ViewerFacts, respond};
 use crate::logs::ConnectionId;
-use crate::metrics::MemoResult;
-use crate::runtime::{Duplex, Stream, timeout};
+use crate::runtime::Stream;
 use crate::snapshot::Snapshot;
 use crate::tls::TlsStream;
 
@@ -41,158 +37,47 @@ pub(super) fn begin(core: &Rc<Core>, stream: Stream, peer: SocketAddr, entrance:
 async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: Attempt) {
     let open = attempt.entry().open().clone();
     // Each part boxed: a connection then takes the room of what it is doing, not of all that it ever does.
-    let admitting = Box::pin(admit(&core, &open, stream, peer, &mut attempt));
-    if let Some(admitted) = admitting.await {
-        serve_http(&core, &open, admitted).await;
+    let handshake = Box::pin(handshake(&core, &open, stream, peer, &mut attempt));
+    let parts = handshake.await.and_then(|admitted| parts(&core, &open, admitted));
+    if let Some(parts) = parts {
+        serve_http(&core, &open, parts).await;
     }
 }
 
-/// A client that has come in, and what it is served.
-struct Admitted {
+/// Parts of which HTTP on a connection is made.
+struct HttpParts {
     stream: Box<TlsStream>,
     viewer: Rc<Viewer>,
     snapshot: Arc<Snapshot>,
 }
 
-/// The handshake, to its end or to the end of what there is to say to a client that is refused.
-async fn admit(
-    core: &Rc<Core>,
-    open: &Rc<Open>,
-    stream: Stream,
-    peer: SocketAddr,
-    attempt: &mut Attempt,
-) -> Option<Admitted> {
-    let id = attempt.connection_id();
-    let mut facts = HandshakeFacts::default();
-    let mut notes = HandshakeNotes::default();
-    let mut chosen: Option<Chosen> = None;
-    let mut under_way: Option<HandshakeSlot> = None;
-    // A system call, made only where somebody may ask.
-    let is_asked_for = core.snapshot().functions.has_viewer_functions();
-    let server_ip = is_asked_for
-        .then(|| stream.local_addr().ok())
-        .flatten()
-        .map(|address| address.ip());
-
-    let accepting = admission::accept(
-        Duplex::new(stream, open.stats.clone()),
-        &core.shared.vault,
-        &mut facts,
-        &mut notes,
-        || {
-            under_way = Some(core.begin_handshake().ok_or(Refusal::Busy)?);
-            Ok(())
-        },
-        |host, sni| {
-            let found = chosen.insert(choose(core, host).ok_or(Refusal::UnknownName)?);
-            Ok(admission::Entrance {
-                config: found.distribution.tls.clone(),
-                gate: hearing::gate(core, id, peer.ip().to_canonical(), found, sni),
-            })
-        },
-    );
-    let limit = core.snapshot().limits.handshake_timeout;
-    let handshake = unless_closed(open, pin!(timeout(limit, accepting))).await;
-    drop(under_way);
-
-    count_notes(core, &notes);
-    if let Some(chosen) = &chosen {
-        attempt.serve(&chosen.distribution);
-    }
-    if let Some(decision) = notes.candidate.take() {
-        attempt.compare(decision);
-    }
-    attempt.remark(&mut notes);
-    match (handshake, chosen) {
-        (Some(Ok(Ok(accepted))), Some(chosen)) => {
-            attempt.succeed(&accepted, facts);
-            open.activity.settle();
-            let contact = Contact {
-                id,
-                client: peer,
-                since: SystemTime::now(),
-            };
-            if sweep::note_grounds(core, open, &chosen, &accepted.client, contact) {
-                return admitted(core, open, chosen, accepted, peer, server_ip, id);
-            }
-            let mut stream = accepted.stream;
-            let ending = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
-            // Whether or not the client hears it, it is closed.
-            let _ended = timeout(sweep::CLOSE_GRACE, ending).await;
-        }
-        (Some(Ok(Err(error))), _) if matches!(error.kind, HandshakeErrorKind::Unused) => attempt.forget(),
-        (Some(Ok(Err(error))), _) => {
-            let outcome = Outcome::of_handshake(&error.kind, &facts, &notes);
-            attempt.fail(outcome, facts, notes);
-            if let Some(farewell) = error.farewell {
-                unless_closed(open, pin!(farewell.say())).await;
-            }
-        }
-        (Some(Err(_elapsed)), _) => attempt.fail(Outcome::timed_out(&facts), facts, notes),
-        (None, _) => attempt.fail(Outcome::cut(), facts, notes),
-        // `admission::accept` succeeds only with a chosen distribution's configuration; the attempt keeps its first outcome.
-        (Some(Ok(Ok(_))), None) => debug_assert!(false, "a handshake without a distribution"),
-    }
-    None
-}
-
-/// The distribution for the host that a ClientHello names.
-fn choose(core: &Core, host: Option<HostName>) -> Option<Chosen> {
-    let snapshot = core.snapshot();
-    let distribution = snapshot.distribution_for(host.as_ref())?.clone();
-    Some(Chosen {
-        name: host,
-        snapshot,
-        distribution,
-    })
-}
-
-fn count_notes(core: &Core, notes: &HandshakeNotes) {
-    let counters = &core.counters;
-    if let Some(memo) = notes.memo {
-        let result = if memo.hit {
-            MemoResult::Hit
-        } else {
-            MemoResult::Miss
-        };
-        counters.verdicts.of(result).add(1);
-        counters.verdicts_evicted.add(memo.evicted as u64);
-    }
-    counters.tickets_issued.add(u64::from(notes.issued.is_some()));
-    counters.tickets_redeemed.add(u64::from(notes.tickets_redeemed));
-    for reason in &notes.declined {
-        counters.tickets_declined.of(*reason).add(1);
-    }
-}
-
-fn admitted(
-    core: &Core,
-    open: &Open,
-    chosen: Chosen,
-    accepted: Accepted,
-    peer: SocketAddr,
-    server_ip: Option<IpAddr>,
-    id: ConnectionId,
-) -> Option<Admitted> {
+fn parts(core: &Core, open: &Open, admitted: Admitted) -> Option<HttpParts> {
+    let Admitted {
+        accepted,
+        contact,
+        server_ip,
+    } = admitted;
+    let chosen = accepted.chosen;
+    let client_address = contact.client.ip().to_canonical();
     let viewer = Viewer {
         core: core.resources.clone(),
         site: chosen.distribution.site.clone(),
         client: accepted.client,
-        client_address: peer.ip().to_canonical(),
+        client_address,
         share: Default::default(),
-        client_ip: HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok()?,
+        client_ip: HeaderValue::try_from(client_address.to_string()).ok()?,
         activity: open.activity.clone(),
-        facts: viewer_facts(id, &chosen, server_ip),
+        facts: viewer_facts(contact.id, &chosen, server_ip),
         known_host: Default::default(),
     };
-    Some(Admitted {
+    Some(HttpParts {
         stream: accepted.stream,
         viewer: Rc::new(viewer),
         snapshot: chosen.snapshot,
     })
 }
 
-/// What viewer functions are told about a connection.
+/// Facts about a connection that viewer functions are told.
 fn viewer_facts(connection_id: ConnectionId, chosen: &Chosen, server_ip: Option<IpAddr>) -> ViewerFacts {
     let distribution = &chosen.distribution;
     ViewerFacts {
@@ -208,18 +93,18 @@ fn viewer_facts(connection_id: ConnectionId, chosen: &Chosen, server_ip: Option<
     }
 }
 
-/// Not `async`, which would hold the snapshot, and with it the trust stores and revocation sets of the past, for as long as the connection
-/// lives.
+/// Serves requests for as long as the connection lives. Not `async`, which would hold the snapshot for as long, and
+/// with it trust stores and revocation sets of the past.
 fn serve_http<'a>(
     core: &'a Core,
     open: &'a Open,
-    admitted: Admitted,
+    parts: HttpParts,
 ) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
-    let Admitted {
+    let HttpParts {
         stream,
         viewer,
         snapshot,
-    } = admitted;
+    } = parts;
     let limits = &snapshot.limits;
     let service = service_fn(move |request| respond(&viewer, request));
     if stream.connection().alpn_protocol() == Some(b"h2") {

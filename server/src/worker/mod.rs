@@ -15,6 +15,7 @@ mod core;
 mod drive;
 mod entrance;
 mod grounds;
+mod handshake;
 mod hearing;
 mod http1;
 mod http2;
