@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bothways::config::CertificateHeader;
 use bothways::functions::viewer::{
     EdgeLocation, RequestFacts, RequestVerdict, ShownRequest, ShownResponse, ViewerContext,
     call_viewer_request, call_viewer_response,
 };
 use bothways::functions::{Function, FunctionKind, FunctionLimits, FunctionSource};
 use bothways::kvs::{KeyValues, Store};
+use bothways::trust::CertificateHeader;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
 

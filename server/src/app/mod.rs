@@ -57,7 +57,7 @@ pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), A
     // back. Measured when an idle connection took 36 KB with them: 26 without, at the same speed. A kernel
     // that cannot is no reason not to serve.
     let _as_they_are = rustix::thread::disable_transparent_huge_pages(true);
-    let config = config::load(path)?;
+    let config = snapshot::load_config(path)?;
     let cpus = cpus::choose(&config)?;
     let vault = vault(&config);
     let registry = Arc::new(Registry::with_messages(cpus.len(), messages.drops()));

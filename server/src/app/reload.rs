@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::admission::SessionVault;
-use crate::config::{self, Config, ConfigError, KeyPath};
+use crate::config::{Config, ConfigError, KeyPath};
 use crate::metrics::Directory;
 use crate::origin::AddressTable;
 use crate::snapshot::{self, Built, Snapshot};
@@ -28,7 +28,7 @@ pub fn rebuild(
     before: &Snapshot,
 ) -> Result<Rebuilt, ConfigError> {
     let file: &Path = started.source.file();
-    let config = config::load(file)?;
+    let config = snapshot::load_config(file)?;
     match changed(started, &config) {
         None => Ok(Rebuilt {
             built: snapshot::build(&config, generation, vault, directory, table, Some(before))?,

@@ -26,7 +26,7 @@ pub fn check(path: &Path, as_user: Option<&str>) -> Result<String, AppError> {
 
 /// `unreadable` tells all files that cannot be read at once, so that nobody has to come back for each.
 fn check_as_we_are(path: &Path, unreadable: impl FnOnce(&Config) -> Vec<String>) -> Result<String, AppError> {
-    let config = config::load(path)?;
+    let config = snapshot::load_config(path)?;
     app::choose_cpus(&config)?;
     let faults = [unreadable(&config), service_user::unwritable(&config)].concat();
     if !faults.is_empty() {

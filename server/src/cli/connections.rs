@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::output;
 use crate::app::AppError;
-use crate::config;
 use crate::control_socket::{self, Connection, Connections, ConnectionsWanted, Request};
+use crate::snapshot;
 
 #[derive(Args)]
 pub(super) struct ConnectionsCommand {
@@ -39,7 +39,7 @@ pub(super) struct ConnectionsCommand {
 /// Exit code 0: the server has answered, also if nobody is connected; 1: it said no, or a core has not
 /// answered.
 pub(super) fn run(command: ConnectionsCommand) -> Result<ExitCode, AppError> {
-    let config = config::load(&command.config)?;
+    let config = snapshot::load_config(&command.config)?;
     let socket = super::control_socket(&config)?;
     let request = Request::Connections(ConnectionsWanted {
         serial_number: command.serial,

@@ -12,8 +12,8 @@ use rustls_pki_types::UnixTime;
 use super::output;
 use super::trial::{self, Trial, TrialEvent};
 use crate::app::AppError;
-use crate::config;
 use crate::control_socket::{self, Request};
+use crate::snapshot;
 
 #[derive(Subcommand)]
 pub(super) enum FunctionCommand {
@@ -68,7 +68,7 @@ pub(super) fn run(command: FunctionCommand) -> Result<ExitCode, AppError> {
     match command {
         FunctionCommand::Test(arguments) => test(arguments),
         FunctionCommand::Publish { config, json, name } => {
-            let config = config::load(&config)?;
+            let config = snapshot::load_config(&config)?;
             let socket = super::control_socket(&config)?;
             let reply = control_socket::send(&socket, &Request::PublishFunction { name }, b"");
             super::print_reply(&reply.map_err(super::unreachable)?, json, None)

@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 use super::output::{print, say};
 use super::serial_key;
 use crate::app::AppError;
-use crate::config;
 use crate::control_socket::{self, Item, RefusalCode, Reply, Request};
 use crate::files::{self, ReadError};
 use crate::kvs::ETag;
+use crate::snapshot;
 
 #[derive(Subcommand)]
 pub(super) enum KvsCommand {
@@ -86,7 +86,7 @@ pub(super) struct Condition {
 /// Exit code 0: done, 1: the server said no.
 pub(super) fn run(command: KvsCommand) -> Result<ExitCode, AppError> {
     let target = command.target();
-    let config = config::load(&target.config)?;
+    let config = snapshot::load_config(&target.config)?;
     let socket = super::control_socket(&config)?;
     let payload = command.payload(config.limits.key_value_store_bytes_max)?;
     let request = command.request(payload.len());

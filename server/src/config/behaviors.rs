@@ -1,6 +1,5 @@
 //! `[[distributions.behaviors]]`: which origin answers which path, and what it is told about the client.
 
-use super::certificate_header::CertificateHeader;
 use super::error::Problem;
 use super::functions::Functions;
 use super::key::KeyPath;
@@ -8,6 +7,7 @@ use super::origins::Origin;
 use super::path_pattern::{InvalidPathPattern, PathPattern};
 use super::raw::{RawBehavior, RawFunctionAssociations, RawOriginRequestPolicy};
 use super::suggest::{choose, instead_of};
+use crate::trust::CertificateHeader;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behavior {

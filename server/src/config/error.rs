@@ -3,7 +3,7 @@
 //! Owns the form of the message, for this module and for whoever loads the files that a configuration names.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::key::KeyPath;
 
@@ -19,6 +19,16 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// The error that says that the configuration file itself could not be read.
+    pub fn unreadable(file: &Path, fault: &dyn fmt::Display) -> Self {
+        let fault = format!("cannot read the configuration: {fault}");
+        Self {
+            file: file.to_owned(),
+            problem: Problem::new(&KeyPath::root(), fault, "name a readable TOML file with --config"),
+            line: None,
+        }
+    }
+
     /// The key at fault; the root when it is the file as a whole.
     pub fn key(&self) -> &KeyPath {
         &self.problem.key

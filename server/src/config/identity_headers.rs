@@ -3,17 +3,17 @@
 //!
 //! An origin that was behind such a proxy once still believes them. A client's own are removed from every
 //! request, whatever the origin is told instead; the configuration adds names, and lets others through by
-//! name. Names that only we may use ([`header_name::is_ours`]) are never let through.
+//! name. Names that only we may use ([`is_ours`]) are never let through.
 //!
 //! Asked about each header of each request: the first octet decides most often, a binary search else. Nothing
 //! allocates.
 
 use super::error::Problem;
-use super::header_name::{
-    begins_like, compare, fold, is_forwarded_lookalike, is_framing_lookalike, is_ours, is_plain,
-};
 use super::key::KeyPath;
 use super::raw::RawIdentityHeaders;
+use crate::trust::header_name::{
+    begins_like, compare, fold, is_forwarded_lookalike, is_framing_lookalike, is_ours, is_plain,
+};
 
 /// Rules that tell which headers of a client are its claims about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,19 +2,17 @@
 //! which key of which file is wrong and what to do about it.
 //!
 //! Owns the names, the defaults, the ranges and the cross-references (every trust store, origin and name that is
-//! mentioned exists, and is unique where it must be). Opens the TOML file and no other: certificates, bundles and
-//! lists are loaded by the snapshot, whose errors take their form from [`Source::error`].
+//! mentioned exists, and is unique where it must be). Opens no file: the caller hands in the text, and the snapshot
+//! loads certificates, bundles and lists. Its errors take their form from [`Source::error`].
 //!
 //! Invariant: nothing here becomes weaker by being left out or mistyped. Unknown keys, half-empty policies and
 //! policies that cannot be honoured in full are refused. Runs on the control thread.
 
 mod behaviors;
-mod certificate_header;
 mod control;
 mod distributions;
 mod error;
 mod functions;
-pub mod header_name;
 mod hosts;
 mod identity_headers;
 mod key;
@@ -26,7 +24,6 @@ mod number;
 mod origins;
 mod path_pattern;
 pub mod path_reading;
-mod purpose;
 mod raw;
 mod runtime;
 mod security_policy;
@@ -41,7 +38,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 pub use behaviors::{Behavior, FunctionAssociations, OriginRequestPolicy, ViewerProtocolPolicy};
-pub use certificate_header::CertificateHeader;
 pub use control::ControlConfig;
 pub use distributions::{Distribution, DistributionId};
 pub use error::ConfigError;
@@ -54,7 +50,6 @@ pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
 pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
 pub use path_pattern::{InvalidPathPattern, PathPattern};
-pub use purpose::Purpose;
 pub use runtime::{Cores, Driver, RuntimeConfig};
 pub use security_policy::{SecurityPolicy, TlsVersion, UnusablePolicy};
 pub use source::{FileRef, Source};
@@ -103,17 +98,9 @@ impl Config {
     }
 }
 
-/// Reads the configuration file.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    build(Source::read(path)?)
-}
-
 /// Takes `text` for the contents of the file `path`, which is not opened.
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    build(Source::new(path, text))
-}
-
-fn build(source: Source) -> Result<Config, ConfigError> {
+    let source = Source::new(path, text);
     let raw = source.parse()?;
     match check(&source, &raw) {
         Ok(config) => Ok(config),

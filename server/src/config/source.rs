@@ -1,7 +1,7 @@
 //! The configuration file itself: its text, and what stands where in it.
 //!
-//! Owns reading, the translation between key paths and lines, and the translation of the TOML parser's errors into
-//! ours. Opens the one file and nothing else. The text is kept, so that a fault found later (in a certificate that
+//! Owns the translation between key paths and lines, and the translation of the TOML parser's errors into ours.
+//! Opens no file: the caller has read this one. The text is kept, so that a fault found later (in a certificate that
 //! the configuration names, say) still finds its line.
 
 use std::ops::Range;
@@ -15,7 +15,6 @@ use super::error::{ConfigError, Problem};
 use super::key::{KeyPath, Segment};
 use super::raw::RawConfig;
 use super::suggest;
-use crate::files;
 
 /// One configuration file as it was read.
 #[derive(Clone, Debug)]
@@ -38,26 +37,6 @@ impl Source {
             file: file.to_owned(),
             text: text.to_owned(),
         }
-    }
-
-    pub(super) fn read(file: &Path) -> Result<Self, ConfigError> {
-        let text = files::read_text(file, FILE_BYTES_MAX).map_err(|fault| {
-            let remedy = "name a readable TOML file with --config";
-            let problem = Problem::new(
-                &KeyPath::root(),
-                format!("cannot read the configuration: {fault}"),
-                remedy,
-            );
-            ConfigError {
-                file: file.to_owned(),
-                problem,
-                line: None,
-            }
-        })?;
-        Ok(Self {
-            file: file.to_owned(),
-            text,
-        })
     }
 
     /// The path of the configuration file, as it was given.
@@ -216,6 +195,3 @@ fn entry<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<(Range<usize>, &'
     let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
     Some((key.span(), value.get_ref()))
 }
-
-/// Room for tens of thousands of distributions.
-const FILE_BYTES_MAX: u64 = 64 << 20;

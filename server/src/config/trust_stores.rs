@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::error::Problem;
 use super::key::KeyPath;
 use super::number::number;
-use super::purpose::Purpose;
 use super::raw::{RawRevocations, RawTrustStore};
 use super::source::{FileRef, Source};
-use super::suggest::choose;
+use super::suggest::{choose, instead_of};
+use crate::trust::{Purpose, UnknownPurpose};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustStoreConfig {
@@ -146,8 +146,20 @@ fn purposes(key: &KeyPath, given: &[String]) -> Result<Vec<Purpose>, Problem> {
     }
     let named = given.iter().enumerate();
     named
-        .map(|(index, name)| Purpose::parse(&key.index(index), name))
+        .map(|(index, name)| purpose(&key.index(index), name))
         .collect()
+}
+
+fn purpose(key: &KeyPath, given: &str) -> Result<Purpose, Problem> {
+    Purpose::parse(given).map_err(|unknown| {
+        let remedy = match unknown {
+            UnknownPurpose::Oid => "write a dotted OID such as 1.3.6.1.5.5.7.3.2".to_owned(),
+            UnknownPurpose::Name => {
+                instead_of(given, Purpose::names(), "names; others go by their dotted OID")
+            }
+        };
+        Problem::new(key, format!("{given:?} is no extended key usage"), remedy)
+    })
 }
 
 /// The end is webpki's: it follows six intermediates at most.
@@ -176,4 +188,16 @@ pub(super) fn identifier(key: &KeyPath, text: &str) -> Result<Arc<str>, Problem>
     }
     let remedy = "use 1 to 64 letters, digits, hyphens and underscores";
     Err(Problem::new(key, format!("{text:?} cannot be a name"), remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extended_key_usage_that_is_none_is_refused_with_a_remedy() {
+        let refused = |text| purpose(&KeyPath::root(), text).expect_err(text).remedy;
+        assert!(refused("1.40").contains("dotted OID"), "{}", refused("1.40"));
+        assert_eq!(refused("clientauth"), "did you mean \"clientAuth\"?");
+    }
 }

@@ -1,12 +1,12 @@
 //! `[distributions.viewer_mtls]`: what a distribution asks of its clients.
 
 use super::behaviors::Behavior;
-use super::certificate_header::CertificateHeader;
 use super::error::Problem;
 use super::key::KeyPath;
 use super::raw::RawViewerMtls;
 use super::suggest::{choose, instead_of};
 use super::trust_stores::TrustStoreConfig;
+use crate::trust::CertificateHeader;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MtlsPolicy {

@@ -15,7 +15,6 @@ use super::fault::{Fault, FaultKind};
 use super::pool;
 use super::source::Program;
 use crate::kvs::Store;
-use crate::limits::Limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FunctionKind {
@@ -50,16 +49,6 @@ pub struct FunctionLimits {
     /// What one call may allocate beyond what the engine itself takes.
     pub memory_bytes: usize,
     pub code_bytes: usize,
-}
-
-impl FunctionLimits {
-    pub fn of(limits: &Limits) -> Self {
-        Self {
-            time: limits.function_time,
-            memory_bytes: limits.function_memory_bytes,
-            code_bytes: limits.function_code_bytes,
-        }
-    }
 }
 
 /// What a function is made from.

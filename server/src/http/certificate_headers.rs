@@ -8,8 +8,9 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::admission::ClientAuth;
-use crate::config::{CertificateHeader, IdentityHeaders};
+use crate::config::IdentityHeaders;
 use crate::functions::viewer::CertificateRenames;
+use crate::trust::CertificateHeader;
 use crate::trust::UncheckedClient;
 
 /// Removes what the client says about itself and about the way by which it came, but for `X-Forwarded-For`,

@@ -14,13 +14,13 @@ use hyper::ext::ReasonPhrase;
 use super::certificate_headers::{CertificateEdits, shown_to_functions};
 use super::viewer::{CoreResources, Viewer, ViewerFacts};
 use crate::admission::ClientAuth;
-use crate::config::CertificateHeader;
 use crate::functions::viewer::{
     EdgeLocation, RequestFacts, RequestVerdict, ResponseEdits, ShownRequest, ShownResponse, ViewerContext,
     ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks, call_viewer_request, call_viewer_response,
 };
 use crate::functions::{Function, LiveFunction};
 use crate::metrics::{ViewerFunctionResult, monotonic};
+use crate::trust::CertificateHeader;
 
 /// What a viewer-request function has made of a request.
 #[derive(Debug)]

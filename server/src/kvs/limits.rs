@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::limits::Limits;
-
 /// The bounds of every store, read from a file or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
@@ -14,14 +12,6 @@ pub struct StoreLimits {
 }
 
 impl StoreLimits {
-    pub fn of(limits: &Limits) -> Self {
-        Self {
-            store_bytes_max: limits.key_value_store_bytes_max,
-            key_bytes_max: limits.key_bytes_max,
-            value_bytes_max: limits.value_bytes_max,
-        }
-    }
-
     /// Whether this can be an entry of a store.
     pub(super) fn check(&self, key: &str, value: &str) -> Result<(), EntryError> {
         match () {
@@ -41,9 +31,14 @@ impl StoreLimits {
     }
 }
 
+/// The managed service's quotas.
 impl Default for StoreLimits {
     fn default() -> Self {
-        Self::of(&Limits::default())
+        Self {
+            store_bytes_max: 5_242_880,
+            key_bytes_max: 512,
+            value_bytes_max: 1_024,
+        }
     }
 }
 

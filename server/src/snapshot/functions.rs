@@ -13,6 +13,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::key_value_stores;
+use super::limits::function_limits;
 use crate::config::{self, Config, ConfigError, FunctionConfig, KeyPath};
 use crate::files::{self, ReadError};
 use crate::functions::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
@@ -198,7 +199,7 @@ fn load(
         kind,
         code: function.code.path.clone(),
         store: store(config, function, stores)?,
-        limits: FunctionLimits::of(&config.limits),
+        limits: function_limits(&config.limits),
     };
     let code = recipe.read().map_err(refuse)?;
     let same = |known: &&Loaded| {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::limits::store_limits;
 use crate::config::{Config, ConfigError, KeyValueStoreConfig};
-use crate::kvs::{Candidate, LoadError, Store, StoreLimits};
+use crate::kvs::{Candidate, LoadError, Store};
 
 /// The stores of a configuration, in its order, and what becomes of those that others use already.
 pub(super) struct LoadedStores {
@@ -20,7 +21,7 @@ pub(super) struct LoadedStores {
 /// # Errors
 /// A file cannot be used.
 pub(super) fn load(config: &Config, previous: &[Arc<Store>]) -> Result<LoadedStores, ConfigError> {
-    let limits = StoreLimits::of(&config.limits);
+    let limits = store_limits(&config.limits);
     let mut loaded = LoadedStores {
         stores: Vec::with_capacity(config.key_value_stores.len()),
         reloaded: Vec::new(),

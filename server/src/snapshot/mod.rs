@@ -7,11 +7,13 @@
 
 mod build;
 mod client_policy;
+mod configuration;
 mod distribution;
 mod files;
 mod functions;
 mod identities;
 mod key_value_stores;
+mod limits;
 mod origin_names;
 mod origins;
 mod revocations;
@@ -24,9 +26,11 @@ mod trust_stores;
 use std::sync::Arc;
 
 pub use self::build::{Built, build};
+pub use self::configuration::load_config;
 pub use self::distribution::Distribution;
 pub use self::functions::{Functions, Publication, Unpublished, connection_function};
 pub use self::identities::told_pem;
+pub use self::limits::{function_limits, store_limits};
 pub use self::revocations::StoreRevocations;
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
 pub use self::trust_stores::policy;

@@ -6,8 +6,8 @@ use std::fs;
 
 use tempfile::TempDir;
 
+use super::super::configuration::load_config;
 use super::*;
-use crate::config;
 use crate::trust::test_pki::{Ca, bundle};
 
 /// A folder with a bundle of one CA, "O=Example, CN=Root".
@@ -41,7 +41,7 @@ impl Folder {
         let text = EDGE.replace("NAME", name).replace("SETTINGS", settings);
         let path = self.folder.path().join("edge.toml");
         fs::write(&path, text).unwrap();
-        let config = config::load(&path).map_err(|error| error.to_string())?;
+        let config = load_config(&path).map_err(|error| error.to_string())?;
         let store = &config.trust_stores[0];
         let trust = Arc::new(
             TrustStore::from_pem(name, &fs::read(self.folder.path().join("ca.pem")).unwrap()).unwrap(),

@@ -18,9 +18,9 @@ use super::certificate_policies::PolicyValues;
 use super::der::{self, Element, Reader};
 use super::extensions::{Extensions, Known};
 use super::names;
+use super::purpose::Purpose;
 use super::signature::Signed;
 use super::time::{self, Seconds};
-use crate::config::Purpose;
 
 /// A parsed certificate, borrowed from its DER.
 pub(super) struct Certificate<'a> {

@@ -14,10 +14,10 @@ use super::constrained_names::{self, ConstrainedName};
 use super::extensions::Known;
 use super::name_constraints::{NameConstraints, Outcome};
 use super::path::{Case, Chain};
-use super::purpose;
+use super::purpose::Purpose;
+use super::required_purposes;
 use super::v1_leaf;
 use super::verdict::{Refusal, RejectedKind, Role};
-use crate::config::Purpose;
 
 /// Checks if this path may stand, whatever the date and whoever is revoked. Takes the cost of its
 /// names from `comparisons_left`.
@@ -255,7 +255,7 @@ fn check_purposes(purposes: Option<&[Purpose]>, what_is: impl FnOnce() -> String
     let reason = format!(
         "{} {} only; clientAuth is needed",
         what_is(),
-        purpose::list(purposes)
+        required_purposes::list(purposes)
     );
     Err(Refusal::new(RejectedKind::IntentInvalid, reason))
 }

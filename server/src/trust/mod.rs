@@ -26,6 +26,7 @@
 
 mod canonical_name;
 mod certificate;
+mod certificate_header;
 mod certificate_policies;
 mod conditions;
 mod constrained_names;
@@ -39,6 +40,7 @@ mod details;
 mod extensions;
 mod facts;
 mod foreign_format;
+pub mod header_name;
 mod key;
 mod key_id;
 mod list_issuer;
@@ -54,6 +56,7 @@ pub mod probes;
 mod pss;
 mod purpose;
 mod reassess;
+mod required_purposes;
 mod revocation;
 mod revocation_builder;
 mod revocation_error;
@@ -73,6 +76,7 @@ mod verdict;
 pub(crate) mod test_pki;
 
 pub use canonical_name::{CanonicalName, is_same as is_same_name};
+pub use certificate_header::CertificateHeader;
 pub use crl_fault::CrlFault;
 pub use details::CertificateDetails;
 pub use facts::{CertificateFacts, not_after};
@@ -81,6 +85,7 @@ pub use key_id::KeyId;
 pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;
 pub use policy::Policy;
+pub use purpose::{Purpose, UnknownPurpose};
 pub use revocation::{
     ListRules, Listed, LoadedCrl, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, Source,
 };

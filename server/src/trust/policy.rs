@@ -18,7 +18,7 @@ use super::key::PublicKey;
 use super::key_id::KeyId;
 use super::names;
 use super::path::{self, Case, Chain, Failed, NoPath};
-use super::purpose;
+use super::required_purposes;
 use super::revocation::{Coverage, Listed, RevocationSet, Source};
 use super::rules::{MODE_OCTETS, Mode, OutOfDate, Rules, WithoutCrl};
 use super::store::{CERTIFICATE_BYTES_MAX, TrustStore, sha256};
@@ -217,8 +217,10 @@ impl Policy {
         trace.report(Check::KeyUsage, check_key_usage(leaf), |usage| {
             usage.as_ref().map_or_else(|| "absent".to_owned(), told_usage)
         })?;
-        let purposes = purpose::check(leaf, &self.rules.required_purposes);
-        trace.report(Check::ExtendedKeyUsage, purposes, |()| purpose::told(leaf))?;
+        let purposes = required_purposes::check(leaf, &self.rules.required_purposes);
+        trace.report(Check::ExtendedKeyUsage, purposes, |()| {
+            required_purposes::told(leaf)
+        })?;
         let caveat = self.standing(&links, now, trace)?;
         Ok((links, caveat))
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns the switches and their encoding in the policy's digest: who was accepted under other rules is not accepted under these.
 
-use crate::config::Purpose;
+use super::purpose::Purpose;
 
 /// Whether a client may come without a certificate. One that presents a certificate is verified in either mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rcgen::{CrlDistributionPoint, CrlIssuingDistributionPoint, CrlScope, ExtendedKeyUsagePurpose};
 use rustls_pki_types::CertificateDer;
 
-use crate::config::Purpose;
+use super::super::purpose::Purpose;
 use crate::trust::test_pki::{Ca, Raw, ca, leaf, now, ruled, store};
 use crate::trust::{Check, Policy, RejectedKind, Rules, TrustStore, WithoutCrl};
 

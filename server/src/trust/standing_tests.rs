@@ -1,8 +1,8 @@
 //! Revocation, readmission and the identity of a policy.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::super::purpose::Purpose;
 use super::*;
-use crate::config::Purpose;
 use crate::trust::RevocationSetBuilder;
 use crate::trust::test_pki::{Ca, at, bundle, ca, leaf, now, policy, policy_with, store};
 

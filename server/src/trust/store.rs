@@ -22,8 +22,8 @@ use super::key::PublicKey;
 use super::key_id::KeyId;
 use super::name_constraints::NameConstraints;
 use super::pem::{self, Block, PemError};
+use super::purpose::Purpose;
 use super::signature;
-use crate::config::Purpose;
 
 /// The anchors of one bundle.
 pub struct TrustStore {

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use bothways::config::CertificateHeader;
 use bothways::functions::FunctionKind;
 use bothways::functions::viewer::{
     EdgeLocation, RequestFacts, RequestVerdict, ShownRequest, ShownResponse, ViewerContext,
     call_viewer_request, call_viewer_response,
 };
+use bothways::trust::CertificateHeader;
 use http::header::HeaderMap;
 use http::{HeaderValue, Method, StatusCode, Uri};
 

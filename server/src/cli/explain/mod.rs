@@ -18,7 +18,7 @@ pub use self::function::Circumstances;
 use self::function::Told;
 use crate::admission::{ClientAuth, alert_of};
 use crate::app::AppError;
-use crate::config::{self, Config, ConfigError, MtlsPolicy};
+use crate::config::{Config, ConfigError, Distribution, MtlsPolicy};
 use crate::files;
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::snapshot;
@@ -91,7 +91,7 @@ struct Alert {
 /// The configuration or the PEM file cannot be used, or there is no such distribution, or it does not ask for
 /// certificates.
 pub fn explain(question: &Question) -> Result<Explanation, AppError> {
-    let config = config::load(&question.config)?;
+    let config = snapshot::load_config(&question.config)?;
     let distribution = config.distribution(&question.distribution)?;
     let unasked = || -> ConfigError {
         config.source.error(
@@ -186,7 +186,7 @@ impl From<Rejected> for Rejection {
 /// Asks the connection function about a client that has passed everything else, and puts the answer together.
 fn conclude(
     config: &Config,
-    distribution: &config::Distribution,
+    distribution: &Distribution,
     question: &Question,
     verdict: Verdict,
     presented: Vec<Presented>,

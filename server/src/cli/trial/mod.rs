@@ -25,9 +25,10 @@ use self::viewer::ViewerTrial;
 use self::viewer_event::ViewerEvent;
 use crate::app::AppError;
 use crate::files;
-use crate::functions::{Function, FunctionKind, FunctionLimits, FunctionSource};
-use crate::kvs::{LoadError, Store, StoreLimits};
+use crate::functions::{Function, FunctionKind, FunctionSource};
+use crate::kvs::{LoadError, Store};
 use crate::limits::Limits;
+use crate::snapshot::{function_limits, store_limits};
 
 /// What is to be tried.
 pub struct Trial {
@@ -150,7 +151,7 @@ fn load(trial: &Trial, kind: FunctionKind) -> Result<Arc<Function>, AppError> {
     let key_value_store = match &trial.key_value_store {
         None => None,
         Some(file) => {
-            let store = Store::load(&stem(file), file, &StoreLimits::of(&limits), trial.at);
+            let store = Store::load(&stem(file), file, &store_limits(&limits), trial.at);
             Some(Arc::new(store.map_err(|error| match error {
                 LoadError::Unreadable(error) => unusable(file, &error),
                 LoadError::Import(error) => unusable(file, &error),
@@ -162,7 +163,7 @@ fn load(trial: &Trial, kind: FunctionKind) -> Result<Arc<Function>, AppError> {
         kind,
         code: &code,
         key_value_store,
-        limits: FunctionLimits::of(&limits),
+        limits: function_limits(&limits),
     });
     // `functions/deny-revoked.js:12:7: …` takes an editor there.
     let function = function.map_err(|error| AppError::Config(error.in_file(&trial.code)))?;

@@ -14,13 +14,13 @@ use super::Compute;
 use super::renamed::Renamed;
 use super::viewer_event::ViewerEvent;
 use super::viewer_output::ViewerOutput;
-use crate::config::CertificateHeader;
 use crate::functions::Function;
 use crate::functions::viewer::{
     EdgeLocation, RequestFacts, ShownRequest, ShownResponse, ViewerContext, ViewerFault, ViewerFaultKind,
     ViewerOutcome, ViewerRemarks,
 };
 use crate::http::{Asked, CertificateEdits, apply, ask_viewer_request, ask_viewer_response};
+use crate::trust::CertificateHeader;
 
 /// What a viewer function has made of an event.
 #[derive(Debug, Serialize)]

@@ -12,9 +12,10 @@ use hyper::ext::ReasonPhrase;
 
 use super::event_field::{EventField, fields};
 use super::json::{At, BadEvent, Json};
-use crate::config::{CertificateHeader, IdentityHeaders};
+use crate::config::IdentityHeaders;
 use crate::functions::viewer::{Moment, RequestFacts, ShownRequest, ShownResponse};
 use crate::http::{SHOWN_TO_FUNCTIONS, clean_headers};
+use crate::trust::CertificateHeader;
 
 /// What a viewer function is tried with.
 pub struct ViewerEvent {

@@ -1,6 +1,7 @@
 //! What is refused in origins and behaviors.
 
 use super::*;
+use crate::trust::CertificateHeader;
 
 #[test]
 fn an_origin_is_a_url_or_a_fixed_response() {

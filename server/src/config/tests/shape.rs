@@ -168,32 +168,6 @@ fn values_of_the_wrong_type_are_refused() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_read_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let absent = folder.path().join("absent.toml");
-    let message = load(&absent).unwrap_err().to_string();
-    assert!(
-        message.starts_with(&format!("{}: cannot read the configuration", absent.display())),
-        "{message}"
-    );
-    let binary = folder.path().join("binary.toml");
-    fs::write(&binary, [0xff, 0xfe]).unwrap();
-    assert!(
-        load(&binary)
-            .unwrap_err()
-            .to_string()
-            .contains("cannot read the configuration")
-    );
-    assert!(load(folder.path()).is_err());
-    assert!(
-        load(Path::new("/dev/zero"))
-            .unwrap_err()
-            .to_string()
-            .contains("a character device, not a regular file")
-    );
-}
-
-#[test]
 fn an_empty_file_is_refused() {
     assert!(message("").starts_with("config/edge.toml: listeners: "));
 }

@@ -6,7 +6,7 @@ use http::header::HeaderMap;
 
 use super::testing::*;
 use super::*;
-use crate::config::CertificateHeader;
+use crate::trust::CertificateHeader;
 
 #[test]
 fn a_function_sees_the_documented_event() {

@@ -6,8 +6,8 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::header_rules::{Moment, is_disallowed, is_identity, is_read_only};
-use crate::config::CertificateHeader;
-use crate::config::header_name::reads_like;
+use crate::trust::CertificateHeader;
+use crate::trust::header_name::reads_like;
 
 /// The wishes of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

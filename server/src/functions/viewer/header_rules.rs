@@ -1,6 +1,6 @@
 //! Which headers functions see and which they may set: the managed service's lists, and what must be on them here.
 
-use crate::config::header_name::{is_forwarded_lookalike, is_ours};
+use crate::trust::header_name::{is_forwarded_lookalike, is_ours};
 
 /// The two moments at which viewer functions run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::header_rules::Moment;
 use super::headers::{self, HeaderEdit};
 use super::invalid::{Invalid, Why};
 use super::pieces::{Pieces, encode};
-use crate::config::CertificateHeader;
+use crate::trust::CertificateHeader;
 
 /// A request as it stands when the function is called.
 #[derive(Clone, Copy, Debug)]

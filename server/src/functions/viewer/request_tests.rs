@@ -6,7 +6,7 @@ use http::{Method, Uri};
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::CertificateHeader;
+use crate::trust::CertificateHeader;
 
 const CERTIFICATE: [(CertificateHeader, &str); 2] = [
     (CertificateHeader::Present, "1"),

@@ -9,9 +9,9 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
 
 use super::*;
-use crate::config::CertificateHeader;
 use crate::functions::testing::{limits, store};
 use crate::functions::{Function, FunctionKind, FunctionSource};
+use crate::trust::CertificateHeader;
 
 pub(super) fn function(code: &str) -> Arc<Function> {
     Arc::new(
