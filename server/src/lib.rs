@@ -21,16 +21,9 @@ pub mod snapshot;
 pub mod origin;
 
 pub mod admission;
-pub mod functions;
 pub mod logs;
 
 pub mod tls;
 
-pub mod kvs;
-pub mod trust;
-
-pub mod config;
-pub mod files;
-pub mod limits;
 pub mod metrics;
 pub mod runtime;

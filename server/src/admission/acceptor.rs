@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
+use bothways_config::HostName;
 use bytes::BytesMut;
 use rustls::{HandshakeKind, ServerConfig};
 use rustls_pki_types::UnixTime;
@@ -15,7 +16,6 @@ use super::gate::{Gate, Negotiated};
 use super::notes::{HandshakeNotes, with_notes};
 use super::offer;
 use super::vault::{SessionOwner, SessionVault};
-use crate::config::HostName;
 use crate::runtime::Duplex;
 use crate::tls::client_hello::ClientHello;
 use crate::tls::hello::HelloReader;

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
+use bothways_trust::{CertificateFacts, Mode, Policy, Rejected, UncheckedClient, VerifiedClient};
 use rustls::DistinguishedName;
 use rustls_pki_types::UnixTime;
-
-use crate::trust::{CertificateFacts, Mode, Policy, Rejected, UncheckedClient, VerifiedClient};
 
 /// What a distribution asks of its clients.
 #[derive(Clone, Debug)]

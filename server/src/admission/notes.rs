@@ -5,13 +5,13 @@
 
 use std::cell::RefCell;
 
+use bothways_trust::{MemoUse, Rejected, UncheckedClient, VerifiedClient};
 use rustls::{CertificateError, Error};
 
 use super::client::{CandidateDecision, ClientAuth};
 use super::gate::{Applicant, Gate, Negotiated, Ruling};
 use super::vault::SessionOwner;
 use crate::metrics::TicketDecline;
-use crate::trust::{MemoUse, Rejected, UncheckedClient, VerifiedClient};
 
 /// The notes of one handshake.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! Mode passthrough as rustls wants to see it: any certificate or none, but whoever shows one must hold its key.
 
+use bothways_trust::UncheckedClient;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -8,7 +9,6 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 
 use super::notes::{note, pass_gate};
 use super::verifier::{refuse, verify_tls12_with_key};
-use crate::trust::UncheckedClient;
 
 /// Checks CertificateVerify and nothing else; then the gate is asked.
 #[derive(Debug)]

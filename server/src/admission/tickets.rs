@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use bothways_trust::{Mode, RejectedKind};
 use rustls::server::ProducesTickets;
 use rustls_pki_types::UnixTime;
 
@@ -15,7 +16,6 @@ use super::gate::GateVersion;
 use super::notes::{HandshakeNotes, note};
 use super::vault::{Scope, SessionVault, Taken};
 use crate::metrics::TicketDecline;
-use crate::trust::{Mode, RejectedKind};
 
 /// One distribution's view of the vault, under one snapshot.
 #[derive(Debug)]

@@ -2,13 +2,23 @@
 
 use std::time::Duration;
 
+use bothways_test_pki::{Ca, at, bundle, leaf, now};
+use bothways_trust::UncheckedClient;
+use bothways_trust::{Mode, Policy, RevocationSetBuilder, Rules, TrustStore};
+
 use super::super::client::Verification;
 use super::super::vault::{KEY_BYTES, PLAIN_BYTES_MAX, SessionOwner, TICKET_BYTES};
 use super::*;
-use crate::trust::UncheckedClient;
-use crate::trust::test_pki::{Ca, at, leaf, now, policy, store};
 
 const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The default policy over a store of one CA.
+fn policy(root: &Ca) -> Arc<Policy> {
+    let store = TrustStore::from_pem("partners", bundle(&[root]).as_bytes()).unwrap();
+    let store = Arc::new(store);
+    let revocations = Arc::new(RevocationSetBuilder::new(&store).build());
+    Arc::new(Policy::new("E1", Rules::new(Mode::Required), store, revocations))
+}
 
 fn scope_of(vault: &Arc<SessionVault>, name: u8) -> TicketScope {
     TicketScope::new(vault.clone(), ClientPolicy::Off([name; 32]))
@@ -139,7 +149,7 @@ fn a_ticket_issued_on_one_core_redeems_on_another() {
 /// A client whose leaf is valid until 2030, and the policy that accepted it.
 fn verified() -> (ClientPolicy, ClientAuth) {
     let root = Ca::root("Root");
-    let policy = Arc::new(policy(&store(&[&root]), &[]));
+    let policy = policy(&root);
     let client = policy
         .verify(&root.issue(leaf("client")), &[], now())
         .expect("a good client");

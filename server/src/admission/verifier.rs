@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use bothways_trust::{Mode, Policy, Rejected, RejectedKind, VerdictMemo};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
@@ -20,7 +21,6 @@ use webpki::RawPublicKeyEntity;
 
 use super::client::Verification;
 use super::notes::{note, pass_gate};
-use crate::trust::{Mode, Policy, Rejected, RejectedKind, VerdictMemo};
 
 /// One distribution's client authentication, as rustls wants to see it.
 #[derive(Debug)]

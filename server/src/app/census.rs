@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use bothways_trust::format_rfc3339;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rustls_pki_types::UnixTime;
 
@@ -10,7 +11,6 @@ use super::control::Event;
 use crate::control_socket::{
     Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX, Refusal, RefusalCode,
 };
-use crate::trust::format_rfc3339;
 use crate::worker::{Census, Connected, Page, Wanted};
 
 /// A question on its way to the control thread, which alone can reach the cores.

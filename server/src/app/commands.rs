@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bothways_config::Config;
+use bothways_state::files::Progress;
+use bothways_state::key_values::Store;
 use crossbeam_channel::{Sender, bounded};
 
 use super::census;
@@ -11,12 +14,9 @@ use super::control::Event;
 use super::error::AppError;
 use super::jobs::ReloadReport;
 use super::publish::PublishOrder;
-use crate::config::Config;
 use crate::control_socket::{
     Backend, Connections, ConnectionsWanted, ControlSocket, Refusal, RefusalCode, Reloaded, Waiting,
 };
-use crate::files::Progress;
-use crate::kvs::Store;
 use crate::logs::ShipperRemote;
 use crate::snapshot::{Publication, Snapshot, Unpublished};
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use bothways_config::{Config, Driver as DriverConfig};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use signal_hook::consts::{SIGHUP, SIGUSR1};
 
@@ -21,7 +22,6 @@ use super::publish_counts;
 use super::reload::{self, Rebuilt};
 use super::threads::{start_core, yield_to_cores};
 use crate::admin::AdminServer;
-use crate::config::{Config, Driver as DriverConfig};
 use crate::control_socket::ControlServer;
 use crate::logs::{Messages, Shipper};
 use crate::metrics::{Registry, ReloadResult, monotonic};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::{Config, ConfigError, Cores, KeyPath};
-use crate::files;
+use bothways_config::{Config, ConfigError, Cores, KeyPath};
+use bothways_state::files;
 
 /// The CPU number of each core, in core order.
 ///

@@ -1,8 +1,7 @@
 //! How many descriptors this process may have open (RLIMIT_NOFILE), beside how many its limits let it need.
 
+use bothways_config::{Config, OriginTarget};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-use crate::config::{Config, OriginTarget};
 
 /// Raises the soft limit to the hard one, and says so where that is not enough: clients would then be turned
 /// away by the kernel, without a record, before any limit of the configuration is reached.

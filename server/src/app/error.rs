@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::config::{Config, ConfigError};
+use bothways_config::{Config, ConfigError};
+
 use crate::logs::StopError;
 
 /// Each is one message for the operator.

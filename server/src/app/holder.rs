@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::{self, DirEntry};
 use std::path::Path;
 
-use crate::files;
+use bothways_state::files;
 
 /// A process that listens.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bothways_state::files::Progress;
 use crossbeam_channel::Sender;
 
 use super::publish::PublishOrder;
-use crate::files::Progress;
 use crate::metrics::ProcessCounters;
 
 /// Result of a reload, for whoever asked for it.

@@ -15,11 +15,11 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use bothways_config::{Config, Listener, Protocol};
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
 use super::error::AppError;
 use super::holder::{self, Holder};
-use crate::config::{Config, Listener, Protocol};
 use crate::worker::ListenerSetup;
 
 /// All sockets, by core.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bothways_config::Config;
 use crossbeam_channel::unbounded;
 use signal_hook::iterator::Signals;
 
@@ -35,7 +36,6 @@ use self::resolver::Resolver;
 pub use self::signals::signals;
 use crate::admin::{AdminListener, AdminServer};
 use crate::admission::SessionVault;
-use crate::config::{self, Config};
 use crate::control_socket::{ControlServer, ControlSocket};
 use crate::logs::{Messages, Shipper, Sink};
 use crate::metrics::{Registry, ReloadResult};
@@ -110,8 +110,8 @@ pub fn vault(config: &Config) -> Arc<SessionVault> {
 
 fn start_log(config: &Config, registry: &Registry) -> Result<(crate::logs::RecordSender, Shipper), AppError> {
     let sink = match &config.logs.connection.sink {
-        config::Sink::Stdout => Sink::Stdout,
-        config::Sink::File(file) => Sink::File(file.path.clone()),
+        bothways_config::Sink::Stdout => Sink::Stdout,
+        bothways_config::Sink::File(file) => Sink::File(file.path.clone()),
     };
     let opened = sink.open().map_err(|error| AppError::opening(config, &error))?;
     Shipper::start(opened, config.limits.record_queue, registry.process.clone())

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bothways_config::{Config, ConfigError, KeyPath};
+
 use crate::admission::SessionVault;
-use crate::config::{Config, ConfigError, KeyPath};
 use crate::metrics::Directory;
 use crate::origin::AddressTable;
 use crate::snapshot::{self, Built, Snapshot};

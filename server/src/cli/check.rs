@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use bothways_config::Config;
+
 use super::service_user::{self, ServiceUser};
 use crate::app::{self, AppError};
-use crate::config::{self, Config};
 use crate::metrics::Directory;
 use crate::origin::AddressTable;
 use crate::snapshot;

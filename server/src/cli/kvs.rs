@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bothways_state::files::{self, ReadError};
+use bothways_state::key_values::ETag;
 use clap::{Args, Subcommand};
 
 use super::output::{print, say};
 use super::serial_key;
 use crate::app::AppError;
 use crate::control_socket::{self, Item, RefusalCode, Reply, Request};
-use crate::files::{self, ReadError};
-use crate::kvs::ETag;
 use crate::snapshot;
 
 #[derive(Subcommand)]

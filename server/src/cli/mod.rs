@@ -22,6 +22,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bothways_config::{Config, KeyPath};
+use bothways_trust::parse_rfc3339;
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
 use signal_hook::iterator::Signals;
@@ -30,11 +32,9 @@ use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
 use crate::app::{self, AppError};
-use crate::config::{Config, KeyPath};
 use crate::control_socket::{ClientError, Reply};
 use crate::logs::Messages;
 use crate::metrics::build;
-use crate::trust::parse_rfc3339;
 
 /// An edge server that authenticates every client by certificate.
 #[derive(Parser)]

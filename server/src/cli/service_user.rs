@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::{fmt, fs, io};
 
+use bothways_config::{Config, FileRef, FixedBody, KeyPath, OriginTarget, Sink};
+use bothways_state::files;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::app::AppError;
-use crate::config::{Config, FileRef, FixedBody, KeyPath, OriginTarget, Sink};
-use crate::files;
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]

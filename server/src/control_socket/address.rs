@@ -11,9 +11,8 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
+use bothways_state::files;
 use socket2::{Domain, SockAddr, Socket, Type};
-
-use crate::files;
 
 /// A listening socket and its file.
 #[derive(Debug)]

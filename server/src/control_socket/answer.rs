@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bothways_state::key_values::{Change, ETag, InvalidETag, KeyValues, Store, WriteError};
+use bothways_trust::format_rfc3339;
 use rustls_pki_types::UnixTime;
 
 use super::message::{Item, RefusalCode, Reply, Request};
 use super::{Backend, Refusal, Waiting};
-use crate::kvs::{Change, ETag, InvalidETag, KeyValues, Store, WriteError};
-use crate::trust::format_rfc3339;
 
 /// Carries out `request`, which `payload` followed.
 pub(super) fn answer(

@@ -5,10 +5,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
+use bothways_state::key_values::StoreLimits;
+
 use super::answer::{answer, refused};
 use super::message::{RefusalCode, Reply, Request};
 use super::{Backend, Refusal, Waiting};
-use crate::kvs::StoreLimits;
 
 /// Serves the whole of a connection. What goes wrong with it is the client's to notice.
 pub(super) fn serve(stream: &UnixStream, backend: &dyn Backend, limit: Duration, stopping: &AtomicBool) {

@@ -34,6 +34,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use bothways_state::key_values::{ETag, Store};
 use socket2::SockRef;
 
 pub use address::ClaimError;
@@ -42,8 +43,6 @@ pub use client::{ClientError, send, send_within};
 pub use connections::{Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX};
 pub use message::{Item, RefusalCode, Reply, Request};
 pub use waiting::Waiting;
-
-use crate::kvs::{ETag, Store};
 
 /// What commands act on.
 pub trait Backend: Send + Sync + 'static {

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::time::SystemTime;
 
+use bothways_state::key_values::StoreLimits;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::*;
-use crate::kvs::StoreLimits;
 
 struct Fixture {
     folder: tempfile::TempDir,

@@ -5,13 +5,13 @@
 //! origin might fold into one ([`IdentityHeaders`]); then the headers that the behaviour's origin request
 //! policy names are added once.
 
+use bothways_config::IdentityHeaders;
+use bothways_functions::viewer::CertificateRenames;
+use bothways_trust::CertificateHeader;
+use bothways_trust::UncheckedClient;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::admission::ClientAuth;
-use crate::config::IdentityHeaders;
-use crate::functions::viewer::CertificateRenames;
-use crate::trust::CertificateHeader;
-use crate::trust::UncheckedClient;
 
 /// Removes what the client says about itself and about the way by which it came, but for `X-Forwarded-For`,
 /// which is continued.

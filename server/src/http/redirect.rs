@@ -1,11 +1,11 @@
 //! The plain `http` listener's only answer: go to https, or not at all.
 
+use bothways_config::{Authority, ViewerProtocolPolicy};
 use http::header::LOCATION;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use super::response::{refusal, text_response};
-use crate::config::{Authority, ViewerProtocolPolicy};
 
 /// Answers a plain request under `policy`: 301 to https (307 where a method must be kept, as the managed service does),
 /// or 403 where the behaviour is https-only. `https_port` is where the https listener is.

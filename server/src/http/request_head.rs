@@ -1,6 +1,7 @@
 //! A viewer's request made the origin's, in two steps: what the client may not say goes, then what we say is added. Functions run between
 //! the two, so that they see no claim that is not ours, and nothing that they set is taken for one.
 
+use bothways_config::IdentityHeaders;
 use bytes::Bytes;
 use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::PathAndQuery;
@@ -11,7 +12,6 @@ use super::certificate_headers::{CertificateEdits, add_certificate_headers, remo
 use super::forwarded_headers::set_forwarded_headers;
 use super::refusal::Refusal;
 use super::viewer::Viewer;
-use crate::config::IdentityHeaders;
 use crate::origin::{check_request, remove_hop_by_hop};
 use crate::snapshot::{Behavior, Site};
 

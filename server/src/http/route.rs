@@ -1,11 +1,11 @@
 //! Whether a request may be served on its connection, and by which behaviour.
 
+use bothways_config::Authority;
 use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::authority::authority;
 use super::refusal::Refusal;
 use super::viewer::Viewer;
-use crate::config::Authority;
 use crate::snapshot::{Behavior, Unroutable};
 use std::sync::Arc;
 

@@ -8,12 +8,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bothways_functions::viewer::EdgeLocation;
 use http::{HeaderValue, StatusCode};
 
 use super::activity::Activity;
 use super::refusal::Refusals;
 use crate::admission::ClientAuth;
-use crate::functions::viewer::EdgeLocation;
 use crate::logs::{ConnectionId, Console};
 use crate::metrics::{CoreCounters, StatusClass, count};
 use crate::origin::{ClientKey, OriginPool, Share, Shares};

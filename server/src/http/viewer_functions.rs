@@ -6,6 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use bothways_functions::viewer::{
+    EdgeLocation, RequestFacts, RequestVerdict, ResponseEdits, ShownRequest, ShownResponse, ViewerContext,
+    ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks, call_viewer_request, call_viewer_response,
+};
+use bothways_functions::{Function, LiveFunction};
+use bothways_trust::CertificateHeader;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Uri, request, response};
@@ -14,13 +20,7 @@ use hyper::ext::ReasonPhrase;
 use super::certificate_headers::{CertificateEdits, shown_to_functions};
 use super::viewer::{CoreResources, Viewer, ViewerFacts};
 use crate::admission::ClientAuth;
-use crate::functions::viewer::{
-    EdgeLocation, RequestFacts, RequestVerdict, ResponseEdits, ShownRequest, ShownResponse, ViewerContext,
-    ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks, call_viewer_request, call_viewer_response,
-};
-use crate::functions::{Function, LiveFunction};
 use crate::metrics::{ViewerFunctionResult, monotonic};
-use crate::trust::CertificateHeader;
 
 /// What a viewer-request function has made of a request.
 #[derive(Debug)]

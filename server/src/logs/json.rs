@@ -32,7 +32,7 @@ mod tests {
     use super::*;
     use crate::logs::record::ConnectionRecord;
     use crate::logs::record::tests::{bare, full};
-    use crate::trust::CertificateFacts;
+    use bothways_trust::CertificateFacts;
 
     fn line(record: &ConnectionRecord) -> String {
         let mut lines = Vec::new();

@@ -12,9 +12,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::time::{Duration, Instant};
 
+use bothways_state::files;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use crate::files;
 
 /// Output that lines are written to.
 pub(super) trait Output: Write {

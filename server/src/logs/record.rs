@@ -8,10 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bothways_trust::CertificateFacts;
+
 use super::connection_id::ConnectionId;
 use super::field::Field;
 use crate::metrics::ConnectionStatus;
-use crate::trust::CertificateFacts;
 
 /// Declares the record and its `new`, which takes the fields of the first group. Those of the second group
 /// begin as `Default` says: unknown, false or zero.

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{error, fmt};
 
+use bothways_state::files;
+
 use super::line_writer::{Appended, LineWriter, count_lines};
-use crate::files;
 
 /// Where records are to go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,13 +16,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use bothways_config::Lingering;
 use bytes::Bytes;
 use http_body::{Body, SizeHint};
 use hyper::body::Incoming;
 
 use super::body::Polled;
 use super::pace::Pace;
-use crate::limits::Lingering;
 use crate::runtime::{DuplexStats, sleep, timeout};
 
 /// Body of one request.

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use bothways_config::{Config, ConfigError, HostMap};
+use bothways_state::key_values::{Candidate, Store};
+
 use super::Snapshot;
 use super::distribution::{self, Distribution};
 use super::functions::Functions;
@@ -10,8 +13,6 @@ use super::origin_names;
 use super::sites::Ground;
 use super::trust_stores::{self, LoadedTrust};
 use crate::admission::SessionVault;
-use crate::config::{Config, ConfigError, HostMap};
-use crate::kvs::{Candidate, Store};
 use crate::metrics::{Dates, Directory};
 use crate::origin::{AddressTable, NamedAddresses};
 

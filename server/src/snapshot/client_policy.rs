@@ -1,12 +1,12 @@
 //! What a distribution asks of its clients, with everything that it is judged by loaded.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use bothways_config::{Config, ConfigError, MtlsPolicy, ViewerMtls};
+use bothways_trust::TrustStore;
 use rustls::DistinguishedName;
 
 use super::trust_stores::{LoadedTrust, no_store};
 use crate::admission::{ClientPolicy, Verification};
-use crate::config::{self, Config, ConfigError, MtlsPolicy, ViewerMtls};
-use crate::trust::TrustStore;
 
 /// The policy of `distribution`.
 ///
@@ -14,7 +14,7 @@ use crate::trust::TrustStore;
 /// The CA names that it is to advertise take too much room.
 pub(super) fn client_policy(
     config: &Config,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
     stores: &[LoadedTrust<'_>],
 ) -> Result<ClientPolicy, ConfigError> {
     let id = distribution.id.as_str();

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use crate::config::{self, Config, ConfigError};
-use crate::files;
+use bothways_config::{Config, ConfigError};
+use bothways_state::files;
 
 /// Reads the configuration `file` and checks it. Files that it names are not looked at.
 ///
@@ -14,7 +14,7 @@ use crate::files;
 pub fn load_config(file: &Path) -> Result<Config, ConfigError> {
     let text =
         files::read_text(file, FILE_BYTES_MAX).map_err(|fault| ConfigError::unreadable(file, &fault))?;
-    config::parse(file, &text)
+    bothways_config::parse(file, &text)
 }
 
 /// Room for tens of thousands of distributions.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bothways_config::{Alias, Config, ConfigError, HostName, MtlsPolicy, OnRevocation};
+use bothways_functions::LiveFunction;
 use rustls::ServerConfig;
 
 use super::client_policy::client_policy;
@@ -11,10 +13,7 @@ use super::sites::{self, Ground};
 use super::tls_configs;
 use super::trust_stores::LoadedTrust;
 use crate::admission::{ClientPolicy, SessionVault};
-use crate::config::{self, Alias, Config, ConfigError, HostName, MtlsPolicy, OnRevocation};
-use crate::functions::LiveFunction;
 use crate::metrics::{DistributionCounters, DistributionName};
-use crate::trust;
 
 /// A distribution, loaded.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ impl Distribution {
 /// A file cannot be used, or what is demanded cannot be honoured.
 pub(super) fn load(
     ground: &Ground<'_>,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
     stores: &[LoadedTrust<'_>],
     vault: &Arc<SessionVault>,
 ) -> Result<Distribution, ConfigError> {
@@ -77,13 +76,13 @@ pub(super) fn load(
         connection_function: gate,
         domain_name: domain_name(distribution),
         counters,
-        certificate_not_after: identity.leaf().and_then(trust::not_after),
+        certificate_not_after: identity.leaf().and_then(bothways_trust::not_after),
         site: Arc::new(site),
     })
 }
 
 /// Name under which metrics show a distribution.
-fn name(config: &Config, distribution: &config::Distribution) -> DistributionName {
+fn name(config: &Config, distribution: &bothways_config::Distribution) -> DistributionName {
     let trust_store = match &distribution.viewer_mtls {
         MtlsPolicy::Verify(mtls) => config.trust_stores.get(mtls.trust_store),
         MtlsPolicy::Off | MtlsPolicy::Passthrough => None,
@@ -101,7 +100,7 @@ fn on_revocation(policy: &MtlsPolicy) -> OnRevocation {
     }
 }
 
-fn domain_name(distribution: &config::Distribution) -> Option<Arc<str>> {
+fn domain_name(distribution: &bothways_config::Distribution) -> Option<Arc<str>> {
     distribution.aliases.iter().find_map(|alias| match alias {
         Alias::Exact(name) => Some(name.as_str().into()),
         Alias::Wildcard(_) => None,

@@ -1,7 +1,7 @@
 //! Reading files that a configuration names, with errors that say which key named the file.
 
-use crate::config::{ConfigError, FileRef, Source};
-use crate::files::{self, ReadError};
+use bothways_config::{ConfigError, FileRef, Source};
+use bothways_state::files::{self, ReadError};
 
 /// Reads `file`, which may have `bytes_max` bytes.
 pub(super) fn read(source: &Source, file: &FileRef, bytes_max: u64) -> Result<Vec<u8>, ConfigError> {

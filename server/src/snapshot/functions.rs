@@ -11,13 +11,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use bothways_config::{Config, ConfigError, FunctionConfig, KeyPath};
+use bothways_functions::{
+    CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction,
+};
+use bothways_state::files::{self, ReadError};
+use bothways_state::key_values::Store;
 
 use super::key_value_stores;
 use super::limits::function_limits;
-use crate::config::{self, Config, ConfigError, FunctionConfig, KeyPath};
-use crate::files::{self, ReadError};
-use crate::functions::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
-use crate::kvs::Store;
 
 /// All of them, in the order of the configuration.
 #[derive(Debug, Default)]
@@ -153,7 +155,7 @@ impl Functions {
 /// Its file or its key-value store cannot be used.
 pub fn connection_function(
     config: &Config,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
 ) -> Result<Option<Arc<Function>>, ConfigError> {
     let functions = &config.functions.connection;
     let Some(function) = distribution

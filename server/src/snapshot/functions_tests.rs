@@ -3,11 +3,10 @@
 
 use std::fs;
 
+use bothways_state::key_values::KeyValues;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config;
-use crate::kvs::KeyValues;
 
 const ALLOW: &str = "function connectionHandler(connection) { connection.allow(); }";
 const DENY: &str = "function connectionHandler(connection) { connection.deny(); }";
@@ -58,7 +57,7 @@ impl Folder {
     }
 
     fn load(&self, text: &str, before: Option<&Functions>) -> Result<Functions, ConfigError> {
-        let config = config::parse(&self.0.path().join("edge.toml"), text).unwrap();
+        let config = bothways_config::parse(&self.0.path().join("edge.toml"), text).unwrap();
         Functions::load(&config, &self.1, before)
     }
 }

@@ -3,13 +3,13 @@
 //! Owns the words for files that are something else. A key is refused here if the server could not use it, and
 //! a pair is refused if the key is not that of the leaf.
 
+use bothways_config::{ConfigError, FileRef, Source};
+use bothways_trust::ForeignFormat;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::files::read;
 use crate::admission::ServerIdentity;
-use crate::config::{ConfigError, FileRef, Source};
-use crate::trust::ForeignFormat;
 
 /// Loads the server's own chain and key.
 pub(super) fn load(

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bothways_config::{Config, ConfigError, KeyValueStoreConfig};
+use bothways_state::key_values::{Candidate, LoadError, Store};
+
 use super::limits::store_limits;
-use crate::config::{Config, ConfigError, KeyValueStoreConfig};
-use crate::kvs::{Candidate, LoadError, Store};
 
 /// The stores of a configuration, in its order, and what becomes of those that others use already.
 pub(super) struct LoadedStores {

@@ -1,8 +1,8 @@
 //! The limits of the configuration, as functions and key-value stores take them.
 
-use crate::functions::FunctionLimits;
-use crate::kvs::StoreLimits;
-use crate::limits::Limits;
+use bothways_config::Limits;
+use bothways_functions::FunctionLimits;
+use bothways_state::key_values::StoreLimits;
 
 /// Bounds of one call of a function.
 pub fn function_limits(limits: &Limits) -> FunctionLimits {

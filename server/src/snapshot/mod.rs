@@ -25,6 +25,10 @@ mod trust_stores;
 
 use std::sync::Arc;
 
+use bothways_config::Limits;
+use bothways_config::{HostMap, HostName};
+use bothways_state::key_values::Store;
+
 pub use self::build::{Built, build};
 pub use self::configuration::load_config;
 pub use self::distribution::Distribution;
@@ -34,9 +38,6 @@ pub use self::limits::{function_limits, store_limits};
 pub use self::revocations::StoreRevocations;
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
 pub use self::trust_stores::policy;
-use crate::config::{HostMap, HostName};
-use crate::kvs::Store;
-use crate::limits::Limits;
 
 /// A configuration, loaded.
 #[derive(Debug)]

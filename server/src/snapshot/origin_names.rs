@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, ConfigError, HttpOrigin, OriginTarget};
+use bothways_config::{Config, ConfigError, HttpOrigin, OriginTarget};
+
 use crate::origin::{AddressTable, Addresses, Name, NamedAddresses, look_up};
 
 /// Entries of the names of all origins: those of `table`, and new ones for names that it does not have.
@@ -31,7 +32,7 @@ pub(super) fn addresses(names: &NamedAddresses, origin: &HttpOrigin) -> Option<A
     }
 }
 
-fn origins(config: &Config) -> impl Iterator<Item = (&crate::config::Origin, &HttpOrigin)> {
+fn origins(config: &Config) -> impl Iterator<Item = (&bothways_config::Origin, &HttpOrigin)> {
     let all = config
         .distributions
         .iter()
@@ -54,7 +55,7 @@ fn refused(config: &Config, unresolved: &Name, error: &io::Error) -> ConfigError
     let named = origins.find(|(_, http)| name(http).as_ref() == Some(unresolved));
     let (key, authority) = match named {
         Some((origin, http)) => (origin.key.child("url"), http.authority()),
-        None => (crate::config::KeyPath::root(), String::new()),
+        None => (bothways_config::KeyPath::root(), String::new()),
     };
     let fault = format!("cannot resolve {authority}: {error}");
     config

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use bothways_config::{Config, ConfigError, FixedBody, OriginTarget, Source};
 use bytes::Bytes;
 use http::HeaderMap;
 
 use super::files;
 use super::origin_names;
-use crate::config::{self, Config, ConfigError, FixedBody, OriginTarget, Source};
 use crate::metrics::{Directory, OriginCounters, OriginName};
 use crate::origin::{Destination, FixedResponse, HttpOrigin, NamedAddresses, Origin};
 
@@ -17,10 +17,10 @@ use crate::origin::{Destination, FixedResponse, HttpOrigin, NamedAddresses, Orig
 /// A file cannot be used.
 pub(super) fn load(
     config: &Config,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
     names: &NamedAddresses,
 ) -> Result<Vec<Arc<Origin>>, ConfigError> {
-    let load = |origin: &config::Origin| {
+    let load = |origin: &bothways_config::Origin| {
         let loaded = match &origin.target {
             OriginTarget::Http(http) => Origin::Http(Arc::new(http_origin(config, origin, http, names)?)),
             OriginTarget::Fixed(fixed) => Origin::Fixed(fixed_response(&config.source, fixed)?),
@@ -32,7 +32,7 @@ pub(super) fn load(
 
 /// Counters of an origin that is asked; a response in memory has none.
 pub(super) fn counters(
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
     origin: &Origin,
     directory: &Directory,
 ) -> Option<Arc<OriginCounters>> {
@@ -47,8 +47,8 @@ pub(super) fn counters(
 
 fn http_origin(
     config: &Config,
-    origin: &config::Origin,
-    http: &config::HttpOrigin,
+    origin: &bothways_config::Origin,
+    http: &bothways_config::HttpOrigin,
     names: &NamedAddresses,
 ) -> Result<HttpOrigin, ConfigError> {
     let addresses = origin_names::addresses(names, http).ok_or_else(|| {
@@ -65,7 +65,10 @@ fn http_origin(
     })
 }
 
-fn fixed_response(source: &Source, fixed: &config::FixedResponse) -> Result<FixedResponse, ConfigError> {
+fn fixed_response(
+    source: &Source,
+    fixed: &bothways_config::FixedResponse,
+) -> Result<FixedResponse, ConfigError> {
     let body = match &fixed.body {
         FixedBody::Inline(bytes) => bytes.clone(),
         FixedBody::File(file) => files::read(source, file, FIXED_BODY_BYTES_MAX).map(Bytes::from)?,

@@ -7,11 +7,13 @@
 
 use std::sync::Arc;
 
+use bothways_config::{Config, ConfigError, RevocationFile, TrustStoreConfig};
+use bothways_trust::{
+    ListRules, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, TrustStore,
+};
 use rustls_pki_types::UnixTime;
 
 use super::files;
-use crate::config::{Config, ConfigError, RevocationFile, TrustStoreConfig};
-use crate::trust::{ListRules, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, TrustStore};
 
 /// Revocations under one trust store of a snapshot.
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@
 
 use std::fs;
 
+use bothways_test_pki::{Ca, bundle};
 use tempfile::TempDir;
 
 use super::super::configuration::load_config;
 use super::*;
-use crate::trust::test_pki::{Ca, bundle};
 
 /// A folder with a bundle of one CA, "O=Example, CN=Root".
 struct Folder {

@@ -1,7 +1,7 @@
 //! Words of the configuration about clients, as `trust` knows them: the only place where the two meet.
 
-use crate::config::{CaWithoutCrl, MtlsMode, OutOfDateCrl, TrustStoreConfig, ViewerMtls};
-use crate::trust::{Mode, OutOfDate, RevocationSet, Rules, WithoutCrl};
+use bothways_config::{CaWithoutCrl, MtlsMode, OutOfDateCrl, TrustStoreConfig, ViewerMtls};
+use bothways_trust::{Mode, OutOfDate, RevocationSet, Rules, WithoutCrl};
 
 /// Rules of a distribution that judges its clients as `mtls` says, by the trust store `store`, under which
 /// `revocations` are revoked.

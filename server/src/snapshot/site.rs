@@ -6,13 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::path_reading::{self, Unreadable, each_reading};
-use crate::config::{HostMap, HostName, IdentityHeaders, PathPattern, ViewerProtocolPolicy};
-use crate::functions::LiveFunction;
-use crate::limits::Lingering;
+use bothways_config::Lingering;
+use bothways_config::path_reading::{self, Unreadable, each_reading};
+use bothways_config::{HostMap, HostName, IdentityHeaders, PathPattern, ViewerProtocolPolicy};
+use bothways_functions::LiveFunction;
+use bothways_trust::CertificateHeader;
+
 use crate::metrics::{DistributionCounters, OriginCounters};
 use crate::origin::{Origin, ResponseBounds};
-use crate::trust::CertificateHeader;
 
 /// Site that an admitted client is served. A connection holds the site and not the snapshot. So clients that
 /// came before a reload do not keep a revocation set of millions in memory.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bothways_config::Limits;
+use bothways_config::{Config, ConfigError, HostMap};
+
 use super::functions::Functions;
 use super::origins;
 use super::site::{Behavior, Behaviors, Site};
-use crate::config::{self, Config, ConfigError, HostMap};
-use crate::limits::Limits;
 use crate::metrics::{Directory, DistributionCounters};
 use crate::origin::{NamedAddresses, Origin, ResponseBounds};
 
@@ -26,7 +27,7 @@ pub(super) struct Ground<'a> {
 /// A file of an origin cannot be used.
 pub(super) fn load(
     ground: &Ground<'_>,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
     counters: Arc<DistributionCounters>,
 ) -> Result<Site, ConfigError> {
     let Limits {
@@ -55,17 +56,17 @@ pub(super) fn load(
 
 fn behaviors(
     ground: &Ground<'_>,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
 ) -> Result<Vec<Arc<Behavior>>, ConfigError> {
     let origins = origins::load(ground.config, distribution, ground.addresses)?;
-    let load = |of: &config::Behavior| behavior(ground, distribution, of, &origins).map(Arc::new);
+    let load = |of: &bothways_config::Behavior| behavior(ground, distribution, of, &origins).map(Arc::new);
     distribution.behaviors.iter().map(load).collect()
 }
 
 fn behavior(
     ground: &Ground<'_>,
-    distribution: &config::Distribution,
-    behavior: &config::Behavior,
+    distribution: &bothways_config::Distribution,
+    behavior: &bothways_config::Behavior,
     origins: &[Arc<Origin>],
 ) -> Result<Behavior, ConfigError> {
     let origin = origins.get(behavior.origin).cloned().ok_or_else(|| {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use bothways_config::{Config, ConfigError, TlsVersion};
+use bothways_functions::LiveFunction;
 use rustls::ServerConfig;
 
 use crate::admission::{
     ClientPolicy, GateVersion, ServerIdentity, SessionVault, TicketScope, TlsPolicy, server_config,
 };
-use crate::config::{self, Config, ConfigError, TlsVersion};
-use crate::functions::LiveFunction;
 
 /// Makes the configuration of one distribution, whose tickets are kept in `vault`.
 ///
@@ -16,7 +16,7 @@ use crate::functions::LiveFunction;
 /// The security policy cannot be honoured.
 pub(super) fn load(
     config: &Config,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
     vault: &Arc<SessionVault>,
     identity: &ServerIdentity,
     policy: &ClientPolicy,

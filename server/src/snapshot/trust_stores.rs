@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use bothways_config::{Config, ConfigError, MtlsPolicy, Source, TrustStoreConfig, ViewerMtls};
+use bothways_trust::{Policy, RevocationSet, TrustStore};
+
 use super::files;
 use super::revocations::{self, StoreRevocations};
 use super::rules::rules;
-use crate::config::{self, Config, ConfigError, MtlsPolicy, Source, TrustStoreConfig, ViewerMtls};
 use crate::metrics::CrlDates;
-use crate::trust::{Policy, RevocationSet, TrustStore};
 
 /// A trust store with what has been revoked under it.
 pub(super) struct LoadedTrust<'c> {
@@ -43,7 +44,7 @@ pub(super) fn load<'c>(
 /// A file of its trust store cannot be used.
 pub fn policy(
     config: &Config,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
 ) -> Result<Option<Arc<Policy>>, ConfigError> {
     let MtlsPolicy::Verify(mtls) = &distribution.viewer_mtls else {
         return Ok(None);

@@ -7,12 +7,13 @@
 
 use std::net::IpAddr;
 
+use bothways_config::{HostName, InvalidHost};
+
 use super::alerts::{
     DECODE_ERROR, HANDSHAKE_FAILURE, ILLEGAL_PARAMETER, INAPPROPRIATE_FALLBACK, MISSING_EXTENSION,
     PROTOCOL_VERSION,
 };
 use super::unfit::Unfit;
-use crate::config::{HostName, InvalidHost};
 
 /// ClientHello of one client (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2). Lists are without their length, and not
 /// checked.

@@ -9,13 +9,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bothways_config::Protocol;
+
 use super::attempt::close_at_once;
 use super::balance::{CoreLink, HandedOver};
 use super::core::Core;
 use super::entrance::{Entrance, ListenerSetup};
 use super::registry::Hold;
 use super::{connection, plain};
-use crate::config::Protocol;
 use crate::metrics::ShedReason;
 use crate::runtime::{Listener, Stream, sleep};
 

@@ -164,8 +164,8 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::config::Protocol;
     use crate::runtime::{CoreRuntime, DriverChoice, Listener};
+    use bothways_config::Protocol;
 
     /// Cores with so many open connections.
     fn cores(open: &[u64]) -> Vec<Arc<CoreCounters>> {

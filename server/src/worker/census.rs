@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bothways_trust::CertificateFacts;
 use crossbeam_channel::Sender;
 
 use super::core::Core;
@@ -17,7 +18,6 @@ use super::grounds::Grounds;
 use super::registry::{Open, Phase};
 use crate::logs::ConnectionId;
 use crate::runtime::{sleep, spawn_guarded};
-use crate::trust::CertificateFacts;
 
 /// Conditions that a connection has to meet, all of them.
 #[derive(Clone, Debug, Default)]

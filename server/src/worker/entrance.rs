@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use crate::config::Protocol;
+use bothways_config::Protocol;
+
 use crate::runtime::Stream;
 
 /// One socket of one core: bound and listening, all in core order before any core starts.

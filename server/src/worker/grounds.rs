@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bothways_config::{HostName, OnRevocation};
+use bothways_trust::RejectedKind;
 use rustls_pki_types::UnixTime;
 
 use crate::admission::{ClientAuth, Inadmissible};
-use crate::config::{HostName, OnRevocation};
 use crate::logs::ConnectionId;
 use crate::metrics::CloseReason;
 use crate::snapshot::{Distribution, Snapshot};
-use crate::trust::RejectedKind;
 
 /// Distribution that a ClientHello's name led to, under the snapshot of that moment.
 pub(super) struct Chosen {

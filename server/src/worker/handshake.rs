@@ -12,6 +12,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use bothways_config::HostName;
 use hyper::rt::Write as _;
 
 use super::attempt::Attempt;
@@ -24,7 +25,6 @@ use super::{hearing, sweep};
 use crate::admission::{
     self, Accepted, Entrance, HandshakeError, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
 };
-use crate::config::HostName;
 use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
 use crate::tls::TlsStream;

@@ -9,18 +9,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bothways_config::HostName;
+use bothways_functions::{
+    ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection,
+};
+use bothways_trust::CertificateFacts;
+
 use super::core::Core;
 use super::grounds::Chosen;
 use crate::admission::{Applicant, Barred, ClientAuth, Gate, Ruling};
-use crate::config::HostName;
-use crate::functions::{
-    ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection,
-};
 use crate::logs::ConnectionId;
 use crate::metrics::{FailureCode, FunctionResult, monotonic};
 use crate::snapshot::Distribution;
 use crate::tls::{cipher_name, protocol_name};
-use crate::trust::CertificateFacts;
 
 /// Of one connection, until it is held.
 struct Hearing {

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
+use bothways_config::Limits;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
@@ -14,7 +15,6 @@ use hyper::service::HttpService;
 use super::core::Core;
 use super::drive::{Driven, drive};
 use super::registry::{Open, Rest};
-use crate::limits::Limits;
 use crate::runtime::SignalKind;
 use crate::tls::TlsStream;
 

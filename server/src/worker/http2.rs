@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bothways_config::Limits;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::HttpService;
@@ -15,7 +16,6 @@ use super::drive::drive;
 use super::registry::Open;
 use super::streams::Streams;
 use crate::http::Activity;
-use crate::limits::Limits;
 use crate::metrics::CoreCounters;
 use crate::tls::TlsStream;
 

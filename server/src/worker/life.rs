@@ -16,7 +16,6 @@ use super::census::{self, Census};
 use super::core::{Core, Shared};
 use super::entrance::ListenerSetup;
 use super::{accept, sweep, tick};
-use crate::functions;
 use crate::metrics::CoreCounters;
 use crate::runtime::{CoreRuntime, Driver, DriverChoice, Listener, Mailbox, timeout};
 
@@ -133,7 +132,7 @@ async fn take_in_the_last(core: &Rc<Core>, arrivals: Option<&mut Mailbox<HandedO
 /// of versions that were changed or taken away are dropped: they are only memory now.
 fn prepare_functions(core: &Core) {
     let live: Vec<_> = core.snapshot().functions.live().collect();
-    functions::retire(|version| live.iter().any(|function| function.version() == version));
+    bothways_functions::retire(|version| live.iter().any(|function| function.version() == version));
     live.iter().for_each(|function| function.warm());
 }
 

@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
+use bothways_trust::RejectedKind;
 use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use crate::admission::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal};
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::tls::{self, CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF};
-use crate::trust::RejectedKind;
 
 /// Status and reason of one connection attempt.
 #[derive(Debug)]

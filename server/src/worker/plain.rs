@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 
+use bothways_config::Authority;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -14,7 +15,6 @@ use super::core::Core;
 use super::drive::drive;
 use super::http1;
 use super::registry::{Entry, Phase};
-use crate::config::Authority;
 use crate::http::{Body, Refusal, authority, awaits_continue, redirect, refusal};
 use crate::origin::{PlainStream, Upload};
 use crate::runtime::{Duplex, Stream};

@@ -6,10 +6,11 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bothways_config::Limits;
+
 use super::core::Core;
 use super::registry::{Open, Phase, Rest, Watch};
 use crate::http::Patience;
-use crate::limits::Limits;
 use crate::metrics::{CutReason, StalledBody};
 use crate::runtime::{SignalKind, give_back_free_pages, sleep};
 

@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bothways_config::{Alias, Config, ConfigError};
+use bothways_functions::{ConnectionEvent, Function, TlsFacts, call_connection_at};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
 use super::ToldStep;
 use crate::admission::{Barred, ClientAuth};
-use crate::config::{self, Alias, Config, ConfigError};
-use crate::functions::{ConnectionEvent, Function, TlsFacts, call_connection_at};
 use crate::logs::ConnectionIds;
 use crate::snapshot;
 use crate::worker::{barred, intermediates};
@@ -46,7 +46,7 @@ pub(super) struct Told {
 /// Its code or its key-value store cannot be loaded.
 pub(super) fn hear(
     config: &Config,
-    distribution: &config::Distribution,
+    distribution: &bothways_config::Distribution,
     client: &ClientAuth,
     circumstances: &Circumstances,
     at: UnixTime,

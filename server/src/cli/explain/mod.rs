@@ -9,6 +9,9 @@ mod function;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use bothways_config::{Config, ConfigError, Distribution, MtlsPolicy};
+use bothways_state::files;
+use bothways_trust::{CertificateFacts, ForeignFormat, Policy, Rejected, Step, UncheckedClient};
 use rustls::AlertDescription;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -18,11 +21,8 @@ pub use self::function::Circumstances;
 use self::function::Told;
 use crate::admission::{ClientAuth, alert_of};
 use crate::app::AppError;
-use crate::config::{Config, ConfigError, Distribution, MtlsPolicy};
-use crate::files;
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::snapshot;
-use crate::trust::{CertificateFacts, ForeignFormat, Policy, Rejected, Step, UncheckedClient};
 use crate::worker::code_of;
 
 /// What is asked.

@@ -6,18 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bothways_functions::{
+    ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection_at,
+    try_connection,
+};
+use bothways_trust::CertificateFacts;
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 
 use super::{Compute, unusable};
 use crate::app::AppError;
 use crate::cli::explain::read_chain;
-use crate::functions::{
-    ConnectionEvent, ConnectionOutcome, Decision, Denial, Function, TlsFacts, call_connection_at,
-    try_connection,
-};
 use crate::logs::ConnectionIds;
-use crate::trust::CertificateFacts;
 
 /// What a connection function has decided.
 #[derive(Debug, Serialize)]

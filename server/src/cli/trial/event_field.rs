@@ -1,9 +1,9 @@
 //! Headers, arguments and cookies of an event: `name: { value, multiValue, attributes }`.
 
+use bothways_functions::viewer::Field;
 use http::header::HeaderValue;
 
 use super::json::{At, BadEvent};
-use crate::functions::viewer::Field;
 
 /// A header, argument or cookie of the event.
 pub struct EventField<'a> {

@@ -17,6 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bothways_config::Limits;
+use bothways_functions::{Function, FunctionKind, FunctionSource};
+use bothways_state::files;
+use bothways_state::key_values::{LoadError, Store};
 use serde::{Serialize, Serializer};
 
 use self::connection::ConnectionTrial;
@@ -24,10 +28,6 @@ use self::json::Json;
 use self::viewer::ViewerTrial;
 use self::viewer_event::ViewerEvent;
 use crate::app::AppError;
-use crate::files;
-use crate::functions::{Function, FunctionKind, FunctionSource};
-use crate::kvs::{LoadError, Store};
-use crate::limits::Limits;
 use crate::snapshot::{function_limits, store_limits};
 
 /// What is to be tried.

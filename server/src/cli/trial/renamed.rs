@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use bothways_functions::viewer::{CertificateWish, PemFormat};
 use serde::Serialize;
-
-use crate::functions::viewer::{CertificateWish, PemFormat};
 
 /// Certificate headers that go on under another name.
 #[derive(Debug, Serialize)]

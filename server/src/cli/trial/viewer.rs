@@ -5,6 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bothways_functions::Function;
+use bothways_functions::viewer::{
+    EdgeLocation, RequestFacts, ShownRequest, ShownResponse, ViewerContext, ViewerFault, ViewerFaultKind,
+    ViewerOutcome, ViewerRemarks,
+};
+use bothways_trust::CertificateHeader;
 use bytes::Bytes;
 use http::{request, response};
 use hyper::ext::ReasonPhrase;
@@ -14,13 +20,7 @@ use super::Compute;
 use super::renamed::Renamed;
 use super::viewer_event::ViewerEvent;
 use super::viewer_output::ViewerOutput;
-use crate::functions::Function;
-use crate::functions::viewer::{
-    EdgeLocation, RequestFacts, ShownRequest, ShownResponse, ViewerContext, ViewerFault, ViewerFaultKind,
-    ViewerOutcome, ViewerRemarks,
-};
 use crate::http::{Asked, CertificateEdits, apply, ask_viewer_request, ask_viewer_response};
-use crate::trust::CertificateHeader;
 
 /// What a viewer function has made of an event.
 #[derive(Debug, Serialize)]

@@ -5,6 +5,9 @@
 
 use std::net::IpAddr;
 
+use bothways_config::IdentityHeaders;
+use bothways_functions::viewer::{Moment, RequestFacts, ShownRequest, ShownResponse};
+use bothways_trust::CertificateHeader;
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, request, response};
@@ -12,10 +15,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::event_field::{EventField, fields};
 use super::json::{At, BadEvent, Json};
-use crate::config::IdentityHeaders;
-use crate::functions::viewer::{Moment, RequestFacts, ShownRequest, ShownResponse};
 use crate::http::{SHOWN_TO_FUNCTIONS, clean_headers};
-use crate::trust::CertificateHeader;
 
 /// What a viewer function is tried with.
 pub struct ViewerEvent {

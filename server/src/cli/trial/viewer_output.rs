@@ -2,10 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bothways_functions::viewer::{Field, Item, ShownRequest, ShownResponse};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
-
-use crate::functions::viewer::{Field, Item, ShownRequest, ShownResponse};
 
 /// What goes on to the origin or to the client.
 #[derive(Serialize)]
