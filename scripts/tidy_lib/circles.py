@@ -1,0 +1,47 @@
+"""Circles of imports: in some folders, each file can be read before those that use it."""
+
+import re
+
+from .layers import heads
+from .tree import complain
+
+WITHOUT_CIRCLES = ("admission", "tls", "worker")  # folders of server/src
+
+
+def check_circles(sources):
+    """In the folders WITHOUT_CIRCLES, no file imports another that, over however many others, imports it."""
+    for folder in WITHOUT_CIRCLES:
+        uses = imports_within(f"server/src/{folder}/", sources)
+        while leaves := [module for module, used in uses.items() if not used & uses.keys()]:
+            for leaf in leaves:
+                del uses[leaf]
+        if uses:
+            # Every module that is left uses one that is left too, so this walk comes back to where it was.
+            way = [min(uses)]
+            while (following := min(uses[way[-1]] & uses.keys())) not in way:
+                way.append(following)
+            circle = way[way.index(following) :] + [following]
+            complain(f"server/src/{folder}", f"a circle of imports: {' > '.join(circle)}")
+
+
+def imports_within(folder, sources):
+    """The modules of a folder; for each the siblings that it names, itself or by what mod.rs exports."""
+    inside = [source for source in sources if source.path.startswith(folder)]
+    inside = [(source.path.removeprefix(folder).split("/"), source) for source in inside]
+    uses = {place[0].removesuffix(".rs"): set() for place, _ in inside if place != ["mod.rs"]}
+    exported = {}
+    for place, source in inside:
+        if place == ["mod.rs"]:
+            for module, names in re.findall(r"(?s)\buse self::(\w+)::(\w+|\{.*?\});", source.shipped):
+                exported |= {name: module for name in re.findall(r"\w+", names)}
+    name = folder.split("/")[-2]
+    for place, source in inside:
+        if place != ["mod.rs"]:
+            up = "super::" * (1 if place[-1] != "mod.rs" else 0) + "super::" * (len(place) - 1)
+            named = set()
+            for start in re.finditer(rf"(?<!::)\b(?:{up}|crate::{name}::)(?=[\w{{])", source.shipped):
+                rest = source.shipped[start.end() :]
+                named |= heads(rest, 1) if rest.startswith("{") else {re.match(r"\w+", rest).group()}
+            module = place[0].removesuffix(".rs")
+            uses[module] |= ({exported.get(item, item) for item in named} & uses.keys()) - {module}
+    return uses
