@@ -18,7 +18,7 @@ fn main() {
     }
 }
 
-/// As in "1.91.0".
+/// Version of the compiler, as in "1.91.0".
 fn rustc() -> String {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let output = Command::new(rustc).arg("--version").output();

@@ -1,4 +1,5 @@
-// For mode "optional": a client with a certificate has been verified already; one without is admitted from these networks only.
+// For mode "optional": a client with a certificate has been verified already; one without is admitted from
+// these networks only.
 const NETWORKS = ['10.', '192.168.', 'fd00:'];
 
 function connectionHandler(connection) {

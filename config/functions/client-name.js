@@ -1,5 +1,6 @@
-// Viewer request: tells the origin who the client is in a header of the origin's choosing, and answers by itself where there is no
-// certificate. Works in the modes that verify certificates, where the headers below cannot come from the client itself.
+// Viewer request: tells the origin who the client is in a header of the origin's choosing, and answers by
+// itself where there is no certificate. Works in the modes that verify certificates, where the headers below
+// cannot come from the client itself.
 function handler(event) {
     const request = event.request;
     if (request.headers['cloudfront-viewer-cert-present']?.value !== '1') {

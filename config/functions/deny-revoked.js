@@ -1,5 +1,6 @@
-// Denies clients whose serial number is a key of the key-value store. Keys are the serial's hex digits in lower case without colons,
-// a leading 00 included: `openssl x509 -serial` prints them in upper case and without it.
+// Denies clients whose serial number is a key of the key-value store. Keys are the serial's hex digits in
+// lower case without colons, a leading 00 included: `openssl x509 -serial` prints them in upper case and
+// without it.
 import cf from 'cloudfront';
 
 const revoked = cf.kvs();

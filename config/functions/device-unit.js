@@ -1,4 +1,5 @@
-// Admits devices: organizational unit "Devices", and a serial number from the range that the factory was given.
+// Admits devices: organizational unit "Devices", and a serial number from the range that the factory was
+// given.
 const UNIT = 'OU=Devices';
 const SERIAL_PREFIX = '4a:3f:';
 

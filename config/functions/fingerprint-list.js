@@ -1,5 +1,6 @@
-// Admits the certificates whose fingerprint is a key of the key-value store; the value is the owner's name and goes to the log.
-// Fingerprints as in the record of a refused client: `openssl x509 -outform DER | openssl dgst -sha256 -binary | basenc --base64url`.
+// Admits the certificates whose fingerprint is a key of the key-value store; the value is the owner's name
+// and goes to the log. Fingerprints as in the record of a refused client:
+// openssl x509 -outform DER | openssl dgst -sha256 -binary | basenc --base64url
 import cf from 'cloudfront';
 
 const known = cf.kvs();

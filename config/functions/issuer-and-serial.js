@@ -1,5 +1,5 @@
-// Serial numbers are unique within a CA only: where a trust store has several, the key of a revocation is the first eight hex digits of the
-// issuer name's SHA-256, an underscore and the serial number without colons.
+// Serial numbers are unique within a CA only: where a trust store has several, the key of a revocation is the
+// first eight hex digits of the issuer name's SHA-256, an underscore and the serial number without colons.
 import cf from 'cloudfront';
 const crypto = require('crypto');
 

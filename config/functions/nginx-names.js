@@ -1,6 +1,7 @@
-// Viewer request: the client's certificate under the names that nginx gives to it, for an origin that stood behind nginx
-// (proxy_set_header X-SSL-Client-S-DN $ssl_client_s_dn, and so on). cf.mtls makes these headers after the function, from the
-// certificate that was verified, in place of whatever reads like them; without a certificate they are not there.
+// Viewer request: the client's certificate under the names that nginx gives to it, for an origin that stood
+// behind nginx (proxy_set_header X-SSL-Client-S-DN $ssl_client_s_dn, and so on). cf.mtls makes these headers
+// after the function, from the certificate that was verified, in place of whatever reads like them; without a
+// certificate they are not there.
 import cf from 'cloudfront';
 
 function handler(event) {

@@ -1,5 +1,6 @@
-// Viewer request: one spelling for each page. Doubled slashes become one, /index.html becomes its folder, and campaign parameters are
-// dropped, so that the origin (and what caches before it) sees one address where clients write many.
+// Viewer request: one spelling for each page. Doubled slashes become one, /index.html becomes its folder, and
+// campaign parameters are dropped, so that the origin (and what caches before it) sees one address where
+// clients write many.
 const DROPPED = ['utm_source', 'utm_medium', 'utm_campaign'];
 
 function handler(event) {

@@ -1,4 +1,5 @@
-// Admits clients of one organization: O=ExampleCorp among the attributes of the subject, as a whole attribute and not as part of another.
+// Admits clients of one organization: O=ExampleCorp among the attributes of the subject, as a whole attribute
+// and not as part of another.
 const ORGANIZATION = 'O=ExampleCorp';
 
 function connectionHandler(connection) {

@@ -112,7 +112,8 @@ impl Failure {
 
     /// Whether this is how a server refuses a client's certificate, given that it had asked for one.
     ///
-    /// Alerts about anything else (protocol version, unknown name, internal error) are not refusals of a certificate.
+    /// Alerts about anything else (protocol version, unknown name, internal error) are not refusals of a
+    /// certificate.
     pub fn is_refusal(&self, certificate_was_requested: bool) -> bool {
         let refusal = match self {
             Failure::Alert(code) => REFUSALS.contains(code),

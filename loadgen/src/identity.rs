@@ -1,8 +1,8 @@
 //! Who loadgen is towards the server, and whom it accepts as the server: files become rustls configurations.
 //!
-//! Runs before the load starts; every mistake names the file and the remedy. There may be tens of thousands of
-//! identities: they share one configuration for each entry of the mix, which asks the client that acts on this thread
-//! for its certificate and its sessions, and the certificates that are in many of their chains.
+//! Runs before the load starts; every mistake names the file and the remedy. There may be tens of thousands
+//! of identities: they share one configuration for each entry of the mix, which asks the client that acts on
+//! this thread for its certificate and its sessions, and the certificates that are in many of their chains.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -38,8 +38,8 @@ pub struct Party {
     resumes: bool,
 }
 
-/// One logical client: an identity, and where it resumes, its sessions, because a session belongs to the identity that
-/// made it.
+/// One logical client: an identity, and where it resumes, its sessions, because a session belongs to the
+/// identity that made it.
 #[derive(Debug)]
 pub struct Client {
     certificate: Option<Arc<CertifiedKey>>,
@@ -100,7 +100,8 @@ impl Party {
         })
     }
 
-    /// Those that user number `index` of `users` takes in turn. All are used even when they outnumber the users.
+    /// Those that user number `index` of `users` takes in turn. All are used even when they outnumber the
+    /// users.
     pub fn clients(&self, index: usize, users: usize) -> Clients {
         Clients {
             party: self.clone(),
@@ -156,8 +157,8 @@ pub fn acting() -> Option<Rc<Client>> {
     ACTING.with_borrow(Clone::clone)
 }
 
-/// Seeds this thread's random generator, which takes tens of milliseconds at its first use: not to be paid within the
-/// first handshake.
+/// Seeds this thread's random generator, which takes tens of milliseconds at its first use: not to be paid
+/// within the first handshake.
 pub fn seed_random_generator() {
     let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0; 32]);
 }
@@ -367,7 +368,8 @@ impl Loader {
             .chain(chain.map(|certificate| self.share(certificate)))
             .collect();
         let certified = CertifiedKey::new(chain, signer);
-        // Other errors mean that the certificate cannot be parsed (X.509 v1, or bad on purpose): the server's to judge.
+        // Other errors mean that the certificate cannot be parsed (X.509 v1, or bad on purpose): the server's
+        // to judge.
         match certified.keys_match() {
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
                 Err(Unusable::Mismatch)
@@ -376,7 +378,8 @@ impl Loader {
         }
     }
 
-    /// The same certificate, whose bytes exist only once. They live as long as the process, as the identities do.
+    /// The same certificate, whose bytes exist only once. They live as long as the process, as the identities
+    /// do.
     fn share(&mut self, certificate: CertificateDer<'static>) -> CertificateDer<'static> {
         if let Some(known) = self.shared.get(&certificate[..]) {
             return CertificateDer::from_slice(known);

@@ -1,4 +1,5 @@
-//! What the kernel of this machine counts and nobody else sees: connections that a full listen queue turned away.
+//! What the kernel of this machine counts and nobody else sees: connections that a full listen queue turned
+//! away.
 
 use std::fs;
 

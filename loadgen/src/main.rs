@@ -1,7 +1,7 @@
 //! loadgen: a load generator for servers that authenticate clients by certificate.
 //!
-//! `options`, `scenario` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`) → `report`. It knows nothing of
-//! the server it loads but HTTP and TLS, and shares no code with one.
+//! `options`, `scenario` → `plan`, `identity` → `run` (one pinned thread per core: `runtime`, `load`, `wire`)
+//! → `report`. It knows nothing of the server it loads but HTTP and TLS, and shares no code with one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 

@@ -11,8 +11,9 @@ use crate::plan::threshold::Threshold;
 
 /// A load generator for servers that authenticate clients by certificate.
 ///
-/// Exit code: 0 when every operation ended as expected, 1 when some did not or none completed, 2 for mistakes in the
-/// options or files, 3 when a threshold was crossed. SIGINT and SIGTERM end the run early; the report is still made.
+/// Exit code: 0 when every operation ended as expected, 1 when some did not or none completed, 2 for mistakes
+/// in the options or files, 3 when a threshold was crossed. SIGINT and SIGTERM end the run early; the report
+/// is still made.
 #[derive(Parser, Debug)]
 #[command(
     version,
@@ -27,8 +28,9 @@ pub struct Options {
     /// What to load: https://NAME[:PORT][/PATH]. --address, --sni, --host and --path override its parts
     pub url: Option<String>,
 
-    /// TOML file that says what to load and how: phases, a mix of operations, sets of identities, idle connections,
-    /// reconnect storms. Beside it only what is not in the way of it: where to connect, whom to trust, TLS, cores, report
+    /// TOML file that says what to load and how: phases, a mix of operations, sets of identities, idle
+    /// connections, reconnect storms. Beside it only what is not in the way of it: where to connect, whom to
+    /// trust, TLS, cores, report
     #[arg(long, value_name = "FILE", conflicts_with_all = SAID_BY_A_SCENARIO)]
     pub scenario: Option<PathBuf>,
 
@@ -60,8 +62,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
 
-    /// PEM file of many identities, each a private key and then its certificate and chain, as `loadgen pki` makes
-    /// (repeatable)
+    /// PEM file of many identities, each a private key and then its certificate and chain, as `loadgen pki`
+    /// makes (repeatable)
     #[arg(long, value_name = "FILE")]
     pub bundle: Vec<PathBuf>,
 
@@ -81,8 +83,9 @@ pub struct Options {
     #[arg(long, value_parser = parse_duration)]
     pub warm_up: Option<Duration>,
 
-    /// Open loop: operations per second, started on schedule whatever the server does; latency counts from the
-    /// scheduled time. Without it the loop is closed: a connection starts its next operation when the last has ended
+    /// Open loop: operations per second, started on schedule whatever the server does; latency counts from
+    /// the scheduled time. Without it the loop is closed: a connection starts its next operation when the
+    /// last has ended
     #[arg(long, value_parser = parse_rate)]
     pub rate: Option<f64>,
 
@@ -114,7 +117,8 @@ pub struct Options {
     #[arg(long)]
     pub chunked: bool,
 
-    /// A status that answers may have (repeatable); another is a failure [default: all below 400, redirects too]
+    /// A status that answers may have (repeatable); another is a failure [default: all below 400, redirects
+    /// too]
     #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(u16).range(200..1000))]
     pub expect_status: Vec<u16>,
 
@@ -126,8 +130,8 @@ pub struct Options {
     #[arg(long, value_name = "HEADER")]
     pub header: Vec<String>,
 
-    /// How an operation should end. `refused`: the server asks for a certificate and then refuses the client by a TLS
-    /// alert or by closing before any response (mode handshake)
+    /// How an operation should end. `refused`: the server asks for a certificate and then refuses the client
+    /// by a TLS alert or by closing before any response (mode handshake)
     #[arg(long, value_enum, default_value_t = Expect::Ok)]
     pub expect: Expect,
 
@@ -139,8 +143,8 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub tls: Option<Tls>,
 
-    /// Key exchange group (default: offers X25519MLKEM768, X25519, secp256r1, secp384r1 in that order). Under TLS 1.2
-    /// servers may refuse a group list without the curve of their certificate
+    /// Key exchange group (default: offers X25519MLKEM768, X25519, secp256r1, secp384r1 in that order). Under
+    /// TLS 1.2 servers may refuse a group list without the curve of their certificate
     #[arg(long, value_enum)]
     pub group: Option<Group>,
 
@@ -148,24 +152,24 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub cipher: Option<Cipher>,
 
-    /// Time limit of one operation, from its actual start, whatever it takes: also for requests that are sent again
-    /// [default: 10s]
+    /// Time limit of one operation, from its actual start, whatever it takes: also for requests that are sent
+    /// again [default: 10s]
     #[arg(long, value_parser = parse_duration)]
     pub timeout: Option<Duration>,
 
-    /// Wait at the end of the run for operations in flight, at most so long. Those that end then count, and the window
-    /// ends with the last of them. Without it they are told as in flight
+    /// Wait at the end of the run for operations in flight, at most so long. Those that end then count, and
+    /// the window ends with the last of them. Without it they are told as in flight
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub wait: Option<Duration>,
 
-    /// Limit that the run has to keep, else the exit code is 3 (repeatable): 'p99 < 20ms', 'first_byte.p50 < 5ms',
-    /// 'failed < 0.1%', 'not_started <= 0', 'rate > 1000'. One about failures decides in place of the rule that there be
-    /// none
+    /// Limit that the run has to keep, else the exit code is 3 (repeatable): 'p99 < 20ms', 'first_byte.p50 <
+    /// 5ms', 'failed < 0.1%', 'not_started <= 0', 'rate > 1000'. One about failures decides in place of the
+    /// rule that there be none
     #[arg(long, value_name = "THRESHOLD", value_parser = Threshold::parse)]
     pub threshold: Vec<Threshold>,
 
-    /// Cores to run on, one pinned thread each: a number (that many of the allowed ones, the highest first) or a list
-    /// such as 0,3 or 2-3 (one core by its number: 3-3)
+    /// Cores to run on, one pinned thread each: a number (that many of the allowed ones, the highest first)
+    /// or a list such as 0,3 or 2-3 (one core by its number: 3-3)
     #[arg(long, default_value = "1", value_name = "N|LIST")]
     pub cores: String,
 
@@ -215,8 +219,8 @@ pub enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Work {
-    /// New TCP connection, full handshake, one request with `Connection: close`, up to the end of its response. Then the
-    /// client waits for the server to close, a second at most, which is recorded apart
+    /// New TCP connection, full handshake, one request with `Connection: close`, up to the end of its
+    /// response. Then the client waits for the server to close, a second at most, which is recorded apart
     Handshake,
     /// The same, but the handshake resumes a session of an earlier connection; full handshakes do not count
     Resume,

@@ -1,9 +1,9 @@
 //! When operations of an open loop are due.
 //!
-//! The rate may change from phase to phase and evenly within one: arrival `k` of the whole run is due as soon as the
-//! rate's integral over time has reached `k`, whatever happened to earlier ones. With a constant rate that is `k / rate`
-//! after the start. Thread `t` of `n` serves the arrivals `t, t + n, t + 2n, …`. Pure: time is an argument, an offset
-//! from the start of the run.
+//! The rate may change from phase to phase and evenly within one: arrival `k` of the whole run is due as soon
+//! as the rate's integral over time has reached `k`, whatever happened to earlier ones. With a constant rate
+//! that is `k / rate` after the start. Thread `t` of `n` serves the arrivals `t, t + n, t + 2n, …`. Pure:
+//! time is an argument, an offset from the start of the run.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -118,7 +118,8 @@ impl Segment {
         }
     }
 
-    /// Where the integral reaches `arrival`: the root of a parabola, in the form that loses no digits when it is flat.
+    /// Where the integral reaches `arrival`: the root of a parabola, in the form that loses no digits when it
+    /// is flat.
     fn at(&self, arrival: f64) -> Duration {
         let missing = (arrival - self.before).max(0.0);
         let from = self.rate.from;
@@ -433,8 +434,9 @@ mod tests {
         assert_eq!(arrivals.backlog(MS / 2), 0);
     }
 
-    /// One connection, 1,000 operations a second, each served in 100 µs, but the server stalls once for 100 ms.
-    /// A generator with coordinated omission would record one slow operation; we must record about a hundred.
+    /// One connection, 1,000 operations a second, each served in 100 µs, but the server stalls once for 100
+    /// ms. A generator with coordinated omission would record one slow operation; we must record about a
+    /// hundred.
     #[test]
     fn a_stalled_server_is_seen_by_every_operation_that_was_due_during_the_stall() {
         let mut arrivals = Arrivals::new(constant(1000.0, 0, 1));

@@ -1,7 +1,7 @@
 //! The sessions that one logical client may resume.
 //!
-//! TLS 1.3 tickets are used once, the newest first, as RFC 8446 §C.4 recommends: single-use tickets work, and so do
-//! servers that allow reuse. A TLS 1.2 session is kept until the server replaces or refuses it.
+//! TLS 1.3 tickets are used once, the newest first, as RFC 8446 §C.4 recommends: single-use tickets work, and
+//! so do servers that allow reuse. A TLS 1.2 session is kept until the server replaces or refuses it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -38,8 +38,8 @@ impl fmt::Debug for Sessions {
     }
 }
 
-/// The store of whichever client acts on this thread ([`identity::acting_as`]): so that thousands of clients share one
-/// configuration.
+/// The store of whichever client acts on this thread ([`identity::acting_as`]): so that thousands of clients
+/// share one configuration.
 #[derive(Debug)]
 pub struct SessionsOfTheActing;
 

@@ -1,4 +1,5 @@
-//! The few system calls that no safe crate at hand offers: thread affinity, a timerfd, another process' CPU clock.
+//! The few system calls that no safe crate at hand offers: thread affinity, a timerfd, another process' CPU
+//! clock.
 //!
 //! Owns: every `unsafe` block of loadgen. Nothing here keeps state.
 
@@ -92,7 +93,8 @@ pub fn arm(timer: &impl AsRawFd, after: Duration) -> io::Result<()> {
     check(unsafe { libc::timerfd_settime(timer.as_raw_fd(), 0, &spec, std::ptr::null_mut()) })
 }
 
-/// User and system time of process `pid`, ended threads included: the `utime + stime` of `/proc/PID/stat`, in nanoseconds.
+/// User and system time of process `pid`, ended threads included: the `utime + stime` of `/proc/PID/stat`, in
+/// nanoseconds.
 pub fn process_cpu(pid: u32) -> io::Result<Duration> {
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
     let mut clock: libc::clockid_t = 0;

@@ -1,7 +1,8 @@
 //! A server verifier that does not verify the same chain thousands of times a second.
 //!
-//! A run meets the same server certificate at every handshake, and checking its chain costs the generator as much as
-//! all else. A chain that was accepted is remembered for a second; the handshake's signature is checked every time.
+//! A run meets the same server certificate at every handshake, and checking its chain costs the generator as
+//! much as all else. A chain that was accepted is remembered for a second; the handshake's signature is
+//! checked every time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -69,7 +69,7 @@ impl Bench {
             .unwrap()
     }
 
-    /// As a user that is not root: another one where we are, so that its rights count.
+    /// A user that is not root: another one where we are, so that its rights count.
     fn check_as_user(&self) -> Output {
         let us = fs::metadata(self.0.path()).unwrap();
         let user = match us.uid() {

@@ -43,7 +43,7 @@ fn edited(from: &str, to: &str) -> String {
     text.replacen(from, to, 1)
 }
 
-/// One named test per line: what is replaced, by what, and what the message has to name.
+/// A named test per line: what is replaced, by what, and what the message has to name.
 macro_rules! edits {
     ($($name:ident: $from:expr, $to:expr => $named:expr;)*) => {
         $(#[test]

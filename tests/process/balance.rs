@@ -1,4 +1,5 @@
-//! Connections that stay are spread over the cores, whatever the kernel's hash makes of their addresses, and none is lost on the way.
+//! Connections that stay are spread over the cores, whatever the kernel's hash makes of their addresses, and
+//! none is lost on the way.
 
 use bothways_tests::metrics::Metrics;
 use bothways_tests::server::Reload;
@@ -22,7 +23,7 @@ struct Crowd<'a> {
     server: &'a Server,
     client: Client,
     open: Vec<Connection>,
-    /// Of all that were ever opened.
+    /// Ports of all that were ever opened.
     ports: Vec<u16>,
 }
 
@@ -150,7 +151,8 @@ fn a_core_alone_hands_nothing_over() {
     assert_recorded(&server.stop(), ports);
 }
 
-/// Core 1 is held by a function while core 0 hands connections over to it and the order to drain comes: it hears of both at once.
+/// Core 1 is held by a function while core 0 hands connections over to it and the order to drain comes: it
+/// hears of both at once.
 #[test]
 fn what_was_handed_over_to_a_core_that_is_told_to_drain_is_served_and_has_its_record() {
     const HELD: &str = "function handler(event) {

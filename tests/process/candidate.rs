@@ -12,7 +12,8 @@ fn decision(name: &str) -> String {
     format!("{DECISIONS}{{decision=\"{name}\"}}")
 }
 
-/// Partners decide; the candidate is what is left of them, with this list of revoked serials, and the strangers.
+/// Partners decide; the candidate is what is left of them, with this list of revoked serials, and the
+/// strangers.
 fn edge(candidate: TrustStore) -> Config {
     let distribution = Distribution::edge("optional").mtls_setting("candidate_trust_store = \"next\"");
     Config::new()

@@ -1,4 +1,4 @@
-//! What a client can ask for again and again, and what it costs: a bounded amount, and nobody else's service.
+//! Floods of one client: each costs a bounded amount, and nobody else's service.
 
 use bothways_tests::pki::Leaf;
 use bothways_tests::s_client::SClient;
@@ -50,7 +50,8 @@ fn refused_handshakes_leave_no_memory_behind() {
         (0..ROUND).for_each(|_| assert!(!client.get(server.address()).outcome.is_ok()));
         server.resident_bytes().saturating_sub(before)
     };
-    // Memory that each handshake leaves behind, be it 200 bytes, shows in every round; what is allocated once does not.
+    // Memory that each handshake leaves behind, be it 200 bytes, shows in every round; what is allocated once
+    // does not.
     let mut growths: Vec<u64> = Vec::new();
     while growths.len() < ROUNDS_MAX && growths.last().is_none_or(|grown| *grown >= ROUND * 200) {
         growths.push(growth());

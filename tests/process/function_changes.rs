@@ -27,7 +27,8 @@ fn calls(server: &Server, result: &str) -> u64 {
     server.metrics().get(&series)
 }
 
-/// A session that the function does not want resumed is closed before a byte is passed on, and its ticket is used up.
+/// A session that the function does not want resumed is closed before a byte is passed on, and its ticket is
+/// used up.
 fn a_resumed_session_is_heard(mode: &str, has_certificate: bool, version: Version, cores: u16) {
     const ROUNDS: u64 = 4;
     let server = Server::start(edge(mode, NOT_RESUMED).cores(cores));

@@ -1,4 +1,5 @@
-//! What operators do to functions of a running server through its control socket: publish code, write what it looks up.
+//! Functions of a running server, changed through its control socket: code is published, and data that it
+//! looks up is written.
 
 use bothways_tests::server::{CONFIG_FILE, Ended};
 use bothways_tests::tls_client::Version::{Tls12, Tls13};

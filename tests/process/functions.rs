@@ -1,4 +1,5 @@
-//! Connection functions: asked once for each connection, after everything else has passed, and never passed by.
+//! Connection functions: asked once for each connection, after everything else has passed, and never passed
+//! by.
 
 use bothways_tests::config::{EDGE, EDGE_NAME};
 use bothways_tests::pki::Leaf;
@@ -234,8 +235,8 @@ fn a_function_that_says_neither_denies() {
     assert_eq!((calls(&server, "deny"), all_calls(&server)), (1, 1));
 }
 
-/// The client is refused with alert 49 where it has a certificate and closed where it has none; the record's reason and a line of the
-/// operator's log have all `parts`.
+/// The client is refused with alert 49 where it has a certificate and closed where it has none; the record's
+/// reason and a line of the operator's log have all `parts`.
 fn errs(code: &str, custom_data: Option<&str>, parts: &[&str]) {
     errs_in(edge("optional", code), custom_data, parts);
 }

@@ -236,7 +236,8 @@ fn a_thousand_bad_connections_leave_the_good_one_its_place() {
     assert_eq!(server.stop().len() as u64, BAD);
 }
 
-/// Sends requests without end, and reads the answers away without waiting for any: there is always one more request to answer.
+/// Sends requests without end, and reads the answers away without waiting for any: there is always one more
+/// request to answer.
 struct Pipeliner {
     tcp: TcpStream,
     threads: [JoinHandle<()>; 2],

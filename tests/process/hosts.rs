@@ -1,4 +1,4 @@
-//! Which distribution answers: by SNI in the handshake, and never another one by Host.
+//! The distribution that answers: chosen by SNI in the handshake, and never another one by Host.
 
 use bothways_tests::curl::Curl;
 use bothways_tests::s_client::SClient;

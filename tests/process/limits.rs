@@ -174,7 +174,7 @@ fn connections_beyond_the_limit_are_shed() {
     );
 }
 
-/// So many header fields for curl, beside those that it sends by itself.
+/// Header fields for curl, so many, beside those that it sends by itself.
 fn with_fields(curl: Curl, count: usize) -> Curl {
     let quiet = curl.arguments(&["--header", "User-Agent:", "--header", "Accept:"]);
     (0..count).fold(quiet, |curl, number| curl.header(&format!("X-{number}: 1")))

@@ -1,5 +1,5 @@
-//! Process tests: the built server as its users meet it. A test looks for three witnesses wherever there are three:
-//! what the peer saw, what the connection record says, what the counters say.
+//! Process tests: the built server as its users meet it. A test looks for three witnesses wherever there are
+//! three: what the peer saw, what the connection record says, what the counters say.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod addresses;

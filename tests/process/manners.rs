@@ -1,5 +1,5 @@
-//! How a client is told that it does not speak TLS, or not as the standards have it: the alert that is due,
-//! and a reason in plain words.
+//! Answers to a client that does not speak TLS, or not as the standards have it: the alert that is due, and a
+//! reason in plain words.
 
 use bothways_tests::client_hello::{
     ALPN, Hello, KEY_SHARE, RENEGOTIATION_INFO, SIGNATURE_ALGORITHMS, SUPPORTED_GROUPS, SUPPORTED_VERSIONS,

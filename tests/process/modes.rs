@@ -8,13 +8,13 @@ use rcgen::ExtendedKeyUsagePurpose::{Any, ClientAuth, ServerAuth};
 use crate::witnesses::{assert_admitted, assert_refused};
 use Verdict::{Admitted, Refused};
 
-/// What should become of a client: admitted, or refused with one of these alerts and this status code.
+/// End that a client should come to: admitted, or refused with one of these alerts and this status code.
 enum Verdict {
     Admitted,
     Refused(&'static [u8], &'static str),
 }
 
-/// One named test per line: mode, protocol version, the client's identity, the verdict.
+/// A named test per line: mode, protocol version, the client's identity, the verdict.
 macro_rules! cases {
     ($($name:ident: $mode:literal, $version:expr, $who:expr => $verdict:expr;)*) => {
         $(#[test]
@@ -327,7 +327,8 @@ fn a_revoked_intermediate_takes_its_clients_with_it() {
     assert_refused(&server, &attempt, &[44], "ClientCertRejected");
 }
 
-/// Starts an edge whose trust store has revocations of every form, lets the client try, asks the three witnesses.
+/// Starts an edge whose trust store has revocations of every form, lets the client try, asks the three
+/// witnesses.
 fn check(config: Config, mode: &str, version: Version, who: Option<Identity>, verdict: Verdict) {
     let server = Server::start(config.trust_store(store()).distribution(Distribution::edge(mode)));
     let attempt = Client::speaking(version, who.as_ref()).get(server.address());

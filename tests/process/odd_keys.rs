@@ -1,5 +1,5 @@
-//! Certificates for keys that nobody here can use: a client of such a key, or under a CA of such a key, is refused like any other, in
-//! bounded time, and the next one is served.
+//! Certificates for keys that nobody here can use: a client of such a key, or under a CA of such a key, is
+//! refused like any other, in bounded time, and the next one is served.
 
 use bothways_tests::odd_keys::{
     ED448, ML_DSA_65, NOBODYS, X25519, by_name, dsa, endless_curve, explicit_p256, gost, nothing,
@@ -11,7 +11,7 @@ use bothways_tests::{Client, Config, Identity, Record, Server};
 
 use crate::witnesses::{assert_admitted, assert_refused};
 
-/// What the alert and the status code of a leaf with such a key are.
+/// Alert and status code of a leaf with such a key.
 type Refused = (u8, &'static str);
 
 const MALFORMED: Refused = (42, "ClientCertInvalid");

@@ -1,4 +1,5 @@
-//! What comes in one go, in parts, or with the end of something else: nothing of it is lost, and nothing waits for more.
+//! Input that comes in one go, in parts, or with the end of something else: nothing of it is lost, and
+//! nothing waits for more.
 
 use std::io::Write as _;
 

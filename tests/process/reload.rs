@@ -84,7 +84,8 @@ fn a_revocation_that_is_taken_back_admits_again() {
     assert_admitted(&server, &client.get(server.address()), Some(&identity));
 }
 
-/// The state before a broken reload stays: the revoked client refused, the good one admitted, on both its witnesses.
+/// The state before a broken reload stays: the revoked client refused, the good one admitted, on both its
+/// witnesses.
 fn keeps_the_old_state(file: &str, contents: &[u8], named: &str) {
     let (revoked, good) = (Pki::shared().client("revoked"), Pki::shared().client("good"));
     let server = Server::start(required());

@@ -1,4 +1,5 @@
-//! What is sent to a peer that reads late, slowly or no more: it arrives whole, and is let go of when the peer is gone.
+//! Output to a peer that reads late, slowly or no more: it arrives whole, and is let go of when the peer is
+//! gone.
 
 use std::io::Read as _;
 
@@ -22,7 +23,8 @@ fn proxy(origin: &Origin, driver: &'static str) -> Server {
     Server::start(Config::new().distribution(distribution).driver(driver))
 }
 
-/// A server whose first flight is more than the kernels take at once between it and a client with [`open_narrow`].
+/// A server whose first flight is more than the kernels take at once between it and a client with
+/// [`open_narrow`].
 fn talkative(driver: &'static str) -> Config {
     let large = Leaf::server(&[EDGE_NAME]).padded(40_000);
     let distribution = Distribution::edge("required").certificate(Pki::shared().servers.issue(large));

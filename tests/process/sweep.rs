@@ -1,5 +1,5 @@
-//! What a reload does to open connections: those whose client it no longer admits end at once, no other does. And what time does: those
-//! whose client expires end without one.
+//! Open connections after a reload: those whose client it no longer admits end at once, no other does. Those
+//! whose client expires end without a reload.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -141,7 +141,8 @@ fn a_stalled_response_does_not_keep_a_revoked_client_connected() {
     assert_eq!(record.text("closedBy"), Some("revocation"), "{}", record.line);
 }
 
-/// The type of the next HTTP/2 frame (RFC 9113 §4.1), its payload read too; `None` at the end of the connection.
+/// The type of the next HTTP/2 frame (RFC 9113 §4.1), its payload read too; `None` at the end of the
+/// connection.
 fn next_frame(connection: &mut Connection) -> Option<u8> {
     let mut head = [0; 9];
     connection.reader().read_exact(&mut head).ok()?;
@@ -167,7 +168,8 @@ fn an_http_2_connection_of_a_revoked_client_gets_goaway_and_no_further_answer() 
     server.write("serials.txt", mallory.serial_text());
     server.reload_published();
     while next_frame(&mut connection).expect("GOAWAY comes before the end") != GOAWAY {}
-    // GET https://edge.example.com/ on stream 1 (RFC 7541 §C.3): until the client has answered the PING, HTTP/2 allows it.
+    // GET https://edge.example.com/ on stream 1 (RFC 7541 §C.3): until the client has answered the PING,
+    // HTTP/2 allows it.
     let head = [&b"\x82\x87\x84\x41\x10"[..], b"edge.example.com"].concat();
     let frame = [&[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1], &head[..]].concat();
     let _may_have_ended = connection.write(frame);

@@ -1,4 +1,5 @@
-//! Viewer functions that fail, and functions that try to slip something past the edge: each a 502, and nothing on any wire.
+//! Viewer functions that fail, and functions that try to slip something past the edge: each a 502, and
+//! nothing on any wire.
 
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::Curl;

@@ -1,4 +1,5 @@
-//! Viewer functions: what they make of requests and responses over both HTTP versions, and what they cannot make of them.
+//! Viewer functions: what they make of requests and responses over both HTTP versions, and what they cannot
+//! make of them.
 
 use bothways_tests::config::EDGE_NAME;
 use bothways_tests::curl::{Curl, Output};

@@ -31,8 +31,8 @@ pub fn assert_admitted(server: &Server, attempt: &Attempt, identity: Option<&Ide
     record
 }
 
-/// The client got one of these alerts, and got it whole: nothing reset the connection on top of it. The record has
-/// the status code and a reason, and a counter has counted it. Returns the record.
+/// The client got one of these alerts, and got it whole: nothing reset the connection on top of it. The
+/// record has the status code and a reason, and a counter has counted it. Returns the record.
 pub fn assert_refused(server: &Server, attempt: &Attempt, alerts: &[u8], code: &str) -> Record {
     match attempt.outcome {
         Outcome::Alert(alert, Ending::Eof) if alerts.contains(&alert) => {}

@@ -1,8 +1,8 @@
-//! The launch article's own way to a PKI: its `openssl` commands, run by the real `openssl`, questions answered on
-//! standard input as a reader would answer them.
+//! The launch article's own way to a PKI: its `openssl` commands, run by the real `openssl`, questions
+//! answered on standard input as a reader would answer them.
 //!
-//! With OpenSSL 3.0 the client's certificate comes out as X.509 version 1 without extensions: the last command asks
-//! for none, and that is the point of running it.
+//! With OpenSSL 3.0 the client's certificate comes out as X.509 version 1 without extensions: the last
+//! command asks for none, and that is the point of running it.
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -27,7 +27,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// One https listener, one core, an admin endpoint, records to stdout, no distribution yet.
+    /// A configuration with one https listener, one core, an admin endpoint, records to stdout, no
+    /// distribution yet.
     pub fn new() -> Self {
         Self {
             listeners: vec!["https"],
@@ -469,9 +470,10 @@ impl Distribution {
 }
 
 const CONNECTIONS: &str = "connections_per_core";
-/// As many as a machine with an ordinary limit on open files can serve, so that no server warns of it at its
-/// start.
+/// Connections for each core: as many as a machine with an ordinary limit on open files can serve, so that no
+/// server warns of it at its start.
 const CONNECTIONS_MAX: u64 = 2_000;
 const FUNCTION_TIME: &str = "function_time_ms";
-/// As much as may be configured: a function that ends is never stopped for what else the machine does.
+/// Time of a function: as much as may be configured. A function that ends is never stopped for what else the
+/// machine does.
 const FUNCTION_TIME_MAX: u64 = 1_000;

@@ -7,7 +7,7 @@ use crate::http1::{self, Head};
 use crate::pki::{Identity, Pki};
 use crate::workdir::Workdir;
 
-/// One curl command line in the making. HTTP/1.1 unless told otherwise.
+/// A curl command line in the making. HTTP/1.1 unless told otherwise.
 pub struct Curl {
     name: String,
     port: u16,
@@ -16,7 +16,7 @@ pub struct Curl {
     workdir: Workdir,
 }
 
-/// What it printed and how it ended.
+/// Output of curl, and how it ended.
 #[derive(Debug)]
 pub struct Output {
     /// curl's exit code: 0 where it got a response.

@@ -1,6 +1,6 @@
-//! As much DER as it takes to turn a certificate that rcgen made into one that it would never make.
+//! DER, as much of it as it takes to turn a certificate that rcgen made into one that it would never make.
 
-/// One element: its identifier octet and the whole of its encoding.
+/// An element: its identifier octet and the whole of its encoding.
 pub struct Element<'a> {
     pub tag: u8,
     pub content: &'a [u8],
@@ -23,7 +23,7 @@ pub fn elements(mut input: &[u8]) -> Vec<Element<'_>> {
     found
 }
 
-/// One element with this tag and content.
+/// An element with this tag and content.
 pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     match content.len() {

@@ -45,7 +45,7 @@ impl Response {
     }
 }
 
-/// How a message's body ends.
+/// Ends of a message's body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Body {
     Empty,

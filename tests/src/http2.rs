@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::tls_client::{Client, Connection};
 
-/// How a stream ended for its client.
+/// End of a stream for its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamEnd {
     /// With a response of this status, whose body came to so many octets.

@@ -47,7 +47,7 @@ impl Frame {
     }
 }
 
-/// How a stream has ended.
+/// End of a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum End {
     /// With END_STREAM.

@@ -1,11 +1,11 @@
 //! Harness of the process tests: everything that drives the built `bothways` binary from outside.
 //!
-//! Owns: a PKI made at run time, the server process and its output, clients (curl, `openssl s_client`, a rustls
-//! client, raw TCP) and a small origin. Does not own: any code of the server, which these crates never link, so that
-//! a test and the server cannot share a mistake.
+//! Owns: a PKI made at run time, the server process and its output, clients (curl, `openssl s_client`, a
+//! rustls client, raw TCP) and a small origin. Does not own: any code of the server, which these crates never
+//! link, so that a test and the server cannot share a mistake.
 //!
-//! Waiting is always for an event (a line, a record, bytes, an exit) with `PATIENCE` as the bound, never for time
-//! to pass. A harness function that cannot do its part panics: that is a failed test.
+//! Waiting is always for an event (a line, a record, bytes, an exit) with `PATIENCE` as the bound, never for
+//! time to pass. A harness function that cannot do its part panics: that is a failed test.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 pub mod article;

@@ -52,8 +52,8 @@ impl Lines {
         self.0.state.lock().unwrap().lines.clone()
     }
 
-    /// The first line from number `from` on that `wanted` likes, and its number. None once the writer has closed
-    /// its end without one, or the time is over.
+    /// The first line from number `from` on that `wanted` likes, and its number. None once the writer has
+    /// closed its end without one, or the time is over.
     pub fn wait(
         &self,
         from: usize,

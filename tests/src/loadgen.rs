@@ -9,7 +9,7 @@ use crate::pki::Pki;
 use crate::server::Server;
 use crate::workdir::Workdir;
 
-/// How a run ended.
+/// End of a run.
 pub struct Loaded {
     pub code: Option<i32>,
     /// Both output streams.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Samples by name and labels as they stand in the exposition: `bothways_connections_total{status="Success"}`.
+/// Samples by name and labels as they stand in the exposition:
+/// `bothways_connections_total{status="Success"}`.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(BTreeMap<String, f64>);
 
@@ -15,7 +16,8 @@ impl Metrics {
         Self(samples.map(sample).collect())
     }
 
-    /// A sample; one that is not there counts as 0, since a series may first appear when something is counted.
+    /// A sample; one that is not there counts as 0, since a series may first appear when something is
+    /// counted.
     pub fn get(&self, series: &str) -> u64 {
         self.0.get(series).map_or(0, |value| *value as u64)
     }

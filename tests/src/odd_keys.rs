@@ -1,5 +1,6 @@
-//! Public keys that a server should know how to refuse: of types that nobody offers any more or yet, of absurd sizes, of curves that the
-//! certificate brings along. Each is a whole SubjectPublicKeyInfo (RFC 5280 §4.1.2.7); nobody has the private key.
+//! Public keys that a server should know how to refuse: of types that nobody offers any more or yet, of
+//! absurd sizes, of curves that the certificate brings along. Each is a whole SubjectPublicKeyInfo (RFC 5280
+//! §4.1.2.7); nobody has the private key.
 
 use crate::der::{BIT_STRING, SEQUENCE, element};
 
@@ -10,8 +11,8 @@ pub fn explicit_p256() -> Vec<u8> {
     explicit_curve(&P256_P, &minus_3, &P256_B, &generator, &P256_N)
 }
 
-/// What kept OpenSSL's square root busy for ever (CVE-2022-0778): a field of 697 = 17·41 elements, which is none, and a compressed
-/// generator with x = 0, for which y² = 696.
+/// A curve that kept OpenSSL's square root busy for ever (CVE-2022-0778): a field of 697 = 17·41 elements,
+/// which is none, and a compressed generator with x = 0, for which y² = 696.
 pub fn endless_curve() -> Vec<u8> {
     explicit_curve(&[2, 0xb9], &[0, 0], &[2, 0xb8], &[2, 0, 0], &[2, 0xb9])
 }
@@ -41,8 +42,8 @@ pub fn gost() -> Vec<u8> {
     )
 }
 
-/// A type that is known by its OID alone, with so many octets of key: X25519 and Ed448 (RFC 8410 §3), ML-DSA-65 (RFC 9881 §4), one that
-/// is nobody's.
+/// A type that is known by its OID alone, with so many octets of key: X25519 and Ed448 (RFC 8410 §3),
+/// ML-DSA-65 (RFC 9881 §4), one that is nobody's.
 pub fn by_name(oid: &[u8], octets: usize) -> Vec<u8> {
     public_key(&[oid, &[]], &vec![0x5a; octets])
 }

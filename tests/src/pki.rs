@@ -1,4 +1,5 @@
-//! A PKI made at run time: authorities, server and client identities with every flaw that the tests need, and CRLs.
+//! A PKI made at run time: authorities, server and client identities with every flaw that the tests need, and
+//! CRLs.
 //!
 //! Keys are P-256 because making one takes microseconds; the launch article's RSA keys are in `article`.
 
@@ -17,8 +18,8 @@ pub use crate::crl::corrupted;
 use crate::der;
 pub use crate::pem::{crl_pem, pem};
 
-/// The name that every server certificate carries beside its own: clients verify the chain against this one and
-/// can then look at which certificate it was (`Connection::server_certificate`).
+/// The name that every server certificate carries beside its own: clients verify the chain against this one
+/// and can then look at which certificate it was (`Connection::server_certificate`).
 pub const COMMON_SERVER_NAME: &str = "bothways.test";
 
 pub(crate) type Day = (i32, u8, u8);
@@ -35,7 +36,7 @@ pub(crate) use midnight;
 pub(crate) const VALID: (Day, Day) = ((2024, 1, 1), (2045, 1, 1));
 const OVER: (Day, Day) = ((2020, 1, 1), (2021, 1, 1));
 pub(crate) const NOT_YET: (Day, Day) = ((2044, 1, 1), (2045, 1, 1));
-/// Where subjectPublicKeyInfo stands in the TBSCertificate of a version 3 certificate.
+/// Position of subjectPublicKeyInfo in the TBSCertificate of a version 3 certificate.
 const PUBLIC_KEY: usize = 6;
 
 /// The world that most tests live in.
@@ -123,7 +124,8 @@ impl Authority {
         Self::root(name)
     }
 
-    /// Issues a certificate; the identity presents it with every intermediate up to the root, which is left out.
+    /// Issues a certificate; the identity presents it with every intermediate up to the root, which is left
+    /// out.
     pub fn issue(&self, leaf: Leaf) -> Identity {
         let key = new_key();
         let certificate = leaf.params().signed_by(&key, &self.issuer).unwrap();
@@ -186,7 +188,8 @@ impl Authority {
         })
     }
 
-    /// The certificate with each field of its TBSCertificate replaced by what `change` makes of its position and itself, signed anew.
+    /// The certificate with each field of its TBSCertificate replaced by what `change` makes of its position
+    /// and itself, signed anew.
     fn sign_again<'a>(
         &self,
         certificate: &'a [u8],
@@ -209,7 +212,7 @@ impl Authority {
     }
 }
 
-/// What an end entity's certificate says.
+/// Content of an end entity's certificate.
 #[derive(Clone, Debug)]
 pub struct Leaf {
     /// Attributes in certificate order.
@@ -441,7 +444,7 @@ impl Identity {
         format!("NotBefore={};NotAfter={}", text(from), text(to))
     }
 
-    /// Of the leaf's DER, as 64 lowercase hex digits.
+    /// SHA-256 of the leaf's DER, as 64 lowercase hex digits.
     pub fn sha256(&self) -> String {
         let hash = digest::digest(&digest::SHA256, &self.chain[0]);
         hash.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()

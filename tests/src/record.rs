@@ -1,4 +1,4 @@
-//! One connection record, as the server wrote it.
+//! A connection record, as the server wrote it.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! `openssl s_client`: a second TLS implementation, and the one that offers a session as often as it is told to.
+//! `openssl s_client`: a second TLS implementation, and the one that offers a session as often as it is told
+//! to.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use crate::pki::{Identity, Pki};
 use crate::workdir::Workdir;
 
-/// One command line in the making. Clones share the session file.
+/// A command line in the making. Clones share the session file.
 #[derive(Clone)]
 pub struct SClient {
     name: String,
@@ -17,7 +18,7 @@ pub struct SClient {
     workdir: Arc<Workdir>,
 }
 
-/// What it showed.
+/// Output of the client.
 #[derive(Debug)]
 pub struct Shown {
     pub code: Option<i32>,

@@ -30,14 +30,14 @@ pub struct Server {
     claimed: Mutex<BTreeSet<usize>>,
 }
 
-/// What a SIGHUP led to: the whole log line.
+/// Outcome of a SIGHUP: the whole log line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reload {
     Published(String),
     Refused(String),
 }
 
-/// How a command line that should end by itself ended.
+/// End of a command line that should end by itself.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -128,7 +128,7 @@ impl Server {
         self.process.pid
     }
 
-    /// What it holds in memory now.
+    /// Memory that the server holds now.
     pub fn resident_bytes(&self) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = std::fs::read_to_string(path).expect("the server runs");
@@ -212,8 +212,8 @@ impl Server {
         Metrics::parse(&response.text())
     }
 
-    /// Asks for the metrics until `wanted` likes them: for states that no line or record announces, such as how
-    /// many handshakes are open.
+    /// Asks for the metrics until `wanted` likes them: for states that no line or record announces, such as
+    /// how many handshakes are open.
     pub fn wait_for_metrics(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -251,7 +251,8 @@ impl Server {
         self.signal(SIGKILL);
     }
 
-    /// Runs `bothways` with these arguments, which should make it end by itself, in the folder of the configuration.
+    /// Runs `bothways` with these arguments, which should make it end by itself, in the folder of the
+    /// configuration.
     pub fn command(&self, arguments: &[&str]) -> Ended {
         let output = Command::new(binary())
             .args(arguments)
@@ -281,7 +282,8 @@ impl Server {
         self.drained()
     }
 
-    /// After `terminate`: the server has to end with code 0. Returns the records that no call has returned yet.
+    /// After `terminate`: the server has to end with code 0. Returns the records that no call has returned
+    /// yet.
     pub fn drained(self) -> Vec<Record> {
         let status = self.wait();
         assert_eq!(

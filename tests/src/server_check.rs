@@ -1,4 +1,4 @@
-//! How the rustls client judges the server.
+//! Checks of the server by the rustls client.
 
 use std::sync::Arc;
 

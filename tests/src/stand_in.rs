@@ -10,7 +10,8 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::pki::{Leaf, Pki};
 
-/// Serves connections one after the other until the process ends; requires a client certificate of the partners.
+/// Serves connections one after the other until the process ends; requires a client certificate of the
+/// partners.
 pub fn start() -> SocketAddr {
     let pki = Pki::shared();
     let mut roots = RootCertStore::empty();

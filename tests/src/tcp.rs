@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::PATIENCE;
 
-/// How a TCP stream ended.
+/// End of a TCP stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Ending {
     Eof,
@@ -21,8 +21,8 @@ pub fn open(address: SocketAddr) -> TcpStream {
     bounded(tcp)
 }
 
-/// Opens a connection whose segments, and with them what the server's kernel takes from the server before they are acknowledged, are as
-/// small as may be. Nor does this side take much before it is read.
+/// Opens a connection whose segments, and with them what the server's kernel takes from the server before
+/// they are acknowledged, are as small as may be. Nor does this side take much before it is read.
 pub fn open_narrow(address: SocketAddr) -> TcpStream {
     let connect = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
@@ -54,5 +54,5 @@ fn bounded(tcp: TcpStream) -> TcpStream {
     tcp
 }
 
-/// What Linux lets a socket ask for (TCP_MIN_MSS).
+/// Least segment size that Linux lets a socket ask for (TCP_MIN_MSS).
 const MSS_MIN: u32 = 88;

@@ -1,5 +1,5 @@
-//! A session store that a test looks into: it ignores server names, so that a ticket of one server can be offered
-//! to another.
+//! A session store that a test looks into: it ignores server names, so that a ticket of one server can be
+//! offered to another.
 
 use std::sync::Mutex;
 
@@ -18,7 +18,7 @@ struct Kept {
 }
 
 impl Tickets {
-    /// How many sessions could be resumed.
+    /// Number of sessions that could be resumed.
     pub fn count(&self) -> usize {
         let kept = self.0.lock().unwrap();
         kept.tls13.len() + usize::from(kept.tls12.is_some())

@@ -1,7 +1,7 @@
 //! A TLS client under full control: blocking sockets and rustls, one HTTP/1.1 request at a time.
 //!
-//! A clone shares sessions and credentials with its original, so `client.clone().sni(..)` offers the same tickets
-//! elsewhere.
+//! A clone shares sessions and credentials with its original, so `client.clone().sni(..)` offers the same
+//! tickets elsewhere.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -28,17 +28,17 @@ pub enum Version {
     Tls13,
 }
 
-/// How the client's first flight, the ClientHello, is put on the wire.
+/// Form in which the client's first flight, the ClientHello, is put on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FirstFlight {
     Whole,
-    /// One octet per TCP write.
+    /// An octet per TCP write.
     ByteByByte,
     /// Cut into TLS records of this many octets.
     Records(usize),
 }
 
-/// How a connection ended from where the client stands.
+/// End of a connection from where the client stands.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Ok {
@@ -77,7 +77,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the admitted client's session was a resumed one.
+    /// True if the admitted client's session was a resumed one.
     pub fn resumed(&self) -> bool {
         matches!(self, Self::Ok { resumed: true, .. })
     }
@@ -87,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// One connection attempt: its outcome, and the port by which its record is found.
+/// A connection attempt: its outcome, and the port by which its record is found.
 #[derive(Debug)]
 pub struct Attempt {
     pub outcome: Outcome,
@@ -113,7 +113,7 @@ impl Client {
         Self::with(Some(identity), &[&TLS13, &TLS12])
     }
 
-    /// One version only.
+    /// A single version.
     pub fn speaking(version: Version, identity: Option<&Identity>) -> Self {
         match version {
             Version::Tls12 => Self::with(identity, &[&TLS12]),
@@ -344,12 +344,12 @@ impl Connection {
         http1::read_response(&mut self.stream)
     }
 
-    /// For bodies that are too large to keep.
+    /// Reader for bodies that are too large to keep.
     pub fn reader(&mut self) -> &mut impl io::BufRead {
         &mut self.stream
     }
 
-    /// One request and its response on a connection that stays open.
+    /// A request and its response on a connection that stays open.
     pub fn exchange(&mut self, request: &str) -> Outcome {
         let result = self.write(request).and_then(|()| self.read_response());
         self.outcome(result)
@@ -423,8 +423,8 @@ impl TlsStream {
         Ok(())
     }
 
-    /// Sends what is due and takes in what has come. A failure to send is left to the next read, which may still
-    /// find the alert that explains it.
+    /// Sends what is due and takes in what has come. A failure to send is left to the next read, which may
+    /// still find the alert that explains it.
     fn receive(&mut self) -> io::Result<()> {
         let _ = self.send_pending();
         if self.tls.read_tls(&mut self.tcp)? == 0 && self.tls.is_handshaking() {
@@ -468,7 +468,8 @@ impl Write for TlsStream {
     }
 }
 
-/// Presents the identity as it is: the usual constructor would refuse to present an X.509 version 1 certificate.
+/// Presents the identity as it is: the usual constructor would refuse to present an X.509 version 1
+/// certificate.
 fn credentials(identity: &Identity) -> Arc<SingleCertAndKey> {
     let key = provider()
         .key_provider

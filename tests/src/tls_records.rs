@@ -1,4 +1,4 @@
-//! What a client puts on the wire, record by record: together, apart, in halves.
+//! Records of a client on the wire, one by one: together, apart, in halves.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,8 +1,8 @@
 //! Which entry of the mix the next operation is.
 //!
-//! A deck has as many cards of each entry as its weight, in lowest terms; when it is used up it is shuffled anew. So the
-//! shares are exact after every deck, and the order has no period in which clients and entries could fall into step.
-//! The same seed gives the same order.
+//! A deck has as many cards of each entry as its weight, in lowest terms; when it is used up it is shuffled
+//! anew. So the shares are exact after every deck, and the order has no period in which clients and entries
+//! could fall into step. The same seed gives the same order.
 
 pub struct Deck {
     cards: Vec<usize>,

@@ -50,7 +50,8 @@ impl Hand {
         }
     }
 
-    /// Where sessions are resumed, makes sure that there is one, by a full handshake outside of any operation.
+    /// Where sessions are resumed, makes sure that there is one, by a full handshake outside of any
+    /// operation.
     pub async fn prepare(&mut self) {
         if self.ready.is_none() {
             let client = self.clients.next();

@@ -1,8 +1,9 @@
 //! When the next operation may start, on one thread.
 //!
-//! Clients that are not at work in the current phase wait for one in which they are. Closed loop: a client starts at once.
-//! Open loop: when the schedule says so; a client that is free waits for its turn, and arrivals that find no free client
-//! wait in the backlog. Free clients are served in the order in which they became free.
+//! Clients that are not at work in the current phase wait for one in which they are. Closed loop: a client
+//! starts at once. Open loop: when the schedule says so; a client that is free waits for its turn, and
+//! arrivals that find no free client wait in the backlog. Free clients are served in the order in which they
+//! became free.
 //!
 //! When an open loop ends, what was due before goes to the clients that wait, however late this thread wakes
 //! up for it; what no client is free for is left over and counted. So each arrival is started or counted, and
@@ -230,7 +231,8 @@ impl Gate {
         self.close();
     }
 
-    /// Hands arrivals to waiting clients at the time they are due. Runs as a task of its own where there are open loops.
+    /// Hands arrivals to waiting clients at the time they are due. Runs as a task of its own where there are
+    /// open loops.
     pub async fn dispatch(self: Rc<Self>, timer: Timer) {
         while !self.closed.get() {
             self.someone_waits().await;
@@ -255,7 +257,8 @@ impl Gate {
         Some(next.min(self.stretch_end()).min(self.clock.window_end()))
     }
 
-    /// Whether those who wait have been told that the run is over: cheaper than [`Gate::is_over`], and a little later.
+    /// Whether those who wait have been told that the run is over: cheaper than [`Gate::is_over`], and a
+    /// little later.
     pub fn is_closed(&self) -> bool {
         self.closed.get()
     }
@@ -472,8 +475,8 @@ fn just_behind(now: Duration) -> Duration {
     now + Duration::from_nanos(1)
 }
 
-/// Waits with the precision of the kernel's timers; monoio's own have one millisecond, which is the latency of several
-/// operations.
+/// Waits with the precision of the kernel's timers; monoio's own have one millisecond, which is the latency
+/// of several operations.
 pub struct Timer(UnixStream);
 
 impl Timer {

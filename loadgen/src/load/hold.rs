@@ -1,8 +1,8 @@
 //! Idle connections, and what becomes of them in a storm.
 //!
-//! Each does its handshake and one request, and then nothing until its phase ends: there it must answer another one. It
-//! stays open through phases that follow each other. In a storm all are dropped at once, by a reset, and each opens a
-//! new one until that succeeds or the phase is over.
+//! Each does its handshake and one request, and then nothing until its phase ends: there it must answer
+//! another one. It stays open through phases that follow each other. In a storm all are dropped at once, by a
+//! reset, and each opens a new one until that succeeds or the phase is over.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! An entry of the mix as one thread works on it: its requests ready to be sent, its clients' TLS, and how an answer is
-//! judged.
+//! An entry of the mix as one thread works on it: its requests ready to be sent, its clients' TLS, and how an
+//! answer is judged.
 
 use std::rc::Rc;
 use std::time::Duration;

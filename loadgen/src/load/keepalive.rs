@@ -32,7 +32,8 @@ pub struct Hand {
 pub struct Open {
     pub connection: Connection,
     pub progress: Rc<Progress>,
-    /// The requests that it has carried: should it be closed after one, the server may just have been tired of it.
+    /// The requests that it has carried: should it be closed after one, the server may just have been tired
+    /// of it.
     requests: u64,
     /// How many storms there had been when it was opened.
     storms: u64,

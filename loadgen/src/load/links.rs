@@ -1,7 +1,8 @@
 //! The HTTP/2 connections of one entry on one thread, and who has a stream on which of them.
 //!
-//! A client joins a connection that has room, or opens one; those that find it being opened wait for it. It stays there
-//! until the connection ends, has carried enough requests, or the client has no more work. The last one to leave closes.
+//! A client joins a connection that has room, or opens one; those that find it being opened wait for it. It
+//! stays there until the connection ends, has carried enough requests, or the client has no more work. The
+//! last one to leave closes.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

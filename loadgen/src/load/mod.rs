@@ -1,6 +1,7 @@
 //! The load of one thread: its connections, when they start operations, and what they record.
 //!
-//! Everything here runs on one pinned thread and is shared by `Rc`; threads share only the [`Plan`] and the [`Clock`].
+//! Everything here runs on one pinned thread and is shared by `Rc`; threads share only the [`Plan`] and the
+//! [`Clock`].
 
 pub mod account;
 mod deck;
@@ -81,7 +82,8 @@ pub struct Parts {
     pub traffic: Rc<Traffic>,
 }
 
-/// Runs the share of thread number `thread` until the run is over and the last operations have ended or been abandoned.
+/// Runs the share of thread number `thread` until the run is over and the last operations have ended or been
+/// abandoned.
 pub async fn run(core: Rc<Core>, thread: usize) {
     let (clients, holders) = (Rc::new(Latch::default()), Rc::new(Latch::default()));
     for client in core.clients_of(thread) {
@@ -112,8 +114,8 @@ pub async fn run(core: Rc<Core>, thread: usize) {
     supervise(&core, &clients, &holders).await;
 }
 
-/// Keeps the recorder's seconds moving when nothing ends, passes on what the control thread tells, and gives the last
-/// operations some time.
+/// Keeps the recorder's seconds moving when nothing ends, passes on what the control thread tells, and gives
+/// the last operations some time.
 async fn supervise(core: &Core, clients: &Latch, holders: &Latch) {
     let mut told = 0;
     let mut ended = None;
@@ -220,8 +222,8 @@ impl Core {
             .conclude(now, self.slots_at_start as u64, arrived)
     }
 
-    /// Opens a connection and runs the handshake. The last flight still waits to be sent. The connection is left in
-    /// `slot` even if its handshake fails, so that the caller can see it out.
+    /// Opens a connection and runs the handshake. The last flight still waits to be sent. The connection is
+    /// left in `slot` even if its handshake fails, so that the caller can see it out.
     async fn open<'s>(
         &self,
         party: &Party,

@@ -1,7 +1,8 @@
 //! What one thread has seen: counts, latencies, and the CPU time that it took.
 //!
-//! An operation counts in the part of the run (warm-up, window, after) in which it *ended*. Latencies are recorded for
-//! operations that ended as expected, in nanoseconds. Each second's share is also sent to the control thread.
+//! An operation counts in the part of the run (warm-up, window, after) in which it *ended*. Latencies are
+//! recorded for operations that ended as expected, in nanoseconds. Each second's share is also sent to the
+//! control thread.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -81,7 +82,8 @@ impl Recorder {
         recorder
     }
 
-    /// Where the course of the run is written down: made beforehand, so that the run does not begin with waiting for memory.
+    /// Where the course of the run is written down: made beforehand, so that the run does not begin with
+    /// waiting for memory.
     pub fn write_to(&mut self, mut timeline: Timeline) {
         timeline.begin(self.gauges());
         self.recording.timeline = timeline;
@@ -264,8 +266,8 @@ impl Recorder {
         }
     }
 
-    /// Ends the recording; `connections` is how many this thread was to have open when the window began. Leaves the
-    /// recorder empty, and the control thread without a reason to wait for it.
+    /// Ends the recording; `connections` is how many this thread was to have open when the window began.
+    /// Leaves the recorder empty, and the control thread without a reason to wait for it.
     pub fn conclude(&mut self, now: Instant, connections: u64, arrived: Arrived) -> Recording {
         self.advance(now);
         if self.part != Part::After {

@@ -1,8 +1,8 @@
-//! What the control thread tells the load threads about the phases, so that its looks at the server fall before and after
-//! what they do.
+//! What the control thread tells the load threads about the phases, so that its looks at the server fall
+//! before and after what they do.
 //!
-//! A phase begins, for its idle connections and its storm, when the control thread has looked at the server's memory; at
-//! its end they are tried only when it has looked again.
+//! A phase begins, for its idle connections and its storm, when the control thread has looked at the server's
+//! memory; at its end they are tried only when it has looked again.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

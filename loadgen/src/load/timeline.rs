@@ -1,9 +1,11 @@
-//! How the run went over time, as one thread saw it: counts, bytes, latencies and CPU time of equally long intervals.
+//! How the run went over time, as one thread saw it: counts, bytes, latencies and CPU time of equally long
+//! intervals.
 //!
-//! All memory is taken before the run: an operation costs an addition and a histogram's increment, an interval one look
-//! at the thread's own CPU time. When the intervals are used up, neighbours are merged, and a longer run has coarser
-//! ones. Intervals are counted from the start of the window, so that none lies half in the warm-up; sums over those of
-//! the window are the window's totals. Times are offsets from the start of the run.
+//! All memory is taken before the run: an operation costs an addition and a histogram's increment, an
+//! interval one look at the thread's own CPU time. When the intervals are used up, neighbours are merged, and
+//! a longer run has coarser ones. Intervals are counted from the start of the window, so that none lies half
+//! in the warm-up; sums over those of the window are the window's totals. Times are offsets from the start of
+//! the run.
 
 use std::time::Duration;
 
@@ -184,7 +186,8 @@ impl Timeline {
         self.current = self.intervals.len().saturating_sub(1);
     }
 
-    /// Each interval with its start and end, in seconds from the start of the window; those of the warm-up are below zero.
+    /// Each interval with its start and end, in seconds from the start of the window; those of the warm-up
+    /// are below zero.
     pub fn intervals(&self) -> impl Iterator<Item = (f64, f64, &Interval)> {
         let from_window = |at: Duration| at.as_secs_f64() - self.window_start.as_secs_f64();
         let used = self.intervals.iter().take(self.current + 1).enumerate();
@@ -194,7 +197,8 @@ impl Timeline {
         })
     }
 
-    /// Makes intervals that hold too few operations for a percentile longer, up to a second, as long as enough are left.
+    /// Makes intervals that hold too few operations for a percentile longer, up to a second, as long as
+    /// enough are left.
     pub fn coarsen_to_fit(&mut self) {
         while self.width < Duration::from_secs(1) {
             let window = self.intervals.iter().take(self.current + 1).skip(self.before);
@@ -317,7 +321,8 @@ impl Interval {
     }
 }
 
-/// The width that gives a run of this length between a hundred and six hundred intervals, where it is long enough.
+/// The width that gives a run of this length between a hundred and six hundred intervals, where it is long
+/// enough.
 pub fn width_for(end: Option<Duration>) -> Duration {
     let mut width = SHORTEST;
     let Some(end) = end else { return width };

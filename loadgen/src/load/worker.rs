@@ -1,7 +1,8 @@
 //! One client: an operation after the other, each of the entry that the mix says.
 //!
-//! A client keeps a connection for each entry whose connections stay open (a stream, where the work is h2), and opens it
-//! before its first operation, not within it. While the phase has no work for it, it has none open.
+//! A client keeps a connection for each entry whose connections stay open (a stream, where the work is h2),
+//! and opens it before its first operation, not within it. While the phase has no work for it, it has none
+//! open.
 
 use std::rc::Rc;
 

@@ -1,7 +1,7 @@
 //! `loadgen pki`: certificates for a load of thousands of clients, good ones and each kind of bad ones.
 //!
-//! Owns the folder's layout, as the command's help tells it. The authorities' private keys are never written: nobody can
-//! issue more by these names.
+//! Owns the folder's layout, as the command's help tells it. The authorities' private keys are never written:
+//! nobody can issue more by these names.
 
 mod authority;
 mod folder;
@@ -36,8 +36,8 @@ use folder::Folder;
 ///   revoked.crl          the intermediate's CRL (PEM)
 ///   revoked-serials.txt  the same serial numbers, one a line, in hexadecimal digits
 ///
-/// A bundle has for each client its private key and then its certificate and the intermediate. Files with private keys
-/// have mode 0600.
+/// A bundle has for each client its private key and then its certificate and the intermediate. Files with
+/// private keys have mode 0600.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct PkiOptions {

@@ -1,5 +1,5 @@
-//! What a run is to do: options, or a scenario's file, become a [`Plan`], complete and consistent, that is not checked
-//! again. Certificates and keys are read by [`crate::identity`].
+//! What a run is to do: options, or a scenario's file, become a [`Plan`], complete and consistent, that is
+//! not checked again. Certificates and keys are read by [`crate::identity`].
 //!
 //! A run without a scenario is one of a single entry and two phases: the warm-up and the measured window.
 

@@ -1,7 +1,7 @@
 //! The phases of a run: how much load there is when.
 //!
-//! Phases follow each other without gaps from the start of the run on; times are offsets from it. Within a phase the load
-//! is constant or changes evenly from one value to another. Pure: time is an argument.
+//! Phases follow each other without gaps from the start of the run on; times are offsets from it. Within a
+//! phase the load is constant or changes evenly from one value to another. Pure: time is an argument.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -18,7 +18,8 @@ pub struct Ramp {
 pub enum Pace {
     /// So many clients, each its next operation when the last has ended.
     Closed(Ramp),
-    /// The schedule, operations per second; at most `clients` are under way at the same time, the others wait.
+    /// The schedule, operations per second; at most `clients` are under way at the same time, the others
+    /// wait.
     Open { rate: Ramp, clients: usize },
 }
 
@@ -85,7 +86,8 @@ impl Phase {
         self.end.saturating_sub(self.start)
     }
 
-    /// When client number `client` is at work in this phase: it is as long as there are more clients than its number.
+    /// When client number `client` is at work in this phase: it is as long as there are more clients than its
+    /// number.
     fn at_work(&self, client: usize) -> Option<Range<Duration>> {
         let number = client as f64;
         let Ramp { from, to } = match self.pace {

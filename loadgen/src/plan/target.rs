@@ -1,5 +1,5 @@
-//! Where to connect and what to ask for, from text. The faults are told without the name of the option or key that they
-//! came by: who calls knows it.
+//! Where to connect and what to ask for, from text. The faults are told without the name of the option or key
+//! that they came by: who calls knows it.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;

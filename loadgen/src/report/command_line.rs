@@ -1,4 +1,5 @@
-//! The command that was given, so that a run can be repeated from its report; without what a report must not give away.
+//! The command that was given, so that a run can be repeated from its report; without what a report must not
+//! give away.
 
 /// The words of the command line, quoted for a shell.
 pub fn command_line(words: impl Iterator<Item = String>) -> String {

@@ -14,7 +14,8 @@ pub struct Point {
     pub count: u64,
 }
 
-/// Five points for each halving of what is left to 100 %, which is the last. Empty for a histogram without values.
+/// Five points for each halving of what is left to 100 %, which is the last. Empty for a histogram without
+/// values.
 fn curve(histogram: &Histogram<u64>) -> Vec<Point> {
     let mut count = 0;
     histogram

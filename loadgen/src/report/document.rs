@@ -1,6 +1,8 @@
-//! The JSON report as a reader sees it: what the pages are made of, whether the run is our own or comes from a file.
+//! The JSON report as a reader sees it: what the pages are made of, whether the run is our own or comes from
+//! a file.
 //!
-//! A file may be from another version or edited by hand: what is absent is shown as unknown, and a text is only a text.
+//! A file may be from another version or edited by hand: what is absent is shown as unknown, and a text is
+//! only a text.
 
 use std::path::Path;
 
@@ -137,7 +139,8 @@ pub struct Timeline {
     pub intervals: Vec<Interval>,
 }
 
-/// One part of a run, in seconds from the run's start (not the window's). Bands and tables shift it by the warm-up.
+/// One part of a run, in seconds from the run's start (not the window's). Bands and tables shift it by the
+/// warm-up.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Phase {

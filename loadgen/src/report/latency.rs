@@ -13,8 +13,8 @@ pub const PERCENTILES: [(&str, f64); 6] = [
     ("p99.99", 99.99),
 ];
 
-/// Times in microseconds. A percentile is absent when fewer values than needed lie above it to be more than the
-/// maximum under another name.
+/// Times in microseconds. A percentile is absent when fewer values than needed lie above it to be more than
+/// the maximum under another name.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Latency {
     pub count: u64,

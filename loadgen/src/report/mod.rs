@@ -315,7 +315,8 @@ fn thresholds(plan: &Plan, summary: &Summary, merged: &Merged) -> Vec<ThresholdR
         .collect()
 }
 
-/// From the start of the window to its end, or to the end of the last operation if that was the end of the run.
+/// From the start of the window to its end, or to the end of the last operation if that was the end of the
+/// run.
 fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
     let end = recordings
         .iter()
@@ -327,7 +328,8 @@ fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
     planned.map_or(length, |duration| length.min(duration))
 }
 
-/// The end of the recording, in seconds from the start of the window: below zero for a run that ended in its warm-up.
+/// The end of the recording, in seconds from the start of the window: below zero for a run that ended in its
+/// warm-up.
 fn window_end_s(plan: &Plan, recordings: &[Recording]) -> f64 {
     let ends = recordings.iter().map(|recording| recording.end.at);
     let end = ends.max().unwrap_or_default().as_secs_f64() - plan.warm_up.as_secs_f64();

@@ -1,5 +1,5 @@
-//! The report by entry of the mix and by phase: how each kind of operation fared, and each part of the run, with its idle
-//! connections and its storm.
+//! The report by entry of the mix and by phase: how each kind of operation fared, and each part of the run,
+//! with its idle connections and its storm.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -80,7 +80,8 @@ pub struct IdleReport {
     pub alive: u64,
     pub lost: Vec<Kind>,
     pub server_memory: Option<MemoryReport>,
-    /// Why there are no figures of it: the server gave back more than the connections took. Start it anew before the run.
+    /// Why there are no figures of it: the server gave back more than the connections took. Start it anew
+    /// before the run.
     pub server_memory_shrank: bool,
 }
 
@@ -264,7 +265,8 @@ impl StormReport {
     }
 }
 
-/// The server's memory before the first of the phases that hold connections up to this one, and at this one's end.
+/// The server's memory before the first of the phases that hold connections up to this one, and at this one's
+/// end.
 fn held_memory(plan: &Plan, memory: &[Memory], index: usize) -> Option<(u64, u64)> {
     let until = plan.phases.iter().zip(memory).take(index + 1).rev();
     let first = until.take_while(|(phase, _)| phase.hold.is_some()).last();

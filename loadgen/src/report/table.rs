@@ -20,7 +20,8 @@ pub fn render(summary: &Summary) -> String {
     out.lines().map(|line| fold(&shown(line), WIDTH)).collect()
 }
 
-/// A line in as many as it needs, broken between words; what follows is indented. A word that is too long stays whole.
+/// A line in as many as it needs, broken between words; what follows is indented. A word that is too long
+/// stays whole.
 fn fold(line: &str, width: usize) -> String {
     let mut out = String::new();
     let mut column = 0;

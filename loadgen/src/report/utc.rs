@@ -10,7 +10,8 @@ pub fn text(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// The date `days` after 1970-01-01, counted in years that begin in March, so that a leap day is a year's last.
+/// The date `days` after 1970-01-01, counted in years that begin in March, so that a leap day is a year's
+/// last.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // from 0000-03-01
     let (era, of_era) = (days / 146_097, days % 146_097);

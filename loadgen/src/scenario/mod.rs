@@ -1,8 +1,8 @@
 //! Scenarios: a TOML file that says what to load and how becomes a [`Plan`].
 //!
-//! The file has `[target]`, `[[identities]]`, `[[mix]]` and `[[phases]]`; `loadgen/scenarios/` has examples with every key.
-//! Options given beside it win over its `[target]`. Every mistake names file, line, key and remedy; nothing is opened here
-//! but the file itself.
+//! The file has `[target]`, `[[identities]]`, `[[mix]]` and `[[phases]]`; `loadgen/scenarios/` has examples
+//! with every key. Options given beside it win over its `[target]`. Every mistake names file, line, key and
+//! remedy; nothing is opened here but the file itself.
 
 mod check;
 mod phases;

@@ -1,4 +1,5 @@
-//! A scenario's file as serde sees it: names and types. What the values mean together is for [`super::check`] to decide.
+//! A scenario's file as serde sees it: names and types. What the values mean together is for [`super::check`]
+//! to decide.
 
 use std::collections::BTreeMap;
 use std::fmt;

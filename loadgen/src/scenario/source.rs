@@ -1,4 +1,5 @@
-//! A scenario's text, and where in it a mistake is: every message has the form `FILE:LINE: KEY: fault; remedy`.
+//! A scenario's text, and where in it a mistake is: every message has the form `FILE:LINE: KEY: fault;
+//! remedy`.
 
 use std::fmt;
 use std::fs;
@@ -194,7 +195,8 @@ fn key_at(table: &DeTable<'_>, span: &Range<usize>) -> Key {
     best.1
 }
 
-/// Every key and every value of the tree with its span, parents first. As deep as the parser lets values nest.
+/// Every key and every value of the tree with its span, parents first. As deep as the parser lets values
+/// nest.
 fn visit(table: &DeTable<'_>, key: &Key, seen: &mut dyn FnMut(Range<usize>, &Key)) {
     for (name, value) in table {
         let key = key.child(name.get_ref());

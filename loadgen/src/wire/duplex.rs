@@ -1,9 +1,9 @@
 //! A TLS connection as hyper wants it: poll functions over completion I/O.
 //!
-//! A submitted read owns its buffer until the kernel is done with it, so it must never be dropped half-way. Each
-//! direction therefore has one [`Pump`]: a future that lives as long as the connection, takes buffers from a cell,
-//! waits for the operation, and puts the result back. The poll functions only exchange buffers and poll the pumps:
-//! nothing is allocated per operation, and nothing is `unsafe`.
+//! A submitted read owns its buffer until the kernel is done with it, so it must never be dropped half-way.
+//! Each direction therefore has one [`Pump`]: a future that lives as long as the connection, takes buffers
+//! from a cell, waits for the operation, and puts the result back. The poll functions only exchange buffers
+//! and poll the pumps: nothing is allocated per operation, and nothing is `unsafe`.
 
 use std::cell::Cell;
 use std::convert::Infallible;

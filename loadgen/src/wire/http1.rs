@@ -1,5 +1,5 @@
-//! HTTP/1.1 as a load generator needs it: one request at a time, its bytes prepared once; of the response the status,
-//! the length, and whether the connection may be used again.
+//! HTTP/1.1 as a load generator needs it: one request at a time, its bytes prepared once; of the response the
+//! status, the length, and whether the connection may be used again.
 //!
 //! [`Response`] is pushed bytes in any portions and does no I/O. Framing follows RFC 9112 §6.3.
 
@@ -119,8 +119,8 @@ impl Response {
         self
     }
 
-    /// Takes the next bytes. `true`: the response is complete. Bytes after its end are an error, because nothing else
-    /// was asked for.
+    /// Takes the next bytes. `true`: the response is complete. Bytes after its end are an error, because
+    /// nothing else was asked for.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<bool, Failure> {
         self.first_byte.get_or_insert_with(Instant::now);
         while !bytes.is_empty() && self.body != Body::Done {

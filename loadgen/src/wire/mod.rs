@@ -1,8 +1,8 @@
 //! TLS over TCP with owned buffers, and the two HTTP versions on it.
 //!
-//! [`Records`] is the TLS state without I/O; [`Connection`] drives it over a monoio socket with one read and one write
-//! in flight at most. A connection whose operation was abandoned (time limit) is dropped, never reused, because the
-//! abandoned read may have consumed bytes.
+//! [`Records`] is the TLS state without I/O; [`Connection`] drives it over a monoio socket with one read and
+//! one write in flight at most. A connection whose operation was abandoned (time limit) is dropped, never
+//! reused, because the abandoned read may have consumed bytes.
 
 pub mod duplex;
 pub mod http1;
@@ -210,8 +210,8 @@ impl Connection {
         })
     }
 
-    /// Runs the handshake until the client has all that it needs. Its last flight is not sent yet: it leaves together
-    /// with the request at the next [`Connection::flush`].
+    /// Runs the handshake until the client has all that it needs. Its last flight is not sent yet: it leaves
+    /// together with the request at the next [`Connection::flush`].
     pub async fn handshake(&mut self) -> Result<HandshakeKind, Failure> {
         self.records.progress.stage.set(Stage::Handshake);
         while self.records.tls.is_handshaking() {
@@ -336,8 +336,8 @@ impl Connection {
         }
     }
 
-    /// Reads until the server has closed, so that it and not we keep the port in TIME_WAIT. Tickets that come late
-    /// are seen; all else is discarded.
+    /// Reads until the server has closed, so that it and not we keep the port in TIME_WAIT. Tickets that come
+    /// late are seen; all else is discarded.
     pub async fn wait_for_close(&mut self) {
         while !self.records.ended {
             while let Plaintext::Chunk(chunk) = self.records.plaintext() {

@@ -1,4 +1,5 @@
-//! Scenarios against a small server: phases, mixes, idle connections, storms; and the scenarios that loadgen comes with.
+//! Scenarios against a small server: phases, mixes, idle connections, storms; and the scenarios that loadgen
+//! comes with.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -283,7 +284,8 @@ fn a_bundle_is_many_identities_and_a_broken_one_is_named() {
     }
 }
 
-/// Each is loaded with certificates beside it that `loadgen pki` has made, and stopped by a port that nobody listens on.
+/// Each is loaded with certificates beside it that `loadgen pki` has made, and stopped by a port that nobody
+/// listens on.
 #[test]
 fn the_scenarios_that_loadgen_comes_with_are_loaded() {
     let (pki, server) = ordinary();

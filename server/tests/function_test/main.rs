@@ -139,7 +139,7 @@ impl Bench {
         self.event_text(&event.to_string());
     }
 
-    /// As it is written, since the order of keys can count.
+    /// Text as it is written, since the order of keys can count.
     fn event_text(&self, event: &str) {
         fs::write(self.0.path().join("event.json"), event).unwrap();
     }

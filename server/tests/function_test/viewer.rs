@@ -414,7 +414,7 @@ fn a_viewer_event_that_no_request_leads_to_is_a_usage_error_that_names_the_key()
     );
 }
 
-/// What `FunctionOutput` holds.
+/// Content of `FunctionOutput`.
 fn sent(told: &Value) -> Value {
     serde_json::from_str(told["FunctionOutput"].as_str().unwrap()).unwrap()
 }

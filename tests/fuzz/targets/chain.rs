@@ -1,5 +1,6 @@
-//! Any certificates are verified, or rejected with a reason; or merely read, as in mode passthrough. The input is a chain, leaf first, each certificate behind its length in three
-//! bytes, as in a TLS Certificate message.
+//! Any certificates are verified, or rejected with a reason; or merely read, as in mode passthrough. The
+//! input is a chain, leaf first, each certificate behind its length in three bytes, as in a TLS Certificate
+//! message.
 #![no_main]
 
 use bothways::trust::{

@@ -1,4 +1,5 @@
-//! Any line is a request to the control socket or an error, and a request is written in a form that is read as the same.
+//! Any line is a request to the control socket or an error, and a request is written in a form that is read
+//! as the same.
 #![no_main]
 
 use bothways::control_socket::Request;

@@ -1,5 +1,6 @@
-//! Any bytes are a serial list, a revocation list of the store's CA, or an error. The seeds hold a list that the CA signed, so that its
-//! mutations reach what lies behind the signature check too; a set that was built answers every look-up.
+//! Any bytes are a serial list, a revocation list of the store's CA, or an error. The seeds hold a list that
+//! the CA signed, so that its mutations reach what lies behind the signature check too; a set that was built
+//! answers every look-up.
 #![no_main]
 
 use bothways::trust::{KeyId, RevocationSetBuilder, TrustStore};

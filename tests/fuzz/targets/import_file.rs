@@ -1,4 +1,5 @@
-//! Any bytes are an import file or an error. What is one is written in a form that is read as the same, and keeps to the limits.
+//! Any bytes are an import file or an error. What is one is written in a form that is read as the same, and
+//! keeps to the limits.
 #![no_main]
 
 use bothways::kvs::{KeyValues, StoreLimits};

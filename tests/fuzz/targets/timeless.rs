@@ -52,10 +52,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     assert!(verdict.is_ok(), "all valid at once: {verdict:?}");
 });
 
-/// One certificate before it has dates and a signature.
+/// A certificate before it has dates and a signature.
 struct Plan<'a> {
     signed_with: usize,
-    /// Of a leaf that keeps the key of the input: none.
+    /// Key of the certificate; none for a leaf that keeps the key of the input.
     key: Option<usize>,
     fields: Vec<Element<'a>>,
     algorithm: Element<'a>,
@@ -121,7 +121,7 @@ fn leads_to_the_store(plans: &[Plan<'_>]) -> bool {
     reached.contains(&0)
 }
 
-/// Of the seed CA, with a key that we have.
+/// Policy whose trust store is the seed CA, with a key that we have.
 fn policy(ignore_expiry: bool) -> Policy {
     let seed = CertificateDer::from_pem_slice(include_bytes!("../seeds/ca.pem")).expect("the seed CA is PEM");
     let root = Plan::read(0, &seed).expect("the seed CA is DER").build(THIS_YEAR);

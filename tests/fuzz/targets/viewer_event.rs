@@ -1,8 +1,10 @@
-//! Viewer functions' conversion in both directions. Any request and response are shown, and sent on octet for octet where nothing is
-//! changed; whatever a function returns is refused, or is a request and a response whose framing and identity are still ours.
+//! Viewer functions' conversion in both directions. Any request and response are shown, and sent on octet for
+//! octet where nothing is changed; whatever a function returns is refused, or is a request and a response
+//! whose framing and identity are still ours.
 //!
-//! The input is lines: target, `c` Cookie, `s` Set-Cookie, `h` header; from `=` on what the function returns: `u` uri, `q` argument, `c`
-//! cookie, `h` header, `b` body, divided by U+0001; name, value and values of each are divided by tabs.
+//! The input is lines: target, `c` Cookie, `s` Set-Cookie, `h` header; from `=` on what the function returns:
+//! `u` uri, `q` argument, `c` cookie, `h` header, `b` body, divided by U+0001; name, value and values of each
+//! are divided by tabs.
 #![no_main]
 
 use bothways::config::CertificateHeader;
@@ -181,7 +183,8 @@ fn same(before: &HeaderMap, after: &HeaderMap, names: &[&str]) {
     }
 }
 
-/// Kind, field and the raw rest of each line. A first value of `-` is none; those behind it are `multiValue`, one behind `;` is the attributes.
+/// Kind, field and the raw rest of each line. A first value of `-` is none; those behind it are `multiValue`,
+/// one behind `;` is the attributes.
 fn fields(text: &str) -> impl Iterator<Item = (char, Returned, &str)> {
     text.split('\u{1}').filter_map(|line| {
         let kind = line.chars().next()?;

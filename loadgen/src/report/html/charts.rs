@@ -184,7 +184,8 @@ fn memory(runs: &[Run]) -> Option<Chart> {
     })
 }
 
-/// Latency by percentile, as HdrHistogram's plots have it: each step to the right has a tenth of the operations.
+/// Latency by percentile, as HdrHistogram's plots have it: each step to the right has a tenth of the
+/// operations.
 fn percentiles(runs: &[Run]) -> Chart {
     let points = |curve: &[Point]| {
         curve
@@ -250,7 +251,8 @@ fn percentiles(runs: &[Run]) -> Chart {
     }
 }
 
-/// How many tens of operations there are for one that takes longer; the maximum is put where its own count ends.
+/// How many tens of operations there are for one that takes longer; the maximum is put where its own count
+/// ends.
 fn rarity(point: &Point) -> f64 {
     let above = (1.0 - point.percentile / 100.0).max(0.0);
     let finest = 1.0 / (point.count.max(1) as f64);
@@ -315,7 +317,8 @@ fn bands(runs: &[Run]) -> Vec<Band> {
     (first < 0.0).then_some(warm_up).into_iter().collect()
 }
 
-/// Phases count from the start of the run, and pages from the start of the window. The only measured one needs no name.
+/// Phases count from the start of the run, and pages from the start of the window. The only measured one
+/// needs no name.
 fn phase_bands(run: &Document) -> Vec<Band> {
     let (warm_up, several) = (run.warm_up_s(), has_several_phases(run));
     let band = |phase: &Phase| Band {

@@ -1,5 +1,5 @@
-//! Markup that cannot be broken from outside: text and attribute values are escaped here and nowhere else, and what is
-//! opened is closed. The output is well-formed XML, so that a strict parser can check it.
+//! Markup that cannot be broken from outside: text and attribute values are escaped here and nowhere else,
+//! and what is opened is closed. The output is well-formed XML, so that a strict parser can check it.
 
 use std::fmt::Write;
 
@@ -81,7 +81,8 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
-/// Controls, marks that change the direction of writing (they can make a text look like another), and what XML forbids.
+/// Controls, marks that change the direction of writing (they can make a text look like another), and what
+/// XML forbids.
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(

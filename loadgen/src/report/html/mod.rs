@@ -1,7 +1,7 @@
 //! The report as one self-contained page: one run in full, or several beside each other.
 //!
-//! Made from what the JSON file says and nothing else. No script, no font, no picture from anywhere: the page says so to
-//! the browser, too. All text from outside is escaped by [`markup`].
+//! Made from what the JSON file says and nothing else. No script, no font, no picture from anywhere: the page
+//! says so to the browser, too. All text from outside is escaped by [`markup`].
 
 mod charts;
 mod compare;
@@ -54,7 +54,8 @@ pub fn page(document: Document) -> String {
     })
 }
 
-/// The page of several runs, each with the name of where it comes from; the first is what the others are compared with.
+/// The page of several runs, each with the name of where it comes from; the first is what the others are
+/// compared with.
 pub fn comparison(documents: Vec<(String, Document)>) -> String {
     let letters = ('A'..='Z').cycle();
     let runs: Vec<Run> = documents

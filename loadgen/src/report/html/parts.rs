@@ -1,4 +1,5 @@
-//! The entries and the phases of several runs beside each other, by their names: what a scenario is repeated for.
+//! The entries and the phases of several runs beside each other, by their names: what a scenario is repeated
+//! for.
 
 use super::Run;
 use super::compare::{compared, run_heads};

@@ -1,7 +1,8 @@
 //! A chart as SVG: axes, bands, lines, labels beside the lines. It knows nothing of what is drawn.
 //!
-//! Each chart is drawn twice, for a wide and for a narrow window; the style sheet shows one of them. There is no
-//! script: what lies under the pointer is shown by the browser's own tooltip and a line that the style sheet lights up.
+//! Each chart is drawn twice, for a wide and for a narrow window; the style sheet shows one of them. There is
+//! no script: what lies under the pointer is shown by the browser's own tooltip and a line that the style
+//! sheet lights up.
 
 use super::markup::Markup;
 use super::scale::Scale;

@@ -1,4 +1,5 @@
-//! Where a value lies along an axis, and which values are marked there. Whatever comes in, no position is NaN.
+//! Where a value lies along an axis, and which values are marked there. Whatever comes in, no position is
+//! NaN.
 
 /// An axis' range; `low` is below `high`, and above zero where it is logarithmic.
 #[derive(Debug, Clone, Copy)]

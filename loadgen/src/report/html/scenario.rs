@@ -1,4 +1,5 @@
-//! The parts of a run that had more than one: the entries of its mix, its phases with idle connections and storms.
+//! The parts of a run that had more than one: the entries of its mix, its phases with idle connections and
+//! storms.
 
 use super::format::{bytes, count, or_unknown, rate, round_number, seconds, time};
 use super::markup::Markup;

@@ -1,4 +1,5 @@
-//! Pages of hostile, empty and odd reports: always well-formed, never with a script, a link or a number that is none.
+//! Pages of hostile, empty and odd reports: always well-formed, never with a script, a link or a number that
+//! is none.
 
 use serde_json::{Value, json};
 

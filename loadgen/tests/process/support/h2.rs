@@ -1,4 +1,5 @@
-//! A minimal blocking HTTP/2 server: answers every request with 200 and a short body, without decoding the head.
+//! A minimal blocking HTTP/2 server: answers every request with 200 and a short body, without decoding the
+//! head.
 
 use std::io::{Read, Write};
 use std::sync::atomic::Ordering;

@@ -10,8 +10,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
-/// `server-ca.pem` vouches for `localhost`; the client CA signed `good-1` and `good-2`; `stranger` is signed by a CA
-/// that the server does not know.
+/// `server-ca.pem` vouches for `localhost`; the client CA signed `good-1` and `good-2`; `stranger` is signed
+/// by a CA that the server does not know.
 pub struct Pki {
     folder: TempDir,
     client_ca: CertificateDer<'static>,

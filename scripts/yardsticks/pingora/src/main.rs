@@ -1,8 +1,10 @@
-//! A yardstick: pingora as a server that answers by itself, with its rustls back end and a certificate of every client.
+//! A yardstick: pingora as a server that answers by itself, with its rustls back end and a certificate of
+//! every client.
 //!
-//! One service of one thread. AWS-LC is installed as rustls' provider, where pingora would take ring if nobody had chosen: so the cryptography is
-//! no difference. Sessions are kept as pingora leaves them, in rustls' cache of 256. Answers 13 bytes, on `/large` 100,000. No log.
-//! Usage: yardstick-pingora PORT CERTIFICATES.pem KEY.pem CLIENT_AUTHORITIES.pem
+//! One service of one thread. AWS-LC is installed as rustls' provider, where pingora would take ring if
+//! nobody had chosen: so the cryptography is no difference. Sessions are kept as pingora leaves them, in
+//! rustls' cache of 256. Answers 13 bytes, on `/large` 100,000. No log. Usage: yardstick-pingora PORT
+//! CERTIFICATES.pem KEY.pem CLIENT_AUTHORITIES.pem
 
 use std::error::Error;
 use std::sync::Arc;
@@ -62,7 +64,8 @@ fn tls_settings(certificates: &str, key: &str, authorities: &str) -> Result<TlsS
     Ok(settings)
 }
 
-/// An application of its own rather than `ServeHttp`, whose bodies are vectors: here the large one is never copied.
+/// An application of its own rather than `ServeHttp`, whose bodies are vectors: here the large one is never
+/// copied.
 struct Fixed;
 
 #[async_trait]
