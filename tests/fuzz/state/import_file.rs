@@ -2,7 +2,7 @@
 //! keeps to the limits.
 #![no_main]
 
-use bothways::kvs::{KeyValues, StoreLimits};
+use bothways_state::key_values::{KeyValues, StoreLimits};
 use std::time::SystemTime;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

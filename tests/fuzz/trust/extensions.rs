@@ -3,7 +3,7 @@
 //! whatever else is permitted.
 #![no_main]
 
-use bothways::trust::probes::{judge_names, judge_policies, judge_pss};
+use bothways_trust::probes::{judge_names, judge_policies, judge_pss};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let parts = parts(bytes);

@@ -2,7 +2,7 @@
 //! behind its length in two octets.
 #![no_main]
 
-use bothways::trust::{CanonicalName, is_same_name};
+use bothways_trust::{CanonicalName, is_same_name};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let (first, rest) = name(bytes);

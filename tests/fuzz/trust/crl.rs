@@ -3,7 +3,7 @@
 //! answers every look-up.
 #![no_main]
 
-use bothways::trust::{KeyId, RevocationSetBuilder, TrustStore};
+use bothways_trust::{KeyId, RevocationSetBuilder, TrustStore};
 use std::sync::LazyLock;
 
 static STORE: LazyLock<TrustStore> = LazyLock::new(|| {

@@ -3,7 +3,7 @@
 //! message.
 #![no_main]
 
-use bothways::trust::{
+use bothways_trust::{
     Mode, Policy, Rejected, RevocationSet, Rules, TrustStore, UncheckedClient, VerifiedClient,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};

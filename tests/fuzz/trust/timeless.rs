@@ -8,7 +8,7 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
-use bothways::trust::{Mode, Policy, RevocationSet, Rules, TrustStore};
+use bothways_trust::{Mode, Policy, RevocationSet, Rules, TrustStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::sync::{Arc, LazyLock};

@@ -2,8 +2,8 @@
 //! other.
 #![no_main]
 
-use bothways::config::IdentityHeaders;
-use bothways::config::path_reading::{each_reading, is_plain, normal};
+use bothways_config::IdentityHeaders;
+use bothways_config::path_reading::{each_reading, is_plain, normal};
 
 libfuzzer_sys::fuzz_target!(|rest: &str| {
     let _ = IdentityHeaders::default().is_claim(rest);

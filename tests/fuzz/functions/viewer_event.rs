@@ -7,11 +7,11 @@
 //! are divided by tabs.
 #![no_main]
 
-use bothways::config::CertificateHeader;
-use bothways::functions::viewer::{
+use bothways_functions::viewer::{
     Given, RequestEdits, RequestFacts, ResponseEdits, Returned, ReturnedBody, ReturnedRequest,
     ReturnedResponse, ShownRequest, ShownResponse,
 };
+use bothways_trust::CertificateHeader;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
 
