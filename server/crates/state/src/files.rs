@@ -69,6 +69,35 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReadError> {
     }
 }
 
+/// Calls `take` with the bytes of the regular file `path`, of at most `bytes_max` bytes, one piece after the
+/// other. Holds one piece at a time, however large the file is.
+///
+/// # Errors
+/// As [`read`]. `take` may have had a part of the file by then.
+pub fn read_pieces(path: &Path, bytes_max: u64, take: &mut dyn FnMut(&[u8])) -> Result<(), ReadError> {
+    let (file, metadata) = open_regular(path)?;
+    if metadata.len() > bytes_max {
+        return Err(ReadError::TooLarge { bytes_max });
+    }
+    let mut file = file.take(bytes_max.saturating_add(1));
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut bytes = 0;
+    loop {
+        let length = match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        bytes += length as u64;
+        take(piece.get(..length).unwrap_or_default());
+    }
+    match bytes <= bytes_max {
+        true => Ok(()),
+        false => Err(ReadError::TooLarge { bytes_max }),
+    }
+}
+
 /// Reads the first `bytes` bytes of the regular file `path`, or all that it has.
 pub fn read_beginning(path: &Path, bytes: u64) -> Result<(Vec<u8>, Metadata), ReadError> {
     let (file, metadata) = open_regular(path)?;
@@ -206,6 +235,8 @@ thread_local! {
     static SHOWN: RefCell<Option<Progress>> = const { RefCell::new(None) };
 }
 
+/// Piece of a file that is read in pieces. It stays in the cache of a CPU core.
+const PIECE_BYTES: usize = 256 * 1024;
 /// `O_NOCTTY`: a terminal that is opened does not become that of the process, whose end would then be sent to
 /// it.
 const WITHOUT_WAITING: i32 = libc::O_NONBLOCK | libc::O_NOCTTY;
@@ -266,6 +297,11 @@ mod tests {
         std::fs::write(&path, "12345").unwrap();
         assert_eq!(read(&path, 5).unwrap(), b"12345");
         assert_eq!(read_text(&path, u64::MAX).unwrap(), "12345");
+        let mut pieces = Vec::new();
+        read_pieces(&path, 5, &mut |piece| pieces.extend_from_slice(piece)).unwrap();
+        assert_eq!(pieces, b"12345");
+        let refused = read_pieces(&path, 4, &mut |_| panic!("it is too large"));
+        assert!(matches!(refused, Err(ReadError::TooLarge { bytes_max: 4 })));
         let error = read(&path, 4).unwrap_err();
         assert_eq!(error.to_string(), "it is larger than 4 bytes");
         // Sparse, so that reading it to the end would take a terabyte.
