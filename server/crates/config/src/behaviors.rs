@@ -10,7 +10,7 @@ use super::path_pattern::{InvalidPathPattern, PathPattern};
 use super::raw::{RawBehavior, RawFunctionAssociations, RawOriginRequestPolicy};
 use super::suggest::{choose, instead_of};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Behavior {
     pub key: KeyPath,
     pub path_pattern: PathPattern,
@@ -22,20 +22,20 @@ pub struct Behavior {
 }
 
 /// Indexes into the viewer functions of the configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FunctionAssociations {
     pub viewer_request: Option<usize>,
     pub viewer_response: Option<usize>,
 }
 
 /// What an `http` listener does with a request for this path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ViewerProtocolPolicy {
     HttpsOnly,
     RedirectToHttps,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct OriginRequestPolicy {
     /// Each at most once.
     pub headers: Vec<CertificateHeader>,

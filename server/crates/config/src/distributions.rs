@@ -18,7 +18,7 @@ use super::suggest::instead_of;
 use super::trust_stores::{TrustStoreConfig, identifier};
 use super::viewer_mtls::{MtlsPolicy, viewer_mtls};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Distribution {
     pub key: KeyPath,
     pub id: DistributionId,

@@ -17,7 +17,7 @@ use super::key::KeyPath;
 use super::raw::RawIdentityHeaders;
 
 /// Rules that tell which headers of a client are its claims about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityHeaders {
     /// Sorted; none begins with another.
     prefixes: Box<[Box<str>]>,
@@ -29,7 +29,7 @@ pub struct IdentityHeaders {
 }
 
 /// A name, or with `*` at its end the beginning of names; in lower case, with hyphens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pattern {
     text: Box<str>,
     is_prefix: bool,

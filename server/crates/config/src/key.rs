@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// The path from the root of a configuration file to one key or element.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct KeyPath(Vec<Segment>);
 
 impl KeyPath {
@@ -56,7 +56,7 @@ impl fmt::Display for KeyPath {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Segment {
     Key(Cow<'static, str>),
     Index(usize),

@@ -14,21 +14,21 @@ use super::number::{number, seconds};
 use super::raw::{RawFixedResponse, RawOrigin};
 use super::source::{FileRef, Source};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     pub key: KeyPath,
     pub id: String,
     pub target: OriginTarget,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OriginTarget {
     Http(HttpOrigin),
     Fixed(FixedResponse),
 }
 
 /// A server reached over plain HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpOrigin {
     pub host: HostName,
     pub port: NonZeroU16,
@@ -50,14 +50,14 @@ impl HttpOrigin {
 }
 
 /// An answer that the server gives by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FixedResponse {
     pub status: StatusCode,
     pub body: FixedBody,
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FixedBody {
     Inline(Bytes),
     /// Read when the snapshot is built.

@@ -11,7 +11,7 @@ use std::fmt;
 use super::path_reading::normal_escapes;
 
 /// A pattern over the path of a request, without its query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PathPattern {
     /// Begins with `/` or `*`: with or without a leading slash, a pattern means the same.
     text: Box<str>,

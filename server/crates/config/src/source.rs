@@ -24,7 +24,7 @@ pub struct Source {
 }
 
 /// A file that the configuration names: where it is, and which key named it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileRef {
     /// Resolved against the folder of the configuration file.
     pub path: PathBuf,

@@ -12,7 +12,7 @@ use super::raw::{RawRevocations, RawTrustStore};
 use super::source::{FileRef, Source};
 use super::suggest::{choose, instead_of};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TrustStoreConfig {
     pub key: KeyPath,
     pub name: TrustStoreName,
@@ -33,7 +33,7 @@ pub struct TrustStoreConfig {
 }
 
 /// Entry of `revocations`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RevocationFile {
     pub file: FileRef,
     /// The CA whose serial numbers a serial list holds, and the key that says so. Which CA that is, is known
@@ -60,14 +60,14 @@ impl fmt::Display for TrustStoreName {
 }
 
 /// What happens to clients of an issuer whose CRL has passed its `nextUpdate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutOfDateCrl {
     Reject,
     AcceptAndLog,
 }
 
 /// What happens to clients of an issuer of which no CRL is loaded that covers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CaWithoutCrl {
     Accept,
     AcceptAndLog,

@@ -9,7 +9,7 @@ use super::raw::RawViewerMtls;
 use super::suggest::{choose, instead_of};
 use super::trust_stores::TrustStoreConfig;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MtlsPolicy {
     /// Clients are not asked for a certificate.
     Off,
@@ -18,7 +18,7 @@ pub enum MtlsPolicy {
     Verify(ViewerMtls),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ViewerMtls {
     pub key: KeyPath,
     pub mode: MtlsMode,
@@ -41,7 +41,7 @@ pub enum MtlsMode {
 }
 
 /// What becomes of open connections whose client a reload revokes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnRevocation {
     Close,
     /// They stay until they end by themselves.

@@ -5,7 +5,7 @@
 use std::fmt::{self, Write};
 
 /// A KeyPurposeId: content octets of its OBJECT IDENTIFIER.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Purpose(Box<[u8]>);
 
 impl Purpose {

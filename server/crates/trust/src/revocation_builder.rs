@@ -31,7 +31,7 @@ pub struct RevocationSetBuilder<'s> {
 }
 
 /// Rules that the configuration gives for a file, beside the file's name.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct ListRules<'a> {
     /// The CA whose serial numbers a list holds: its subject, or the SHA-256 of its certificate in hex.
     pub issuer: Option<&'a str>,

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(crate) use reading::limits;
 
 /// The bounds of one running server, from `[limits]` of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Open connections a core holds; one more is closed at once and counted. Bounds memory.
     pub connections_per_core: usize,
@@ -86,7 +86,7 @@ pub struct Limits {
 
 /// How long, and how much, a viewer is listened to that sends the rest of a request which has been answered
 /// already. Closing at once would destroy the answer on its way (RFC 9112 §9.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lingering {
     /// In all.
     pub time: Duration,
