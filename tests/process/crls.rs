@@ -35,6 +35,17 @@ fn a_crl_of_the_future_refuses_the_clients_of_its_issuer_by_default() {
 }
 
 #[test]
+fn a_crl_that_is_odd_is_told_again_at_a_reload_that_changes_nothing() {
+    let server = server(TrustStore::partners(), &Pki::shared().client("revoked"));
+    server.reload_published();
+    let log = server.log();
+    let told = log.iter().filter(|line| line.contains("a CRL is not valid yet"));
+    assert_eq!(told.count(), 2, "{log:#?}");
+    let entries = "bothways_revocation_entries{trust_store=\"partners\"}";
+    assert_eq!(server.metrics().get(entries), 1);
+}
+
+#[test]
 fn a_crl_of_the_future_revokes_and_is_told_where_it_is_accepted() {
     let [alice, revoked] = ["alice", "revoked"].map(|name| Pki::shared().client(name));
     let store = TrustStore::partners().setting("out_of_date_crl = \"accept_and_log\"");

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use bothways_config::{Config, ConfigError, HostMap};
+use bothways_config::{Config, ConfigError};
 use bothways_state::key_values::{Candidate, Store};
 
 use super::Snapshot;
 use super::distribution::{self, Distribution};
 use super::functions::Functions;
+use super::hosts;
+use super::inventory::{Inventory, Loading};
 use super::key_value_stores;
 use super::origin_names;
 use super::sites::Ground;
@@ -41,8 +43,8 @@ impl Built {
     }
 }
 
-/// Loads everything that `config` names. What has not changed since `before`, the snapshot that this one is
-/// to follow, and has a life of its own, is taken over.
+/// Loads everything that `config` names. Parts whose inputs are the same as in `before`, the snapshot that
+/// this one is to follow, are taken over. `before` was built with the same `vault`, `directory` and `table`.
 ///
 /// # Errors
 /// The first file, key or name that cannot be used, with the key that named it.
@@ -58,22 +60,29 @@ pub fn build(
     let key_values = key_value_stores::load(config, previous)?;
     let functions = before.map(|before| &before.functions);
     let functions = Functions::load(config, &key_values.stores, functions)?;
-    let stores = trust_stores::load(config, before.map_or(&[][..], |before| &before.revocations))?;
+    let nothing = Inventory::default();
+    let mut parts = Loading::after(before.map_or(&nothing, |before| &before.parts));
+    let revoked = before.map_or(&[][..], |before| &before.revocations);
+    let stores = trust_stores::load(config, revoked, &mut parts)?;
     let addresses = origin_names::look_up_new(config, table)?;
     let ground = Ground {
         config,
         functions: &functions,
-        served: &served(config),
+        served: &hosts::load(config, parts.now.hosts.after(&parts.before.hosts)),
         addresses: &addresses,
         directory,
     };
-    let load = |distribution| distribution::load(&ground, distribution, &stores, vault).map(Arc::new);
+    let load = |distribution| {
+        let loaded = distribution::load(&ground, distribution, &stores, vault, &mut parts)?;
+        Ok(Arc::new(loaded))
+    };
     let distributions = config
         .distributions
         .iter()
         .map(load)
         .collect::<Result<Vec<_>, _>>()?;
     let hosts = config.hosts.map(|&index| distributions.get(index).cloned());
+    tracing::debug!(generation, parts = ?parts.now.counts(parts.before), "snapshot built");
     Ok(Built {
         revocation_entries: stores.iter().map(entries).collect(),
         dates: dates(&distributions, &stores),
@@ -86,17 +95,9 @@ pub fn build(
             key_value_stores: key_values.stores,
             revocations: stores.iter().map(LoadedTrust::store_revocations).collect(),
             hosts,
+            parts: parts.now,
         },
     })
-}
-
-/// Ids of the distributions, by the hosts that each serves.
-fn served(config: &Config) -> Arc<HostMap<Option<Arc<str>>>> {
-    let id = |&index: &usize| {
-        let distribution = config.distributions.get(index);
-        distribution.map(|distribution| Arc::from(distribution.id.as_str()))
-    };
-    Arc::new(config.hosts.map(id))
 }
 
 fn entries(store: &LoadedTrust<'_>) -> (String, u64) {
@@ -113,3 +114,7 @@ fn dates(distributions: &[Arc<Distribution>], stores: &[LoadedTrust<'_>]) -> Dat
         crls: stores.iter().flat_map(LoadedTrust::crl_dates).collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! Reading the configuration file itself.
 //!
-//! Owns the bound on its size. What the text means is for [`config`] to say.
+//! Owns the bound on its size. What the text means is for [`bothways_config`] to say.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! One distribution of a snapshot, put together from its parts.
+//! Distribution of a snapshot, put together from its parts.
 
 use std::sync::Arc;
 
@@ -6,11 +6,12 @@ use bothways_config::{Alias, Config, ConfigError, HostName, MtlsPolicy, OnRevoca
 use bothways_functions::LiveFunction;
 use rustls::ServerConfig;
 
-use super::client_policy::client_policy;
+use super::client_policies;
 use super::identities;
+use super::inventory::Loading;
 use super::site::Site;
 use super::sites::{self, Ground};
-use super::tls_configs;
+use super::tls_configs::{self, Ingredients};
 use super::trust_stores::LoadedTrust;
 use crate::admission::{ClientPolicy, SessionVault};
 use crate::metrics::{DistributionCounters, DistributionName};
@@ -53,31 +54,39 @@ pub(super) fn load(
     distribution: &bothways_config::Distribution,
     stores: &[LoadedTrust<'_>],
     vault: &Arc<SessionVault>,
+    parts: &mut Loading<'_>,
 ) -> Result<Distribution, ConfigError> {
-    let config = ground.config;
-    let identity = identities::load(
-        &config.source,
-        &distribution.certificate,
-        &distribution.private_key,
-    )?;
-    let policy = client_policy(config, distribution, stores)?;
+    let (config, before) = (ground.config, parts.before);
+    let keep = parts.now.identities.after(&before.identities);
+    let (certificate, private_key) = (&distribution.certificate, &distribution.private_key);
+    let identity = identities::load(&config.source, certificate, private_key, keep)?;
+    let keep = parts.now.client_policies.after(&before.client_policies);
+    let policy = client_policies::load(config, distribution, stores, keep)?;
     let key = distribution.key.child("viewer_mtls").child("connection_function");
     let gate = ground
         .functions
         .connection(config, &key, distribution.connection_function)?;
-    let tls = tls_configs::load(config, distribution, vault, &identity, &policy, gate.as_ref())?;
-    let counters = ground.directory.distribution(name(config, distribution));
-    let site = sites::load(ground, distribution, counters.clone())?;
+    let from = Ingredients {
+        identity: &identity,
+        policy: &policy,
+        gate: gate.as_ref(),
+        vault,
+    };
+    let keep = parts.now.tls_configs.after(&before.tls_configs);
+    let tls = tls_configs::load(config, distribution, &from, keep)?;
+    let name = name(config, distribution);
+    let counters = ground.directory.distribution(name.clone());
+    let site = sites::load(ground, distribution, (&name, &counters), parts)?;
     Ok(Distribution {
         id: distribution.id.as_str().into(),
-        tls: Arc::new(tls),
-        client_policy: policy,
+        tls: tls.value,
+        client_policy: ClientPolicy::clone(&policy.value),
         on_revocation: on_revocation(&distribution.viewer_mtls),
         connection_function: gate,
         domain_name: domain_name(distribution),
         counters,
-        certificate_not_after: identity.leaf().and_then(bothways_trust::not_after),
-        site: Arc::new(site),
+        certificate_not_after: identity.value.leaf().and_then(bothways_trust::not_after),
+        site: site.value,
     })
 }
 

@@ -1,10 +1,13 @@
 //! The functions of a snapshot: read, compiled, and where the live version of each stands.
 //!
-//! Each function of the configuration is loaded, used or not. One whose code, store and limits are those of the snapshot before keeps
-//! its place, and with it its version: tickets and engines survive a reload that is about something else.
+//! Each function of the configuration is loaded, used or not. A function keeps its place and its version
+//! while its code, its store and its limits are those of the snapshot before. Its tickets and its engines
+//! then survive a reload that is about something else. The digest of the code is compared with the live
+//! version's, since a function may have been published after it was loaded.
 //!
-//! Publishing swaps one function's version within a snapshot that is in force. Its caller sees to it that no snapshot is being built
-//! meanwhile, which would have read the code before and would be put in force after.
+//! Publishing swaps one function's version within a snapshot that is in force. The caller sees to it that no
+//! snapshot is being built meanwhile: that one would have read the code before, and would be put in force
+//! after.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,7 +31,7 @@ pub struct Functions {
     viewer: Vec<Loaded>,
 }
 
-/// Why a function is not published: a sentence.
+/// Reason why a function is not published: a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unpublished {
     NoSuchFunction(String),
@@ -44,7 +47,7 @@ impl fmt::Display for Unpublished {
     }
 }
 
-/// What became of an order to publish.
+/// Result of an order to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publication {
     /// The new version counts from the next call on.
@@ -58,7 +61,7 @@ struct Loaded {
     live: Arc<LiveFunction>,
 }
 
-/// What a function is made from.
+/// Inputs that a function is made from.
 struct Recipe {
     name: Arc<str>,
     kind: FunctionKind,
@@ -68,7 +71,7 @@ struct Recipe {
 }
 
 impl Functions {
-    /// Whether requests may meet a function.
+    /// True if requests may meet a function.
     pub fn has_viewer_functions(&self) -> bool {
         !self.viewer.is_empty()
     }
@@ -230,7 +233,7 @@ fn store(
 }
 
 impl Recipe {
-    /// Whether from the same code comes the same function.
+    /// True if the same code makes the same function.
     fn makes_the_same(&self, other: &Self) -> bool {
         let same_store = match (&self.store, &other.store) {
             (Some(store), Some(other)) => Arc::ptr_eq(store, other),

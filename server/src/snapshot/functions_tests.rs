@@ -1,4 +1,4 @@
-//! What a reload keeps of a function, and what publishing swaps.
+//! Functions that a reload keeps, and versions that publishing swaps.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fs;
@@ -71,7 +71,7 @@ fn versions(functions: &Functions) -> Vec<u64> {
     functions.live().map(|function| function.version()).collect()
 }
 
-/// Which of "gate" and "spare" have kept their version after this change.
+/// True for "gate", and for "spare", if it has kept its version after this change.
 fn kept(text: &str, change: impl FnOnce(&mut Folder)) -> [bool; 2] {
     let mut folder = Folder::new();
     let before = folder.load(EDGE, None).unwrap();

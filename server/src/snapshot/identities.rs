@@ -1,40 +1,48 @@
 //! The server's own certificates: a chain and the private key that belongs to it, read from PEM files.
 //!
-//! Owns the words for files that are something else. A key is refused here if the server could not use it, and
-//! a pair is refused if the key is not that of the leaf.
+//! Owns the words for files that are something else. A key is refused here if the server could not use it,
+//! and a pair is refused if the key is not that of the leaf.
 
 use bothways_config::{ConfigError, FileRef, Source};
 use bothways_trust::ForeignFormat;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::files::read;
+use super::files::{self, Contents};
+use super::parts::{Digest, Keep, Part};
 use crate::admission::ServerIdentity;
 
-/// Loads the server's own chain and key.
+/// Loads the pair of `certificate` and `key`, or keeps what was loaded of the same bytes.
+///
+/// # Errors
+/// A file cannot be used, or the key is not that of the leaf.
 pub(super) fn load(
     source: &Source,
     certificate: &FileRef,
     key: &FileRef,
-) -> Result<ServerIdentity, ConfigError> {
-    let chain = chain(source, certificate)?;
-    let private_key = private_key(source, key)?;
-    ServerIdentity::new(chain, private_key).map_err(|error| {
-        let fault = format!(
-            "{error} ({} with {})",
-            key.path.display(),
-            certificate.path.display()
-        );
-        source.error(
-            &key.key,
-            fault,
-            "name the private key that belongs to `certificate`, whose leaf comes first",
-        )
-    })
+    mut keep: Keep<'_, ServerIdentity>,
+) -> Result<Part<ServerIdentity>, ConfigError> {
+    let bytes = |file| files::digest(file, PEM_BYTES_MAX);
+    if let Some(kept) = keep.find(|| Some(inputs(bytes(certificate)?, bytes(key)?))) {
+        return Ok(kept);
+    }
+    let (certificate_digest, chain) = chain(source, certificate)?;
+    let (key_digest, private_key) = private_key(source, key)?;
+    let identity = ServerIdentity::new(chain, private_key).map_err(|error| {
+        let (certificate, path) = (certificate.path.display(), key.path.display());
+        let fault = format!("{error} ({path} with {certificate})");
+        let remedy = "name the private key that belongs to `certificate`, whose leaf comes first";
+        source.error(&key.key, fault, remedy)
+    })?;
+    Ok(keep.add(inputs(certificate_digest, key_digest), identity))
 }
 
-fn chain(source: &Source, file: &FileRef) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let bytes = read(source, file, PEM_BYTES_MAX)?;
+fn inputs(certificate: Digest, key: Digest) -> Digest {
+    Digest::of(&(certificate, key))
+}
+
+fn chain(source: &Source, file: &FileRef) -> Result<(Digest, Vec<CertificateDer<'static>>), ConfigError> {
+    let Contents { bytes, digest } = files::read(source, file, PEM_BYTES_MAX)?;
     let path = file.path.display();
     let refuse = |fault: String, remedy: String| source.error(&file.key, format!("{path} {fault}"), remedy);
     let name_another =
@@ -47,18 +55,21 @@ fn chain(source: &Source, file: &FileRef) -> Result<Vec<CertificateDer<'static>>
     let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&bytes).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(refuse("holds no CERTIFICATE block".to_owned(), name_another())),
-        Ok(chain) => Ok(chain),
+        Ok(chain) => Ok((digest, chain)),
         Err(error) => Err(refuse(told_pem(&error).to_owned(), name_another())),
     }
 }
 
-fn private_key(source: &Source, file: &FileRef) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    let bytes = read(source, file, PEM_BYTES_MAX)?;
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
-        let path = file.path.display().to_string();
-        let (fault, remedy) = UnusableKey::of(&bytes, &error).told(&path);
-        source.error(&file.key, format!("{path} {fault}"), remedy)
-    })
+fn private_key(source: &Source, file: &FileRef) -> Result<(Digest, PrivateKeyDer<'static>), ConfigError> {
+    let Contents { bytes, digest } = files::read(source, file, PEM_BYTES_MAX)?;
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(key) => Ok((digest, key)),
+        Err(error) => {
+            let path = file.path.display().to_string();
+            let (fault, remedy) = UnusableKey::of(&bytes, &error).told(&path);
+            Err(source.error(&file.key, format!("{path} {fault}"), remedy))
+        }
+    }
 }
 
 /// A file without a private key that the server can use.
@@ -91,7 +102,8 @@ impl UnusableKey {
             Self::Encrypted => (
                 "is an encrypted private key, and the server has nobody to ask for its passphrase".to_owned(),
                 format!(
-                    "name an unencrypted one that the server's user alone may read; the command that makes one is: openssl pkey -in {path}"
+                    "name an unencrypted one that the server's user alone may read; \
+                     the command that makes one is: openssl pkey -in {path}"
                 ),
             ),
             Self::OpenSsh => (

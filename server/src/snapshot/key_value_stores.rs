@@ -1,4 +1,7 @@
-//! Loading the key-value stores that a configuration names: those of the snapshot before where they are the same, new ones else.
+//! Key-value stores of a snapshot: those of the snapshot before where they are the same, new ones else.
+//!
+//! A store of the same name and import file is the same object before and after a reload. It reads its file
+//! again, and keeps its contents if the digest of the file is the same (`bothways_state`).
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +20,8 @@ pub(super) struct LoadedStores {
     pub(super) reloaded: Vec<(Arc<Store>, Candidate)>,
 }
 
-/// Reads every import file. A store of the same name and path as one of `previous` stays the same object, which functions hold.
+/// Reads every import file. A store of the same name and path as one of `previous` stays the same object,
+/// which functions hold.
 ///
 /// # Errors
 /// A file cannot be used.

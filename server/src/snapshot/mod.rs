@@ -6,16 +6,19 @@
 //! connection keeps the [`Site`] of the snapshot that it began with.
 
 mod build;
-mod client_policy;
+mod client_policies;
 mod configuration;
 mod distribution;
 mod files;
 mod functions;
+mod hosts;
 mod identities;
+mod inventory;
 mod key_value_stores;
 mod limits;
 mod origin_names;
 mod origins;
+mod parts;
 mod revocations;
 mod rules;
 mod site;
@@ -25,8 +28,7 @@ mod trust_stores;
 
 use std::sync::Arc;
 
-use bothways_config::Limits;
-use bothways_config::{HostMap, HostName};
+use bothways_config::{HostMap, HostName, Limits};
 use bothways_state::key_values::Store;
 
 pub use self::build::{Built, build};
@@ -34,6 +36,7 @@ pub use self::configuration::load_config;
 pub use self::distribution::Distribution;
 pub use self::functions::{Functions, Publication, Unpublished, connection_function};
 pub use self::identities::told_pem;
+use self::inventory::Inventory;
 pub use self::limits::{function_limits, store_limits};
 pub use self::revocations::StoreRevocations;
 pub use self::site::{Ambiguity, Behavior, Site, Unroutable};
@@ -51,6 +54,8 @@ pub struct Snapshot {
     /// In the order of the trust stores of the configuration.
     pub revocations: Vec<StoreRevocations>,
     hosts: HostMap<Option<Arc<Distribution>>>,
+    /// Parts that the next snapshot may keep.
+    parts: Inventory,
 }
 
 impl Snapshot {

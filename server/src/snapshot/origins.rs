@@ -6,28 +6,58 @@ use bothways_config::{Config, ConfigError, FixedBody, OriginTarget, Source};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::files;
+use super::files::{self, Contents};
+use super::inventory::Loading;
 use super::origin_names;
+use super::parts::{Digest, Keep};
 use crate::metrics::{Directory, OriginCounters, OriginName};
 use crate::origin::{Destination, FixedResponse, HttpOrigin, NamedAddresses, Origin};
 
-/// Loads the origins of a distribution, in their order. `names`: addresses of all names.
+/// Body of an origin that answers by itself; empty of others.
+#[derive(Default)]
+pub(super) struct Body {
+    bytes: Bytes,
+    /// Digest of the file that it comes from, if it comes from one.
+    pub(super) file: Option<Digest>,
+}
+
+/// Loads the body of each origin of `distribution`, or keeps the one of a file with the same bytes.
 ///
 /// # Errors
 /// A file cannot be used.
+pub(super) fn bodies(
+    source: &Source,
+    distribution: &bothways_config::Distribution,
+    parts: &mut Loading<'_>,
+) -> Result<Vec<Body>, ConfigError> {
+    let load = |origin: &bothways_config::Origin| match &origin.target {
+        OriginTarget::Fixed(fixed) => {
+            let keep = parts.now.bodies.after(&parts.before.bodies);
+            body(source, &fixed.body, keep)
+        }
+        OriginTarget::Http(_) => Ok(Body::default()),
+    };
+    distribution.origins.iter().map(load).collect()
+}
+
+/// Makes the origins of a distribution, in their order. `names`: addresses of all names.
+///
+/// # Errors
+/// A name has no addresses.
 pub(super) fn load(
     config: &Config,
     distribution: &bothways_config::Distribution,
+    bodies: &[Body],
     names: &NamedAddresses,
 ) -> Result<Vec<Arc<Origin>>, ConfigError> {
-    let load = |origin: &bothways_config::Origin| {
+    let load = |(origin, body): (&bothways_config::Origin, &Body)| {
         let loaded = match &origin.target {
             OriginTarget::Http(http) => Origin::Http(Arc::new(http_origin(config, origin, http, names)?)),
-            OriginTarget::Fixed(fixed) => Origin::Fixed(fixed_response(&config.source, fixed)?),
+            OriginTarget::Fixed(fixed) => Origin::Fixed(fixed_response(fixed, body)),
         };
         Ok(Arc::new(loaded))
     };
-    distribution.origins.iter().map(load).collect()
+    distribution.origins.iter().zip(bodies).map(load).collect()
 }
 
 /// Counters of an origin that is asked; a response in memory has none.
@@ -65,20 +95,34 @@ fn http_origin(
     })
 }
 
-fn fixed_response(
-    source: &Source,
-    fixed: &bothways_config::FixedResponse,
-) -> Result<FixedResponse, ConfigError> {
-    let body = match &fixed.body {
-        FixedBody::Inline(bytes) => bytes.clone(),
-        FixedBody::File(file) => files::read(source, file, FIXED_BODY_BYTES_MAX).map(Bytes::from)?,
+fn body(source: &Source, body: &FixedBody, mut keep: Keep<'_, Bytes>) -> Result<Body, ConfigError> {
+    let file = match body {
+        FixedBody::Inline(bytes) => {
+            let bytes = bytes.clone();
+            return Ok(Body { bytes, file: None });
+        }
+        FixedBody::File(file) => file,
     };
+    let part = match keep.find(|| files::digest(file, FIXED_BODY_BYTES_MAX)) {
+        Some(kept) => kept,
+        None => {
+            let Contents { bytes, digest } = files::read(source, file, FIXED_BODY_BYTES_MAX)?;
+            keep.add(digest, Bytes::from(bytes))
+        }
+    };
+    Ok(Body {
+        bytes: Bytes::clone(&part.value),
+        file: Some(part.digest),
+    })
+}
+
+fn fixed_response(fixed: &bothways_config::FixedResponse, body: &Body) -> FixedResponse {
     let headers: HeaderMap = fixed.headers.iter().cloned().collect();
-    Ok(FixedResponse {
+    FixedResponse {
         status: fixed.status,
         headers,
-        body,
-    })
+        body: body.bytes.clone(),
+    }
 }
 
 /// A fixed response lives in memory.

@@ -14,6 +14,7 @@ use bothways_trust::{
 use rustls_pki_types::UnixTime;
 
 use super::files;
+use super::parts::{Digest, Keep, Part};
 
 /// Revocations under one trust store of a snapshot.
 #[derive(Clone, Debug)]
@@ -34,41 +35,86 @@ impl StoreRevocations {
     }
 }
 
-/// Reads the files that `store` names; what is odd about them and no error is logged.
+/// The revocation files of one trust store, loaded.
+#[derive(Debug)]
+pub(super) struct LoadedRevocations {
+    pub(super) set: Arc<RevocationSet>,
+    /// Findings in each file, in the order of the configuration.
+    files: Vec<LoadedFile>,
+}
+
+/// Loads the files that `store` names, or keeps what was loaded of the same bytes. `bundle` is an input too:
+/// it decides which CRLs are believed, and for which keys. Oddities that are no errors are logged at each
+/// reload, also of files that are kept: it is time that makes most of them.
 pub(super) fn load(
     config: &Config,
     store: &TrustStoreConfig,
-    trust: &TrustStore,
-) -> Result<RevocationSet, ConfigError> {
-    let mut builder = RevocationSetBuilder::new(trust);
-    for file in &store.revocations {
-        let bytes = files::read(
-            &config.source,
-            &file.file,
-            config.limits.revocation_file_bytes_max,
-        )?;
-        let rules = ListRules {
-            issuer: file.issuer.as_ref().map(|(_, issuer)| issuer.as_str()),
-            may_be_empty: file.may_be_empty,
-            is_named_as_crl: is_named_as_crl(file),
-        };
-        let loaded = builder.add_file_as(&bytes, &rules);
-        warn(
-            file,
-            store,
-            &loaded.map_err(|error| refused(config, file, &error))?,
-        );
-    }
-    let set = builder.build();
-    for ca in set.revoked_cas() {
+    bundle: &Part<TrustStore>,
+    mut keep: Keep<'_, LoadedRevocations>,
+) -> Result<Part<LoadedRevocations>, ConfigError> {
+    let part = match keep.find(|| digest(config, store, bundle)) {
+        Some(kept) => {
+            for (file, loaded) in store.revocations.iter().zip(&kept.value.files) {
+                warn(file, store, loaded);
+            }
+            kept
+        }
+        None => {
+            let (digest, loaded) = read(config, store, bundle)?;
+            keep.add(digest, loaded)
+        }
+    };
+    for ca in part.value.set.revoked_cas() {
         let trust_store = store.name.as_str();
         tracing::warn!(
             trust_store,
             ca,
-            "a CA certificate of the bundle is itself revoked, so that no client is admitted by it; take it out of the bundle if that is meant"
+            "a CA certificate of the bundle is itself revoked, so that no client is admitted by it; \
+             take it out of the bundle if that is meant"
         );
     }
-    Ok(set)
+    Ok(part)
+}
+
+/// Digest of the inputs as they are now. `None`: a file cannot be read, which [`read`] will tell.
+fn digest(config: &Config, store: &TrustStoreConfig, bundle: &Part<TrustStore>) -> Option<Digest> {
+    let mut inputs = Vec::with_capacity(store.revocations.len());
+    for file in &store.revocations {
+        let bytes = files::digest(&file.file, config.limits.revocation_file_bytes_max)?;
+        inputs.push((rules(file), bytes));
+    }
+    Some(Digest::of(&(bundle.digest, inputs)))
+}
+
+/// Reads one file after the other, so that the bytes of one at most are in memory.
+fn read(
+    config: &Config,
+    store: &TrustStoreConfig,
+    bundle: &Part<TrustStore>,
+) -> Result<(Digest, LoadedRevocations), ConfigError> {
+    let bytes_max = config.limits.revocation_file_bytes_max;
+    let mut builder = RevocationSetBuilder::new(&bundle.value);
+    let (mut inputs, mut loaded) = (Vec::new(), Vec::new());
+    for file in &store.revocations {
+        let contents = files::read(&config.source, &file.file, bytes_max)?;
+        let found = builder
+            .add_file_as(&contents.bytes, &rules(file))
+            .map_err(|error| refused(config, file, &error))?;
+        warn(file, store, &found);
+        inputs.push((rules(file), contents.digest));
+        loaded.push(found);
+    }
+    let set = Arc::new(builder.build());
+    let digest = Digest::of(&(bundle.digest, inputs));
+    Ok((digest, LoadedRevocations { set, files: loaded }))
+}
+
+fn rules(file: &RevocationFile) -> ListRules<'_> {
+    ListRules {
+        issuer: file.issuer.as_ref().map(|(_, issuer)| issuer.as_str()),
+        may_be_empty: file.may_be_empty,
+        is_named_as_crl: is_named_as_crl(file),
+    }
 }
 
 /// True if a file is a CRL by its name. A file that the configuration describes as a serial list is a serial
@@ -112,9 +158,11 @@ pub(super) fn check_loss(
     }
     if loses_crls && !store.allow_losing_all_revocations {
         let fault = format!(
-            "the last CRL of trust store {name} is gone, and ca_without_crl, which is not set, would change from accept_and_log to accept"
+            "the last CRL of trust store {name} is gone, and ca_without_crl, which is not set, \
+             would change from accept_and_log to accept"
         );
-        let remedy = "write the CRL again, or say what is meant: ca_without_crl, or allow_losing_all_revocations = true";
+        let remedy = "write the CRL again, or say what is meant: ca_without_crl, \
+                      or allow_losing_all_revocations = true";
         return Err(config
             .source
             .error(&store.key.child("revocations"), fault, remedy));
@@ -166,13 +214,30 @@ fn warn(file: &RevocationFile, store: &TrustStoreConfig, loaded: &LoadedFile) {
     let (file, trust_store) = (file.file.path.display(), store.name.as_str());
     let now = UnixTime::now();
     if let Some(this_update) = loaded.begins_after(now) {
-        tracing::warn!(%file, trust_store, this_update, "a CRL is not valid yet; out_of_date_crl decides about its issuer's clients until then, unless an older one is current");
+        tracing::warn!(
+            %file,
+            trust_store,
+            this_update,
+            "a CRL is not valid yet; out_of_date_crl decides about its issuer's clients until then, \
+             unless an older one is current"
+        );
     }
     if let Some(next_update) = loaded.ended_before(now) {
-        tracing::warn!(%file, trust_store, next_update, "a CRL is out of date; out_of_date_crl decides about its issuer's clients, unless a newer one is current");
+        tracing::warn!(
+            %file,
+            trust_store,
+            next_update,
+            "a CRL is out of date; out_of_date_crl decides about its issuer's clients, \
+             unless a newer one is current"
+        );
     }
     if loaded.looks_decimal {
-        tracing::warn!(%file, trust_store, "every serial number of the list has decimal digits only; a list is read as hexadecimal, so convert them if the CA prints decimal numbers");
+        tracing::warn!(
+            %file,
+            trust_store,
+            "every serial number of the list has decimal digits only; a list is read as hexadecimal, \
+             so convert them if the CA prints decimal numbers"
+        );
     }
 }
 

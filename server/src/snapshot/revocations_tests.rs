@@ -8,6 +8,8 @@ use bothways_test_pki::{Ca, bundle};
 use tempfile::TempDir;
 
 use super::super::configuration::load_config;
+use super::super::inventory::{Inventory, Loading};
+use super::super::trust_stores::{self, LoadedTrust};
 use super::*;
 
 /// A folder with a bundle of one CA, "O=Example, CN=Root".
@@ -42,14 +44,10 @@ impl Folder {
         let path = self.folder.path().join("edge.toml");
         fs::write(&path, text).unwrap();
         let config = load_config(&path).map_err(|error| error.to_string())?;
-        let store = &config.trust_stores[0];
-        let trust = Arc::new(
-            TrustStore::from_pem(name, &fs::read(self.folder.path().join("ca.pem")).unwrap()).unwrap(),
-        );
-        let loaded = load(&config, store, &trust).map_err(|error| error.to_string())?;
-        let now = StoreRevocations::new(trust, Arc::new(loaded));
-        check_loss(&config, store, &now, before).map_err(|error| error.to_string())?;
-        Ok(vec![now])
+        let nothing = Inventory::default();
+        let loaded = trust_stores::load(&config, before, &mut Loading::after(&nothing));
+        let stores = loaded.map_err(|error| error.to_string())?;
+        Ok(stores.iter().map(LoadedTrust::store_revocations).collect())
     }
 }
 

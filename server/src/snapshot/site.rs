@@ -102,14 +102,14 @@ impl Behaviors {
     }
 }
 
-/// Why no behavior serves a path.
+/// Reason why no behavior serves a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unroutable<'a> {
     Unmatched,
     Ambiguous(Ambiguity<'a>),
 }
 
-/// Why it cannot be told which behavior a path is for.
+/// Reason why it cannot be told which behavior a path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguity<'a> {
     /// In its normal form it fits the first pattern, read otherwise the second.

@@ -6,22 +6,44 @@ use bothways_config::{Config, ConfigError, TlsVersion};
 use bothways_functions::LiveFunction;
 use rustls::ServerConfig;
 
+use super::parts::{Digest, Keep, Part};
 use crate::admission::{
     ClientPolicy, GateVersion, ServerIdentity, SessionVault, TicketScope, TlsPolicy, server_config,
 };
 
-/// Makes the configuration of one distribution, whose tickets are kept in `vault`.
+/// The parts that a configuration is made from, and the vault of tickets, which all snapshots share.
+pub(super) struct Ingredients<'a> {
+    pub(super) identity: &'a Part<ServerIdentity>,
+    pub(super) policy: &'a Part<ClientPolicy>,
+    pub(super) gate: Option<&'a Arc<LiveFunction>>,
+    pub(super) vault: &'a Arc<SessionVault>,
+}
+
+/// Makes the configuration of one distribution, or keeps the one that was made of the same parts.
 ///
 /// # Errors
 /// The security policy cannot be honoured.
 pub(super) fn load(
     config: &Config,
     distribution: &bothways_config::Distribution,
-    vault: &Arc<SessionVault>,
-    identity: &ServerIdentity,
-    policy: &ClientPolicy,
-    gate: Option<&Arc<LiveFunction>>,
+    from: &Ingredients<'_>,
+    mut keep: Keep<'_, ServerConfig>,
+) -> Result<Part<ServerConfig>, ConfigError> {
+    let digest = Digest::of(&(
+        (from.identity.digest, from.policy.digest),
+        // A version belongs to one live function and is never given again.
+        from.gate.map(|gate| gate.current().version()),
+        (distribution.security_policy, config.limits.verdicts_per_core),
+    ));
+    keep.find_or_load(digest, || tls_config(config, distribution, from))
+}
+
+fn tls_config(
+    config: &Config,
+    distribution: &bothways_config::Distribution,
+    from: &Ingredients<'_>,
 ) -> Result<ServerConfig, ConfigError> {
+    let policy = &*from.policy.value;
     let security = distribution.security_policy;
     let tls = TlsPolicy {
         cipher_suites: security.cipher_suites(),
@@ -29,8 +51,8 @@ pub(super) fn load(
         tls12: security.versions().contains(&TlsVersion::Tls12),
         memo_entries_max: config.limits.verdicts_per_core,
     };
-    let tickets = TicketScope::new(vault.clone(), policy.clone()).at_gate(gate_version(gate));
-    server_config(&tls, identity, policy, tickets).map_err(|error| {
+    let tickets = TicketScope::new(from.vault.clone(), policy.clone()).at_gate(gate_version(from.gate));
+    server_config(&tls, &from.identity.value, policy, tickets).map_err(|error| {
         let key = distribution.key.child("security_policy");
         let fault = format!("{} cannot be served: {error}", security.as_str());
         config.source.error(&key, fault, "choose another policy")

@@ -6,6 +6,8 @@ use bothways_config::{Config, ConfigError, MtlsPolicy, Source, TrustStoreConfig,
 use bothways_trust::{Policy, RevocationSet, TrustStore};
 
 use super::files;
+use super::inventory::{Inventory, Loading};
+use super::parts::{Digest, Keep, Part};
 use super::revocations::{self, StoreRevocations};
 use super::rules::rules;
 use crate::metrics::CrlDates;
@@ -13,6 +15,8 @@ use crate::metrics::CrlDates;
 /// A trust store with what has been revoked under it.
 pub(super) struct LoadedTrust<'c> {
     config: &'c TrustStoreConfig,
+    /// Digest of bundle, revocations and what the configuration says about them.
+    pub(super) digest: Digest,
     pub(super) trust: Arc<TrustStore>,
     pub(super) revocations: Arc<RevocationSet>,
 }
@@ -25,8 +29,9 @@ pub(super) struct LoadedTrust<'c> {
 pub(super) fn load<'c>(
     config: &'c Config,
     before: &[StoreRevocations],
+    parts: &mut Loading<'_>,
 ) -> Result<Vec<LoadedTrust<'c>>, ConfigError> {
-    let load = |store| LoadedTrust::load(config, store);
+    let load = |store| LoadedTrust::load(config, store, parts);
     let stores = config
         .trust_stores
         .iter()
@@ -50,7 +55,8 @@ pub fn policy(
         return Ok(None);
     };
     let store = config.trust_stores.get(mtls.trust_store);
-    let store = LoadedTrust::load(config, store.ok_or_else(|| no_store(config, mtls))?)?;
+    let (store, nothing) = (store.ok_or_else(|| no_store(config, mtls))?, Inventory::default());
+    let store = LoadedTrust::load(config, store, &mut Loading::after(&nothing))?;
     Ok(Some(store.policy(distribution.id.as_str(), mtls)))
 }
 
@@ -60,14 +66,21 @@ pub(super) fn no_store(config: &Config, mtls: &ViewerMtls) -> ConfigError {
 }
 
 impl<'c> LoadedTrust<'c> {
-    fn load(config: &Config, store: &'c TrustStoreConfig) -> Result<Self, ConfigError> {
-        let trust = bundle(&config.source, store)?;
-        warn_of_constraints(&trust);
-        let revocations = revocations::load(config, store, &trust)?;
+    fn load(
+        config: &Config,
+        store: &'c TrustStoreConfig,
+        parts: &mut Loading<'_>,
+    ) -> Result<Self, ConfigError> {
+        let (before, now) = (parts.before, &mut parts.now);
+        let bundle = bundle(&config.source, store, now.bundles.after(&before.bundles))?;
+        warn_of_constraints(&bundle.value);
+        let keep = now.revocations.after(&before.revocations);
+        let revocations = revocations::load(config, store, &bundle, keep)?;
         Ok(Self {
             config: store,
-            trust: Arc::new(trust),
-            revocations: Arc::new(revocations),
+            digest: Digest::of(&(bundle.digest, revocations.digest, store)),
+            trust: bundle.value,
+            revocations: revocations.value.set.clone(),
         })
     }
 
@@ -96,16 +109,27 @@ impl<'c> LoadedTrust<'c> {
     }
 }
 
-fn bundle(source: &Source, store: &TrustStoreConfig) -> Result<TrustStore, ConfigError> {
+/// A store knows its name, so the name is an input.
+fn bundle(
+    source: &Source,
+    store: &TrustStoreConfig,
+    mut keep: Keep<'_, TrustStore>,
+) -> Result<Part<TrustStore>, ConfigError> {
+    let inputs = |bundle: Digest| Digest::of(&(&store.name, bundle));
+    let today = || files::digest(&store.ca_bundle, BUNDLE_BYTES_READ_MAX).map(inputs);
+    if let Some(kept) = keep.find(today) {
+        return Ok(kept);
+    }
     let bundle = files::read(source, &store.ca_bundle, BUNDLE_BYTES_READ_MAX)?;
-    TrustStore::from_pem(store.name.as_str(), &bundle).map_err(|error| {
+    let loaded = TrustStore::from_pem(store.name.as_str(), &bundle.bytes).map_err(|error| {
         let path = store.ca_bundle.path.display().to_string();
         source.error(
             &store.ca_bundle.key,
             format!("{path}: {error}"),
             error.remedy(&path),
         )
-    })
+    })?;
+    Ok(keep.add(inputs(bundle.digest), loaded))
 }
 
 fn warn_of_constraints(trust: &TrustStore) {

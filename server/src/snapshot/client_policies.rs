@@ -1,18 +1,43 @@
-//! What a distribution asks of its clients, with everything that it is judged by loaded.
+//! Client policies of a snapshot: the demands of each distribution on its clients, and all that they are
+//! judged by.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bothways_config::{Config, ConfigError, MtlsPolicy, ViewerMtls};
 use bothways_trust::TrustStore;
 use rustls::DistinguishedName;
 
+use super::parts::{Digest, Keep, Part};
 use super::trust_stores::{LoadedTrust, no_store};
 use crate::admission::{ClientPolicy, Verification};
 
-/// The policy of `distribution`.
+/// Makes the policy of `distribution`, or keeps the one that was made of the same trust stores and settings.
 ///
 /// # Errors
 /// The CA names that it is to advertise take too much room.
-pub(super) fn client_policy(
+pub(super) fn load(
+    config: &Config,
+    distribution: &bothways_config::Distribution,
+    stores: &[LoadedTrust<'_>],
+    mut keep: Keep<'_, ClientPolicy>,
+) -> Result<Part<ClientPolicy>, ConfigError> {
+    let mtls = &distribution.viewer_mtls;
+    let digest = Digest::of(&(&distribution.id, mtls, digests(mtls, stores)));
+    keep.find_or_load(digest, || client_policy(config, distribution, stores))
+}
+
+/// Digests of the trust stores that judge: the one that decides, and the candidate.
+fn digests(mtls: &MtlsPolicy, stores: &[LoadedTrust<'_>]) -> [Option<Digest>; 2] {
+    let digest = |index: usize| stores.get(index).map(|store| store.digest);
+    match mtls {
+        MtlsPolicy::Verify(mtls) => [
+            digest(mtls.trust_store),
+            mtls.candidate_trust_store.and_then(digest),
+        ],
+        MtlsPolicy::Off | MtlsPolicy::Passthrough => [None, None],
+    }
+}
+
+fn client_policy(
     config: &Config,
     distribution: &bothways_config::Distribution,
     stores: &[LoadedTrust<'_>],
@@ -63,7 +88,8 @@ fn advertised(
         return Ok(names);
     }
     let fault = format!(
-        "the CA names of trust store {:?} take {bytes} bytes in a handshake; {ADVERTISED_BYTES_MAX} at most are safe for clients",
+        "the CA names of trust store {:?} take {bytes} bytes in a handshake; \
+         {ADVERTISED_BYTES_MAX} at most are safe for clients",
         store.name()
     );
     Err(config.source.error(
@@ -73,7 +99,7 @@ fn advertised(
     ))
 }
 
-/// What the tickets of a distribution without a trust store are bound to.
+/// Scope that the tickets of a distribution without a trust store are bound to.
 fn scope(mode: &str, id: &str) -> [u8; 32] {
     let hash = digest(&SHA256, format!("{mode}\0{id}").as_bytes());
     let mut scope = [0; 32];
@@ -83,6 +109,6 @@ fn scope(mode: &str, id: &str) -> [u8; 32] {
 
 /// Before each name (RFC 8446 §4.2.4).
 const LENGTH_BYTES: usize = 2;
-/// So that the whole CertificateRequest, its signature algorithms included, fits into one record of 16,384 bytes (RFC
-/// 8446 §5.1): there are clients that cannot put one together from several.
+/// Room for CA names in a CertificateRequest. All of it, signature algorithms included, then fits into one
+/// record of 16,384 bytes (RFC 8446 §5.1): there are clients that cannot put one together from several.
 const ADVERTISED_BYTES_MAX: usize = 15 * 1024;
