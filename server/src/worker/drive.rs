@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-use super::registry::{Open, Phase, Rest};
+use super::registry::{Open, Phase};
 use crate::runtime::{Outbox, SignalKind};
 
 /// How driving a connection has ended.
@@ -65,12 +65,12 @@ pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
 /// body, whose rest would be taken for a request of its own; so it holds nothing that is not also elsewhere, apart from what it would
 /// give back.
 fn may_rest(open: &Open, outbox: &Outbox) -> bool {
-    if open.rest.get() != Rest::Due {
+    if !open.rest.is_due() {
         return false;
     }
     let quiet = open.activity.is_between_requests() && !open.activity.is_head_pending();
     let rests = quiet && outbox.is_idle();
-    open.rest.set(if rests { Rest::Resting } else { Rest::Awake });
+    open.rest.note_look(rests);
     rests
 }
 

@@ -14,7 +14,7 @@ use hyper::service::HttpService;
 
 use super::core::Core;
 use super::drive::{Driven, drive};
-use super::registry::{Open, Rest};
+use super::registry::Open;
 use crate::runtime::SignalKind;
 use crate::tls::TlsStream;
 
@@ -57,7 +57,7 @@ pub async fn serve<S>(
         (stream, service) = taken_apart(*connection, open);
         core.counters.connection_rests.add(1);
         rest(open, &mut stream).await;
-        open.rest.set(Rest::Awake);
+        open.rest.note_woken();
     }
 }
 

@@ -23,9 +23,11 @@ mod life;
 mod outcome;
 mod plain;
 mod registry;
+mod rest;
 mod streams;
 mod sweep;
 mod tick;
+mod watch;
 
 pub use self::balance::{Place, places};
 pub use self::census::{Census, Connected, Page, Wanted};

@@ -7,6 +7,7 @@ use std::time::Instant;
 use slab::Slab;
 
 use super::grounds::{Closing, Grounds};
+use super::rest::Rest;
 use crate::http::Activity;
 use crate::metrics::CutReason;
 use crate::runtime::{DuplexStats, Signal, SignalKind};
@@ -22,18 +23,6 @@ pub enum Phase {
     Plain,
 }
 
-/// Whether an HTTP/1 connection between two requests keeps the buffers of HTTP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rest {
-    /// It does.
-    #[default]
-    Awake,
-    /// It has been quiet for a while, and should not.
-    Due,
-    /// It does not.
-    Resting,
-}
-
 /// One open connection.
 pub struct Open {
     pub signal: Rc<Signal>,
@@ -41,8 +30,8 @@ pub struct Open {
     pub activity: Rc<Activity>,
     pub phase: Cell<Phase>,
     pub watch: Cell<Watch>,
-    /// How much of HTTP is held in memory for it.
-    pub rest: Cell<Rest>,
+    /// State of the buffers of HTTP between two requests.
+    pub rest: Rest,
     /// Set when the handshake has succeeded.
     pub grounds: OnceCell<Grounds>,
     /// Set when the client is no longer admitted.
@@ -94,7 +83,7 @@ impl Open {
             activity,
             phase: Cell::new(phase),
             watch: Cell::new(watch),
-            rest: Cell::default(),
+            rest: Rest::default(),
             grounds: OnceCell::new(),
             closing: OnceCell::new(),
             cut: OnceCell::new(),
@@ -103,11 +92,14 @@ impl Open {
 }
 
 impl Open {
-    /// Whether it keeps buffers that a quiet connection does not need.
+    /// True if it keeps buffers of HTTP that a quiet connection does not need.
     pub fn may_rest(&self) -> bool {
-        self.phase.get() == Phase::Http1
-            && self.rest.get() == Rest::Awake
-            && self.activity.is_between_requests()
+        self.rest.is_awake() && self.activity.is_between_requests()
+    }
+
+    /// True if it was asked to finish and not yet told to close.
+    pub fn is_finishing(&self) -> bool {
+        self.signal.kind() == SignalKind::Finish
     }
 }
 

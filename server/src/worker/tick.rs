@@ -9,19 +9,14 @@ use std::time::{Duration, Instant};
 use bothways_config::Limits;
 
 use super::core::Core;
-use super::registry::{Open, Phase, Rest, Watch};
+use super::registry::{Open, Phase, Watch};
+use super::watch::{Action, Seen, decide};
 use crate::http::Patience;
 use crate::metrics::{CutReason, StalledBody};
 use crate::runtime::{SignalKind, give_back_free_pages, sleep};
 
 /// Connections looked at without letting others run.
 const SLICE: usize = 1_024;
-/// While draining, a connection that has not sent its first request for so long is not waited for.
-const DRAIN_FIRST_REQUEST: Duration = Duration::from_secs(2);
-
-/// Silence after which a connection gives back what only HTTP needs.
-const REST_AFTER: Duration = Duration::from_secs(1);
-
 /// How long the allocator keeps what was freed, since it may be wanted again, and a little more.
 const FREED_AFTER: Duration = Duration::from_millis(1_200);
 /// How long a core that is never quiet keeps what was freed.
@@ -93,36 +88,29 @@ pub fn period(limits: &Limits) -> Duration {
 fn watch(core: &Core, open: &Open, limits: &Limits, draining: bool, now: Instant) {
     let phase = open.phase.get();
     if phase == Phase::Handshake {
+        // It has a timer of its own.
         return;
     }
     let last = open.watch.get();
-    let seen = look(open, last, now);
-    open.watch.set(seen);
-    let overdue = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
-    if open.activity.is_busy() {
-        return watch_bodies(core, open, limits, last, seen);
-    }
-    if seen
-        .head_since
-        .is_some_and(|since| overdue(since, limits.header_timeout))
-    {
-        cut(core, open, CutReason::Head);
-    } else if overdue(seen.quiet_since, limits.idle_timeout) {
-        if open.signal.kind() == SignalKind::Finish {
-            cut(core, open, CutReason::Idle);
-        } else {
-            open.signal.raise(SignalKind::Finish);
-        }
-        // One that was asked to finish and does not gets as long again, then it is closed.
+    let seen = Seen::now(open, last, draining, now);
+    open.watch.set(seen.watch);
+    let action = decide(&seen, limits, phase, now);
+    if matches!(action, Action::Cut(CutReason::Idle) | Action::AskToFinish) {
+        // A connection that was asked to finish and does not gets as long again, then it is closed.
         open.watch.set(Watch {
             quiet_since: now,
-            ..seen
+            ..seen.watch
         });
-    } else if draining && seen.requests == 0 && overdue(seen.quiet_since, DRAIN_FIRST_REQUEST) {
-        open.signal.raise(SignalKind::Finish);
-    } else if open.may_rest() && seen.head_since.is_none() && overdue(seen.quiet_since, REST_AFTER) {
-        open.rest.set(Rest::Due);
-        open.signal.nudge();
+    }
+    match action {
+        Action::Wait => {}
+        Action::JudgeBodies => watch_bodies(core, open, limits, last, seen.watch),
+        Action::Cut(reason) => cut(core, open, reason),
+        Action::AskToFinish | Action::Drain => open.signal.raise(SignalKind::Finish),
+        Action::Rest => {
+            open.rest.note_quiet();
+            open.signal.nudge();
+        }
     }
 }
 
@@ -154,28 +142,6 @@ fn cut(core: &Core, open: &Open, cut: CutReason) {
     tracing::debug!(why = cut.as_str(), "a connection did not keep its time");
     core.counters.connections_cut.of(cut).add(1);
     open.signal.raise(SignalKind::Close);
-}
-
-/// Watch of a connection after the changes since the last look. A request is a sign of life. Between the
-/// requests of HTTP/2 only a next request is: pings and window updates are free.
-fn look(open: &Open, last: Watch, now: Instant) -> Watch {
-    let activity = &open.activity;
-    let (bytes_moved, requests) = (activity.bytes_moved(), activity.requests());
-    let is_http2 = open.phase.get() == Phase::Http2;
-    let is_alive = activity.is_busy() || requests != last.requests;
-    let moved = is_alive || (!is_http2 && bytes_moved != last.bytes_moved);
-    // A client of an http listener has nothing else to wait for than its next redirect.
-    let is_plain = open.phase.get() == Phase::Plain && !activity.is_busy();
-    let head_pending = !is_http2 && (is_plain || activity.is_head_pending());
-    let same_head = requests == last.requests;
-    let quiet_since = if moved { now } else { last.quiet_since };
-    Watch {
-        looked_at: now,
-        bytes_moved,
-        requests,
-        quiet_since,
-        head_since: head_pending.then(|| last.head_since.filter(|_| same_head).unwrap_or(quiet_since)),
-    }
 }
 
 #[cfg(test)]
