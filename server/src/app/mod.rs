@@ -37,7 +37,7 @@ pub use self::signals::signals;
 use crate::admin::{AdminListener, AdminServer};
 use crate::admission::SessionVault;
 use crate::control_socket::{ControlServer, ControlSocket};
-use crate::logs::{Messages, Shipper, Sink};
+use crate::logs::{Lane, Messages, RecordSender, Shipper, Sink};
 use crate::metrics::{Registry, ReloadResult};
 use crate::origin::AddressTable;
 use crate::snapshot::{self, Built};
@@ -108,13 +108,15 @@ pub fn vault(config: &Config) -> Arc<SessionVault> {
     ))
 }
 
-fn start_log(config: &Config, registry: &Registry) -> Result<(crate::logs::RecordSender, Shipper), AppError> {
-    let sink = match &config.logs.connection.sink {
+fn start_log(config: &Config, registry: &Registry) -> Result<(RecordSender, Shipper), AppError> {
+    let log = &config.logs.connection;
+    let sink = match &log.sink {
         bothways_config::Sink::Stdout => Sink::Stdout,
         bothways_config::Sink::File(file) => Sink::File(file.path.clone()),
     };
     let opened = sink.open().map_err(|error| AppError::opening(config, &error))?;
-    Shipper::start(opened, config.limits.record_queue, registry.process.clone())
+    let lane = Lane::new(log.format, opened, registry.process.records.lane());
+    Shipper::start(vec![lane], config.limits.record_queue, registry.process.clone())
         .map_err(|error| AppError::Setup(format!("cannot start the log shipper: {error}")))
 }
 

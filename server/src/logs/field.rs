@@ -1,7 +1,7 @@
 //! A record as a table of fields, which every encoder walks.
 //!
-//! A field has a name, a kind and a getter. The kind is the getter's type, so that the two cannot disagree. An
-//! encoder that needs columns (Parquet, say) knows them without a record. A getter borrows from the record
+//! A field has a name, a kind and a getter. The kind is the getter's type, so that the two cannot disagree.
+//! An encoder that needs columns (Parquet, say) knows them without a record. A getter borrows from the record
 //! and allocates nothing. The table's order is the order of the keys or columns.
 
 use std::net::IpAddr;

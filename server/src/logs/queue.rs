@@ -1,7 +1,7 @@
 //! The way off the cores: one bounded queue, into which sending never blocks.
 //!
-//! The shipper looks by itself every 100 ms, so that a core pays no system call for a record; only when a whole batch
-//! waits is the shipper woken early.
+//! The shipper looks by itself every 100 ms, so that a core pays no system call for a record. It is woken
+//! early only when a whole batch waits.
 
 use std::sync::Arc;
 use std::thread::Thread;
@@ -9,7 +9,7 @@ use std::thread::Thread;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use super::record::ConnectionRecord;
-use crate::metrics::{DropReason, ProcessCounters};
+use crate::metrics::{DropReason, ProcessCounters, RecordDrops};
 
 /// A core's end of the queue.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub struct RecordSender {
     records: Sender<Box<ConnectionRecord>>,
     counters: Arc<ProcessCounters>,
     shipper: Thread,
-    /// So many records waiting are worth waking the shipper for.
+    /// Number of waiting records that are worth waking the shipper for.
     wake_at: usize,
 }
 
@@ -34,14 +34,15 @@ impl RecordSender {
 
     /// Counts records that will never be sent, because what would have sent them is gone.
     pub fn count_lost(&self, records: u64) {
-        self.counters
-            .records_dropped
-            .of(DropReason::SinkError)
-            .add(records);
+        self.drops().of(DropReason::SinkError).add(records);
     }
 
     fn count_drop(&self, reason: DropReason) {
-        self.counters.records_dropped.of(reason).add(1);
+        self.drops().of(reason).add(1);
+    }
+
+    fn drops(&self) -> &RecordDrops {
+        &self.counters.records.unshipped
     }
 }
 
@@ -70,7 +71,7 @@ impl Queue {
     }
 }
 
-/// Records written at a time.
+/// Records that the shipper takes off the queue at a time.
 pub(super) const BATCH_RECORDS_MAX: usize = 1024;
 
 #[cfg(test)]
@@ -107,8 +108,8 @@ mod tests {
         let (sender, waiting, counters) = queue(2);
         (0..5).for_each(|_| sender.send(record()));
         assert_eq!(waiting.len(), 2);
-        assert_eq!(counters.records_dropped.of(DropReason::QueueFull).get(), 3);
-        assert_eq!(counters.records_dropped.of(DropReason::SinkError).get(), 0);
+        assert_eq!(counters.records.dropped(DropReason::QueueFull), 3);
+        assert_eq!(counters.records.dropped(DropReason::SinkError), 0);
     }
 
     #[test]
@@ -116,7 +117,7 @@ mod tests {
         let (sender, waiting, counters) = queue(2);
         drop(waiting);
         sender.send(record());
-        assert_eq!(counters.records_dropped.of(DropReason::SinkError).get(), 1);
+        assert_eq!(counters.records.dropped(DropReason::SinkError), 1);
     }
 
     #[test]

@@ -1,49 +1,53 @@
-//! The thread that takes records off the queue and writes them, in batches.
+//! Handles of the shipper: to start it, to reopen and flush its lanes, and to end it.
 //!
-//! It sleeps until 100 ms have passed, a batch waits or a command comes. A sink that blocks holds up this
-//! thread alone: the queue fills and the cores count what they drop. What was sent before a command is
-//! written before it is obeyed.
+//! The thread itself is in `shipping`. It offers each record to every lane.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 use std::{error, fmt, io};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use tracing::{info, warn};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::complaint::Complaint;
-use super::queue::{BATCH_RECORDS_MAX, Queue};
-use super::sink::Reopened;
-use super::{ConnectionRecord, OpenSink, RecordSender, json};
-use crate::metrics::{DropReason, ProcessCounters};
+use super::lane::{Feed, Lane};
+use super::lane_writer::Waiting;
+use super::queue::{Queue, RecordSender};
+use super::record::ConnectionRecord;
+use super::room::Room;
+use super::shipping::{Command, Shipping};
+use crate::metrics::ProcessCounters;
 
 /// The control side of the shipper's thread. Dropped without `stop`, it still lets the thread write all and
 /// end.
 #[derive(Debug)]
 pub struct Shipper {
     commands: Sender<Command>,
-    waiting: Receiver<Box<ConnectionRecord>>,
+    queue: Receiver<Box<ConnectionRecord>>,
+    /// The same for each lane: records that were encoded and wait.
+    lanes: Vec<Arc<Waiting>>,
     thread: JoinHandle<()>,
 }
 
 impl Shipper {
-    /// Starts the thread. Each core gets a clone of the sender; `queue_records_max` bounds what waits, for
-    /// all of them.
+    /// Starts the thread and those of its lanes, of which there is at least one. Each core gets a clone of
+    /// the sender; `queue_records_max` bounds the records that wait, for all of them.
     pub fn start(
-        sink: OpenSink,
+        lanes: Vec<Lane>,
         queue_records_max: usize,
         counters: Arc<ProcessCounters>,
     ) -> io::Result<(RecordSender, Self)> {
-        let (queue, waiting) = Queue::new(queue_records_max);
+        debug_assert!(!lanes.is_empty(), "nothing else takes records off the queue");
+        let (queue, records) = Queue::new(queue_records_max);
         let (commands, inbox) = crossbeam_channel::bounded(COMMANDS_MAX);
+        let room = Arc::<Room>::default();
+        let feeds = lanes.into_iter().map(|lane| lane.start(room.clone()));
+        let feeds: Vec<Feed> = feeds.collect::<io::Result<_>>()?;
+        let waiting = feeds.iter().map(Feed::waiting).collect();
         let shipping = Shipping {
-            records: waiting.clone(),
+            records: records.clone(),
             commands: inbox,
-            sink,
-            counters: Arc::clone(&counters),
-            lines: Vec::new(),
-            complaint: Complaint::default(),
+            lanes: feeds,
+            room,
         };
         let thread = thread::Builder::new()
             .name("bothways-logs".to_owned())
@@ -51,7 +55,8 @@ impl Shipper {
         let sender = queue.sender(thread.thread().clone(), counters);
         let shipper = Self {
             commands,
-            waiting,
+            queue: records,
+            lanes: waiting,
             thread,
         };
         Ok((sender, shipper))
@@ -61,6 +66,7 @@ impl Shipper {
     pub fn remote(&self) -> ShipperRemote {
         ShipperRemote {
             commands: self.commands.clone(),
+            lanes: self.lanes.len(),
             thread: self.thread.thread().clone(),
         }
     }
@@ -77,7 +83,8 @@ impl Shipper {
     pub fn stop(self, limit: Duration) -> Result<(), StopError> {
         let Self {
             commands,
-            waiting,
+            queue,
+            lanes,
             thread,
         } = self;
         let (done, stopped) = crossbeam_channel::bounded(1);
@@ -91,7 +98,7 @@ impl Shipper {
         match outcome {
             Ok(()) => thread.join().map_err(|_| StopError::Panicked),
             Err(RecvTimeoutError::Timeout) => Err(StopError::TimedOut {
-                records_waiting: waiting.len(),
+                records_waiting: queue.len() + lanes.iter().map(|lane| lane.records()).sum::<usize>(),
             }),
             Err(RecvTimeoutError::Disconnected) => Err(StopError::Panicked),
         }
@@ -102,39 +109,48 @@ impl Shipper {
 #[derive(Clone, Debug)]
 pub struct ShipperRemote {
     commands: Sender<Command>,
+    /// Number of lanes, each of which answers.
+    lanes: usize,
     thread: Thread,
 }
 
 impl ShipperRemote {
-    /// Opens the file anew. A sentence about what became of it.
+    /// Opens the files of all lanes anew. A sentence about what became of each.
     ///
     /// # Errors
-    /// It cannot be opened, and what is open stays in use; or the shipper has not answered in time, since the
+    /// One cannot be opened, and what is open stays in use; or a lane has not answered in time, since its
     /// sink blocks.
     pub fn reopen(&self, limit: Duration) -> Result<String, String> {
-        let stuck =
-            || "the log's sink blocks; it is opened anew when the write that goes on has ended".to_owned();
-        let reopened = self.ask(Command::Reopen, limit, Some);
-        reopened.unwrap_or_else(|| Err(stuck()))
+        let Some(answers) = self.ask(|answer| Command::Reopen(Some(answer)), limit) else {
+            return Err(
+                "the log's sink blocks; it is opened anew when the write that goes on has ended".to_owned(),
+            );
+        };
+        let is_done = answers.iter().all(Result::is_ok);
+        let sentences: Vec<String> = answers
+            .into_iter()
+            .map(|said| said.unwrap_or_else(|why| why))
+            .collect();
+        let told = sentences.join("; ");
+        if is_done { Ok(told) } else { Err(told) }
     }
 
     /// Waits until everything sent so far is written, or counted as lost; `false` if that took longer than
     /// the limit.
     pub fn flush(&self, limit: Duration) -> bool {
-        self.ask(Command::Flush, limit, |done| done).is_some()
+        self.ask(Command::Flush, limit).is_some()
     }
 
-    fn ask<T, D>(
-        &self,
-        command: impl FnOnce(D) -> Command,
-        limit: Duration,
-        answer: impl FnOnce(Sender<T>) -> D,
-    ) -> Option<T> {
+    /// Sends a command and waits for the answers of all lanes.
+    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command, limit: Duration) -> Option<Vec<T>> {
         let deadline = Instant::now() + limit;
-        let (done, answered) = crossbeam_channel::bounded(1);
-        let sent = self.commands.send_deadline(command(answer(done)), deadline);
+        let (answer, answered) = crossbeam_channel::bounded(self.lanes);
+        let sent = self.commands.send_deadline(command(answer), deadline);
         self.thread.unpark();
-        sent.ok().and_then(|()| answered.recv_deadline(deadline).ok())
+        sent.ok()?;
+        (0..self.lanes)
+            .map(|_| answered.recv_deadline(deadline).ok())
+            .collect()
     }
 }
 
@@ -161,146 +177,6 @@ impl fmt::Display for StopError {
 
 impl error::Error for StopError {}
 
-#[derive(Debug)]
-enum Command {
-    Reopen(Option<Sender<Result<String, String>>>),
-    Flush(Sender<()>),
-    Stop(Sender<()>),
-}
-
-/// What the thread owns.
-struct Shipping {
-    records: Receiver<Box<ConnectionRecord>>,
-    commands: Receiver<Command>,
-    sink: OpenSink,
-    counters: Arc<ProcessCounters>,
-    /// The batch, reused.
-    lines: Vec<u8>,
-    complaint: Complaint,
-}
-
-impl Shipping {
-    fn run(mut self) {
-        loop {
-            match self.commands.try_recv() {
-                Ok(Command::Reopen(done)) => {
-                    self.ship_waiting();
-                    let reopened = self.reopen();
-                    let _nobody_may_wait = done.map(|done| done.try_send(reopened));
-                }
-                Ok(Command::Flush(done)) => {
-                    self.ship_waiting();
-                    let _ = done.try_send(());
-                }
-                Ok(Command::Stop(done)) => {
-                    self.ship_all();
-                    let _ = done.try_send(());
-                    return;
-                }
-                Err(TryRecvError::Disconnected) => return self.ship_all(),
-                Err(TryRecvError::Empty) => {
-                    if self.ship_batch() < BATCH_RECORDS_MAX && self.commands.is_empty() {
-                        thread::park_timeout(BATCH_INTERVAL);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Ships what waits now. Bounded, however fast the cores send.
-    fn ship_waiting(&mut self) {
-        let mut left = self.records.len();
-        while left > 0 {
-            match self.ship_batch() {
-                0 => break,
-                shipped => left = left.saturating_sub(shipped),
-            }
-        }
-    }
-
-    fn ship_all(&mut self) {
-        while self.ship_batch() > 0 {}
-        if self.sink.has_torn_line() {
-            self.write_batch();
-        }
-        let given_up = self.sink.give_up();
-        self.count(0, given_up);
-    }
-
-    /// Encodes and writes one batch; the number of records in it.
-    fn ship_batch(&mut self) -> usize {
-        let mut records = 0;
-        while records < BATCH_RECORDS_MAX && self.lines.len() < BATCH_BYTES {
-            let Ok(record) = self.records.try_recv() else {
-                break;
-            };
-            json::encode(ConnectionRecord::FIELDS, &*record, &mut self.lines);
-            records += 1;
-        }
-        if records > 0 {
-            self.write_batch();
-        }
-        records
-    }
-
-    fn write_batch(&mut self) {
-        let appended = self.sink.append(&self.lines);
-        self.lines.clear();
-        self.count(appended.written, appended.dropped);
-        match appended.error {
-            Some(error) => self.complain(appended.dropped, &error),
-            None => self.settle(appended.dropped),
-        }
-    }
-
-    fn reopen(&mut self) -> Result<String, String> {
-        match self.sink.reopen() {
-            Ok(Reopened::Unchanged) => Ok(format!(
-                "{}: nothing to open anew, it leads to what is open already",
-                self.sink
-            )),
-            Ok(Reopened::Anew { given_up }) => {
-                self.count(0, given_up);
-                info!(sink = %self.sink, "connection log reopened");
-                Ok(format!("{}: reopened", self.sink))
-            }
-            Err(error) => {
-                warn!(sink = %self.sink, %error, "connection log not reopened; the file that is open stays in use");
-                Err(format!(
-                    "{}: cannot be opened: {error}; the file that is open stays in use",
-                    self.sink
-                ))
-            }
-        }
-    }
-
-    fn count(&self, written: u64, dropped: u64) {
-        self.counters.records_written.add(written);
-        self.counters
-            .records_dropped
-            .of(DropReason::SinkError)
-            .add(dropped);
-    }
-
-    fn complain(&mut self, dropped: u64, error: &io::Error) {
-        if let Some(dropped) = self.complaint.add(dropped, Instant::now()) {
-            warn!(sink = %self.sink, %error, dropped, "connection records are being lost");
-        }
-    }
-
-    /// `given_up`: the half-written record that could not be finished, if there was one.
-    fn settle(&mut self, given_up: u64) {
-        if let Some(dropped) = self.complaint.settle() {
-            let dropped = dropped + given_up;
-            info!(sink = %self.sink, dropped, "connection records are written again");
-        }
-    }
-}
-
-/// A record waits at most so long for its batch, while the sink does not block.
-const BATCH_INTERVAL: Duration = Duration::from_millis(100);
-/// A batch of this size takes no further record; bounds memory where clients' names are long.
-const BATCH_BYTES: usize = 1 << 20;
 /// Commands waiting; only SIGHUP, SIGTERM and tests send any.
 const COMMANDS_MAX: usize = 8;
 

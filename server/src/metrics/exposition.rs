@@ -263,14 +263,14 @@ impl Page<'_> {
             "Connection records handed to the sink.",
             "counter",
         );
-        self.single("bothways_records_written_total", process.records_written.get());
+        self.single("bothways_records_written_total", process.records.written());
         self.head(
             "bothways_records_dropped_total",
             "Connection records lost.",
             "counter",
         );
         self.labelled("bothways_records_dropped_total", "reason", |reason| {
-            process.records_dropped.of(reason).get()
+            process.records.dropped(reason)
         });
         self.head(
             "bothways_messages_dropped_total",

@@ -113,7 +113,10 @@ fn counts_of_all_cores_are_summed_under_their_label() {
         core.connections_handed_over.add(3);
         core.tickets_declined.of(TicketDecline::Revoked).add(1);
     }
-    registry.process.records_dropped.of(DropReason::QueueFull).add(5);
+    let (records, lane) = (&registry.process.records, registry.process.records.lane());
+    records.unshipped.of(DropReason::QueueFull).add(2);
+    lane.dropped.of(DropReason::QueueFull).add(3);
+    lane.written.add(7);
     registry.process.reloads.of(ReloadResult::Refused).add(1);
     let (series, _) = parse(&render(&registry));
     let expected = [
@@ -127,6 +130,7 @@ fn counts_of_all_cores_are_summed_under_their_label() {
         (r#"bothways_core_connections_accepted_total{core="1"}"#, 0.0),
         (r#"bothways_core_connections_handed_over_total{core="1"}"#, 3.0),
         (r#"bothways_tickets_declined_total{reason="revoked"}"#, 2.0),
+        ("bothways_records_written_total", 7.0),
         (r#"bothways_records_dropped_total{reason="queue_full"}"#, 5.0),
         (r#"bothways_reloads_total{result="refused"}"#, 1.0),
     ];

@@ -15,6 +15,7 @@ mod exposition;
 mod labels;
 mod named;
 mod named_exposition;
+mod records;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ pub use named::{
     CrlDates, Dates, Directory, DistributionCells, DistributionCounters, DistributionName, OriginCells,
     OriginCounters, OriginName, PerCore, count,
 };
+pub use records::{LaneCounters, RecordCounters, RecordDrops};
 
 /// Everything that can be read about the running server.
 #[derive(Debug)]
@@ -136,8 +138,7 @@ impl CoreCounters {
 pub struct ProcessCounters {
     /// Names of origins that were looked up again.
     pub origin_lookups: Family<ResolveResult, { ResolveResult::COUNT }, SharedCounter>,
-    pub records_written: SharedCounter,
-    pub records_dropped: Family<DropReason, { DropReason::COUNT }, SharedCounter>,
+    pub records: RecordCounters,
     /// Counted where they are queued and written, before there is a registry.
     pub messages_dropped: Arc<MessageDrops>,
     pub reloads: Family<ReloadResult, { ReloadResult::COUNT }, SharedCounter>,
