@@ -2,7 +2,6 @@
 //!
 //! A failed handshake ends with its alert on the wire and the peer given time to read it.
 
-use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 
@@ -19,7 +18,10 @@ use super::vault::{SessionOwner, SessionVault};
 use crate::runtime::Duplex;
 use crate::tls::client_hello::ClientHello;
 use crate::tls::hello::HelloReader;
-use crate::tls::{Answer, INTERNAL_ERROR, Machine, TlsStream, Turn, UNRECOGNIZED_NAME, Unfit, plain_alert};
+use crate::tls::{
+    Answer, HandshakeFault, INTERNAL_ERROR, Machine, ServerSide, TlsStream, UNRECOGNIZED_NAME, Unfit, fill,
+    handshake, plain_alert,
+};
 
 /// What was learnt of the handshake, for the record; as far as it came.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +49,7 @@ pub struct Entrance<C> {
 
 /// A finished handshake.
 pub struct Accepted<C> {
-    pub stream: Box<TlsStream>,
+    pub stream: Box<TlsStream<ServerSide>>,
     /// The admitted client.
     pub client: ClientAuth,
     pub resumed: bool,
@@ -89,6 +91,15 @@ pub enum HandshakeErrorKind {
     Tls(rustls::Error),
     /// The gate barred the client when the handshake had ended. `HandshakeNotes::ruling` says why, in either case.
     Barred,
+}
+
+impl From<HandshakeFault> for HandshakeErrorKind {
+    fn from(fault: HandshakeFault) -> Self {
+        match fault {
+            HandshakeFault::Transport(error) => Self::Transport(error),
+            HandshakeFault::Tls(error) => Self::Tls(error),
+        }
+    }
 }
 
 /// Why a client goes no further.
@@ -147,15 +158,23 @@ async fn admit<C>(
     notes: &mut HandshakeNotes,
 ) -> Result<Accepted<C>, HandshakeError> {
     notes.gate = Some(gate);
-    let mut machine = match Machine::new(config) {
-        Ok(machine) => machine,
+    let mut machine = match ServerSide::new(config) {
+        Ok(connection) => Machine::new(connection),
         Err(error) => return Err(refused(io, HandshakeErrorKind::Tls(error))),
     };
     let mut early = BytesMut::new();
-    let finished = handshake(&mut io, &mut machine, notes, &mut early).await;
+    // A record that comes with the end of the handshake may be decrypted in the same turn: its plaintext is the
+    // stream's to give out.
+    let finished = handshake(&mut io, &mut machine, |io, machine| {
+        notes.negotiated = Negotiated::of(machine.connection());
+        with_notes(notes, || {
+            machine.turn(io, |plaintext| early.extend_from_slice(plaintext))
+        })
+    });
+    let finished = finished.await;
     facts.negotiated = Negotiated::of(machine.connection());
-    if let Err(kind) = finished {
-        return Err(refused(io, kind));
+    if let Err(fault) = finished {
+        return Err(refused(io, fault.into()));
     }
     let resumed = machine.connection().handshake_kind() == Some(HandshakeKind::Resumed);
     facts.resumed = resumed;
@@ -192,7 +211,7 @@ async fn read_hello<S>(
     facts.begun = true;
     let slot = begin().map_err(HandshakeErrorKind::Refused)?;
     while !reader.read(io.unread()).map_err(HandshakeErrorKind::Unfit)? {
-        fill(io).await?;
+        fill(io).await.map_err(HandshakeErrorKind::Transport)?;
     }
     facts.complete = true;
     Ok(slot)
@@ -212,48 +231,6 @@ fn judge<C>(
     let entrance = choose(host, named).map_err(HandshakeErrorKind::Refused)?;
     facts.nothing_in_common = offer::nothing_in_common(&hello, &entrance.config).map(Box::from);
     Ok(entrance)
-}
-
-/// A record that comes with the end of the handshake may be decrypted in the same turn: its plaintext is left in `early`.
-async fn handshake(
-    io: &mut Duplex,
-    machine: &mut Machine,
-    notes: &mut HandshakeNotes,
-    early: &mut BytesMut,
-) -> Result<(), HandshakeErrorKind> {
-    loop {
-        notes.negotiated = Negotiated::of(machine.connection());
-        let turn = with_notes(notes, || {
-            machine.turn(io, |plaintext| early.extend_from_slice(plaintext))
-        });
-        let turn = turn.map_err(HandshakeErrorKind::Tls)?;
-        if !machine.connection().is_handshaking() {
-            // What follows is the stream's to read. What is left to say, a ticket most often, goes out with what HTTP has to say, or before
-            // that waits for a request.
-            return Ok(());
-        }
-        match turn {
-            Turn::Blocked => fill(io).await?,
-            Turn::PeerClosed | Turn::Closed => {
-                return Err(HandshakeErrorKind::Transport(io::ErrorKind::UnexpectedEof.into()));
-            }
-            Turn::Further | Turn::Plaintext | Turn::Written => {}
-        }
-    }
-}
-
-/// Reads more, and sends meanwhile what is outgoing: a flight may be more than the kernel takes at once.
-async fn fill(io: &mut Duplex) -> Result<(), HandshakeErrorKind> {
-    let filled = poll_fn(|cx| {
-        io.outbox().post(cx);
-        io.outbox().take_failure()?;
-        io.poll_fill(cx)
-    });
-    match filled.await {
-        Ok(0) => Err(HandshakeErrorKind::Transport(io::ErrorKind::UnexpectedEof.into())),
-        Ok(_) => Ok(()),
-        Err(error) => Err(HandshakeErrorKind::Transport(error)),
-    }
 }
 
 /// Says whose the session is, now that it is known whether it was resumed and that the client may come in, and binds the ticket issued

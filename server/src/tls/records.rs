@@ -23,7 +23,7 @@ use rustls::{
     SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
-use super::record_header::{TLS12_BYTES_MAX, TLS13_BYTES_MAX};
+use super::record_header::{MARK_OF_TOO_LONG, TLS12_BYTES_MAX, TLS13_BYTES_MAX};
 
 /// Every suite that can be spoken, its records held to the rules.
 pub(crate) static CIPHER_SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(|| {
@@ -232,8 +232,6 @@ impl Message {
     }
 }
 
-/// A minor version that no TLS has: an empty record that bears it stands for one that was too long.
-pub(super) const MARK_OF_TOO_LONG: u8 = 0xff;
 /// The library's own bound, which it keeps without an alert.
 const MESSAGE_BYTES_MAX: usize = 0xffff;
 

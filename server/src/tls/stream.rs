@@ -10,14 +10,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write as HyperWrite};
-use rustls::server::UnbufferedServerConnection;
+use rustls::CommonState;
 
 use super::machine::{Machine, Turn};
+use super::side::Side;
 use crate::runtime::{Duplex, Outbox};
 
 /// A TLS connection past its handshake.
-pub struct TlsStream {
-    machine: Machine,
+pub struct TlsStream<S> {
+    machine: Machine<S>,
     io: Duplex,
     /// The peer says no more.
     has_ended: bool,
@@ -27,9 +28,9 @@ pub struct TlsStream {
     waiting: BytesMut,
 }
 
-impl TlsStream {
+impl<S: Side> TlsStream<S> {
     /// `waiting` came with the end of the handshake.
-    pub(crate) fn new(machine: Machine, mut io: Duplex, waiting: BytesMut) -> Self {
+    pub(crate) fn new(machine: Machine<S>, mut io: Duplex, waiting: BytesMut) -> Self {
         io.settle();
         Self {
             machine,
@@ -40,8 +41,8 @@ impl TlsStream {
         }
     }
 
-    /// rustls' side: version, suite, ALPN.
-    pub fn connection(&self) -> &UnbufferedServerConnection {
+    /// Result of the handshake: version, suite, ALPN.
+    pub fn connection(&self) -> &CommonState {
         self.machine.connection()
     }
 
@@ -131,7 +132,7 @@ impl TlsStream {
     }
 }
 
-impl Read for TlsStream {
+impl<S: Side + Unpin> Read for TlsStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -160,7 +161,7 @@ impl Read for TlsStream {
     }
 }
 
-impl HyperWrite for TlsStream {
+impl<S: Side + Unpin> HyperWrite for TlsStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
         self.get_mut().poll_write_slices(cx, &[IoSlice::new(bytes)])

@@ -25,7 +25,7 @@ use crate::http::{Viewer, ViewerFacts, respond};
 use crate::logs::ConnectionId;
 use crate::runtime::Stream;
 use crate::snapshot::Snapshot;
-use crate::tls::TlsStream;
+use crate::tls::{ServerSide, TlsStream};
 
 /// Begins with one client, in a task of its own.
 pub(super) fn begin(core: &Rc<Core>, stream: Stream, peer: SocketAddr, entrance: Entrance) {
@@ -46,7 +46,7 @@ async fn serve(core: Rc<Core>, stream: Stream, peer: SocketAddr, mut attempt: At
 
 /// Parts of which HTTP on a connection is made.
 struct HttpParts {
-    stream: Box<TlsStream>,
+    stream: Box<TlsStream<ServerSide>>,
     viewer: Rc<Viewer>,
     snapshot: Arc<Snapshot>,
 }

@@ -27,7 +27,7 @@ use crate::admission::{
 };
 use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
-use crate::tls::TlsStream;
+use crate::tls::{ServerSide, TlsStream};
 
 /// Client that has come in.
 pub(super) struct Admitted {
@@ -220,7 +220,7 @@ fn server_ip(core: &Core, stream: &Stream) -> Option<IpAddr> {
 }
 
 /// Tells a client in its own words of TLS that its connection ends. It is closed whether it hears that or not.
-async fn close(mut stream: Box<TlsStream>) {
+async fn close(mut stream: Box<TlsStream<ServerSide>>) {
     let ending = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
     let _ended = timeout(sweep::CLOSE_GRACE, ending).await;
 }

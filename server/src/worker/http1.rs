@@ -16,7 +16,7 @@ use super::core::Core;
 use super::drive::{Driven, drive};
 use super::registry::Open;
 use crate::runtime::SignalKind;
-use crate::tls::TlsStream;
+use crate::tls::{ServerSide, TlsStream};
 
 /// HTTP/1.1 as every listener speaks it. Time limits are the tick's, not hyper's: a timer for each request costs.
 pub fn settings(limits: &Limits) -> http1::Builder {
@@ -37,7 +37,7 @@ pub async fn serve<S>(
     core: &Core,
     open: &Open,
     settings: http1::Builder,
-    mut stream: Box<TlsStream>,
+    mut stream: Box<TlsStream<ServerSide>>,
     mut service: S,
 ) where
     S: HttpService<Incoming>,
@@ -62,7 +62,10 @@ pub async fn serve<S>(
 }
 
 /// What is left of HTTP on a connection between two requests: the stream, which comes first at what hyper has read ahead, and the service.
-fn taken_apart<S>(connection: http1::Connection<Box<TlsStream>, S>, open: &Open) -> (Box<TlsStream>, S)
+fn taken_apart<S>(
+    connection: http1::Connection<Box<TlsStream<ServerSide>>, S>,
+    open: &Open,
+) -> (Box<TlsStream<ServerSide>>, S)
 where
     S: HttpService<Incoming>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -87,7 +90,7 @@ where
 }
 
 /// Ends when the peer has spoken or gone, or the core has something to say.
-async fn rest(open: &Open, stream: &mut TlsStream) {
+async fn rest(open: &Open, stream: &mut TlsStream<ServerSide>) {
     let mut seen = SignalKind::None;
     poll_fn(|cx| {
         if open.signal.follow(&mut seen, cx) > SignalKind::None {

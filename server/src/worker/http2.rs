@@ -17,7 +17,7 @@ use super::registry::Open;
 use super::streams::Streams;
 use crate::http::Activity;
 use crate::metrics::CoreCounters;
-use crate::tls::TlsStream;
+use crate::tls::{ServerSide, TlsStream};
 
 /// hyper's settings for one connection, and where it leaves that connection's streams.
 pub struct Settings {
@@ -44,7 +44,7 @@ impl Settings {
 }
 
 /// Serves `stream` to its end.
-pub async fn serve<S>(open: &Open, settings: Settings, stream: Box<TlsStream>, service: S)
+pub async fn serve<S>(open: &Open, settings: Settings, stream: Box<TlsStream<ServerSide>>, service: S)
 where
     S: HttpService<Incoming>,
     S::Future: 'static,
