@@ -24,8 +24,8 @@ use super::viewer::Viewer;
 use super::viewer_functions::{Asked, Exchange, Failed, apply};
 use crate::metrics::{OriginResult, RequestLimit};
 use crate::origin::{
-    Exit, ForwardError, HttpOrigin, Origin, ResponseBody, Upload, forward, frame_request, remove_hop_by_hop,
-    settle_response,
+    Exit, FetchError, ForwardError, HttpOrigin, Origin, ResponseBody, Upload, forward, frame_request,
+    remove_hop_by_hop, settle_response,
 };
 use crate::snapshot::Behavior;
 
@@ -269,7 +269,7 @@ impl Errand {
         let asked = Instant::now();
         let forwarded = forward(exit, Request::from_parts(head, ()), upload).await;
         match forwarded {
-            Ok((response, exchange)) => {
+            Ok(response) => {
                 let elapsed = asked.elapsed();
                 let (mut head, incoming) = response.into_parts();
                 if let Err(why) = settle_response(&mut head, self.pending.head_only) {
@@ -281,7 +281,7 @@ impl Errand {
                 head.version = version;
                 match self.review(&mut head) {
                     Ok(None) => {
-                        let body = Body::origin(incoming, exchange, self.pending.in_flight);
+                        let body = Body::origin(incoming, self.pending.in_flight);
                         Response::from_parts(head, framed(body, version))
                     }
                     Ok(Some(body)) => self.pending.answer(Response::from_parts(head, body)),
@@ -325,7 +325,7 @@ fn complain(viewer: &Viewer, origin: &HttpOrigin, error: &ForwardError) {
 /// The bound that the request ran into.
 fn limit_of(error: &ForwardError) -> Option<RequestLimit> {
     match error {
-        ForwardError::Full => Some(RequestLimit::Origin),
+        ForwardError::Fetch(FetchError::Full) => Some(RequestLimit::Origin),
         ForwardError::Share => Some(RequestLimit::Client),
         _ => None,
     }
@@ -333,13 +333,15 @@ fn limit_of(error: &ForwardError) -> Option<RequestLimit> {
 
 fn result_of(error: &ForwardError) -> OriginResult {
     match error {
-        ForwardError::Connect(..) => OriginResult::ConnectFailed,
-        ForwardError::Http(_)
-        | ForwardError::Framing(_)
-        | ForwardError::Protocol(_)
-        | ForwardError::Interim(_) => OriginResult::BadResponse,
-        ForwardError::Timeout => OriginResult::Timeout,
-        ForwardError::Full => OriginResult::NoConnectionFree,
+        ForwardError::Fetch(error) => match error {
+            FetchError::Connect(..) => OriginResult::ConnectFailed,
+            FetchError::Http(_) | FetchError::Body(_) | FetchError::Protocol(_) | FetchError::Interim(_) => {
+                OriginResult::BadResponse
+            }
+            FetchError::Timeout => OriginResult::Timeout,
+            FetchError::Full => OriginResult::NoConnectionFree,
+        },
+        ForwardError::Framing(_) => OriginResult::BadResponse,
         ForwardError::Share => OriginResult::ClientLimited,
         ForwardError::Viewer(_) | ForwardError::ViewerTimeout => OriginResult::ClientFailed,
     }
@@ -347,14 +349,10 @@ fn result_of(error: &ForwardError) -> OriginResult {
 
 fn status_of(error: &ForwardError) -> StatusCode {
     match error {
-        ForwardError::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        ForwardError::Full | ForwardError::Share => StatusCode::SERVICE_UNAVAILABLE,
+        ForwardError::Fetch(FetchError::Timeout) => StatusCode::GATEWAY_TIMEOUT,
+        ForwardError::Fetch(FetchError::Full) | ForwardError::Share => StatusCode::SERVICE_UNAVAILABLE,
+        ForwardError::Fetch(_) | ForwardError::Framing(_) => StatusCode::BAD_GATEWAY,
         ForwardError::Viewer(_) => StatusCode::BAD_REQUEST,
         ForwardError::ViewerTimeout => StatusCode::REQUEST_TIMEOUT,
-        ForwardError::Connect(..)
-        | ForwardError::Http(_)
-        | ForwardError::Framing(_)
-        | ForwardError::Protocol(_)
-        | ForwardError::Interim(_) => StatusCode::BAD_GATEWAY,
     }
 }

@@ -4,36 +4,37 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::complaint::Complaint;
 use super::destination::Destination;
-use super::exchange::Spare;
+use super::kinds::HttpOrigin;
+use super::request_body::BodyStream;
+use super::spare::Spare;
 use crate::metrics::{CoreCounters, OriginFault};
 
 /// Idle connections kept for one origin; further ones are closed.
 const IDLE_PER_ORIGIN_MAX: usize = 256;
 
 /// A core's connections, by destination. Those to addresses that it has no more are not given out, and closed.
-pub struct OriginPool {
-    destinations: RefCell<HashMap<Arc<Destination>, Connections>>,
+pub struct Pool<S> {
+    destinations: RefCell<HashMap<Arc<Destination>, Connections<S>>>,
     complaint: RefCell<Complaint>,
     counters: Arc<CoreCounters>,
 }
 
-#[derive(Default)]
-struct Connections {
-    idle: Vec<Idle>,
+struct Connections<S> {
+    idle: Vec<Idle<S>>,
     /// Idle, in use, being made and being closed.
     open: Rc<Cell<usize>>,
 }
 
-struct Idle {
-    spare: Spare,
+struct Idle<S> {
+    spare: Spare<S>,
     expires_at: Instant,
 }
 
-impl OriginPool {
+impl<S: BodyStream> Pool<S> {
     /// A pool without connections.
     pub fn new(counters: Arc<CoreCounters>) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl OriginPool {
 
     /// An idle connection that can take a request now, the most recently used first. One on which the origin
     /// has said something that nobody asked for is not given out: that would be read as the answer.
-    pub(super) fn take(&self, destination: &Destination, now: Instant) -> Option<Spare> {
+    pub(super) fn take(&self, destination: &Destination, now: Instant) -> Option<Spare<S>> {
         let mut destinations = self.destinations.borrow_mut();
         let idle = &mut destinations.get_mut(destination)?.idle;
         idle.retain(|connection| self.is_good(connection, destination, now));
@@ -84,17 +85,17 @@ impl OriginPool {
         self.counters.origin_faults.of(OriginFault::EarlyAnswer).add(1);
     }
 
-    pub(super) fn put(&self, destination: &Arc<Destination>, spare: Spare, keepalive: Duration) {
+    pub(super) fn put(&self, origin: &HttpOrigin, spare: Spare<S>) {
         let mut destinations = self.destinations.borrow_mut();
-        let idle = &mut destinations.entry(destination.clone()).or_default().idle;
+        let idle = &mut destinations.entry(origin.destination.clone()).or_default().idle;
         if idle.len() < IDLE_PER_ORIGIN_MAX {
-            let expires_at = Instant::now() + keepalive;
+            let expires_at = Instant::now() + origin.keepalive_timeout;
             idle.push(Idle { spare, expires_at });
         }
     }
 
     /// True if the connection may be given out. This includes that it leads to where the origin is today.
-    fn is_good(&self, connection: &Idle, destination: &Destination, now: Instant) -> bool {
+    fn is_good(&self, connection: &Idle<S>, destination: &Destination, now: Instant) -> bool {
         let wire = connection.spare.wire();
         let is_unasked = wire.is_unasked();
         if is_unasked {
@@ -102,6 +103,13 @@ impl OriginPool {
         }
         let is_there = destination.addresses().contains(wire.peer());
         !is_unasked && is_there && connection.expires_at > now && !connection.spare.is_closed()
+    }
+}
+
+impl<S> Default for Connections<S> {
+    fn default() -> Self {
+        let (idle, open) = (Vec::new(), Rc::default());
+        Self { idle, open }
     }
 }
 

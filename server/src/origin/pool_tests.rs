@@ -7,12 +7,13 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper::rt::{Read as _, ReadBuf, Write as _};
 
 use super::super::addresses::Addresses;
-use super::super::body::RequestBody;
-use super::super::exchange::Spare;
+use super::super::request_body::OutgoingBody;
 use super::super::share::{ClientKey, Shares};
 use super::super::wire::{OriginStream, Wire};
 use super::*;
@@ -20,13 +21,24 @@ use crate::runtime::{CoreRuntime, DriverChoice, Duplex};
 
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
-fn destination(authority: &str, address: &str) -> Arc<Destination> {
-    Destination::http(authority, Addresses::known(address.parse().expect("an address")))
+/// Stream of a body: here no request has one.
+type NoStream = Empty<Bytes>;
+
+fn origin(authority: &str, address: &str) -> HttpOrigin {
+    let addresses = Addresses::known(address.parse().expect("an address"));
+    HttpOrigin {
+        id: "app".into(),
+        destination: Destination::http(authority, addresses),
+        connection_attempts: 1,
+        connection_timeout: Duration::from_secs(1),
+        read_timeout: Duration::from_secs(1),
+        keepalive_timeout: KEEPALIVE,
+    }
 }
 
-fn pool() -> (Rc<OriginPool>, Arc<CoreCounters>) {
+fn pool() -> (Pool<NoStream>, Arc<CoreCounters>) {
     let counters = Arc::<CoreCounters>::default();
-    (Rc::new(OriginPool::new(counters.clone())), counters)
+    (Pool::new(counters.clone()), counters)
 }
 
 /// Runs `test` on a core of each kind.
@@ -51,11 +63,11 @@ async fn socket() -> (Duplex, SocketAddr, TcpStream) {
 
 /// An idle connection that is ready for a request for as long as the second half lives, and the origin at its
 /// end.
-async fn connection() -> (Spare, impl Sized, TcpStream) {
+async fn connection() -> (Spare<NoStream>, impl Sized, TcpStream) {
     let (io, address, peer) = socket().await;
     let wire = Rc::new(Wire::new(&io, address));
     let stream = OriginStream::new(io, wire.clone());
-    let handshake = http1::handshake::<_, RequestBody>(stream).await;
+    let handshake = http1::handshake::<_, OutgoingBody<NoStream>>(stream).await;
     let (sender, connection) = handshake.expect("a handshake of HTTP/1 exchanges nothing");
     let mut connection = Box::pin(connection);
     let mut cx = Context::from_waker(Waker::noop());
@@ -68,11 +80,11 @@ fn a_connection_that_was_put_back_is_taken_once() {
     on_each_driver(async || {
         let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
-        let origin = destination("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare, KEEPALIVE);
+        let origin = origin("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare);
         let now = Instant::now();
-        assert!(pool.take(&origin, now).is_some());
-        assert!(pool.take(&origin, now).is_none());
+        assert!(pool.take(&origin.destination, now).is_some());
+        assert!(pool.take(&origin.destination, now).is_none());
     });
 }
 
@@ -82,17 +94,20 @@ fn an_origin_that_has_moved_does_not_get_the_connections_to_where_it_was() {
         let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
         let there = spare.wire().peer().to_string();
-        pool.put(&destination("a:80", &there), spare, KEEPALIVE);
+        pool.put(&origin("a:80", &there), spare);
         let now = Instant::now();
-        assert!(pool.take(&destination("b:80", &there), now).is_none());
+        assert!(pool.take(&origin("b:80", &there).destination, now).is_none());
         let (spare, _open, _peer) = connection().await;
         let there = spare.wire().peer().to_string();
-        pool.put(&destination("c:80", &there), spare, KEEPALIVE);
+        pool.put(&origin("c:80", &there), spare);
         assert!(
-            pool.take(&destination("c:80", &there), now).is_some(),
+            pool.take(&origin("c:80", &there).destination, now).is_some(),
             "another snapshot's copy of the same origin"
         );
-        assert!(pool.take(&destination("a:80", "127.0.0.2:80"), now).is_none());
+        assert!(
+            pool.take(&origin("a:80", "127.0.0.2:80").destination, now)
+                .is_none()
+        );
         assert!(
             pool.destinations.borrow().values().all(|of| of.idle.is_empty()),
             "closed"
@@ -105,9 +120,12 @@ fn a_connection_that_has_expired_is_not_taken_even_before_the_tick() {
     on_each_driver(async || {
         let (pool, _) = pool();
         let (spare, _open, _peer) = connection().await;
-        let origin = destination("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare, KEEPALIVE);
-        assert!(pool.take(&origin, Instant::now() + KEEPALIVE).is_none());
+        let origin = origin("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare);
+        assert!(
+            pool.take(&origin.destination, Instant::now() + KEEPALIVE)
+                .is_none()
+        );
     });
 }
 
@@ -116,10 +134,10 @@ fn a_connection_that_has_closed_is_not_taken() {
     on_each_driver(async || {
         let (pool, _) = pool();
         let (spare, open, _peer) = connection().await;
-        let origin = destination("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare, KEEPALIVE);
+        let origin = origin("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare);
         drop(open);
-        assert!(pool.take(&origin, Instant::now()).is_none());
+        assert!(pool.take(&origin.destination, Instant::now()).is_none());
     });
 }
 
@@ -128,12 +146,12 @@ fn a_connection_on_which_the_origin_has_spoken_unasked_is_not_taken() {
     on_each_driver(async || {
         let (pool, counters) = pool();
         let (spare, _open, mut peer) = connection().await;
-        let origin = destination("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare, KEEPALIVE);
+        let origin = origin("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare);
         // On loopback it is there when this returns; hyper has not been polled since.
         peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno")
             .expect("room");
-        assert!(pool.take(&origin, Instant::now()).is_none());
+        assert!(pool.take(&origin.destination, Instant::now()).is_none());
         pool.expire(Instant::now());
         assert_eq!(counters.origin_faults.of(OriginFault::UnaskedBytes).get(), 1);
     });
@@ -144,10 +162,10 @@ fn an_origin_that_has_closed_is_noticed_before_the_next_request() {
     on_each_driver(async || {
         let (pool, counters) = pool();
         let (spare, _open, peer) = connection().await;
-        let origin = destination("a:80", &spare.wire().peer().to_string());
-        pool.put(&origin, spare, KEEPALIVE);
+        let origin = origin("a:80", &spare.wire().peer().to_string());
+        pool.put(&origin, spare);
         drop(peer);
-        assert!(pool.take(&origin, Instant::now()).is_none());
+        assert!(pool.take(&origin.destination, Instant::now()).is_none());
         assert_eq!(counters.origin_faults.of(OriginFault::UnaskedBytes).get(), 0);
     });
 }
@@ -170,7 +188,8 @@ async fn is_in_order(has_body: bool, steps: &[Step]) -> bool {
     let wire = Rc::new(Wire::new(&io, address));
     let mut stream = OriginStream::new(io, wire.clone());
     let share = Shares::default().of(ClientKey::of_address(address.ip()));
-    wire.begin(has_body, &share.take(1).expect("nothing was taken"));
+    let taken = share.take(1).expect("nothing was taken");
+    wire.begin(has_body, Some(&taken));
     for step in steps {
         match step {
             Step::HandedOver => wire.handed_over(),
@@ -215,17 +234,17 @@ fn only_an_answer_to_a_request_that_was_sent_whole_is_in_order() {
 #[test]
 fn room_is_counted_for_each_origin_and_comes_back() {
     let (pool, _) = pool();
-    let (first, second) = (
-        destination("a:80", "127.0.0.1:80"),
-        destination("b:80", "127.0.0.1:80"),
-    );
-    let taken: Vec<_> = std::iter::from_fn(|| pool.room(&first, 2)).collect();
+    let (first, second) = (origin("a:80", "127.0.0.1:80"), origin("b:80", "127.0.0.1:80"));
+    let taken: Vec<_> = std::iter::from_fn(|| pool.room(&first.destination, 2)).collect();
     assert_eq!(taken.len(), 2);
-    assert!(pool.room(&second, 2).is_some());
+    assert!(pool.room(&second.destination, 2).is_some());
     pool.expire(Instant::now());
-    assert!(pool.room(&first, 2).is_none(), "a tick does not forget them");
+    assert!(
+        pool.room(&first.destination, 2).is_none(),
+        "a tick does not forget them"
+    );
     drop(taken);
-    assert!(pool.room(&first, 2).is_some());
+    assert!(pool.room(&first.destination, 2).is_some());
     pool.expire(Instant::now());
     assert!(
         pool.destinations.borrow().is_empty(),

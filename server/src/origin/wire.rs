@@ -80,9 +80,10 @@ impl Wire {
         self.peer
     }
 
-    /// A request is about to be sent, which is part of `share`.
-    pub(super) fn begin(&self, has_body: bool, share: &Rc<Taken>) {
-        self.share.replace(Some(share.clone()));
+    /// A request is about to be sent. `share`: a bounded share that it is part of, held until the connection
+    /// is idle again or gone.
+    pub(super) fn begin(&self, has_body: bool, share: Option<&Rc<Taken>>) {
+        self.share.replace(share.cloned());
         self.request.set(match has_body {
             true => Progress::Going,
             false => Progress::HandedOver,
