@@ -16,6 +16,7 @@ pub mod control_socket;
 pub mod worker;
 
 pub mod http;
+pub mod operations;
 pub mod snapshot;
 
 pub mod origin;

@@ -4,47 +4,47 @@
 //! (signals, on the control thread) and at the end (drain, join, flush). Does not touch a connection.
 
 mod call_watch;
-mod census;
-mod commands;
 mod control;
+mod cores;
 mod cpus;
 mod descriptors;
 mod error;
+mod event;
 mod holder;
-mod jobs;
 mod listeners;
-mod publish;
-mod reload;
+mod questions;
 mod resolver;
 mod signals;
-mod threads;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bothways_config::Config;
-use crossbeam_channel::unbounded;
+use bothways_config::{Config, Driver as DriverConfig};
+use bothways_state::files::Progress;
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use signal_hook::iterator::Signals;
 
-use self::control::{Control, Told};
+use self::control::Control;
+use self::cores::Cores;
 pub use self::cpus::choose as choose_cpus;
 pub use self::error::AppError;
-pub use self::publish::{PublishOrder, Published};
+use self::event::Event;
+use self::questions::Questions;
 use self::resolver::Resolver;
-pub use self::signals::signals;
+pub use self::signals::{MESSAGES_FLUSH_TIME, signals};
 use crate::admin::{AdminListener, AdminServer};
 use crate::admission::SessionVault;
-use crate::control_socket::{ControlServer, ControlSocket};
+use crate::control_socket::{Backend, ControlServer, ControlSocket};
 use crate::logs::{Lane, Messages, RecordSender, Shipper, Sink};
-use crate::metrics::{Registry, ReloadResult};
+use crate::metrics::Registry;
+use crate::operations::{self, OperationsThread, Running};
 use crate::origin::AddressTable;
-use crate::snapshot::{self, Built};
-use crate::worker::Shared;
-
-/// Time for what is still to be said when the process ends, in case standard error is slow.
-pub const MESSAGES_FLUSH_TIME: Duration = Duration::from_secs(1);
+use crate::runtime::Driver;
+use crate::snapshot;
+use crate::worker::{ListenerSetup, Shared};
 
 /// Serves until told to stop.
 ///
@@ -59,45 +59,129 @@ pub fn serve(path: &Path, messages: &Messages, signals: Signals) -> Result<(), A
     let _as_they_are = rustix::thread::disable_transparent_huge_pages(true);
     let config = snapshot::load_config(path)?;
     let cpus = cpus::choose(&config)?;
+    let (running, records, shipper) = load(config, cpus.len(), messages)?;
+    let config = &running.started;
+    descriptors::raise(config, cpus.len());
+    let bound = listeners::bind(config, cpus.len())?;
+    let admin = start_admin(config, &running.registry)?;
+    let control_socket = bind_control_socket(config)?;
+    let _resolver = start_resolver(&running)?;
+    let own = cpus.into_iter().zip(bound.by_core);
+    let cores = start_cores(&running, records, own, &events)?;
+    let (snapshot, registry) = (running.snapshot.clone(), running.registry.clone());
+    let operations = OperationsThread::start(running, cores.clone())
+        .map_err(|error| AppError::Setup(format!("cannot start the thread of the operations: {error}")))?;
+    drop(starting);
+    let backend = Backend {
+        operations: operations.operations().clone(),
+        questions: Arc::new(Questions {
+            snapshot: snapshot.clone(),
+            cores: cores.clone(),
+        }),
+    };
+    let commands = start_commands(control_socket, backend)?;
+    announce(&bound.addresses, admin.as_ref(), commands.as_ref(), cores.count());
+    let control = Control {
+        cores,
+        events: events.1,
+        operations: operations.operations().clone(),
+        snapshot,
+        registry,
+        messages: messages.clone(),
+    };
+    let served = control.run();
+    // Whoever waits for a reload or a publication hears that no answer will come.
+    operations.close();
+    let flushed = shipper.stop(FLUSH_TIME).map_err(AppError::Flush);
+    if flushed.is_ok() {
+        tracing::info!("drained");
+    }
+    // Writes of key-value stores that are under way end before the thread that commits them.
+    drop(commands);
+    drop(operations);
+    drop(admin);
+    flushed.and(served)
+}
+
+/// Loads the first snapshot and opens the log.
+fn load(
+    config: Config,
+    cores: usize,
+    messages: &Messages,
+) -> Result<(Running, RecordSender, Shipper), AppError> {
     let vault = vault(&config);
-    let registry = Arc::new(Registry::with_messages(cpus.len(), messages.drops()));
+    let registry = Arc::new(Registry::with_messages(cores, messages.drops()));
     let origin_addresses = Arc::<AddressTable>::default();
     let built = snapshot::build(&config, 1, &vault, &registry.named, &origin_addresses, None)?;
-    publish_counts(&registry, &built);
+    operations::show_counts(&registry, &built);
     built.publish_addresses(&origin_addresses);
-
     let (records, shipper) = start_log(&config, &registry)?;
-    descriptors::raise(&config, cpus.len());
-    let bound = listeners::bind(&config, cpus.len())?;
-    let admin = start_admin(&config, &registry)?;
-    let control_socket = commands::bind(&config)?;
-    let shared = Shared {
+    let running = Running {
+        started: config,
         snapshot: Arc::new(ArcSwap::from_pointee(built.snapshot)),
         origin_addresses,
         vault,
+        registry,
+        log: shipper.remote(),
+        progress: Progress::default(),
+    };
+    Ok((running, records, shipper))
+}
+
+fn start_resolver(running: &Running) -> Result<Resolver, AppError> {
+    let (table, snapshot) = (running.origin_addresses.clone(), running.snapshot.clone());
+    Resolver::start(table, snapshot, running.registry.process.clone())
+        .map_err(|error| AppError::Setup(format!("cannot start the resolver's thread: {error}")))
+}
+
+/// Starts the cores and waits until all accept.
+fn start_cores(
+    running: &Running,
+    records: RecordSender,
+    own: impl Iterator<Item = (usize, Vec<ListenerSetup>)>,
+    events: &(Sender<Event>, Receiver<Event>),
+) -> Result<Cores, AppError> {
+    let config = &running.started;
+    let shared = Shared {
+        snapshot: running.snapshot.clone(),
+        origin_addresses: running.origin_addresses.clone(),
+        vault: running.vault.clone(),
         records,
     };
-    let _resolver = Resolver::start(
-        shared.origin_addresses.clone(),
-        shared.snapshot.clone(),
-        registry.process.clone(),
-    )
-    .map_err(|error| AppError::Setup(format!("cannot start the resolver's thread: {error}")))?;
-    let told = Told {
-        registry,
-        shipper,
-        messages: messages.clone(),
-    };
-    let control = Control::start(config, cpus, bound, shared, told, events)?;
-    drop(starting);
-    let commands = start_commands(control_socket, &control)?;
-    control.announce(admin.as_ref(), commands.as_ref());
-    let ended = control.run();
-    drop(commands);
-    if let Some(admin) = admin {
-        admin.stop();
+    let cores = Cores::start(config, &running.registry, &shared, own, &events.0)?;
+    let worst = control::await_start(&cores, events)?;
+    match worst {
+        Some(driver) if driver != Driver::DeferTaskrun && config.runtime.driver == DriverConfig::Auto => {
+            tracing::warn!(%driver, "the kernel refuses a better io_uring; see kernel.io_uring_disabled and seccomp");
+        }
+        _ => {}
     }
-    ended
+    Ok(cores)
+}
+
+/// Says that the server is ready, and where.
+fn announce(
+    listeners: &[SocketAddr],
+    admin: Option<&AdminServer>,
+    commands: Option<&ControlServer>,
+    cores: usize,
+) {
+    let listeners: Vec<String> = listeners.iter().map(SocketAddr::to_string).collect();
+    let admin = admin.map_or_else(|| "none".to_owned(), |admin| admin.local_addr().to_string());
+    let control = commands.map_or_else(|| "none".to_owned(), |it| it.path().display().to_string());
+    tracing::info!(?listeners, admin, control, cores, generation = 1_u64, "ready");
+}
+
+/// Takes the socket that the configuration names, if it names one.
+fn bind_control_socket(config: &Config) -> Result<Option<ControlSocket>, AppError> {
+    let Some(control) = &config.control else {
+        return Ok(None);
+    };
+    let socket = &control.socket;
+    ControlSocket::bind(&socket.path).map(Some).map_err(|error| {
+        let fault = format!("{}: {error}", socket.path.display());
+        config.source.error(&socket.key, fault, error.remedy()).into()
+    })
 }
 
 /// The vault for the tickets that a server with this configuration issues.
@@ -133,22 +217,14 @@ fn start_admin(config: &Config, registry: &Arc<Registry>) -> Result<Option<Admin
 
 fn start_commands(
     socket: Option<ControlSocket>,
-    control: &Control,
+    backend: Backend,
 ) -> Result<Option<ControlServer>, AppError> {
     let Some(socket) = socket else { return Ok(None) };
     socket
-        .serve(Arc::new(control.commands()))
+        .serve(backend)
         .map(Some)
         .map_err(|error| AppError::Setup(format!("cannot start the threads of the control socket: {error}")))
 }
 
-/// Shows a snapshot that is about to be published in the counters.
-fn publish_counts(registry: &Registry, built: &Built) {
-    let process = &registry.process;
-    process.snapshot_generation.set(built.snapshot.generation);
-    process.set_revocation_entries(built.revocation_entries.iter().cloned());
-    registry.named.set_dates(built.dates.clone());
-    if built.snapshot.generation > 1 {
-        process.reloads.of(ReloadResult::Published).add(1);
-    }
-}
+/// For the shipper to write what is queued when everything else has ended.
+const FLUSH_TIME: Duration = Duration::from_secs(10);

@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use super::control::Event;
 use super::error::AppError;
+use super::event::Event;
 use crate::logs::Messages;
 
 /// Catches the signals from here on, so that none that comes during the start is lost or deadly.
@@ -49,7 +49,7 @@ pub(super) fn forward(
             }
             if matches!(signal, SIGTERM | SIGINT) && !has_started(&started, START_TIME) {
                 tracing::error!("told to end, and the start has not ended: ending at once");
-                let _whoever_does_not_read_loses_it = messages.flush(super::MESSAGES_FLUSH_TIME);
+                let _whoever_does_not_read_loses_it = messages.flush(MESSAGES_FLUSH_TIME);
                 process::exit(1);
             }
         }
@@ -67,6 +67,8 @@ fn has_started(started: &Receiver<Infallible>, limit: Duration) -> bool {
     started.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
 }
 
+/// Time for what is still to be said when the process ends, in case standard error is slow.
+pub const MESSAGES_FLUSH_TIME: Duration = Duration::from_secs(1);
 /// Time that a start has to finish, once the process is told to end.
 const START_TIME: Duration = Duration::from_secs(5);
 

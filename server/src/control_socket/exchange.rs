@@ -1,4 +1,4 @@
-//! One connection: a line in, what follows it in, a line out, each bounded in length and time.
+//! Exchange of one connection: a line in, its payload in, a line out. Each is bounded in length and time.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -7,12 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bothways_state::key_values::StoreLimits;
 
-use super::answer::{answer, refused};
+use super::answer::answer;
+use super::backend::Backend;
 use super::message::{RefusalCode, Reply, Request};
-use super::{Backend, Refusal, Waiting};
+use super::refused::CommandRefused;
+use super::waiting::Waiting;
 
 /// Serves the whole of a connection. What goes wrong with it is the client's to notice.
-pub(super) fn serve(stream: &UnixStream, backend: &dyn Backend, limit: Duration, stopping: &AtomicBool) {
+pub(super) fn serve(stream: &UnixStream, backend: &Backend, limit: Duration, stopping: &AtomicBool) {
     let mut exchange = Exchange {
         stream,
         limit,
@@ -20,6 +22,7 @@ pub(super) fn serve(stream: &UnixStream, backend: &dyn Backend, limit: Duration,
         received: Vec::new(),
     };
     let limits = backend
+        .questions
         .stores()
         .first()
         .map_or_else(StoreLimits::default, |store| store.limits());
@@ -28,7 +31,7 @@ pub(super) fn serve(stream: &UnixStream, backend: &dyn Backend, limit: Duration,
             let client = Waiting { stream, stopping };
             answer(backend, request, payload, &client, SystemTime::now())
         }
-        Err(Fault::Refused(message)) => refused(&Refusal::new(RefusalCode::BadRequest, message)),
+        Err(Fault::Refused(message)) => CommandRefused::new(RefusalCode::BadRequest, message).into(),
         Err(Fault::Gone) => return,
     };
     let _the_client_may_be_gone = exchange.reply(&reply);
@@ -37,7 +40,7 @@ pub(super) fn serve(stream: &UnixStream, backend: &dyn Backend, limit: Duration,
 /// Tells a client at once that nothing is done for it. It is not waited for.
 pub(super) fn refuse(stream: &UnixStream, code: RefusalCode, message: &str) {
     let refuse = || {
-        let mut text = serde_json::to_vec(&refused(&Refusal::new(code, message)))?;
+        let mut text = serde_json::to_vec(&Reply::from(CommandRefused::new(code, message)))?;
         text.push(b'\n');
         stream.set_nonblocking(true)?;
         (&mut &*stream).write_all(&text)

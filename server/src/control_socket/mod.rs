@@ -17,13 +17,15 @@
 
 mod address;
 mod answer;
+mod backend;
 mod client;
 mod connections;
 mod exchange;
+mod key_values;
 mod message;
+mod refused;
 mod waiting;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -34,64 +36,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bothways_state::key_values::{ETag, Store};
 use socket2::SockRef;
 
 pub use address::ClaimError;
 use address::Claimed;
+pub use backend::{Backend, Questions};
 pub use client::{ClientError, send, send_within};
 pub use connections::{Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX};
 pub use message::{Item, RefusalCode, Reply, Request};
-pub use waiting::Waiting;
-
-/// What commands act on.
-pub trait Backend: Send + Sync + 'static {
-    /// The stores of this moment.
-    fn stores(&self) -> Vec<Arc<Store>>;
-
-    /// Makes the code that the file of this function holds now its live version. A sentence about what has
-    /// become of it, or why not.
-    fn publish_function(&self, name: &str, client: &Waiting<'_>) -> Result<String, Refusal>;
-
-    /// Reads the configuration and all that it names again, and waits `limit` at most for what comes of it.
-    fn reload(&self, limit: Duration, client: &Waiting<'_>) -> Result<Reloaded, Refusal>;
-
-    /// Opens the connection log anew. A sentence about what has become of it, or why not.
-    fn reopen_logs(&self) -> Result<String, Refusal>;
-
-    /// The clients that are connected now.
-    fn connections(&self, wanted: &ConnectionsWanted) -> Result<Connections, Refusal>;
-}
-
-/// A reload that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reloaded {
-    pub generation: u64,
-    pub distributions: usize,
-    /// By trust store.
-    pub revocation_entries: BTreeMap<String, u64>,
-    /// The same for people, with what it was before.
-    pub message: String,
-}
-
-/// Why a command was not carried out, with what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub code: RefusalCode,
-    pub message: String,
-    /// Of the store that was asked for, as it is.
-    pub etag: Option<ETag>,
-}
-
-impl Refusal {
-    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            etag: None,
-        }
-    }
-}
+pub use refused::CommandRefused;
 
 /// The bound socket, before anything is answered; clients that come already wait.
 #[derive(Debug)]
@@ -108,14 +61,14 @@ impl ControlSocket {
 
     /// # Errors
     /// A thread cannot be started.
-    pub fn serve(self, backend: Arc<dyn Backend>) -> io::Result<ControlServer> {
-        self.serve_within(&backend, TIME_LIMIT)
+    pub fn serve(self, backend: Backend) -> io::Result<ControlServer> {
+        self.serve_within(backend, TIME_LIMIT)
     }
 
-    fn serve_within(self, backend: &Arc<dyn Backend>, limit: Duration) -> io::Result<ControlServer> {
+    fn serve_within(self, backend: Backend, limit: Duration) -> io::Result<ControlServer> {
         let claimed = Arc::new(self.0);
         let shared = Arc::new(Shared {
-            backend: backend.clone(),
+            backend,
             limit,
             stopping: AtomicBool::new(false),
             commands: Mutex::new(0),
@@ -167,7 +120,7 @@ impl Drop for ControlServer {
 
 /// State that all threads see.
 struct Shared {
-    backend: Arc<dyn Backend>,
+    backend: Backend,
     limit: Duration,
     stopping: AtomicBool,
     /// Commands under way.
@@ -227,7 +180,7 @@ fn start(stream: UnixStream, shared: &Arc<Shared>) {
     };
     let serving = move || {
         let shared = &place.0;
-        let serve = || exchange::serve(&stream, &*shared.backend, shared.limit, &shared.stopping);
+        let serve = || exchange::serve(&stream, &shared.backend, shared.limit, &shared.stopping);
         // A panic costs one connection.
         let _its_message_is_in_the_log = catch_unwind(AssertUnwindSafe(serve));
     };

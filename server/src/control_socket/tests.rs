@@ -1,13 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::time::SystemTime;
 
-use bothways_state::key_values::StoreLimits;
+use bothways_state::key_values::{Store, StoreLimits};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::*;
+use crate::operations::{ReloadReport, Reloaded, testing};
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -17,57 +17,29 @@ struct Fixture {
     reload_begun: Receiver<()>,
 }
 
-/// A reload ends when the test says so.
-struct OneStore {
-    store: Arc<Store>,
-    reloads: Receiver<Reloaded>,
-    begun: Sender<()>,
-}
+struct OneStore(Arc<Store>);
 
-impl Backend for OneStore {
+impl Questions for OneStore {
     fn stores(&self) -> Vec<Arc<Store>> {
-        vec![self.store.clone()]
+        vec![self.0.clone()]
     }
 
-    fn connections(&self, _wanted: &ConnectionsWanted) -> Result<Connections, Refusal> {
+    fn connections(&self, _wanted: &ConnectionsWanted) -> Result<Connections, CommandRefused> {
         Ok(Connections::default())
     }
-
-    fn reload(&self, limit: Duration, client: &Waiting<'_>) -> Result<Reloaded, Refusal> {
-        self.begun.send(()).unwrap();
-        let late = || format!("late after {limit:?}");
-        client.for_answer(&self.reloads, limit, late)
-    }
-
-    fn reopen_logs(&self) -> Result<String, Refusal> {
-        Ok("reopened".to_owned())
-    }
-
-    fn publish_function(&self, name: &str, _: &Waiting<'_>) -> Result<String, Refusal> {
-        match name {
-            "good" => Ok("published".to_owned()),
-            _ => Err(Refusal::new(
-                RefusalCode::NoSuchFunction,
-                format!("no function is named {name:?}"),
-            )),
-        }
-    }
 }
 
+/// A reload ends when the test says so.
 fn serve(limit: Duration) -> Fixture {
-    let folder = tempfile::tempdir().unwrap();
-    let import = folder.path().join("store.json");
-    fs::write(&import, r#"{"data":[{"key":"a","value":"1"}]}"#).unwrap();
-    let store = Arc::new(Store::load("s", &import, &StoreLimits::default(), SystemTime::now()).unwrap());
+    let (folder, store) = testing::store("s");
     let (reload, reloads) = crossbeam_channel::unbounded();
     let (begun, reload_begun) = crossbeam_channel::unbounded();
-    let backend: Arc<dyn Backend> = Arc::new(OneStore {
-        store: store.clone(),
-        reloads,
-        begun,
-    });
+    let backend = Backend {
+        operations: testing::without_a_server(reloads, begun),
+        questions: Arc::new(OneStore(store.clone())),
+    };
     let socket = ControlSocket::bind(&folder.path().join("c.sock")).unwrap();
-    let server = socket.serve_within(&backend, limit).unwrap();
+    let server = socket.serve_within(backend, limit).unwrap();
     Fixture {
         folder,
         server,
@@ -290,12 +262,13 @@ fn stopping_waits_for_no_silent_client_and_removes_the_socket() {
 }
 
 fn reloaded(generation: u64) -> Reloaded {
-    Reloaded {
+    Ok(ReloadReport {
         generation,
         distributions: 2,
-        revocation_entries: BTreeMap::from([("partners".to_owned(), 7)]),
-        message: "published".to_owned(),
-    }
+        revocation_entries: [("new", 7, None), ("partners", 7, Some(6)), ("same", 1, Some(1))]
+            .map(|(store, now, before)| (store.to_owned(), now, before))
+            .to_vec(),
+    })
 }
 
 #[test]
@@ -307,9 +280,20 @@ fn a_reload_is_answered_when_it_has_ended_with_what_it_has_published() {
         (reply.ok, reply.generation, reply.distributions),
         (true, Some(5), Some(2))
     );
-    assert_eq!(reply.revocation_entries, Some(reloaded(5).revocation_entries));
+    let entries = [("new", 7), ("partners", 7), ("same", 1)].map(|(store, now)| (store.to_owned(), now));
+    assert_eq!(reply.revocation_entries, Some(BTreeMap::from(entries)));
+    assert_eq!(
+        reply.message.as_deref(),
+        Some(
+            "reload published: generation 5; distributions: 2; \
+             revocation entries: new 7 (new), partners 7 (before: 6), same 1"
+        )
+    );
+    fixture.reload.send(Err("it is broken".to_owned())).unwrap();
+    let refused = fixture.ask(&Request::Reload { timeout_ms: 60_000 }, b"");
+    assert_eq!(refusal(&refused, RefusalCode::ReloadRefused), "it is broken");
     let late = fixture.ask(&Request::Reload { timeout_ms: 10 }, b"");
-    assert_eq!(refusal(&late, RefusalCode::Timeout), "late after 10ms");
+    assert!(refusal(&late, RefusalCode::Timeout).starts_with("the reload has not ended after 10ms: "));
     let reply = fixture.exchange("{\"command\":\"logs reopen\"}\n");
     assert_eq!(reply.message.as_deref(), Some("reopened"));
 }

@@ -1,5 +1,4 @@
-//! How long a command waits for what another thread is to answer: while its client does, and the server goes
-//! on.
+//! Wait of a command for the answer of another thread: while its client waits too, and the server goes on.
 
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,7 +7,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Refusal, RefusalCode};
+use super::message::RefusalCode;
+use super::refused::CommandRefused;
 
 /// A client that waits.
 pub struct Waiting<'a> {
@@ -26,16 +26,18 @@ impl Waiting<'_> {
         answer: &Receiver<T>,
         limit: Duration,
         what: impl FnOnce() -> String,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, CommandRefused> {
         let deadline = Instant::now() + limit;
         loop {
             let look_again = deadline.min(Instant::now() + LOOK_EVERY);
             match answer.recv_deadline(look_again) {
                 Ok(answer) => return Ok(answer),
-                Err(RecvTimeoutError::Disconnected) => return Err(ending()),
-                Err(RecvTimeoutError::Timeout) if self.stopping.load(Relaxed) => return Err(ending()),
+                Err(RecvTimeoutError::Disconnected) => return Err(CommandRefused::ending()),
+                Err(RecvTimeoutError::Timeout) if self.stopping.load(Relaxed) => {
+                    return Err(CommandRefused::ending());
+                }
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline || self.has_gone() => {
-                    return Err(Refusal::new(RefusalCode::Timeout, what()));
+                    return Err(CommandRefused::new(RefusalCode::Timeout, what()));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -51,10 +53,6 @@ impl Waiting<'_> {
         let [fd] = fds;
         looked.is_ok() && fd.revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }
-}
-
-fn ending() -> Refusal {
-    Refusal::new(RefusalCode::Ending, "the server is about to end")
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);

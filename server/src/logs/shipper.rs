@@ -71,13 +71,6 @@ impl Shipper {
         }
     }
 
-    /// Asks for the file to be opened anew, after rotation renamed it. Does not wait; where many requests
-    /// already wait, one of them serves.
-    pub fn reopen(&self) {
-        let _ = self.commands.try_send(Command::Reopen(None));
-        self.thread.thread().unpark();
-    }
-
     /// Writes everything that waits and ends the thread. To be called when the cores have ended, so that
     /// nothing is sent after it.
     pub fn stop(self, limit: Duration) -> Result<(), StopError> {
@@ -115,6 +108,13 @@ pub struct ShipperRemote {
 }
 
 impl ShipperRemote {
+    /// Asks for the files to be opened anew, after rotation renamed them. Does not wait; where many requests
+    /// already wait, one of them serves.
+    pub fn reopen_soon(&self) {
+        let _one_that_waits_serves = self.commands.try_send(Command::Reopen(None));
+        self.thread.unpark();
+    }
+
     /// Opens the files of all lanes anew. A sentence about what became of each.
     ///
     /// # Errors

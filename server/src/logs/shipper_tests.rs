@@ -116,7 +116,7 @@ fn a_renamed_file_keeps_what_came_before_and_a_new_one_takes_what_comes_after() 
     assert!(bench.shipper.remote().flush(LIMIT));
     fs::rename(&path, &rotated).unwrap();
     bench.send(3..5);
-    bench.shipper.reopen();
+    bench.shipper.remote().reopen_soon();
     assert!(bench.shipper.remote().flush(LIMIT));
     bench.send(5..7);
     bench.shipper.stop(LIMIT).unwrap();

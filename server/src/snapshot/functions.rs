@@ -56,6 +56,20 @@ pub enum Publication {
     Unchanged,
 }
 
+/// Version of a function that is compiled and not yet live.
+#[derive(Debug)]
+pub struct NewVersion {
+    live: Arc<LiveFunction>,
+    function: Function,
+}
+
+impl NewVersion {
+    /// Makes it the live version.
+    pub fn publish(self) {
+        self.live.publish(self.function);
+    }
+}
+
 struct Loaded {
     recipe: Recipe,
     live: Arc<LiveFunction>,
@@ -128,11 +142,12 @@ impl Functions {
         self.all().map(|loaded| loaded.live.current())
     }
 
-    /// Reads the code of a function again and makes it the live version. Reads a file: not for cores.
+    /// Reads the code of a function again and compiles it. `None`: the file has the code that is live already.
+    /// Reads a file: not for cores.
     ///
     /// # Errors
-    /// There is no such function, or its file cannot be read or is no function; what was live stays so.
-    pub fn publish(&self, name: &str) -> Result<Publication, Unpublished> {
+    /// There is no such function, or its file cannot be read or is no function.
+    pub fn read_again(&self, name: &str) -> Result<Option<NewVersion>, Unpublished> {
         let Some(loaded) = self.all().find(|loaded| &*loaded.recipe.name == name) else {
             let names: Vec<_> = self.all().map(|loaded| &*loaded.recipe.name).collect();
             let fault = format!("no function is named {name:?}; there are {names:?}");
@@ -140,11 +155,11 @@ impl Functions {
         };
         let code = loaded.recipe.read().map_err(Unpublished::Unusable)?;
         if *loaded.live.current().digest() == digest_of(&code) {
-            return Ok(Publication::Unchanged);
+            return Ok(None);
         }
         let function = loaded.recipe.compile(&code).map_err(Unpublished::Unusable)?;
-        loaded.live.publish(function);
-        Ok(Publication::Published)
+        let live = loaded.live.clone();
+        Ok(Some(NewVersion { live, function }))
     }
 
     fn all(&self) -> impl Iterator<Item = &Loaded> {

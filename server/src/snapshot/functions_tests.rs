@@ -41,6 +41,19 @@ path_pattern = "*"
 origin = "app"
 "#;
 
+impl Functions {
+    fn publish(&self, name: &str) -> Result<Publication, Unpublished> {
+        let version = self.read_again(name)?;
+        let is_new = version.is_some();
+        version.into_iter().for_each(NewVersion::publish);
+        Ok(if is_new {
+            Publication::Published
+        } else {
+            Publication::Unchanged
+        })
+    }
+}
+
 /// A folder with the code of both functions, and their store.
 struct Folder(TempDir, Vec<Arc<Store>>);
 

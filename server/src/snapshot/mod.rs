@@ -34,7 +34,7 @@ use bothways_state::key_values::Store;
 pub use self::build::{Built, build};
 pub use self::configuration::load_config;
 pub use self::distribution::Distribution;
-pub use self::functions::{Functions, Publication, Unpublished, connection_function};
+pub use self::functions::{Functions, NewVersion, Publication, Unpublished, connection_function};
 pub use self::identities::told_pem;
 use self::inventory::Inventory;
 pub use self::limits::{function_limits, store_limits};

@@ -20,4 +20,4 @@ pub use etag::{ETag, InvalidETag};
 pub use import::ImportError;
 pub use limits::{EntryError, StoreLimits};
 pub use map::KeyValues;
-pub use store::{Candidate, LoadError, Store};
+pub use store::{Candidate, LoadError, Store, Written};

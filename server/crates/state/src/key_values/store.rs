@@ -3,8 +3,9 @@
 //! The import file is the store's one truth. A write replaces it, durably, before anybody sees the new generation or hears of it; a reload
 //! reads it again. A file that somebody else has changed since is not written over: a reload takes it up first.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
@@ -24,7 +25,7 @@ pub struct Store {
     path: Option<PathBuf>,
     current: ArcSwap<Generation>,
     /// Held for the whole of a write, and while the file is read again.
-    writing: Mutex<()>,
+    file_right: FileRight,
 }
 
 /// What changes, all of it at once.
@@ -77,7 +78,7 @@ impl Store {
             name: name.into(),
             path,
             current: ArcSwap::from_pointee(generation),
-            writing: Mutex::default(),
+            file_right: FileRight::default(),
         }
     }
 
@@ -106,7 +107,7 @@ impl Store {
     /// The file cannot be read, or is no import file.
     pub fn reload(&self, limits: &StoreLimits) -> Result<Candidate, LoadError> {
         // So that the file and `base` belong together.
-        let _no_write = self.lock();
+        let _no_write = Held::of(self);
         let base = self.current.load_full();
         let Some(path) = &self.path else {
             return Ok(Candidate {
@@ -135,19 +136,20 @@ impl Store {
         });
     }
 
-    /// Changes the store if its contents are those of `if_match`, where one is given. When this returns, the new generation is durable
-    /// and every core sees it. Blocks for the time that the disk takes.
+    /// Writes a change to the import file, if the contents of the store are those of `if_match`, where one is
+    /// given. When this returns, the new generation is durable; no core sees it before [`Written::publish`].
+    /// Blocks for the time that the disk takes, and while another write waits to be published.
     ///
     /// # Errors
     /// Nothing has changed, and why. But for [`WriteError::Disk`], which may leave the change on disk: it is not seen until a reload, and
     /// further writes are refused until then.
-    pub fn write(
-        &self,
+    pub fn prepare(
+        self: &Arc<Self>,
         change: Change,
         if_match: Option<ETag>,
         now: SystemTime,
-    ) -> Result<Arc<KeyValues>, WriteError> {
-        let _one_at_a_time = self.lock();
+    ) -> Result<Written, WriteError> {
+        let store = Held::of(self.clone());
         let base = self.current.load_full();
         let path = self.path.as_deref().ok_or(WriteError::InMemory)?;
         let current = base.items.etag();
@@ -169,19 +171,65 @@ impl Store {
                 WriteError::Disk(path.to_owned(), error.to_string())
             }
         })?;
-        let (items, file) = (Arc::new(items), sha256(text.as_bytes()));
-        // A reload may have been published meanwhile. The file is what counts, and it is ours; the limits are the reload's.
-        self.current.rcu(|now| Generation {
-            items: items.clone(),
-            file,
+        Ok(Written {
+            store,
+            items: Arc::new(items),
+            file: sha256(text.as_bytes()),
+        })
+    }
+}
+
+/// A write that is on disk, and that no core sees yet. Until this is published or dropped, nobody else writes
+/// the store or reads its file.
+#[derive(Debug)]
+pub struct Written {
+    store: Held<Arc<Store>>,
+    items: Arc<KeyValues>,
+    file: FileDigest,
+}
+
+impl Written {
+    /// Shows the new generation to every core. Waits for nobody.
+    pub fn publish(self) -> Arc<KeyValues> {
+        // A reload may have been published meanwhile. The file is what counts, and it is ours; the limits are
+        // the reload's.
+        self.store.0.current.rcu(|now| Generation {
+            items: self.items.clone(),
+            file: self.file,
             limits: now.limits.clone(),
         });
-        Ok(items)
+        self.items
     }
+}
 
-    /// It guards the file, which no panic leaves half written.
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+/// The right to the import file of a store, which one thread takes and another may give back. No panic leaves
+/// the file half written, so a poisoned lock is none the worse.
+#[derive(Debug, Default)]
+struct FileRight {
+    is_taken: Mutex<bool>,
+    given_back: Condvar,
+}
+
+/// A store whose import file is held; given back when this is dropped.
+#[derive(Debug)]
+struct Held<S: Deref<Target = Store>>(S);
+
+impl<S: Deref<Target = Store>> Held<S> {
+    /// Waits until nobody else holds the file.
+    fn of(store: S) -> Self {
+        let right = &store.file_right;
+        let taken = right.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = right.given_back.wait_while(taken, |is_taken| *is_taken);
+        *free.unwrap_or_else(PoisonError::into_inner) = true;
+        Self(store)
+    }
+}
+
+impl<S: Deref<Target = Store>> Drop for Held<S> {
+    fn drop(&mut self) {
+        let right = &self.0.file_right;
+        *right.is_taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        right.given_back.notify_one();
     }
 }
 

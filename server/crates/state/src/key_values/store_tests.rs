@@ -13,7 +13,7 @@ const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 struct Fixture {
     _folder: tempfile::TempDir,
     path: PathBuf,
-    store: Store,
+    store: Arc<Store>,
 }
 
 fn text(items: &[(&str, &str)]) -> String {
@@ -28,11 +28,22 @@ fn store_of(items: &[(&str, &str)]) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.json");
     fs::write(&path, text(items)).unwrap();
-    let store = Store::load("s", &path, &StoreLimits::default(), NOW).unwrap();
+    let store = Arc::new(Store::load("s", &path, &StoreLimits::default(), NOW).unwrap());
     Fixture {
         _folder: folder,
         path,
         store,
+    }
+}
+
+impl Store {
+    fn write(
+        self: &Arc<Self>,
+        change: Change,
+        if_match: Option<ETag>,
+        now: SystemTime,
+    ) -> Result<Arc<KeyValues>, WriteError> {
+        self.prepare(change, if_match, now).map(Written::publish)
     }
 }
 
@@ -58,8 +69,8 @@ impl Fixture {
             .map(|candidate| self.store.publish(&candidate))
     }
 
-    fn restarted(&self) -> Store {
-        Store::load("s", &self.path, &StoreLimits::default(), NOW).unwrap()
+    fn restarted(&self) -> Arc<Store> {
+        Arc::new(Store::load("s", &self.path, &StoreLimits::default(), NOW).unwrap())
     }
 
     fn holds(&self, items: &[(&str, &str)]) {
@@ -246,8 +257,29 @@ fn writers_at_once_lose_nothing() {
 }
 
 #[test]
+fn a_write_is_seen_when_it_is_published_and_the_next_one_waits_for_that() {
+    let fixture = store_of(&[("a", "1")]);
+    let (first, second) = (put("a", "2"), put("a", "3"));
+    let written = fixture.store.prepare(first, None, NOW).unwrap();
+    fixture.holds(&[("a", "1")]);
+    assert!(fs::read_to_string(&fixture.path).unwrap().contains("\"2\""));
+    std::thread::scope(|scope| {
+        let next = scope.spawn(|| fixture.write(second));
+        written.publish();
+        next.join().unwrap().unwrap();
+    });
+    fixture.holds(&[("a", "3")]);
+    drop(fixture.store.prepare(put("a", "4"), None, NOW).unwrap());
+    let not_published = fixture.write(put("a", "5")).unwrap_err();
+    assert!(
+        matches!(not_published, WriteError::ChangedOnDisk(_)),
+        "{not_published}"
+    );
+}
+
+#[test]
 fn a_store_in_memory_is_not_written() {
-    let store = Store::new("s", KeyValues::new([], NOW, NOW));
+    let store = Arc::new(Store::new("s", KeyValues::new([], NOW, NOW)));
     assert!(matches!(
         store.write(put("a", ""), None, NOW),
         Err(WriteError::InMemory)

@@ -1,30 +1,39 @@
-//! The open connections of all cores, gathered for one question over the control socket.
+//! Questions of the control socket: the stores of the snapshot in force, the open connections of all cores.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use arc_swap::ArcSwap;
+use bothways_state::key_values::Store;
 use bothways_trust::format_rfc3339;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use rustls_pki_types::UnixTime;
 
-use super::control::Event;
+use super::cores::Cores;
 use crate::control_socket::{
-    Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX, Refusal, RefusalCode,
+    self, CommandRefused, Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX, RefusalCode,
 };
-use crate::worker::{Census, Connected, Page, Wanted};
+use crate::snapshot::Snapshot;
+use crate::worker::{Census, Connected, CoreMessage, Page, Wanted};
 
-/// A question on its way to the control thread, which alone can reach the cores.
-pub struct CensusOrder {
-    pub census: Arc<Census>,
-    /// Hears how many cores were asked.
-    pub asked: Sender<usize>,
+/// Source of the answers. Called on the threads of the control socket.
+pub(super) struct Questions {
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) cores: Cores,
 }
 
-/// Asks every core, and waits for their answers for a bounded time. Called on a thread of the control socket.
-///
-/// # Errors
-/// The question cannot be understood, or the server is about to end.
-pub fn gather(events: &Sender<Event>, question: &ConnectionsWanted) -> Result<Connections, Refusal> {
+impl control_socket::Questions for Questions {
+    fn stores(&self) -> Vec<Arc<Store>> {
+        self.snapshot.load().key_value_stores.clone()
+    }
+
+    fn connections(&self, wanted: &ConnectionsWanted) -> Result<Connections, CommandRefused> {
+        gather(&self.cores, wanted)
+    }
+}
+
+/// Asks every core, and waits for their answers for a bounded time.
+fn gather(cores: &Cores, question: &ConnectionsWanted) -> Result<Connections, CommandRefused> {
     let limit = question.limit.unwrap_or(ROWS_DEFAULT).min(ROWS_MAX);
     let (pages, received) = unbounded();
     let census = Arc::new(Census {
@@ -32,11 +41,10 @@ pub fn gather(events: &Sender<Event>, question: &ConnectionsWanted) -> Result<Co
         rows_max: limit,
         pages,
     });
-    let (asked, told) = bounded(1);
-    let _told_below = events.send(Event::Census(CensusOrder { census, asked }));
-    let ending = |_| Refusal::new(RefusalCode::Ending, "the server is about to end");
-    let cores = told.recv_timeout(PATIENCE).map_err(ending)?;
-    Ok(put_together(&received, cores, limit))
+    match cores.tell(&CoreMessage::Census(census)) {
+        0 => Err(CommandRefused::ending()),
+        asked => Ok(put_together(&received, asked, limit)),
+    }
 }
 
 fn put_together(received: &Receiver<Page>, cores: usize, limit: usize) -> Connections {
@@ -62,9 +70,9 @@ fn put_together(received: &Receiver<Page>, cores: usize, limit: usize) -> Connec
     answer
 }
 
-fn wanted(question: &ConnectionsWanted) -> Result<Wanted, Refusal> {
+fn wanted(question: &ConnectionsWanted) -> Result<Wanted, CommandRefused> {
     let bad = |what: &str, value: &str, remedy: &str| {
-        Refusal::new(
+        CommandRefused::new(
             RefusalCode::BadRequest,
             format!("{value:?} is no {what}; {remedy}"),
         )
