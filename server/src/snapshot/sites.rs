@@ -66,7 +66,7 @@ fn site(
         counters,
         origin_connections_max: limits.origin_connections_per_core,
         origin_requests_per_client: limits.origin_requests_per_client,
-        lingering: limits.lingering,
+        lingering: limits.lingering(),
         response_bounds: ResponseBounds {
             header_fields_max: limits.origin_header_fields_max,
             buffer_bytes: limits.origin_buffer_bytes,

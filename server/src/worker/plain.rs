@@ -33,7 +33,7 @@ async fn serve(core: Rc<Core>, stream: Stream, entry: Entry, https_port: u16) {
     let service = service_fn(|request: Request<Incoming>| {
         let mut response = answer(&core, &request, https_port);
         core.counters.count_request(response.status());
-        let lingering = core.snapshot().limits.lingering;
+        let lingering = core.snapshot().limits.lingering();
         let awaits_continue = awaits_continue(request.version(), request.headers());
         if awaits_continue {
             let headers = response.headers_mut();

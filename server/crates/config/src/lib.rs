@@ -125,7 +125,7 @@ fn check(source: &Source, raw: &RawConfig) -> Result<Config, Problem> {
     Ok(Config {
         source: source.clone(),
         runtime: runtime::runtime(&raw.runtime)?,
-        limits: limits::limits(&raw.limits)?,
+        limits: Limits::check(&raw.limits)?,
         admin: raw
             .admin
             .as_ref()

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::limits::RawLimits;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
@@ -48,41 +50,6 @@ pub(super) enum RawCores {
     Name(String),
     Count(i64),
     List(Vec<i64>),
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawLimits {
-    pub connections_per_core: Option<i64>,
-    pub handshakes_per_core: Option<i64>,
-    pub handshake_timeout_ms: Option<i64>,
-    pub header_timeout_ms: Option<i64>,
-    pub idle_timeout_ms: Option<i64>,
-    pub body_bytes_per_s_min: Option<i64>,
-    pub lingering_time_ms: Option<i64>,
-    pub lingering_timeout_ms: Option<i64>,
-    pub lingering_bytes_max: Option<i64>,
-    pub drain_delay_ms: Option<i64>,
-    pub drain_timeout_ms: Option<i64>,
-    pub header_bytes_max: Option<i64>,
-    pub header_fields_max: Option<i64>,
-    pub origin_header_fields_max: Option<i64>,
-    pub origin_buffer_bytes: Option<i64>,
-    pub streams_per_connection_max: Option<i64>,
-    pub key_value_store_bytes: Option<i64>,
-    pub key_bytes: Option<i64>,
-    pub value_bytes: Option<i64>,
-    pub verdicts_per_core: Option<i64>,
-    pub origin_connections_per_core: Option<i64>,
-    pub origin_requests_per_client: Option<i64>,
-    pub resolve_interval_s: Option<i64>,
-    pub tickets_per_core: Option<i64>,
-    pub ticket_lifetime_s: Option<i64>,
-    pub record_queue: Option<i64>,
-    pub function_time_ms: Option<i64>,
-    pub function_memory_bytes: Option<i64>,
-    pub function_code_bytes: Option<i64>,
-    pub revocation_file_bytes: Option<i64>,
 }
 
 #[derive(Deserialize)]
