@@ -228,6 +228,31 @@ fn a_file_edited_by_hand_is_not_written_over() {
 }
 
 #[test]
+fn a_key_is_written_while_another_part_of_the_configuration_is_wrong() {
+    let server = start(r#"{"data":[]}"#);
+    let config = fs::read_to_string(server.path().join(CONFIG_FILE)).unwrap();
+    let spoil = |from: &str, to: &str| {
+        assert!(config.contains(from), "{config}");
+        server.write(CONFIG_FILE, config.replacen(from, to, 1));
+    };
+    spoil("[[distributions]]", "[[distributions]]\nhalf_edited = 1");
+    done(&kvs(&server, "put", &["a", "1"]));
+    assert_eq!(done(&kvs(&server, "list", &[])), "a\t1\n");
+    let reload = server.command(&["reload", "--config", CONFIG_FILE]);
+    refused(&reload, 2, &["reload refused", "half_edited", "unknown key"]);
+
+    spoil("socket = ", "sockt = ");
+    let told = ["edge.toml: control.sockt: unknown key; did you mean \"socket\"?"];
+    refused(&kvs(&server, "put", &["a", "2"]), 2, &told);
+    spoil("[[distributions]]", "[[distributions");
+    refused(
+        &kvs(&server, "put", &["a", "2"]),
+        2,
+        &["edge.toml", "this is not TOML"],
+    );
+}
+
+#[test]
 fn stores_come_and_go_with_a_reload() {
     let server = start(r#"{"data":[{"key":"a","value":"1"}]}"#);
     done(&kvs(&server, "put", &["b", "2"]));

@@ -39,8 +39,7 @@ pub(super) struct ConnectionsCommand {
 /// Exit code 0: the server has answered, also if nobody is connected; 1: it said no, or a core has not
 /// answered.
 pub(super) fn run(command: ConnectionsCommand) -> Result<ExitCode, AppError> {
-    let config = snapshot::load_config(&command.config)?;
-    let socket = super::control_socket(&config)?;
+    let socket = snapshot::load_control(&command.config)?.socket;
     let request = Request::Connections(ConnectionsWanted {
         serial_number: command.serial,
         subject: command.subject,

@@ -68,8 +68,7 @@ pub(super) fn run(command: FunctionCommand) -> Result<ExitCode, AppError> {
     match command {
         FunctionCommand::Test(arguments) => test(arguments),
         FunctionCommand::Publish { config, json, name } => {
-            let config = snapshot::load_config(&config)?;
-            let socket = super::control_socket(&config)?;
+            let socket = snapshot::load_control(&config)?.socket;
             let reply = control_socket::send(&socket, &Request::PublishFunction { name }, b"");
             super::print_reply(&reply.map_err(super::unreachable)?, json, None)
         }

@@ -86,11 +86,10 @@ pub(super) struct Condition {
 /// Exit code 0: done, 1: the server said no.
 pub(super) fn run(command: KvsCommand) -> Result<ExitCode, AppError> {
     let target = command.target();
-    let config = snapshot::load_config(&target.config)?;
-    let socket = super::control_socket(&config)?;
-    let payload = command.payload(config.limits.key_value_store_bytes_max)?;
+    let control = snapshot::load_control(&target.config)?;
+    let payload = command.payload(control.limits.key_value_store_bytes_max)?;
     let request = command.request(payload.len());
-    let reply = control_socket::send(&socket, &request, &payload).map_err(super::unreachable)?;
+    let reply = control_socket::send(&control.socket, &request, &payload).map_err(super::unreachable)?;
     if let Some(hint) = command.hint(&payload).filter(|_| reply.ok) {
         say(&hint);
     }

@@ -22,7 +22,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bothways_config::{Config, KeyPath};
 use bothways_trust::parse_rfc3339;
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
@@ -195,20 +194,6 @@ fn print(explanation: &explain::Explanation, json: bool) -> Result<ExitCode, App
         false => explanation.to_string(),
     })?;
     Ok(ExitCode::from(u8::from(!explanation.is_admitted())))
-}
-
-/// The socket of the server that runs with `config`.
-fn control_socket(config: &Config) -> Result<PathBuf, AppError> {
-    let control = config.control.as_ref().map(|control| control.socket.path.clone());
-    control.ok_or_else(|| {
-        let fault = "there is no control socket to reach the server through";
-        let remedy = "add [control] with socket = \"bothways.sock\" and restart the server";
-        AppError::from(
-            config
-                .source
-                .error(&KeyPath::root().child("control"), fault, remedy),
-        )
-    })
 }
 
 /// Exit code 2: as with a configuration that cannot be used, nothing has been asked of anybody.

@@ -39,7 +39,7 @@ pub(super) enum LogsCommand {
 
 /// Exit code 0: published; 2: refused, as `check` would, or no server runs; 1: it has not ended in time.
 pub(super) fn reload(command: &ReloadCommand) -> Result<ExitCode, AppError> {
-    let socket = super::control_socket(&snapshot::load_config(&command.config)?)?;
+    let socket = snapshot::load_control(&command.config)?.socket;
     let timeout = Duration::from_secs(command.timeout);
     let request = Request::Reload {
         timeout_ms: command.timeout * 1_000,
@@ -60,7 +60,7 @@ pub(super) fn reload(command: &ReloadCommand) -> Result<ExitCode, AppError> {
 /// Exit code 0: done; 1: the log cannot be opened; 2: no server runs.
 pub(super) fn logs(command: LogsCommand) -> Result<ExitCode, AppError> {
     let LogsCommand::Reopen { config, json } = command;
-    let socket = super::control_socket(&snapshot::load_config(&config)?)?;
+    let socket = snapshot::load_control(&config)?.socket;
     let reply = control_socket::send(&socket, &Request::ReopenLogs, b"").map_err(super::unreachable)?;
     super::print_reply(&reply, json, None)
 }

@@ -1,10 +1,10 @@
-//! Reading the configuration file itself.
+//! Reading the configuration file itself: whole, or only what a command to a running server needs of it.
 //!
 //! Owns the bound on its size. What the text means is for [`bothways_config`] to say.
 
 use std::path::Path;
 
-use bothways_config::{Config, ConfigError};
+use bothways_config::{Config, ConfigError, ControlAccess};
 use bothways_state::files;
 
 /// Reads the configuration `file` and checks it. Files that it names are not looked at.
@@ -12,9 +12,19 @@ use bothways_state::files;
 /// # Errors
 /// It cannot be read, or says something that cannot be.
 pub fn load_config(file: &Path) -> Result<Config, ConfigError> {
-    let text =
-        files::read_text(file, FILE_BYTES_MAX).map_err(|fault| ConfigError::unreadable(file, &fault))?;
-    bothways_config::parse(file, &text)
+    bothways_config::parse(file, &text(file)?)
+}
+
+/// Reads `[control]` and `[limits]` of the configuration `file`. The rest of it may be wrong.
+///
+/// # Errors
+/// The file cannot be read, one of the two tables is wrong, or there is no `[control]`.
+pub fn load_control(file: &Path) -> Result<ControlAccess, ConfigError> {
+    bothways_config::read_control(file, &text(file)?)
+}
+
+fn text(file: &Path) -> Result<String, ConfigError> {
+    files::read_text(file, FILE_BYTES_MAX).map_err(|fault| ConfigError::unreadable(file, &fault))
 }
 
 /// Room for tens of thousands of distributions.

@@ -32,7 +32,7 @@ use bothways_config::{HostMap, HostName, Limits};
 use bothways_state::key_values::Store;
 
 pub use self::build::{Built, build};
-pub use self::configuration::load_config;
+pub use self::configuration::{load_config, load_control};
 pub use self::distribution::Distribution;
 pub use self::functions::{Functions, NewVersion, Publication, Unpublished, connection_function};
 pub use self::identities::told_pem;

@@ -1,9 +1,48 @@
 //! `[control]`: the socket through which commands reach a running server.
+//!
+//! Owns what a command needs of the configuration, too: a command works while another part of the file is wrong.
 
-use super::error::Problem;
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, Problem};
 use super::key::KeyPath;
-use super::raw::RawControl;
+use super::limits::Limits;
+use super::raw::{RawControl, RawControlOnly};
 use super::source::{FileRef, Source};
+
+/// What a command to a running server needs of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlAccess {
+    /// Path of the socket of the running server.
+    pub socket: PathBuf,
+    pub limits: Limits,
+}
+
+/// Reads `[control]` and `[limits]` of the configuration `text`, and nothing else: an operator may write a
+/// revocation while the file is being edited. `path` is not opened.
+///
+/// # Errors
+/// The text is not TOML, one of the two tables is wrong, or there is no `[control]`.
+pub fn read_control(path: &Path, text: &str) -> Result<ControlAccess, ConfigError> {
+    let source = Source::new(path, text);
+    let raw: RawControlOnly = source.parse()?;
+    access(&source, &raw).map_err(|problem| source.locate(problem))
+}
+
+fn access(source: &Source, raw: &RawControlOnly) -> Result<ControlAccess, Problem> {
+    let limits = Limits::check(&raw.limits)?;
+    match control(source, raw.control.as_ref())? {
+        Some(control) => Ok(ControlAccess {
+            socket: control.socket.path,
+            limits,
+        }),
+        None => {
+            let fault = "there is no control socket to reach the server through";
+            let remedy = "add [control] with socket = \"bothways.sock\" and restart the server";
+            Err(Problem::new(&KeyPath::root().child("control"), fault, remedy))
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlConfig {

@@ -41,7 +41,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 pub use behaviors::{Behavior, FunctionAssociations, OriginRequestPolicy, ViewerProtocolPolicy};
-pub use control::ControlConfig;
+pub use control::{ControlAccess, ControlConfig, read_control};
 pub use distributions::{Distribution, DistributionId};
 pub use error::ConfigError;
 pub use functions::{FunctionConfig, FunctionName, Functions};
@@ -104,7 +104,7 @@ impl Config {
 /// Takes `text` for the contents of the file `path`, which is not opened.
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let source = Source::new(path, text);
-    let raw = source.parse()?;
+    let raw: RawConfig = source.parse()?;
     match check(&source, &raw) {
         Ok(config) => Ok(config),
         Err(problem) => Err(source.locate(problem)),

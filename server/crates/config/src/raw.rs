@@ -37,6 +37,14 @@ pub(super) struct RawConfig {
     pub logs: RawLogs,
 }
 
+/// The two tables that a command to a running server needs. All others may be anything that TOML can say.
+#[derive(Deserialize)]
+pub(super) struct RawControlOnly {
+    #[serde(default)]
+    pub limits: RawLimits,
+    pub control: Option<RawControl>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRuntime {

@@ -7,13 +7,12 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem};
 use super::key::{KeyPath, Segment};
-use super::raw::RawConfig;
 use super::suggest;
 
 /// One configuration file as it was read.
@@ -76,10 +75,10 @@ impl Source {
         }
     }
 
-    pub(super) fn parse(&self) -> Result<RawConfig, ConfigError> {
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let table = DeTable::parse(&self.text).map_err(|error| self.syntax_error(&error))?;
         let deserializer = toml::de::Deserializer::from(table.clone());
-        RawConfig::deserialize(deserializer).map_err(|error| self.shape_error(&error, table.get_ref()))
+        T::deserialize(deserializer).map_err(|error| self.shape_error(&error, table.get_ref()))
     }
 
     /// Not TOML at all.

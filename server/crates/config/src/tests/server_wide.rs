@@ -455,3 +455,39 @@ fn records_go_to_stdout_or_to_a_file() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+#[test]
+fn a_command_finds_its_socket_in_a_configuration_that_is_wrong_elsewhere() {
+    let read = |text: &str| read_control(Path::new("config/edge.toml"), text);
+    let wrong = "[control]\nsocket = \"a.sock\"\n[limits]\nkey_value_store_bytes = 2_048\n\
+        [[distributions]]\nmispelt = 1\n[logs]\nconnections = 7\n";
+    assert!(parse_text(wrong).is_err());
+    let access = read(wrong).unwrap();
+    assert_eq!(access.socket, Path::new("config/a.sock"));
+    assert_eq!(access.limits.key_value_store_bytes_max, 2_048);
+    let refused = |text: &str| read(text).unwrap_err().to_string();
+    for (text, told) in [
+        (
+            "[control]\nsockt = \"a.sock\"\n",
+            "config/edge.toml: control.sockt: unknown key; did you mean \"socket\"? (line 2)",
+        ),
+        (
+            "[control]\nsocket = \"\"\n",
+            "config/edge.toml: control.socket: \"\" is no file name; give a path, relative to the folder of this \
+             file or absolute (line 2)",
+        ),
+        (
+            "[limits]\nkey_value_store_bytes = 0\n[control]\nsocket = \"a.sock\"\n",
+            "config/edge.toml: limits.key_value_store_bytes: 0 is out of range; give a number from 1024 to \
+             1073741824 (line 2)",
+        ),
+        (
+            "[admin]\naddress = \"127.0.0.1:9901\"\n",
+            "config/edge.toml: control: there is no control socket to reach the server through; add [control] with \
+             socket = \"bothways.sock\" and restart the server",
+        ),
+    ] {
+        assert_eq!(refused(text), told);
+    }
+    assert!(refused("[control\n").contains("this is not TOML"));
+}
