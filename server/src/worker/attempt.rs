@@ -17,7 +17,7 @@ use crate::snapshot::Distribution;
 use crate::tls::{cipher_name, protocol_name};
 
 /// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
-pub struct Attempt {
+pub(super) struct Attempt {
     core: Rc<Core>,
     entry: Entry,
     id: ConnectionId,
@@ -29,7 +29,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// Begins with a failure on the record, so that what never gets to say how it ended is not taken for a success.
-    pub fn begin(core: Rc<Core>, peer: SocketAddr, server_ip: IpAddr) -> Self {
+    pub(super) fn begin(core: Rc<Core>, peer: SocketAddr, server_ip: IpAddr) -> Self {
         let cut = "the connection was cut by the server before its handshake was over";
         let record = record(
             &core,
@@ -50,17 +50,17 @@ impl Attempt {
     }
 
     /// The connection's place among its core's.
-    pub fn entry(&self) -> &Entry {
+    pub(super) fn entry(&self) -> &Entry {
         &self.entry
     }
 
     /// The connection's name in every log.
-    pub fn connection_id(&self) -> ConnectionId {
+    pub(super) fn connection_id(&self) -> ConnectionId {
         self.id
     }
 
     /// Notes what the connection function wants in the record, whatever it has decided.
-    pub fn remark(&mut self, notes: &mut HandshakeNotes) {
+    pub(super) fn remark(&mut self, notes: &mut HandshakeNotes) {
         let data = notes.ruling.as_mut().and_then(|ruling| ruling.custom_data.take());
         if let (Some(record), Some(data)) = (&mut self.record, data) {
             record.custom_data = Some(data);
@@ -69,13 +69,13 @@ impl Attempt {
 
     /// Leaves no record: the client has closed before it sent an octet, as health checks do every second, and
     /// a failure it is not.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.record = None;
         self.core.counters.connections_unused.add(1);
     }
 
     /// Notes a failure.
-    pub fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: HandshakeNotes) {
+    pub(super) fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: HandshakeNotes) {
         let resumed = facts.resumed;
         self.note(outcome, facts);
         if let Some(record) = &mut self.record {
@@ -89,7 +89,7 @@ impl Attempt {
     }
 
     /// Notes a handshake that succeeded.
-    pub fn succeed(&mut self, accepted: &Accepted<Chosen>, facts: HandshakeFacts) {
+    pub(super) fn succeed(&mut self, accepted: &Accepted<Chosen>, facts: HandshakeFacts) {
         self.note(Outcome::success(), facts);
         let kind = if accepted.resumed {
             HandshakeKind::Resumed
@@ -122,7 +122,7 @@ impl Attempt {
     }
 
     /// Notes what a candidate trust store would have done.
-    pub fn compare(&mut self, decision: CandidateDecision) {
+    pub(super) fn compare(&mut self, decision: CandidateDecision) {
         let CandidateDecision { admitted, candidate } = decision;
         let agreement = Agreement::of(admitted, candidate.is_ok());
         self.core.counters.candidate_decisions.of(agreement).add(1);
@@ -136,7 +136,7 @@ impl Attempt {
     }
 
     /// Notes which distribution the ClientHello named.
-    pub fn note_distribution(&mut self, distribution: &Distribution) {
+    pub(super) fn note_distribution(&mut self, distribution: &Distribution) {
         self.counters = Some(distribution.counters.clone());
         if let Some(record) = &mut self.record {
             record.distribution_id = Some(distribution.id.clone());

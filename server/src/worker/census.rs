@@ -68,7 +68,7 @@ pub struct Connected {
 }
 
 /// Answers `census` beside what the core does.
-pub fn begin(core: &Rc<Core>, census: Arc<Census>) {
+pub(super) fn begin(core: &Rc<Core>, census: Arc<Census>) {
     spawn_guarded(take(core.clone(), census), |message| {
         tracing::error!(message, "telling who is connected panicked; the core goes on");
     });

@@ -9,7 +9,7 @@ use crate::runtime::{Outbox, SignalKind};
 
 /// How driving a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Driven {
+pub(super) enum Driven {
     /// With the connection.
     Ended,
     /// Nothing is under way, and what HTTP holds in memory may be given back until the peer speaks again.
@@ -20,7 +20,7 @@ pub enum Driven {
 ///
 /// An HTTP/1 connection told to drain before its first request still gets that one answered: its client may have been
 /// waiting in the accept queue when the order came.
-pub async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
+pub(super) async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
     mut connection: Pin<&mut C>,
     open: &Open,
     outbox: &Outbox,
@@ -80,7 +80,7 @@ fn must_finish(open: &Open, seen: SignalKind) -> bool {
 }
 
 /// `future`'s output, or `None` once the core has told the connection to close.
-pub async fn unless_closed<F: Future + Unpin>(open: &Open, mut future: F) -> Option<F::Output> {
+pub(super) async fn unless_closed<F: Future + Unpin>(open: &Open, mut future: F) -> Option<F::Output> {
     let mut seen = SignalKind::None;
     poll_fn(|cx| {
         if open.signal.follow(&mut seen, cx) == SignalKind::Close {

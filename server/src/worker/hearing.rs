@@ -35,7 +35,7 @@ struct Hearing {
 }
 
 /// The gate for the connection `id` that a ClientHello with this `sni` has led to `chosen`.
-pub fn gate(
+pub(super) fn gate(
     core: &Rc<Core>,
     id: ConnectionId,
     client_ip: IpAddr,

@@ -19,7 +19,7 @@ use crate::runtime::SignalKind;
 use crate::tls::{ServerSide, TlsStream};
 
 /// HTTP/1.1 as every listener speaks it. Time limits are the tick's, not hyper's: a timer for each request costs.
-pub fn settings(limits: &Limits) -> http1::Builder {
+pub(super) fn settings(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .half_close(false)
@@ -33,7 +33,7 @@ pub fn settings(limits: &Limits) -> http1::Builder {
 }
 
 /// Serves `stream` to its end.
-pub async fn serve<S>(
+pub(super) async fn serve<S>(
     core: &Core,
     open: &Open,
     settings: http1::Builder,

@@ -20,14 +20,14 @@ use crate::metrics::CoreCounters;
 use crate::tls::{ServerSide, TlsStream};
 
 /// hyper's settings for one connection, and where it leaves that connection's streams.
-pub struct Settings {
+pub(super) struct Settings {
     builder: http2::Builder<Streams>,
     streams: Streams,
 }
 
 impl Settings {
     /// Those of `limits`.
-    pub fn new(limits: &Limits, activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
+    pub(super) fn new(limits: &Limits, activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
         let header_list = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
         let streams = Streams::new(activity, counters);
         let mut builder = http2::Builder::new(streams.clone());
@@ -44,7 +44,7 @@ impl Settings {
 }
 
 /// Serves `stream` to its end.
-pub async fn serve<S>(open: &Open, settings: Settings, stream: Box<TlsStream<ServerSide>>, service: S)
+pub(super) async fn serve<S>(open: &Open, settings: Settings, stream: Box<TlsStream<ServerSide>>, service: S)
 where
     S: HttpService<Incoming>,
     S::Future: 'static,

@@ -35,4 +35,4 @@ pub use self::core::Shared;
 pub use self::entrance::ListenerSetup;
 pub use self::hearing::{barred, intermediates};
 pub use self::life::{CoreMessage, CoreSetup, run};
-pub use self::outcome::{Outcome, code_of};
+pub use self::outcome::code_of;

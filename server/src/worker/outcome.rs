@@ -15,15 +15,15 @@ use crate::tls::{self, CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF};
 
 /// Status and reason of one connection attempt.
 #[derive(Debug)]
-pub struct Outcome {
-    pub status: ConnectionStatus,
+pub(super) struct Outcome {
+    pub(super) status: ConnectionStatus,
     /// For the support engineer; absent on success.
-    pub reason: Option<Cow<'static, str>>,
+    pub(super) reason: Option<Cow<'static, str>>,
 }
 
 impl Outcome {
     /// The handshake succeeded; whatever HTTP did afterwards.
-    pub fn success() -> Self {
+    pub(super) fn success() -> Self {
         Self {
             status: ConnectionStatus::Success,
             reason: None,
@@ -31,7 +31,7 @@ impl Outcome {
     }
 
     /// A failure of this kind.
-    pub fn failed(code: FailureCode, reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn failed(code: FailureCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status: ConnectionStatus::Failed(code),
             reason: Some(reason.into()),
@@ -39,7 +39,7 @@ impl Outcome {
     }
 
     /// A handshake that a shutdown did not wait for.
-    pub fn cut() -> Self {
+    pub(super) fn cut() -> Self {
         Self::failed(
             FailureCode::Internal,
             "the server ended before the handshake was over",
@@ -47,7 +47,7 @@ impl Outcome {
     }
 
     /// A handshake that was not over in time.
-    pub fn timed_out(facts: &HandshakeFacts) -> Self {
+    pub(super) fn timed_out(facts: &HandshakeFacts) -> Self {
         let reason = match (facts.begun, facts.complete) {
             (false, _) => "the client sent nothing within handshake_timeout_ms",
             (true, false) => "no complete ClientHello within handshake_timeout_ms",
@@ -57,7 +57,11 @@ impl Outcome {
     }
 
     /// A handshake that failed.
-    pub fn of_handshake(kind: &HandshakeErrorKind, facts: &HandshakeFacts, notes: &HandshakeNotes) -> Self {
+    pub(super) fn of_handshake(
+        kind: &HandshakeErrorKind,
+        facts: &HandshakeFacts,
+        notes: &HandshakeNotes,
+    ) -> Self {
         if let Some(rejected) = &notes.rejected {
             return Self::failed(code_of(rejected.kind), rejected.reason.clone());
         }

@@ -14,7 +14,7 @@ use crate::runtime::{DuplexStats, Signal, SignalKind};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Bounded by its own timer.
     Handshake,
     Http1,
@@ -24,24 +24,24 @@ pub enum Phase {
 }
 
 /// One open connection.
-pub struct Open {
-    pub signal: Rc<Signal>,
-    pub stats: Rc<DuplexStats>,
-    pub activity: Rc<Activity>,
-    pub phase: Cell<Phase>,
-    pub watch: Cell<Watch>,
+pub(super) struct Open {
+    pub(super) signal: Rc<Signal>,
+    pub(super) stats: Rc<DuplexStats>,
+    pub(super) activity: Rc<Activity>,
+    pub(super) phase: Cell<Phase>,
+    pub(super) watch: Cell<Watch>,
     /// State of the buffers of HTTP between two requests.
-    pub rest: Rest,
+    pub(super) rest: Rest,
     /// Set when the handshake has succeeded.
-    pub grounds: OnceCell<Grounds>,
+    pub(super) grounds: OnceCell<Grounds>,
     /// Set when the client is no longer admitted.
-    pub closing: OnceCell<Closing>,
+    pub(super) closing: OnceCell<Closing>,
     /// Set when a time limit has ended it.
-    pub cut: OnceCell<CutReason>,
+    pub(super) cut: OnceCell<CutReason>,
 }
 
 /// Reason in the record of a connection that was cut.
-pub const fn reason_of(cut: CutReason) -> &'static str {
+pub(super) const fn reason_of(cut: CutReason) -> &'static str {
     match cut {
         CutReason::Head => "closed: a request's head was not complete within header_timeout_ms",
         CutReason::Response => {
@@ -53,15 +53,15 @@ pub const fn reason_of(cut: CutReason) -> &'static str {
 
 /// What the tick saw last.
 #[derive(Clone, Copy)]
-pub struct Watch {
+pub(super) struct Watch {
     /// When that was.
-    pub looked_at: Instant,
-    pub bytes_moved: u64,
-    pub requests: u64,
+    pub(super) looked_at: Instant,
+    pub(super) bytes_moved: u64,
+    pub(super) requests: u64,
     /// Since when nothing has moved.
-    pub quiet_since: Instant,
+    pub(super) quiet_since: Instant,
     /// Since when a request's head has been incomplete.
-    pub head_since: Option<Instant>,
+    pub(super) head_since: Option<Instant>,
 }
 
 impl Open {
@@ -93,19 +93,19 @@ impl Open {
 
 impl Open {
     /// True if it keeps buffers of HTTP that a quiet connection does not need.
-    pub fn may_rest(&self) -> bool {
+    pub(super) fn may_rest(&self) -> bool {
         self.rest.is_awake() && self.activity.is_between_requests()
     }
 
     /// True if it was asked to finish and not yet told to close.
-    pub fn is_finishing(&self) -> bool {
+    pub(super) fn is_finishing(&self) -> bool {
         self.signal.kind() == SignalKind::Finish
     }
 }
 
 /// All of them.
 #[derive(Default)]
-pub struct Registry {
+pub(super) struct Registry {
     open: RefCell<Slab<Rc<Open>>>,
     draining: Cell<bool>,
     /// Accept loops that may still bring connections.
@@ -115,7 +115,7 @@ pub struct Registry {
 
 impl Registry {
     /// Notes a new connection; it is forgotten when the entry is dropped.
-    pub fn enter(self: &Rc<Self>, phase: Phase) -> Entry {
+    pub(super) fn enter(self: &Rc<Self>, phase: Phase) -> Entry {
         let open = Rc::new(Open::new(phase));
         let key = self.open.borrow_mut().insert(open.clone());
         if self.draining.get() {
@@ -129,18 +129,18 @@ impl Registry {
     }
 
     /// Keeps [`Registry::drained`] waiting while the hold lives.
-    pub fn hold(self: &Rc<Self>) -> Hold {
+    pub(super) fn hold(self: &Rc<Self>) -> Hold {
         self.held.set(self.held.get() + 1);
         Hold(self.clone())
     }
 
     /// How many are open.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.open.borrow().len()
     }
 
     /// Up to `count` connections from slab position `from` on, and where to go on; `None` at the end.
-    pub fn slice(&self, from: usize, count: usize) -> (Vec<Rc<Open>>, Option<usize>) {
+    pub(super) fn slice(&self, from: usize, count: usize) -> (Vec<Rc<Open>>, Option<usize>) {
         let open = self.open.borrow();
         let end = from.saturating_add(count);
         let slice = (from..end).filter_map(|key| open.get(key).cloned()).collect();
@@ -148,34 +148,34 @@ impl Registry {
     }
 
     /// How many slab positions there are to look at; a connection keeps its own for life.
-    pub fn positions(&self) -> usize {
+    pub(super) fn positions(&self) -> usize {
         self.open.borrow().capacity()
     }
 
     /// The connection at a slab position.
-    pub fn at(&self, position: usize) -> Option<Rc<Open>> {
+    pub(super) fn at(&self, position: usize) -> Option<Rc<Open>> {
         self.open.borrow().get(position).cloned()
     }
 
     /// Tells every connection, present and future, to finish.
-    pub fn drain(&self) {
+    pub(super) fn drain(&self) {
         self.draining.set(true);
         self.raise(SignalKind::Drain);
         self.note_if_empty();
     }
 
     /// Tells every connection to end now.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.raise(SignalKind::Close);
     }
 
     /// Whether [`Registry::drain`] was called.
-    pub fn is_draining(&self) -> bool {
+    pub(super) fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
     /// Ends once no connection is left after [`Registry::drain`].
-    pub async fn drained(&self) {
+    pub(super) async fn drained(&self) {
         std::future::poll_fn(|cx| self.empty.poll_above(SignalKind::None, cx)).await;
     }
 
@@ -194,7 +194,7 @@ impl Registry {
 }
 
 /// An accept loop that has not ended.
-pub struct Hold(Rc<Registry>);
+pub(super) struct Hold(Rc<Registry>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
@@ -204,7 +204,7 @@ impl Drop for Hold {
 }
 
 /// A connection's place in the registry.
-pub struct Entry {
+pub(super) struct Entry {
     registry: Rc<Registry>,
     key: usize,
     open: Rc<Open>,
@@ -212,7 +212,7 @@ pub struct Entry {
 
 impl Entry {
     /// The connection itself.
-    pub fn open(&self) -> &Rc<Open> {
+    pub(super) fn open(&self) -> &Rc<Open> {
         &self.open
     }
 }

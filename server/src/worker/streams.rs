@@ -23,7 +23,7 @@ type Stream = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What hyper has taken up and nobody has looked at yet. HTTP/2's own limit on streams bounds it.
 #[derive(Clone)]
-pub struct Streams {
+pub(super) struct Streams {
     fresh: Rc<RefCell<Vec<Stream>>>,
     activity: Rc<Activity>,
     counters: Arc<CoreCounters>,
@@ -31,7 +31,7 @@ pub struct Streams {
 
 impl Streams {
     /// None yet, of a connection with this `activity`.
-    pub fn new(activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
+    pub(super) fn new(activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
         Self {
             fresh: Rc::default(),
             activity,
@@ -40,7 +40,7 @@ impl Streams {
     }
 
     /// Answers all that have come, in their order. Whether there were any: if so, hyper has something to write.
-    pub fn answer(&self) -> bool {
+    pub(super) fn answer(&self) -> bool {
         let mut streams = self.fresh.take();
         let any = !streams.is_empty();
         for stream in streams.drain(..) {

@@ -42,7 +42,7 @@ pub(super) fn note_grounds(
 }
 
 /// Starts a walk, or has the one that is going on followed by another.
-pub fn begin(core: &Rc<Core>) {
+pub(super) fn begin(core: &Rc<Core>) {
     core.sweeps.wanted.set(true);
     if !core.sweeps.walking.replace(true) {
         core.spawn_vital("the sweep", walks(core.clone()));
@@ -60,7 +60,7 @@ async fn walks(core: Rc<Core>) {
 
 /// Ends connections whose client's chain expires while they are open, for as long as `core` runs. Late by up to ten periods of the
 /// tick, which are ten seconds at most.
-pub async fn expire(core: Rc<Core>) {
+pub(super) async fn expire(core: Rc<Core>) {
     loop {
         let period = tick::period(&core.snapshot().limits) * EXPIRY_TICKS;
         sleep(period).await;
@@ -137,7 +137,7 @@ async fn cut(told: Vec<Rc<Open>>) {
 }
 
 /// What a response that is in flight still gets.
-pub const CLOSE_GRACE: Duration = Duration::from_millis(500);
+pub(super) const CLOSE_GRACE: Duration = Duration::from_millis(500);
 /// Connections looked at without letting others run ...
 const SLICE: usize = 256;
 /// ... connections told to end, each of which costs a record and a system call or two ...

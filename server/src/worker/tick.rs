@@ -23,7 +23,7 @@ const FREED_AFTER: Duration = Duration::from_millis(1_200);
 const FREED_AT_LATEST: Duration = Duration::from_secs(10);
 
 /// Watches `core`'s connections for as long as it runs.
-pub async fn tick(core: Rc<Core>) {
+pub(super) async fn tick(core: Rc<Core>) {
     let mut freed = Freed::default();
     loop {
         let snapshot = core.snapshot();
@@ -80,7 +80,7 @@ impl Freed {
 }
 
 /// Of the tick.
-pub fn period(limits: &Limits) -> Duration {
+pub(super) fn period(limits: &Limits) -> Duration {
     let shortest = limits.header_timeout.min(limits.idle_timeout);
     (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
 }
