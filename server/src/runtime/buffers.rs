@@ -1,19 +1,20 @@
-//! The send buffers that a core has at hand: a connection holds one only while it has something to send.
+//! Send buffers that a core has at hand: a connection holds one only while it has something to send.
 //!
-//! Bounded in number and size; what is beyond is freed. Every thread has its own.
+//! Bounded in number and size; what is beyond is freed. Each thread has its own.
 
 use std::cell::RefCell;
 
 /// Buffers that wait for their next use.
 const BUFFERS_MAX: usize = 8;
-/// A buffer that has grown larger is freed: as much as waits behind a send at most, encrypted.
+/// Size up to which a buffer is kept: as much as waits behind a send at most, encrypted. A larger one is
+/// freed.
 const BYTES_MAX: usize = 256 * 1024;
 
 thread_local! {
     static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes to be sent, which are written into room that is already there: it was filled with zeros once, in an earlier life perhaps.
+/// Bytes to be sent. They are written into room that was filled with zeros once, in an earlier use perhaps.
 #[derive(Default)]
 pub(super) struct SendBuffer {
     room: Vec<u8>,
@@ -21,22 +22,23 @@ pub(super) struct SendBuffer {
 }
 
 impl SendBuffer {
-    /// How many bytes are to be sent.
+    /// Number of bytes to be sent.
     pub(super) fn len(&self) -> usize {
         self.filled
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.filled == 0
     }
 
-    /// What is to be sent.
+    /// Bytes to be sent.
     pub(super) fn bytes(&self) -> &[u8] {
         self.room.get(..self.filled).unwrap_or_default()
     }
 
-    /// Lets `write` put something behind what is there already, into `bytes` of room at least; it says how much that was.
+    /// Lets `write` put something behind what is there already, into `bytes` of room at least; `write` says
+    /// how much that was.
     pub(super) fn fill<E>(
         &mut self,
         bytes: usize,
@@ -58,14 +60,14 @@ impl SendBuffer {
         Ok(())
     }
 
-    /// Everything but the first `sent` bytes, to be sent by somebody else.
+    /// Takes out everything but the first `sent` bytes, to be sent in another way.
     pub(super) fn rest(mut self, sent: usize) -> Vec<u8> {
         self.room.truncate(self.filled);
         self.room.drain(..sent);
         self.room
     }
 
-    /// Everything was sent.
+    /// Keeps the buffer for another use: everything was sent.
     pub(super) fn give_back(self) {
         give_back(self.room);
     }
@@ -75,7 +77,7 @@ fn take() -> Vec<u8> {
     FREE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Keeps `buffer`, whatever is in it, for another use.
+/// Keeps `buffer` for another use, whatever is in it.
 pub(super) fn give_back(buffer: Vec<u8>) {
     if (1..=BYTES_MAX).contains(&buffer.capacity()) {
         FREE.with_borrow_mut(|free| {

@@ -1,4 +1,4 @@
-//! One core's runtime: pinning, ring flags, and the steps down where the kernel refuses them.
+//! Runtime of one core: pinning, ring flags, and the steps down where the kernel refuses them.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::io;
 use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 
-/// What the configuration asks for.
+/// Driver that the configuration asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverChoice {
     /// The best io_uring set-up that the kernel grants, epoll if it grants none.
@@ -17,7 +17,7 @@ pub enum DriverChoice {
     Epoll,
 }
 
-/// What a core runs on, best first: a worse one is greater.
+/// Driver that a core runs on, best first: a worse one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Driver {
     /// `IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN` (Linux 6.1).
@@ -63,8 +63,9 @@ thread_local! {
     static SENDS_END_BY_THEMSELVES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a send that was begun on this core goes on until all is sent or it has failed, without anybody polling it: the kernel of a ring
-/// sees to that (`MSG_WAITALL`, Linux 5.19, the release that has the flags of [`Driver::CoopTaskrun`]).
+/// True if a send that was begun on this core goes on until all is sent or it has failed, without being
+/// polled. The kernel of a ring sees to that (`MSG_WAITALL`, Linux 5.19, the release that has the flags of
+/// [`Driver::CoopTaskrun`]).
 pub(super) fn sends_end_by_themselves() -> bool {
     SENDS_END_BY_THEMSELVES.get()
 }
@@ -109,7 +110,7 @@ impl CoreRuntime {
         })
     }
 
-    /// What this core got.
+    /// Driver that this core got.
     pub fn driver(&self) -> Driver {
         self.driver
     }
@@ -142,7 +143,7 @@ fn probe(driver: Driver) -> io::Result<()> {
     #[allow(unsafe_code)]
     unsafe { ring.submission().push(&nothing) }.map_err(io::Error::other)?;
     while let Err(error) = ring.submit_and_wait(1) {
-        // A signal that this thread was chosen for.
+        // This thread was chosen to take a signal.
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(driver, Driver::Epoll);
     }
 
-    /// By a seccomp filter, for the rest of the life of the thread that calls this.
+    /// Refuses it by a seccomp filter, for the rest of the life of the thread that calls this.
     #[allow(unsafe_code)]
     fn refuse_io_uring_enter() {
         let statement = |code: u32, jump_if_not: u8, k: u32| libc::sock_filter {

@@ -1,9 +1,9 @@
-//! A connected socket as two owned-buffer directions that can be polled.
+//! Connected socket as two owned-buffer directions that can be polled.
 //!
-//! Owns the receiving side: its buffer, which is lent to an operation while one is armed, and how large it is. Sending is the
-//! [`Outbox`]'s, the operations are those of `pump`. Counts the bytes. Knows nothing of TLS or HTTP.
+//! Owns the receiving side: its buffer, which is lent to an operation while one is armed, and the size of
+//! that buffer. Sending is the [`Outbox`]'s, the operations are those of `pump`. Counts the bytes. Knows
+//! nothing of TLS or HTTP.
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -16,71 +16,51 @@ use monoio::time::{Sleep, sleep, timeout};
 
 use super::outbox::Outbox;
 use super::pump::{Direction, directions};
+use super::stats::DuplexStats;
 use super::tcp::Stream;
 
-/// A first read buffer: one full TLS handshake flight of a client with a short chain.
+/// First read buffer that is more than a ClientHello: one full TLS handshake flight of a client with a short
+/// chain.
 const READ_BYTES_FIRST: usize = 4 * 1024;
-/// The very first, which is lent to the kernel for as long as the peer says nothing: a ClientHello with a
-/// post-quantum key share.
+/// Very first read buffer, which is lent to the kernel for as long as the peer says nothing: a ClientHello
+/// with a post-quantum key share.
 const READ_BYTES_HELLO: usize = 2 * 1024;
-/// A read buffer of a settled connection, which is lent to the kernel for as long as the peer is silent: a small request.
+/// Read buffer of a settled connection, which is lent to the kernel for as long as the peer is silent: a
+/// small request.
 const READ_BYTES_MIN: usize = 512;
-/// A read buffer once the peer has shown that it fills smaller ones.
+/// Read buffer once the peer has shown that it fills smaller ones.
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// The same before anything is known of the peer.
+/// Largest read buffer before anything is known of the peer.
 const READ_BYTES_MAX_FIRST: usize = 16 * 1024;
 
-/// What may wait for the rest of it: a handshake message of the largest size in records of an ordinary one, or a record.
+/// Bytes that may wait for the rest of their message: a handshake message of the largest size in records of
+/// an ordinary one, or a record.
 const UNREAD_BYTES_MAX: usize = 96 * 1024;
 
-/// How long, and how much, a peer may still send before the socket is closed over it.
+/// Time that a peer may still send before the socket is closed over it, and its bytes.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The same for a peer that was refused.
+/// Bytes of a peer that was refused.
 const GOODBYE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a peer's farewell, at most. A peer that is only about to go says TLS's close_notify, in a record.
 const FAREWELL_BYTES_MAX: u64 = 64;
-/// For a farewell, lingering included.
+/// Time for a farewell, lingering included.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
-
-/// Bytes moved so far, both directions, as the socket saw them.
-#[derive(Default)]
-pub struct DuplexStats {
-    pub bytes_in: Cell<u64>,
-    pub bytes_out: Cell<u64>,
-    /// Set by those above while the peer may still be sending what nobody will read: closing then should linger.
-    pub linger: Cell<bool>,
-    /// `bytes_in` when those above had read to the end of what they were told last: what is beyond begins
-    /// something new.
-    pub settled_in: Cell<u64>,
-}
-
-impl DuplexStats {
-    /// Notes that the bytes so far have been read, and that they were all of something.
-    pub fn settle(&self) {
-        self.settled_in.set(self.bytes_in.get());
-    }
-
-    /// Bytes of something that has only begun.
-    pub fn unsettled(&self) -> u64 {
-        self.bytes_in.get().saturating_sub(self.settled_in.get())
-    }
-}
 
 /// Both directions of one socket.
 pub struct Duplex {
     reader: Direction,
-    /// What was read and not yet consumed: `unread[consumed..]`.
+    /// Bytes that were read: `unread[consumed..]` are not yet consumed.
     unread: Vec<u8>,
     consumed: usize,
     read_bytes: usize,
     read_bytes_min: usize,
     read_bytes_max: usize,
     outbox: Outbox,
-    /// Once lingering: until when, and what was read away so far.
+    /// While lingering: its end, and the bytes read away so far.
     lingering: Option<(Pin<Box<Sleep>>, usize)>,
     linger_bytes_max: usize,
-    /// The peer has ended.
+    /// The peer has ended its direction.
     is_at_end: bool,
     stats: Rc<DuplexStats>,
 }
@@ -119,7 +99,7 @@ impl Duplex {
         self.unread.get(self.consumed..).unwrap_or_default()
     }
 
-    /// The same, to be decrypted where they are, and what is to be sent in answer.
+    /// The same bytes, to be decrypted where they are, and the place for what is to be sent in answer.
     pub fn split(&mut self) -> (&mut [u8], &Outbox) {
         (
             self.unread.get_mut(self.consumed..).unwrap_or_default(),
@@ -132,14 +112,15 @@ impl Duplex {
         self.consumed = self.consumed.saturating_add(count).min(self.unread.len());
     }
 
-    /// Expects requests from now on, with silence between them, of a peer that is known.
+    /// Settles the connection: from now on requests come with silence between them, of a peer that is known.
     pub fn settle(&mut self) {
         self.read_bytes_max = READ_BYTES_MAX;
         self.read_bytes_min = READ_BYTES_MIN;
         self.read_bytes = READ_BYTES_MIN;
     }
 
-    /// Reads once more, behind what is unread, which is there meanwhile. Ready with how many bytes came: 0 at the end of the stream.
+    /// Reads once more, behind what is unread, which stays there meanwhile. Ready with the number of bytes
+    /// that came: 0 at the end of the stream.
     ///
     /// # Errors
     /// As `recv(2)`; `InvalidData` where [`UNREAD_BYTES_MAX`] are unread.
@@ -167,7 +148,8 @@ impl Duplex {
         Poll::Ready(Ok(count))
     }
 
-    /// An empty buffer to read into: that of what was read before, where nothing of it is left and its size is right.
+    /// An empty buffer to read into: that of what was read before, where nothing of it is left and its size
+    /// is right.
     fn buffer(&mut self) -> Vec<u8> {
         if self.unread().is_empty() {
             self.consumed = 0;
@@ -189,7 +171,7 @@ impl Duplex {
         }
     }
 
-    /// Where what is to be sent goes.
+    /// Outbox of the same socket.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
@@ -218,7 +200,7 @@ impl Duplex {
                 return Poll::Ready(());
             }
             self.consume(self.unread().len());
-            // An error ends it as an end of stream does.
+            // An error ends the lingering as an end of stream does.
             let count = ready!(self.poll_fill(cx)).unwrap_or(0);
             match (count, &mut self.lingering) {
                 (1.., Some((_, read))) => *read += count,
@@ -240,8 +222,8 @@ impl Duplex {
     /// # Errors
     /// As `send(2)`; `TimedOut` where the peer has left no room for what was to be said.
     pub async fn say_goodbye(&mut self) -> io::Result<()> {
-        // Nobody is to be known any more: what was read goes, and what still comes is thrown away in small
-        // pieces.
+        // No more is to be learnt of this peer: what was read goes, and what still comes is thrown away in
+        // small pieces.
         (self.unread, self.consumed) = (Vec::new(), 0);
         (self.read_bytes, self.read_bytes_max) = (READ_BYTES_FIRST, READ_BYTES_FIRST);
         self.stats.linger.set(true);

@@ -1,5 +1,6 @@
-//! That tasks which wake themselves keep their core from nothing else: neither time, nor tasks, nor sockets, nor its mailbox.
-//! What monoio 0.2.4 does instead, and which patch mends it, is in server/vendor/monoio/BOTHWAYS.md.
+//! Tests of fairness: a task that wakes itself keeps its core from nothing else, neither time, nor tasks, nor
+//! sockets, nor its mailbox. server/vendor/monoio/BOTHWAYS.md tells what monoio 0.2.4 does instead, and which
+//! patch mends it.
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use super::{CoreRuntime, DriverChoice, Listener, Signal, SignalKind, mailbox, spawn_guarded, timeout};
 
-/// Where the busy tasks give up, so that a starved event fails its test instead of hanging it.
+/// Polls after which the busy tasks give up, so that a starved event fails its test instead of hanging it.
 const POLLS_MAX: u32 = 10_000_000;
 /// Turns after which whatever was submitted has been handed to the kernel.
 const TURNS: u32 = 1_000;

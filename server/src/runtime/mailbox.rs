@@ -1,7 +1,8 @@
-//! The one door into a core from other threads: an unbounded queue. Its senders are few and slow (control), or bound themselves what they
-//! have under way (cores that hand connections over).
+//! Mailbox: the one door into a core from other threads, an unbounded queue.
 //!
-//! A single long-lived task reads it, so that monoio's cross-thread wake-ups always find a living task.
+//! Its senders are few and slow (control), or bound themselves what they have under way (cores that hand
+//! connections over). A single long-lived task reads it, so that monoio's cross-thread wake-ups always find a
+//! living task.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -9,13 +10,13 @@ use std::pin::Pin;
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_core::Stream;
 
-/// The writing end, for the control thread and for other cores.
+/// Writing end, for the control thread and for other cores.
 pub struct MailboxSender<T>(UnboundedSender<T>);
 
-/// The reading end, for the core's mailbox task.
+/// Reading end, for the core's mailbox task.
 pub struct Mailbox<T>(UnboundedReceiver<T>);
 
-/// A fresh mailbox.
+/// Makes a mailbox.
 pub fn mailbox<T>() -> (MailboxSender<T>, Mailbox<T>) {
     let (sender, receiver) = unbounded();
     (MailboxSender(sender), Mailbox(receiver))
@@ -42,7 +43,8 @@ impl<T> Mailbox<T> {
         poll_fn(|cx| Pin::new(&mut self.0).poll_next(cx)).await
     }
 
-    /// From now on senders get their messages back. [`Mailbox::receive`] gives out all that were sent before, to the last, then `None`.
+    /// Closes the mailbox: from now on senders get their messages back. [`Mailbox::receive`] gives out all
+    /// that were sent before, to the last, then `None`.
     pub fn close(&mut self) {
         self.0.close();
     }

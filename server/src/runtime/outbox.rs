@@ -1,10 +1,11 @@
-//! The sending side of a socket: bytes are put down at any time and go out together when they are posted.
+//! Sending side of a socket: bytes are put down at any time and go out together when they are posted.
 //!
-//! What one poll of a connection has to say (a ticket, a response, a close_notify) thus is one send, not one for each
-//! layer that said "flush". The stream in hyper's hands and the task that polls hyper share an [`Outbox`]: the one
-//! fills it, the other posts it when the poll is over.
+//! All that one poll of a connection has to say (a ticket, a response, a close_notify) is thus one send, not
+//! one for each layer that said "flush". The stream in hyper's hands and the task that polls hyper share an
+//! [`Outbox`]: the one fills it, the other posts it when the poll is over.
 //!
-//! Bounded: whoever fills asks for room first ([`Outbox::poll_room`]).
+//! Owns the order of bytes, their bound, and who is woken when a send ends. Does not own the operations
+//! (`pump`), nor the buffers between two uses (`buffers`). An outbox stays on the core of its socket.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -14,21 +15,32 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::buffers::{self, SendBuffer};
 use super::core::sends_end_by_themselves;
-use super::duplex::DuplexStats;
 use super::pump::{Direction, Unread};
+use super::stats::DuplexStats;
 
 /// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// A handle on one socket's sending side.
+/// Handle on the sending side of one socket.
+///
+/// The order of calls is an invariant of those who share it:
+/// - A writer asks [`Outbox::poll_room`] first. When that is ready it appends once ([`Outbox::append`],
+///   [`Outbox::fill`]). Small things that end a connection, an alert say, may go without asking. Nothing is
+///   sent by this alone.
+/// - The task calls [`Outbox::post`] once, as the last thing of each poll. Bytes that are appended later wait
+///   for the next poll.
+/// - [`Outbox::is_idle`] and [`Outbox::take_failure`] are for the time after that: they tell of sends whose
+///   end woke nobody.
+/// - [`Outbox::poll_flush`] is for those who have to wait until all is sent.
+/// - [`Outbox::poll_shut`] comes last. After its first call nothing may be appended: it would not be sent.
 #[derive(Clone)]
 pub struct Outbox(Rc<RefCell<Sending>>);
 
 struct Sending {
     writer: Direction,
-    /// Not yet handed to the kernel.
+    /// Bytes not yet handed to the kernel.
     unsent: SendBuffer,
-    /// Of a send that nobody waited for.
+    /// Error of a send that nobody waited for.
     failure: Option<io::Error>,
     is_shut: bool,
     /// The task is to be woken when the send in flight has ended.
@@ -48,7 +60,7 @@ impl Outbox {
         })))
     }
 
-    /// A look at the same socket that does not keep it open.
+    /// Makes a peephole: a look at the same socket that does not keep it open.
     pub fn peephole(&self) -> Peephole {
         Peephole(Rc::downgrade(&self.0))
     }
@@ -87,8 +99,8 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what is outgoing, without anybody waiting for its end: a failure surfaces with the next bytes. To be called at the end of a
-    /// poll, whose task is woken if there is more to post then.
+    /// Sends what is outgoing, without anybody waiting for its end: a failure surfaces with the next bytes.
+    /// To be called at the end of a poll, whose task is woken if there is more to post then.
     pub fn post(&self, cx: &mut Context<'_>) {
         let sending = &mut *self.0.borrow_mut();
         if let Err(error) = sending.post(cx) {
@@ -97,7 +109,7 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits to be sent, no send is in flight and none has failed.
+    /// True if nothing waits to be sent, no send is in flight and none has failed.
     pub fn is_idle(&self) -> bool {
         let sending = &mut *self.0.borrow_mut();
         if sending.is_awaited {
@@ -178,6 +190,9 @@ impl Sending {
 
     fn post(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
+            // The end of a send wakes the task only if there is something to do then: bytes wait behind it,
+            // or the driver goes on with a send only while it is polled. Without this each response would
+            // wake its task once more for nothing.
             let tell = !self.unsent.is_empty() || !sends_end_by_themselves();
             let Poll::Ready(ended) = self.poll_with(cx, tell) else {
                 return Ok(());
@@ -186,12 +201,13 @@ impl Sending {
             if self.unsent.is_empty() {
                 return Ok(());
             }
+            // Then round again: what `begin` leaves to the ring is submitted only when it is polled.
             self.begin()?;
         }
     }
 
-    /// Sends what waits, for which the writer has to be idle: at once where the socket has room, which it most often has; the rest goes to the
-    /// ring, which waits for room.
+    /// Sends what waits; the writer has to be idle. Most often the socket has room and the bytes go at once.
+    /// The rest goes to the ring, which waits for room.
     fn begin(&mut self) -> io::Result<()> {
         let unsent = std::mem::take(&mut self.unsent);
         if self.is_shut {
@@ -222,7 +238,7 @@ impl Sending {
         if !self.writer.is_busy() {
             return Poll::Ready(Ok(()));
         }
-        // Whoever waits already must not be forgotten over somebody who does not.
+        // A task that waits stays to be woken, also when a poll that does not wait comes in between.
         self.is_awaited |= tell;
         let polled = match self.is_awaited {
             true => self.writer.poll(cx),

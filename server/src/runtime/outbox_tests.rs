@@ -1,4 +1,4 @@
-//! That what is posted arrives: once, whole, in order, and with the FIN when it is the last.
+//! Tests that what is posted arrives: once, whole, in order, and with the FIN when it is the last.
 
 use std::future::poll_fn;
 use std::io::Read;

@@ -1,9 +1,9 @@
-//! One direction of a socket as something that can be polled.
+//! Pump: one direction of a socket as something that can be polled.
 //!
-//! io_uring wants to own a buffer for as long as an operation is in flight, hyper and rustls want to poll. Between them
-//! stands one *pump* per direction: a boxed future that lives as long as the connection and loops { take a buffer, run
-//! one operation, hand the buffer back }. So an armed operation is never dropped while the connection lives (it could
-//! swallow data), and an operation costs no allocation.
+//! io_uring wants to own a buffer for as long as an operation is in flight; hyper and rustls want to poll.
+//! Between them stands one *pump* per direction: a boxed future that lives as long as the connection and
+//! loops { take a buffer, run one operation, hand the buffer back }. So an armed operation is never dropped
+//! while the connection lives (it could swallow data), and an operation costs no allocation.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -23,12 +23,12 @@ use super::tcp::Stream;
 type Finished = (io::Result<usize>, Vec<u8>);
 type Pump = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Where one direction and its pump leave each other their buffers.
+/// Slot by which one direction and its pump exchange their buffers.
 #[derive(Default)]
 struct Slot {
     demand: Cell<Option<Vec<u8>>>,
     finished: Cell<Option<Finished>>,
-    /// What is demanded from now on is to be sent as the last that the peer will hear.
+    /// The next buffer is to be sent as the last that the peer will hear.
     is_last: Cell<bool>,
 }
 
@@ -44,7 +44,7 @@ impl Slot {
 pub enum Unread {
     Nothing,
     Bytes,
-    /// Or an error: the connection is over.
+    /// An end of stream or an error: the connection is over.
     End,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Direction {
     slot: Rc<Slot>,
     pump: Pump,
     busy: bool,
-    /// The pump's, open for as long as that is not at its end.
+    /// Descriptor of the pump's socket, open for as long as the pump is not at its end.
     socket: RawFd,
 }
 
@@ -76,7 +76,7 @@ impl Direction {
         }
     }
 
-    /// Whether an operation is in flight.
+    /// True if an operation is in flight.
     pub(super) fn is_busy(&self) -> bool {
         self.busy
     }
@@ -87,14 +87,16 @@ impl Direction {
         self.busy = true;
     }
 
-    /// The same; after it the sending direction of the socket is closed, and nothing may be submitted any more.
+    /// Does the same. Afterwards the sending direction of the socket is closed, and nothing may be submitted
+    /// any more.
     pub(super) fn submit_last(&mut self, buffer: Vec<u8>) {
         self.slot.is_last.set(true);
         self.submit(buffer);
     }
 
-    /// Sends what the socket has room for, at once and without the ring: how many of `bytes`, which are none where it has none. Not to be
-    /// called while an operation is in flight, nor after the last.
+    /// Sends what the socket has room for, at once and without the ring. Returns how many of `bytes` that
+    /// was; none where the socket has no room. Not to be called while an operation is in flight, nor after
+    /// the last.
     ///
     /// # Errors
     /// As `send(2)`.
@@ -103,9 +105,9 @@ impl Direction {
             !self.busy && !self.slot.is_last.get(),
             "bytes go out in their order"
         );
-        // JUSTIFICATION: monoio gives out its sockets as numbers only.
-        // SAFETY: the pump owns its half of the socket until it has sent the last bytes, after which nobody sends; so the descriptor is open,
-        // and this one's, while `self` is borrowed.
+        // JUSTIFICATION: monoio gives out its sockets as numbers only. SAFETY: the pump owns its half of the
+        // socket until it has sent the last bytes, after which nobody sends; so the descriptor is open, and
+        // this one's, while `self` is borrowed.
         #[allow(unsafe_code)]
         let socket = unsafe { BorrowedFd::borrow_raw(self.socket) };
         match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
@@ -168,8 +170,8 @@ async fn write_pump(mut half: OwnedWriteHalf<TcpStream>, slot: Rc<Slot>) {
     }
 }
 
-/// Sends so that the FIN can go out with the last bytes: two packets less to make, to carry and to wake for than with a send of their own
-/// and its completion.
+/// Sends so that the FIN can go out with the last bytes. A send of its own, and its completion, would be two
+/// packets more to make, to carry and to wake for.
 async fn write_last(half: &mut OwnedWriteHalf<TcpStream>, mut buffer: Vec<u8>) -> Finished {
     if buffer.is_empty() {
         return (Ok(0), buffer);
@@ -185,9 +187,9 @@ async fn write_last(half: &mut OwnedWriteHalf<TcpStream>, mut buffer: Vec<u8>) -
 }
 
 fn socket(half: &OwnedWriteHalf<TcpStream>) -> BorrowedFd<'_> {
-    // JUSTIFICATION: monoio gives out its sockets as numbers only.
-    // SAFETY: nothing holds a mutable reference, since this half's futures are not alive while it is borrowed here, and the other half only
-    // ever borrows the stream to clone its descriptor; the descriptor stays open for as long as the half that is borrowed.
+    // JUSTIFICATION: monoio gives out its sockets as numbers only. SAFETY: nothing holds a mutable reference,
+    // since this half's futures are not alive while it is borrowed here, and the other half only ever borrows
+    // the stream to clone its descriptor; the descriptor stays open for as long as the half that is borrowed.
     #[allow(unsafe_code)]
     unsafe {
         BorrowedFd::borrow_raw((*half.0.get()).as_raw_fd())

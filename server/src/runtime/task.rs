@@ -1,4 +1,5 @@
-//! Tasks that cannot take their core with them, and the signal by which a core speaks to one of its connections.
+//! Tasks that cannot take their core with them, and the signal by which a core speaks to one of its
+//! connections.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -16,14 +17,14 @@ pub fn spawn_guarded(future: impl Future<Output = ()> + 'static, on_panic: impl 
     });
 }
 
-/// Runs `future` on this core: here and now as far as it goes without waiting, most often to its end; what then is left of it as a task of
-/// its own. A panic inside it ends it alone, as [`spawn_guarded`] says.
+/// Runs `future` on this core: here and now as far as it goes without waiting, most often to its end. The
+/// rest of it becomes a task of its own. A panic inside it ends it alone, as [`spawn_guarded`] says.
 pub fn run_guarded(future: Pin<Box<dyn Future<Output = ()>>>, on_panic: impl FnOnce(&str) + 'static) {
     let mut guarded = Guarded {
         future,
         on_panic: Some(on_panic),
     };
-    // Whoever would be woken asks again as a task.
+    // The task that this becomes asks again for what it waits for.
     let mut cx = Context::from_waker(Waker::noop());
     if Pin::new(&mut guarded).poll(&mut cx).is_pending() {
         monoio::spawn(guarded);
@@ -31,7 +32,8 @@ pub fn run_guarded(future: Pin<Box<dyn Future<Output = ()>>>, on_panic: impl FnO
 }
 
 pin_project! {
-    /// A type of its own, since an `async` block would hold the future twice: where it came in, and where it is pinned.
+    /// Future that catches panics. It is a type of its own, since an `async` block would hold the future
+    /// twice: where it came in, and where it is pinned.
     struct Guarded<F, P> {
         #[pin]
         future: F,
@@ -59,7 +61,7 @@ fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("panic without a message")
 }
 
-/// What a core may tell a connection; a later kind never gives way to an earlier one.
+/// Kinds of what a core may tell a connection; a later kind never gives way to an earlier one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SignalKind {
     #[default]
@@ -72,7 +74,7 @@ pub enum SignalKind {
     Close,
 }
 
-/// A latch between a core and one of its connections. Both live on one thread.
+/// Latch between a core and one of its connections. Both live on one thread.
 #[derive(Default)]
 pub struct Signal {
     kind: Cell<SignalKind>,
@@ -97,12 +99,12 @@ impl Signal {
         }
     }
 
-    /// Where the latch stands.
+    /// Kind that the latch stands at.
     pub fn kind(&self) -> SignalKind {
         self.kind.get()
     }
 
-    /// Where the latch stands, noted in `seen`; the task is woken when it rises beyond.
+    /// Kind that the latch stands at, noted in `seen`; the task is woken when the latch rises beyond.
     pub fn follow(&self, seen: &mut SignalKind, cx: &mut Context<'_>) -> SignalKind {
         while let Poll::Ready(kind) = self.poll_above(*seen, cx) {
             *seen = kind;

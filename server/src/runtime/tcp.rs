@@ -8,7 +8,7 @@ use std::os::fd::{FromRawFd, IntoRawFd};
 use monoio::io::Canceller;
 use monoio::net::{TcpListener, TcpStream};
 
-/// A connected socket, before it becomes a [`super::Duplex`].
+/// Connected socket, before it becomes a [`super::Duplex`].
 pub struct Stream(pub(super) TcpStream);
 
 impl Stream {
@@ -17,8 +17,8 @@ impl Stream {
         self.0.local_addr()
     }
 
-    /// Takes the socket from this core's driver, so that another core can have it. Nothing was begun on it: what reads and writes,
-    /// [`super::Duplex`], is made of the whole of a `Stream`.
+    /// Takes the socket from this core's driver, so that another core can have it. Nothing was begun on it:
+    /// [`super::Duplex`], which reads and writes, is made of the whole of a `Stream`.
     pub fn detach(self) -> DetachedStream {
         // SAFETY: monoio has given up the descriptor, which is open and now owned by nobody else.
         #[allow(unsafe_code)]
@@ -26,11 +26,12 @@ impl Stream {
     }
 }
 
-/// A connected socket that no driver knows: closed when dropped, on whichever thread.
+/// Connected socket that no driver knows: closed when dropped, on whichever thread.
 pub struct DetachedStream(StdStream);
 
 impl DetachedStream {
-    /// Gives the socket to the driver of the core that calls this, which need not be of the kind that it came from.
+    /// Gives the socket to the driver of the core that calls this, which need not be of the kind that it came
+    /// from.
     ///
     /// # Errors
     /// epoll has no room for it; it is closed.
@@ -40,7 +41,7 @@ impl DetachedStream {
     }
 }
 
-/// A listening socket of one core. Its accept future is cancelled, never dropped.
+/// Listening socket of one core. Its accept future is cancelled, never dropped.
 pub struct Listener {
     listener: TcpListener,
     /// The same socket, for taking what is queued once accepting has stopped.
@@ -87,7 +88,7 @@ impl Listener {
         self.canceller.take().cancel();
     }
 
-    /// One connection that was already queued when accepting stopped; `None` once the queue is empty.
+    /// Takes a connection that was already queued when accepting stopped; `None` once the queue is empty.
     pub fn take_queued(&self) -> Option<(Stream, SocketAddr)> {
         self.queue.set_nonblocking(true).ok()?;
         loop {
@@ -131,7 +132,8 @@ mod tests {
 
     const BRIEFLY: Duration = Duration::from_millis(1);
 
-    /// Long enough for the kernel to have been given what was submitted, and to have been asked what is complete.
+    /// Long enough for the kernel to have been given what was submitted, and to have been asked what is
+    /// complete.
     async fn a_turn_of_the_driver() {
         assert!(timeout(BRIEFLY, pending::<()>()).await.is_err());
     }

@@ -1,7 +1,7 @@
 //! Way of a socket into a core: accepted, handed over to another core or taken on here, served as a task.
 //!
-//! Owns the accept loops and the decision what becomes of each socket, in the order of this file. Does not own
-//! which core should have it ([`super::balance`]), nor anything after its task was spawned
+//! Owns the accept loops and the decision what becomes of each socket, in the order of this file. Does not
+//! own which core should have it ([`super::balance`]), nor anything after its task was spawned
 //! ([`super::connection`], [`super::plain`]). Nothing here waits for a client.
 
 use std::io;

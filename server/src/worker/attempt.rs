@@ -1,4 +1,7 @@
-//! One connection attempt and its record, which is written however the attempt ends, a panic included.
+//! Attempt of one client, from accept to close, and its record.
+//!
+//! The record is written when the attempt is dropped, so also after a panic. Until something else is noted it
+//! says that the server has failed. Runs on the connection's core.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +19,7 @@ use crate::metrics::{Agreement, ConnectionStatus, DistributionCounters, FailureC
 use crate::snapshot::Distribution;
 use crate::tls::{cipher_name, protocol_name};
 
-/// An attempt in progress. Dropping it ends it: the record goes out, the counters follow.
+/// Attempt in progress. Dropping it ends it: the record goes out, the counters follow.
 pub(super) struct Attempt {
     core: Rc<Core>,
     entry: Entry,
@@ -28,7 +31,8 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Begins with a failure on the record, so that what never gets to say how it ended is not taken for a success.
+    /// Begins with a failure on the record: a connection that cannot say how it ended is not taken for a
+    /// success.
     pub(super) fn begin(core: Rc<Core>, peer: SocketAddr, server_ip: IpAddr) -> Self {
         let cut = "the connection was cut by the server before its handshake was over";
         let record = record(
@@ -49,12 +53,12 @@ impl Attempt {
         }
     }
 
-    /// The connection's place among its core's.
+    /// Place of the connection among those of its core.
     pub(super) fn entry(&self) -> &Entry {
         &self.entry
     }
 
-    /// The connection's name in every log.
+    /// Name of the connection in every log.
     pub(super) fn connection_id(&self) -> ConnectionId {
         self.id
     }
@@ -67,8 +71,8 @@ impl Attempt {
         }
     }
 
-    /// Leaves no record: the client has closed before it sent an octet, as health checks do every second, and
-    /// a failure it is not.
+    /// Drops the record: the client has closed before it sent an octet. Health checks do so every second, and
+    /// it is no failure.
     pub(super) fn forget(&mut self) {
         self.record = None;
         self.core.counters.connections_unused.add(1);
@@ -104,7 +108,7 @@ impl Attempt {
         if let Some(record) = &mut self.record {
             record.leaf = accepted.client.facts().cloned();
             record.resumed = accepted.resumed;
-            // Admitted all the same, because the trust store says so; but never silently.
+            // The trust store lets this client in nevertheless; the record says why it would not have to.
             let caveat = accepted.client.caveat();
             record.reason = caveat.map(|caveat| caveat.to_owned().into());
         }
@@ -135,7 +139,7 @@ impl Attempt {
         }
     }
 
-    /// Notes which distribution the ClientHello named.
+    /// Notes the distribution that the ClientHello named.
     pub(super) fn note_distribution(&mut self, distribution: &Distribution) {
         self.counters = Some(distribution.counters.clone());
         if let Some(record) = &mut self.record {

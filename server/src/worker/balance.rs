@@ -1,11 +1,14 @@
-//! What evens out the kernel's choice of cores: a core that holds noticeably more connections than another hands on to it what it accepts.
+//! Balance between cores: a core that holds noticeably more connections than another hands over what it
+//! accepts.
 //!
-//! Owns when a connection is handed over, to which core, and how many are on their way. Does not own what becomes of it there: that core
-//! admits it as if it had accepted it ([`super::accept`]). Runs on the cores.
+//! Owns when a connection is handed over, to which core, and how many are on their way. Does not own what
+//! becomes of it there: that core takes it on as if it had accepted it ([`super::accept`]). Runs on the
+//! cores.
 //!
-//! Invariants: a connection is handed over once at most, as a bare socket, before a byte of it was read. None is lost on the way: a core that
-//! drains closes its mailbox, which gives every later one back to its sender, and takes in what is in it already. What a core looks at for
-//! each connection that it accepts is its own load and those of two others, however many cores there are; of a core alone, nothing.
+//! Invariants: a connection is handed over once at most, as a bare socket, before a byte of it was read. None
+//! is lost on the way: a core that drains closes its mailbox, which gives each later connection back to its
+//! sender, and takes in what is in the mailbox already. For each connection that it accepts a core reads its
+//! own load and those of two others, however many cores there are. A core alone reads nothing.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -16,7 +19,7 @@ use super::entrance::Entrance;
 use crate::metrics::CoreCounters;
 use crate::runtime::{DetachedStream, Mailbox, MailboxSender, mailbox};
 
-/// A core's place among those that hand connections over to each other.
+/// Place of a core among those that hand connections over to each other.
 pub struct Place {
     pub(super) neighbours: Neighbours,
     pub(super) arrivals: Mailbox<HandedOver>,
@@ -38,7 +41,7 @@ pub fn places(cores: &[Arc<CoreCounters>]) -> Vec<Place> {
         .collect()
 }
 
-/// A connection on its way from the core that accepted it to another.
+/// Connection on its way from the core that accepted it to another.
 pub(super) struct HandedOver {
     pub(super) socket: DetachedStream,
     pub(super) peer: SocketAddr,
@@ -49,9 +52,10 @@ pub(super) struct HandedOver {
 pub(super) struct Neighbours {
     own: usize,
     links: Arc<[CoreLink]>,
-    /// The other that was looked at last; each has its turn.
+    /// Core that was looked at last; each of the others has its turn.
     looked_at: Cell<usize>,
-    /// The other that had least when it was looked at. It is asked again every time, so that it is not taken for idle by many at once.
+    /// Core that had least when it was looked at. It is read again each time, so that many cores do not take
+    /// it for idle at once.
     least: Cell<usize>,
 }
 
@@ -66,18 +70,21 @@ impl Neighbours {
         }
     }
 
-    /// Who should serve a connection that this core has just accepted; `None`: it should itself.
+    /// Core that should serve a connection that this core has just accepted; `None`: this core itself.
     pub(super) fn choose(&self) -> Option<&CoreLink> {
         let own = self.own_link()?.load();
+        // A core with so few connections is ahead of nobody. It leaves the others' counters alone, which are
+        // in the caches of their processors.
         if !is_uneven(own, 0) {
             return None;
         }
         let least = self.least_loaded()?;
+        // A core that does not come to its mailbox still looks idle; its clients would wait there.
         let has_room = least.under_way.load(Relaxed) < UNDER_WAY_MAX;
         (has_room && is_uneven(own, least.load())).then_some(least)
     }
 
-    /// Notes that this core has taken in, or given up, one that another had handed over.
+    /// Notes that this core has taken in, or given up, a connection that another has handed over.
     pub(super) fn arrived(&self) {
         if let Some(own) = self.own_link() {
             own.under_way.fetch_sub(1, Relaxed);
@@ -88,7 +95,8 @@ impl Neighbours {
         self.links.get(self.own)
     }
 
-    /// Of the one that is remembered and the next in turn. Comes to the least loaded of all within as many calls as there are cores.
+    /// Less loaded of two cores: the remembered one and the next in turn. It is the least loaded of all
+    /// within as many calls as there are cores.
     fn least_loaded(&self) -> Option<&CoreLink> {
         let next = after(self.looked_at.get(), self.own, self.links.len());
         self.looked_at.set(next);
@@ -101,10 +109,11 @@ impl Neighbours {
     }
 }
 
-/// The way into a core for what others have accepted.
+/// Link to a core for what others have accepted.
 pub(super) struct CoreLink {
     counters: Arc<CoreCounters>,
-    /// Handed over and not yet taken in; they count as the core's already, so that a burst does not overshoot.
+    /// Connections handed over and not yet taken in. They count as the core's already, so that a burst does
+    /// not overshoot.
     under_way: AtomicU64,
     mailbox: MailboxSender<HandedOver>,
 }
@@ -135,26 +144,27 @@ impl CoreLink {
     }
 }
 
-/// Whether a core with `own` connections has noticeably more than one with `least`.
+/// True if a core with `own` connections has noticeably more than one with `least`.
 fn is_uneven(own: u64, least: u64) -> bool {
     let lead = (least / LEAD_PART).max(LEAD_MIN);
     own > least.saturating_add(lead)
 }
 
-/// The core whose turn it is after `core`, leaving out `own`. Of `cores` there are two at least.
+/// Core whose turn it is after `core`, leaving out `own`. There are two `cores` at least.
 fn after(core: usize, own: usize, cores: usize) -> usize {
     let next = (core + 1) % cores;
     if next == own { (next + 1) % cores } else { next }
 }
 
-/// Connections that a core may be ahead of another before it hands over: this many, or this part of the other's, whichever is more. Chance
-/// alone makes two cores with n each differ by some √(2n), and with short-lived connections that passes by itself: with this lead, 0.4 to 8
-/// of 100 of them are moved (simulated; 2 to 64 cores, 8 to 128 open on each). A lead of 4 would move up to 11 of 100; one of 16 would do
-/// little about cores with a dozen long-lived ones each.
+/// Connections that a core may be ahead of another before it hands over: this many, or this part of the
+/// other's, whichever is more. Chance alone makes two cores with n each differ by some √(2n), which passes by
+/// itself where connections are short. With this lead, 0.4 to 8 of 100 of those are moved (simulated; 2 to 64
+/// cores, 8 to 128 open on each). A lead of 4 would move up to 11 of 100. A lead of 16 would do little about
+/// cores with a dozen long-lived ones each.
 const LEAD_MIN: u64 = 8;
 const LEAD_PART: u64 = 4;
-/// Connections under way to one core, give or take one for each that hands over: those that have to wait where it does not come to its mailbox,
-/// because a function holds it.
+/// Connections under way to one core, give or take one for each core that hands over. They wait where the
+/// core does not come to its mailbox because a function holds it.
 const UNDER_WAY_MAX: u64 = 64;
 
 #[cfg(test)]
@@ -167,7 +177,7 @@ mod tests {
     use crate::runtime::{CoreRuntime, DriverChoice, Listener};
     use bothways_config::Protocol;
 
-    /// Cores with so many open connections.
+    /// Counters of cores with so many open connections.
     fn cores(open: &[u64]) -> Vec<Arc<CoreCounters>> {
         let core = |open: &u64| {
             let core = CoreCounters::default();
@@ -177,7 +187,7 @@ mod tests {
         open.iter().map(core).collect()
     }
 
-    /// The number of the core that is to have the next connection in place of the first.
+    /// Number of the core that is to have the next connection in place of the first.
     fn chosen_by_the_first(place: &Place) -> Option<usize> {
         let neighbours = &place.neighbours;
         neighbours.choose().map(|link| number_of(neighbours, link))
@@ -312,7 +322,7 @@ mod tests {
         )
     }
 
-    /// A server whose connections come by chance, as the kernel's hash deals them out.
+    /// Server whose connections come by chance, as the hash of the kernel deals them out.
     struct Dealt {
         cores: Vec<Arc<CoreCounters>>,
         places: Vec<Place>,
@@ -339,7 +349,7 @@ mod tests {
             self.random as usize % end
         }
 
-        /// One connection more. Returns the core that serves it.
+        /// Deals out one connection more. Returns the core that serves it.
         fn one(&mut self) -> usize {
             let accepts = self.below(self.cores.len());
             let neighbours = &self.places[accepts].neighbours;

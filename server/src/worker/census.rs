@@ -1,9 +1,9 @@
 //! Census of the clients that are connected at this moment, for an operator who asks.
 //!
 //! Owns the walk over a core's open connections that answers one question, and what is told of each. The walk
-//! is cut into slices, as a sweep is, and keeps a bounded number of rows; it counts them all. A connection
-//! that is still in its handshake has no client yet: it is counted and not told. Who has asked is told apart
-//! from who is connected: a core sends its page and forgets the question.
+//! is cut into slices, as a sweep is. It keeps a bounded number of rows and counts all connections. A
+//! connection that is still in its handshake has no client yet: it is counted and not listed. A core sends
+//! its page and forgets the question.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -31,7 +31,7 @@ pub struct Wanted {
     pub distribution_id: Option<String>,
 }
 
-/// A question to every core.
+/// Question to every core.
 #[derive(Debug)]
 pub struct Census {
     pub wanted: Wanted,
@@ -41,11 +41,11 @@ pub struct Census {
     pub pages: Sender<Page>,
 }
 
-/// The answer of one core.
+/// Answer of one core.
 #[derive(Debug, Default)]
 pub struct Page {
     pub connections: Vec<Connected>,
-    /// So many met the conditions, told or not.
+    /// Number of connections that met the conditions, listed or not.
     pub matched: u64,
     /// Connections without a client yet.
     pub handshakes: u64,
@@ -63,7 +63,7 @@ pub struct Connected {
     pub requests_in_flight: u32,
     /// `None`: it has presented no certificate.
     pub leaf: Option<Arc<CertificateFacts>>,
-    /// It is being closed, for the reason that its record will tell.
+    /// Reason for which it is being closed, as its record will tell it.
     pub closing: Option<String>,
 }
 
@@ -155,7 +155,7 @@ impl Connected {
 
 /// Connections looked at without letting others run.
 const SLICE: usize = 256;
-/// Between two slices.
+/// Pause between two slices.
 const REST: Duration = Duration::from_millis(1);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Life of one connection, top to bottom: handshake, requests, record.
 //!
-//! Owns the order of the parts and what the requests of a client are answered from. Does not own the parts: the
-//! handshake ([`super::handshake`]), HTTP ([`super::http1`], [`super::http2`], [`crate::http`]), the record
-//! ([`super::attempt`]), which is written when the attempt is dropped.
+//! Owns the order of the parts and what the requests of a client are answered from. Does not own the parts:
+//! the handshake ([`super::handshake`]), HTTP ([`super::http1`], [`super::http2`], [`crate::http`]), the
+//! record ([`super::attempt`]), which is written when the attempt is dropped.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -93,8 +93,8 @@ fn viewer_facts(connection_id: ConnectionId, chosen: &Chosen, server_ip: Option<
     }
 }
 
-/// Serves requests for as long as the connection lives. Not `async`, which would hold the snapshot for as long, and
-/// with it trust stores and revocation sets of the past.
+/// Serves requests for as long as the connection lives. Not `async`, which would hold the snapshot for as
+/// long, and with it trust stores and revocation sets of the past.
 fn serve_http<'a>(
     core: &'a Core,
     open: &'a Open,

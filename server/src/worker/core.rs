@@ -1,8 +1,8 @@
 //! State of one core, and what every part of it does with that state.
 //!
-//! Owns the values that live as long as the core, the way of a record to its queue, the count of handshakes, and
-//! how tasks are spawned. Does not own the core's life ([`super::life`]), nor what its connections do. Everything
-//! here stays on the core's own thread.
+//! Owns the values that live as long as the core, the way of a record to its queue, the count of handshakes,
+//! and how tasks are spawned. Does not own the core's life ([`super::life`]), nor what its connections do.
+//! Everything here stays on the core's own thread.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -116,7 +116,8 @@ impl Core {
     }
 
     /// Spawns a task that the core cannot do without. Without an accept loop clients would hang in the queue;
-    /// without the tick no time limit would hold. If it panics, the core drains and ends, and the process with it.
+    /// without the tick no time limit would hold. If it panics, the core drains and ends, and the process
+    /// with it.
     pub(super) fn spawn_vital(self: &Rc<Self>, what: &'static str, task: impl Future<Output = ()> + 'static) {
         let core = self.clone();
         spawn_guarded(task, move |message| {

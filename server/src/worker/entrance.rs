@@ -6,7 +6,7 @@ use bothways_config::Protocol;
 
 use crate::runtime::Stream;
 
-/// One socket of one core: bound and listening, all in core order before any core starts.
+/// Socket of one core: bound and listening, all in core order before any core starts.
 pub struct ListenerSetup {
     pub socket: TcpListener,
     pub address: SocketAddr,
@@ -25,8 +25,8 @@ pub(super) struct Entrance {
 }
 
 impl Entrance {
-    /// The address that the client of `stream` connected to. It costs a system call where the listener is bound
-    /// to no address of its own.
+    /// The address that the client of `stream` connected to. It costs a system call where the listener is
+    /// bound to no address of its own.
     pub(super) fn server_ip(&self, stream: &Stream) -> IpAddr {
         let bound = self.address.ip();
         if !bound.is_unspecified() {

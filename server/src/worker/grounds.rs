@@ -1,7 +1,7 @@
 //! Grounds on which a client came in, and what a later snapshot makes of them.
 //!
-//! Owns the judgement of an open connection: whether a handshake with the same name and the same client would be
-//! admitted now. Does not own when that is asked, nor what is done with a connection that fails
+//! Owns the judgement of an open connection: whether a handshake with the same name and the same client would
+//! be admitted now. Does not own when that is asked, nor what is done with a connection that fails
 //! ([`super::sweep`]). Pure: the snapshot and the time are arguments.
 
 use std::net::SocketAddr;

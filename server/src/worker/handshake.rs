@@ -3,8 +3,8 @@
 //!
 //! Owns the order of what a handshake leaves behind: counters, record, grounds, farewell. Does not own TLS
 //! ([`crate::admission`]), the connection function ([`super::hearing`]), the words of a failure
-//! ([`super::outcome`]), nor what becomes of an admitted client ([`super::connection`]). Runs in the connection's
-//! own task.
+//! ([`super::outcome`]), nor what becomes of an admitted client ([`super::connection`]). Runs in the
+//! connection's own task.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -49,7 +49,8 @@ enum HandshakeEnd {
     Cut,
 }
 
-/// One handshake and what is learnt in it. It outlives the handshake's future, which may be cut at any time.
+/// Handshake in progress and what is learnt in it. It outlives the handshake's future, which may be cut at
+/// any time.
 struct Admission<'a> {
     core: &'a Rc<Core>,
     attempt: &'a mut Attempt,
@@ -211,15 +212,16 @@ fn count(core: &Core, notes: &HandshakeNotes) {
     }
 }
 
-/// Address that the client of `stream` connected to, which costs a system call: made only where a viewer function
-/// may ask for it.
+/// Address that the client of `stream` connected to, which costs a system call: made only where a viewer
+/// function may ask for it.
 fn server_ip(core: &Core, stream: &Stream) -> Option<IpAddr> {
     let is_asked_for = core.snapshot().functions.has_viewer_functions();
     let address = is_asked_for.then(|| stream.local_addr().ok()).flatten()?;
     Some(address.ip())
 }
 
-/// Tells a client in its own words of TLS that its connection ends. It is closed whether it hears that or not.
+/// Tells a client in its own words of TLS that its connection ends. It is closed whether it hears that or
+/// not.
 async fn close(mut stream: Box<TlsStream<ServerSide>>) {
     let ending = poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx));
     let _ended = timeout(sweep::CLOSE_GRACE, ending).await;

@@ -1,7 +1,7 @@
-//! A client's hearing before the connection function of its distribution: what the function is told, and what its answer means for the
-//! handshake, the record, the counters and the operator's log.
+//! Hearing of a client before the connection function of its distribution: what the function is told, and
+//! what its answer means for the handshake, the record, the counters and the operator's log.
 //!
-//! The function is today's: that of the snapshot, and of its versions the one, that are in force when the client comes to the gate,
+//! The function is today's: the version in force in the current snapshot when the client comes to the gate,
 //! whatever was in force at its ClientHello.
 
 use std::net::IpAddr;
@@ -23,18 +23,18 @@ use crate::metrics::{FailureCode, FunctionResult, monotonic};
 use crate::snapshot::Distribution;
 use crate::tls::{cipher_name, protocol_name};
 
-/// Of one connection, until it is held.
+/// Hearing of one connection, to be held once.
 struct Hearing {
     core: Rc<Core>,
     id: ConnectionId,
     client_ip: IpAddr,
     name: Option<HostName>,
-    /// As the client sent it.
+    /// Name in the form in which the client sent it.
     sni: Option<Box<str>>,
     distribution: Arc<Distribution>,
 }
 
-/// The gate for the connection `id` that a ClientHello with this `sni` has led to `chosen`.
+/// Makes the gate for the connection `id` that a ClientHello with this `sni` has led to `chosen`.
 pub(super) fn gate(
     core: &Rc<Core>,
     id: ConnectionId,
@@ -73,7 +73,8 @@ impl Hearing {
         }
     }
 
-    /// Where the name leads to another distribution today, the connection is closed at the end of its handshake.
+    /// Today's form of the distribution. If the name leads to another one today, the old one counts: the
+    /// connection is closed at the end of its handshake.
     fn distribution_of_today(&self) -> Arc<Distribution> {
         let snapshot = self.core.snapshot();
         let today = snapshot.distribution_for(self.name.as_ref());
@@ -130,7 +131,7 @@ impl Hearing {
     }
 }
 
-/// The intermediates that a connection function is told of.
+/// Intermediates that a connection function is told of.
 pub fn intermediates(client: &ClientAuth) -> &[Arc<CertificateFacts>] {
     match client {
         ClientAuth::Verified(client) => client.intermediates(),
@@ -139,7 +140,7 @@ pub fn intermediates(client: &ClientAuth) -> &[Arc<CertificateFacts>] {
     }
 }
 
-/// The meaning of a connection function's decision for its client.
+/// Meaning of a connection function's decision for its client.
 pub fn barred(function: &Function, decision: Decision) -> Option<Barred> {
     let name = function.name();
     let (code, reason) = match decision {

@@ -1,7 +1,8 @@
 //! HTTP/1.1 on one connection, from its first request to its last, and its rest in between.
 //!
-//! hyper keeps 16 KiB of buffers for each connection. One that has been quiet for a while gives them back: hyper's state is taken apart, and
-//! made anew when the peer speaks, or when the core wants something of the connection.
+//! hyper keeps 16 KiB of buffers for each connection. A connection that was quiet for a while gives them
+//! back: hyper's state is taken apart, and made anew when the peer speaks or when the core wants something of
+//! the connection. [`super::rest`] has the states.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,14 +19,15 @@ use super::registry::Open;
 use crate::runtime::SignalKind;
 use crate::tls::{ServerSide, TlsStream};
 
-/// HTTP/1.1 as every listener speaks it. Time limits are the tick's, not hyper's: a timer for each request costs.
+/// Settings of HTTP/1.1 on every listener. Time limits are those of the tick, not of hyper: a timer for each
+/// request costs.
 pub(super) fn settings(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .half_close(false)
         .max_buf_size(limits.header_bytes_max.max(BUFFER_MIN));
-    // hyper's own number has room on its stack; when it is told one, even that, the room is made for each
-    // head.
+    // hyper has room for its own number of headers on the stack. Once it is told a number, be it the same, it
+    // allocates that room for each head.
     if limits.header_fields_max != HEADER_FIELDS_INLINE {
         builder.max_headers(limits.header_fields_max);
     }
@@ -61,7 +63,8 @@ pub(super) async fn serve<S>(
     }
 }
 
-/// What is left of HTTP on a connection between two requests: the stream, which comes first at what hyper has read ahead, and the service.
+/// Parts of HTTP that stay between two requests: the service, and the stream, which gives out first what
+/// hyper has read ahead.
 fn taken_apart<S>(
     connection: http1::Connection<Box<TlsStream<ServerSide>>, S>,
     open: &Open,
@@ -78,18 +81,19 @@ where
         service,
         ..
     } = connection.into_parts();
-    // An empty one holds 8 KiB all the same.
+    // An empty one holds 8 KiB too; it is dropped here.
     if !read_buf.is_empty() {
         stream.put_back(read_buf);
     }
     if stream.holds_bytes() {
-        // So it does not rest again, and has header_timeout_ms for the rest of its head.
+        // These bytes are the front of a head: the connection does not rest again before that is whole, and
+        // has header_timeout_ms for it.
         open.activity.note_front();
     }
     (stream, service)
 }
 
-/// Ends when the peer has spoken or gone, or the core has something to say.
+/// Waits until the peer has spoken or gone, or the core has something to say.
 async fn rest(open: &Open, stream: &mut TlsStream<ServerSide>) {
     let mut seen = SignalKind::None;
     poll_fn(|cx| {
@@ -103,7 +107,7 @@ async fn rest(open: &Open, stream: &mut TlsStream<ServerSide>) {
     .await;
 }
 
-/// hyper's own maximum.
+/// Headers for which hyper has room on its stack.
 const HEADER_FIELDS_INLINE: usize = 100;
-/// hyper's own minimum.
+/// Least buffer that hyper takes.
 const BUFFER_MIN: usize = 8_192;

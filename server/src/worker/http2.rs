@@ -1,4 +1,7 @@
 //! HTTP/2 on one connection, and the order in which its streams are answered.
+//!
+//! Owns the bounds of the protocol and how often hyper is polled in a row. Does not own the streams' answers
+//! ([`super::streams`]), nor time limits ([`super::tick`]).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,14 +22,14 @@ use crate::http::Activity;
 use crate::metrics::CoreCounters;
 use crate::tls::{ServerSide, TlsStream};
 
-/// hyper's settings for one connection, and where it leaves that connection's streams.
+/// Settings of hyper for one connection, and the place where hyper leaves that connection's streams.
 pub(super) struct Settings {
     builder: http2::Builder<Streams>,
     streams: Streams,
 }
 
 impl Settings {
-    /// Those of `limits`.
+    /// Makes the settings that follow from `limits`.
     pub(super) fn new(limits: &Limits, activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
         let header_list = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
         let streams = Streams::new(activity, counters);
@@ -64,7 +67,8 @@ where
 }
 
 pin_project! {
-    /// hyper's connection, polled until all requests that it has taken up have had a turn and their answers are written.
+    /// Connection of hyper, polled until each request that it has taken up had a turn and the answers are
+    /// written.
     struct Answering<'a, C> {
         #[pin]
         connection: C,
@@ -83,23 +87,24 @@ impl<C: Future> Future for Answering<'_, C> {
                 return polled;
             }
         }
-        // A client that asks faster than it is answered: others have their turn now.
+        // The client asks faster than it is answered: others have their turn now.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
-/// How often in one poll hyper may take up requests. A ring brings no more bytes within a poll, but a socket that is read at once (epoll) does.
+/// Times in one poll that hyper may take up requests. A ring brings no more bytes within a poll, but a socket
+/// that is read at once (epoll) does.
 const ROUNDS_MAX: usize = 16;
 /// CVE-2023-44487 (rapid reset): streams reset before they were taken up, before the connection is ended.
 const PENDING_RESETS_MAX: usize = 20;
 /// CVE-2025-8671 (made you reset): streams that this side had to reset, before the connection is ended.
 const LOCAL_RESETS_MAX: usize = 100;
-/// What one stream may send ahead.
+/// Bytes that one stream may send ahead.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// What all streams of a connection may send ahead together.
+/// Bytes that all streams of a connection may send ahead together.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-/// What is kept of a stream's response while its window is closed.
+/// Bytes of a response that are kept while the window of its stream is closed.
 const SEND_BYTES_MAX: usize = 128 * 1024;
 
 #[cfg(test)]

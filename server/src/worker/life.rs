@@ -1,7 +1,8 @@
 //! Life of a core: built on its own thread, serving until told to drain, ending when its connections have.
 //!
-//! Owns the order of these steps and what control may ask of a core meanwhile. Does not own how connections come
-//! in ([`super::accept`]) nor what becomes of them. Runs on the core's thread, which it keeps until the end.
+//! Owns the order of these steps and what control may ask of a core meanwhile. Does not own how connections
+//! come in ([`super::accept`]) nor what becomes of them. Runs on the core's thread, which it keeps until the
+//! end.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -99,8 +100,8 @@ async fn live(core: &Rc<Core>, listeners: Vec<Rc<Listener>>, mut inbox: Inbox) -
     }
 }
 
-/// Does what control orders until the order to drain. Every sender gone means that control is gone, which is an
-/// order to drain too.
+/// Does what control orders until the order to drain. Every sender gone means that control is gone, which is
+/// an order to drain too.
 async fn serve_until_the_end(core: &Rc<Core>, inbox: &mut Inbox) -> End {
     loop {
         match next_event(core, inbox).await {
@@ -117,9 +118,9 @@ async fn serve_until_the_end(core: &Rc<Core>, inbox: &mut Inbox) -> End {
     }
 }
 
-/// Takes in what other cores handed over before they could know that this one drains. Later connections go back
-/// to their sender. A sender that is in the middle of handing over needs only a few more instructions, so this
-/// wait has no time limit.
+/// Takes in what other cores handed over before they could know that this one drains. Later connections go
+/// back to their sender. A sender that is in the middle of handing over needs only a few more instructions,
+/// so this wait has no time limit.
 async fn take_in_the_last(core: &Rc<Core>, arrivals: Option<&mut Mailbox<HandedOver>>) {
     let Some(arrivals) = arrivals else { return };
     arrivals.close();
@@ -128,8 +129,8 @@ async fn take_in_the_last(core: &Rc<Core>, arrivals: Option<&mut Mailbox<HandedO
     }
 }
 
-/// Makes the engines that are missing, a millisecond or two each, so that no client has to wait for one. Engines
-/// of versions that were changed or taken away are dropped: they are only memory now.
+/// Makes the engines that are missing, a millisecond or two each, so that no client has to wait for one.
+/// Engines of versions that were changed or taken away are dropped: they are only memory now.
 fn prepare_functions(core: &Core) {
     let live: Vec<_> = core.snapshot().functions.live().collect();
     bothways_functions::retire(|version| live.iter().any(|function| function.version() == version));

@@ -1,8 +1,9 @@
-//! One core: its listeners, its connections, and what control asks of it.
+//! Core: its listeners, its connections, and what control asks of it.
 //!
-//! Owns everything that lives on one core's thread, and the life of a connection from accept to record
-//! ([`connection`], readable top to bottom). Does not own what cores share: the published snapshot, the session vault
-//! and the record queue are handed in.
+//! Owns everything that lives on one core's thread. A connection's way reads from top to bottom: `accept` (a
+//! socket), `connection` (one client), `handshake`, `http1` and `http2`, `attempt` (its record). `life` runs
+//! the core, `core` is the state that all of them share. Does not own what cores share: the published
+//! snapshot, the session vault and the record queue are handed in.
 //!
 //! A core never blocks: no file, no name resolution, no contended lock.
 

@@ -1,6 +1,7 @@
-//! How a connection attempt ended: one value that alone decides the record's status and reason and the counter.
+//! Outcome of a connection attempt: one value that alone decides the record's status, its reason and the
+//! counter.
 //!
-//! The TLS alert is decided where TLS is spoken (`admission::verifier` maps the same rejection kinds), the rest here.
+//! The TLS alert is decided where TLS is spoken: `admission::verifier` maps the same rejection kinds.
 
 use std::borrow::Cow;
 use std::io;
@@ -17,12 +18,12 @@ use crate::tls::{self, CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF};
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) status: ConnectionStatus,
-    /// For the support engineer; absent on success.
+    /// Sentence for the support engineer; absent on success.
     pub(super) reason: Option<Cow<'static, str>>,
 }
 
 impl Outcome {
-    /// The handshake succeeded; whatever HTTP did afterwards.
+    /// Success of the handshake, whatever HTTP did afterwards.
     pub(super) fn success() -> Self {
         Self {
             status: ConnectionStatus::Success,
@@ -30,7 +31,7 @@ impl Outcome {
         }
     }
 
-    /// A failure of this kind.
+    /// Failure of this kind.
     pub(super) fn failed(code: FailureCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status: ConnectionStatus::Failed(code),
@@ -38,7 +39,7 @@ impl Outcome {
         }
     }
 
-    /// A handshake that a shutdown did not wait for.
+    /// Failure of a handshake that a shutdown did not wait for.
     pub(super) fn cut() -> Self {
         Self::failed(
             FailureCode::Internal,
@@ -46,7 +47,7 @@ impl Outcome {
         )
     }
 
-    /// A handshake that was not over in time.
+    /// Failure of a handshake that was not over in time.
     pub(super) fn timed_out(facts: &HandshakeFacts) -> Self {
         let reason = match (facts.begun, facts.complete) {
             (false, _) => "the client sent nothing within handshake_timeout_ms",
@@ -56,7 +57,7 @@ impl Outcome {
         Self::failed(FailureCode::TcpTimeout, reason)
     }
 
-    /// A handshake that failed.
+    /// Failure of a handshake, by what ended it.
     pub(super) fn of_handshake(
         kind: &HandshakeErrorKind,
         facts: &HandshakeFacts,
@@ -69,7 +70,7 @@ impl Outcome {
             return Self::failed(barred.code, barred.reason.clone());
         }
         match kind {
-            // It has no record; if it had one it would say this.
+            // Such an attempt has no record; if it had one it would say this.
             HandshakeErrorKind::Unused => Self::failed(
                 FailureCode::TcpError,
                 "the client closed the connection before it sent an octet",
@@ -88,13 +89,13 @@ impl Outcome {
                 Self::failed(FailureCode::UnmappedConnectionError, unknown(facts))
             }
             HandshakeErrorKind::Tls(error) => tls(error, facts),
-            // Its ruling is told above.
+            // The ruling of the gate is told above.
             HandshakeErrorKind::Barred => Self::failed(FailureCode::Internal, "nobody spoke for the client"),
         }
     }
 }
 
-/// The managed service's code for a refused certificate.
+/// Code of the managed service for a refused certificate.
 pub fn code_of(kind: RejectedKind) -> FailureCode {
     match kind {
         RejectedKind::MaxChainDepthExceeded => FailureCode::ClientCertMaxChainDepthExceeded,
@@ -117,7 +118,8 @@ fn transport(error: &io::Error, facts: &HandshakeFacts) -> String {
     };
     match error.kind() {
         io::ErrorKind::UnexpectedEof if facts.negotiated.protocol.is_some() => format!(
-            "the client closed the connection {when}: a browser does so to let its user choose a certificate, others where they do not trust the server's"
+            "the client closed the connection {when}: a browser does so to let its user choose \
+             a certificate, others where they do not trust the server's"
         ),
         io::ErrorKind::UnexpectedEof => format!("the client closed the connection {when}"),
         _ => format!("the connection broke {when}: {error}"),
@@ -127,7 +129,8 @@ fn transport(error: &io::Error, facts: &HandshakeFacts) -> String {
 fn unknown(facts: &HandshakeFacts) -> String {
     match &facts.server_name {
         Some(address) if address.parse::<IpAddr>().is_ok() => format!(
-            "the client asked for {address:?} (SNI), an address where a host name belongs, and no distribution is the default"
+            "the client asked for {address:?} (SNI), an address where a host name belongs, \
+             and no distribution is the default"
         ),
         Some(name) => format!("no distribution serves {name:?}, and none is the default"),
         None => "the client named no host (SNI), and no distribution is the default".to_owned(),

@@ -19,8 +19,8 @@ use crate::http::{Body, Refusal, authority, awaits_continue, redirect, refusal};
 use crate::origin::{PlainStream, Upload};
 use crate::runtime::{Duplex, Stream};
 
-/// Begins with one client of an `http` listener, in a task of its own. It leaves no record: the connection log is
-/// about TLS connections.
+/// Begins with one client of an `http` listener, in a task of its own. It leaves no record: the connection
+/// log is about TLS connections.
 pub(super) fn begin(core: &Rc<Core>, stream: Stream, https_port: u16) {
     let entry = core.registry.enter(Phase::Plain);
     core.spawn(serve(core.clone(), stream, entry, https_port));

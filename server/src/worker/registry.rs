@@ -1,4 +1,7 @@
-//! The open connections of a core, as its tick and its drain see them.
+//! Open connections of a core, for those that walk over all of them: tick, sweep, census, drain.
+//!
+//! Owns what each of them may read and set of a connection, and when a draining core has come to its end.
+//! Plain cells: everything is on the core's own thread.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -12,18 +15,18 @@ use crate::http::Activity;
 use crate::metrics::CutReason;
 use crate::runtime::{DuplexStats, Signal, SignalKind};
 
-/// How far a connection has come.
+/// Phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Bounded by its own timer.
+    /// TLS, which has a timer of its own.
     Handshake,
     Http1,
     Http2,
-    /// Without TLS, on an `http` listener.
+    /// HTTP without TLS, on an `http` listener.
     Plain,
 }
 
-/// One open connection.
+/// Connection that is open.
 pub(super) struct Open {
     pub(super) signal: Rc<Signal>,
     pub(super) stats: Rc<DuplexStats>,
@@ -45,22 +48,23 @@ pub(super) const fn reason_of(cut: CutReason) -> &'static str {
     match cut {
         CutReason::Head => "closed: a request's head was not complete within header_timeout_ms",
         CutReason::Response => {
-            "closed: the client did not read a response, or not at body_bytes_per_s_min, within idle_timeout_ms"
+            "closed: the client did not read a response, or not at body_bytes_per_s_min, \
+             within idle_timeout_ms"
         }
         CutReason::Idle => "closed: nothing moved for idle_timeout_ms, and it did not end when asked to",
     }
 }
 
-/// What the tick saw last.
+/// Connection as the tick saw it last.
 #[derive(Clone, Copy)]
 pub(super) struct Watch {
-    /// When that was.
+    /// Time of that look.
     pub(super) looked_at: Instant,
     pub(super) bytes_moved: u64,
     pub(super) requests: u64,
-    /// Since when nothing has moved.
+    /// Time since which nothing has moved.
     pub(super) quiet_since: Instant,
-    /// Since when a request's head has been incomplete.
+    /// Time since which a request's head has been incomplete.
     pub(super) head_since: Option<Instant>,
 }
 
@@ -103,7 +107,7 @@ impl Open {
     }
 }
 
-/// All of them.
+/// All open connections of a core.
 #[derive(Default)]
 pub(super) struct Registry {
     open: RefCell<Slab<Rc<Open>>>,
@@ -134,12 +138,13 @@ impl Registry {
         Hold(self.clone())
     }
 
-    /// How many are open.
+    /// Number of open connections.
     pub(super) fn len(&self) -> usize {
         self.open.borrow().len()
     }
 
-    /// Up to `count` connections from slab position `from` on, and where to go on; `None` at the end.
+    /// Up to `count` connections from slab position `from` on, and the position to go on from; `None` at the
+    /// end.
     pub(super) fn slice(&self, from: usize, count: usize) -> (Vec<Rc<Open>>, Option<usize>) {
         let open = self.open.borrow();
         let end = from.saturating_add(count);
@@ -147,7 +152,7 @@ impl Registry {
         (slice, (end < open.capacity()).then_some(end))
     }
 
-    /// How many slab positions there are to look at; a connection keeps its own for life.
+    /// Number of slab positions to look at. A connection keeps its position for life.
     pub(super) fn positions(&self) -> usize {
         self.open.borrow().capacity()
     }
@@ -169,7 +174,7 @@ impl Registry {
         self.raise(SignalKind::Close);
     }
 
-    /// Whether [`Registry::drain`] was called.
+    /// True once [`Registry::drain`] was called.
     pub(super) fn is_draining(&self) -> bool {
         self.draining.get()
     }
@@ -193,7 +198,7 @@ impl Registry {
     }
 }
 
-/// An accept loop that has not ended.
+/// Mark of an accept loop that has not ended.
 pub(super) struct Hold(Rc<Registry>);
 
 impl Drop for Hold {
@@ -203,7 +208,7 @@ impl Drop for Hold {
     }
 }
 
-/// A connection's place in the registry.
+/// Place of a connection in the registry, which it leaves when this is dropped.
 pub(super) struct Entry {
     registry: Rc<Registry>,
     key: usize,
@@ -211,7 +216,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// The connection itself.
+    /// Connection in this place.
     pub(super) fn open(&self) -> &Rc<Open> {
         &self.open
     }

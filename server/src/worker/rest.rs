@@ -14,10 +14,10 @@
 //! | Due     | –     | Resting     | Awake   | –     |
 //! | Resting | –     | –           | –       | Awake |
 //!
-//! The tick finds a connection quiet. The connection's task then looks for itself, since only it knows what hyper
-//! holds: the connection is still quiet, or at work. A resting connection is woken by its peer or by the core. An
-//! event in a state where the table has a dash changes nothing. Owns the state alone: buffers are given back in
-//! [`super::http1`].
+//! The tick finds a connection quiet. The connection's task then looks for itself, since it alone knows what
+//! hyper holds: the connection is still quiet, or at work. A resting connection is woken by its peer or by
+//! the core. An event in a state where the table has a dash changes nothing. Owns the state alone: the
+//! buffers are given back in [`super::http1`].
 
 use std::cell::Cell;
 

@@ -1,9 +1,10 @@
-//! The HTTP/2 streams of one connection, from hyper's hands to their answers.
+//! HTTP/2 streams of one connection, from hyper's hands to their answers.
 //!
-//! hyper takes up all requests that have come before it gives any of them a turn, and wants a task for each. Most are answered without
-//! waiting; a task of their own would only put them behind those of other connections, and their memory out of the processor's caches. So
-//! they wait here until hyper's poll is over and are answered then, all in one go whose bytes are one send. One that does have to wait, for an
-//! origin or for room in its window, becomes a task.
+//! hyper takes up all requests that have come before it gives any of them a turn, and wants a task for each.
+//! Most are answered without waiting. A task of their own would put them behind those of other connections,
+//! and their memory out of the processor's caches. So they wait here until hyper's poll is over and are
+//! answered then, in one go, whose bytes are one send. A stream that has to wait, for an origin or for room
+//! in its window, becomes a task.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -21,7 +22,8 @@ use crate::runtime::run_guarded;
 
 type Stream = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What hyper has taken up and nobody has looked at yet. HTTP/2's own limit on streams bounds it.
+/// Streams that hyper has taken up and nobody has looked at yet. HTTP/2's own limit on streams bounds their
+/// number.
 #[derive(Clone)]
 pub(super) struct Streams {
     fresh: Rc<RefCell<Vec<Stream>>>,
@@ -30,7 +32,7 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// None yet, of a connection with this `activity`.
+    /// Makes an empty list for a connection with this `activity`.
     pub(super) fn new(activity: Rc<Activity>, counters: Arc<CoreCounters>) -> Self {
         Self {
             fresh: Rc::default(),
@@ -39,7 +41,7 @@ impl Streams {
         }
     }
 
-    /// Answers all that have come, in their order. Whether there were any: if so, hyper has something to write.
+    /// Answers all that have come, in their order. True if there were any: hyper then has something to write.
     pub(super) fn answer(&self) -> bool {
         let mut streams = self.fresh.take();
         let any = !streams.is_empty();
@@ -50,7 +52,7 @@ impl Streams {
                 tracing::error!(message, "a stream panicked; its connection goes on");
             });
         }
-        // For the next ones, unless a stream has brought some itself.
+        // The room serves the next ones, unless a stream has brought some itself.
         if any && self.fresh.borrow().is_empty() {
             self.fresh.replace(streams);
         }
@@ -70,13 +72,13 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
 }
 
 pin_project! {
-    /// A stream whose viewer has only so long to take what it is sent: once the tick has ended it, it is
-    /// dropped, which resets it (RST_STREAM), and what it has of the origin goes with it.
+    /// Stream whose viewer has a limited time to take what it is sent. Once the tick has ended it, it is
+    /// dropped: that resets it (RST_STREAM) and gives up what it has of the origin.
     struct Judged<F> {
         #[pin]
         stream: F,
         activity: Rc<Activity>,
-        // From the first wait on.
+        // Set from the first wait on.
         stalling: Option<Rc<Stalling>>,
     }
 }

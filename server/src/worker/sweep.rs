@@ -1,14 +1,16 @@
-//! Which of the open connections would not be admitted any more, and their end: after a reload for whatever reason, and at any time
-//! because a certificate of the client's chain has expired.
+//! Sweep over open connections: ends those whose client would not be admitted any more. It follows a reload,
+//! for whatever reason, and looks at any time for certificates that have expired.
 //!
-//! Every core walks its own connections in slices that are bounded in number and in time, and rests between them, so
-//! that a walk never starves the core. What is judged is what a handshake would be judged by now: the distribution that
-//! the client's name leads to today, its policy, and the client's certificate under that policy. A connection whose
-//! handshake ends between publication and walk is judged at its end ([`note_grounds`]); so none is missed.
+//! Each core walks its own connections in slices that are bounded in number and in time, and rests between
+//! them, so that a walk never starves the core. [`super::grounds`] judges as a handshake would be judged now:
+//! the distribution that the client's name leads to today, its policy, and the client's certificate under
+//! that policy. A connection whose handshake ends between publication and walk is judged at its end
+//! ([`note_grounds`]); so none is missed.
 //!
-//! How a connection ends: it takes up no further request at once. If it is idle it is closed at once (HTTP/1:
-//! close_notify and FIN; HTTP/2: GOAWAY first). If a response is in flight, that has [`CLOSE_GRACE`]; then it is cut.
-//! The record keeps the handshake's own status, which was a success, and says in `closedBy` and `reason` what ended it.
+//! The end of a connection: it takes up no further request. If it is idle it is closed at once (HTTP/1:
+//! close_notify and FIN; HTTP/2: GOAWAY first). A response in flight has [`CLOSE_GRACE`], then it is cut. The
+//! record keeps the status of the handshake, which was a success, and says in `closedBy` and `reason` what
+//! ended the connection.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -23,8 +25,8 @@ use crate::admission::ClientAuth;
 use crate::runtime::{SignalKind, sleep};
 use crate::snapshot::Snapshot;
 
-/// Notes what a connection was admitted on. `false`: the snapshot has changed since its ClientHello, and today's does not
-/// admit it; it must be closed.
+/// Notes the grounds on which a client came in. `false`: the snapshot has changed since its ClientHello, and
+/// today's does not admit it; it must be closed.
 pub(super) fn note_grounds(
     core: &Core,
     open: &Open,
@@ -41,7 +43,7 @@ pub(super) fn note_grounds(
     goes_on
 }
 
-/// Starts a walk, or has the one that is going on followed by another.
+/// Starts a walk. If one is going on, another follows it.
 pub(super) fn begin(core: &Rc<Core>) {
     core.sweeps.wanted.set(true);
     if !core.sweeps.walking.replace(true) {
@@ -58,8 +60,8 @@ async fn walks(core: Rc<Core>) {
     core.sweeps.walking.set(false);
 }
 
-/// Ends connections whose client's chain expires while they are open, for as long as `core` runs. Late by up to ten periods of the
-/// tick, which are ten seconds at most.
+/// Ends connections whose client's chain expires while they are open, for as long as `core` runs. It is late
+/// by up to ten periods of the tick, which are ten seconds at most.
 pub(super) async fn expire(core: Rc<Core>) {
     loop {
         let period = tick::period(&core.snapshot().limits) * EXPIRY_TICKS;
@@ -69,11 +71,11 @@ pub(super) async fn expire(core: Rc<Core>) {
     }
 }
 
-/// What one walk asks of each connection.
+/// Question that a walk asks about each connection.
 type Judge = fn(&Grounds, &Snapshot, UnixTime) -> Option<Closing>;
 
-/// Looks at every connection once; returns those that were told to end. One that enters behind the walk's back was judged by its own
-/// handshake, under this snapshot or a later one.
+/// Looks at every connection once; returns those that were told to end. A connection that enters behind the
+/// walk's back was judged by its own handshake, under this snapshot or a later one.
 async fn walk(core: &Core, ask: Judge) -> Vec<Rc<Open>> {
     let snapshot = core.snapshot();
     let mut told = Vec::new();
@@ -85,7 +87,8 @@ async fn walk(core: &Core, ask: Judge) -> Vec<Rc<Open>> {
     told
 }
 
-/// Judges connections from `position` on, until one of the slice's bounds is met. Returns where to go on.
+/// Judges connections from `position` on, until one of the slice's bounds is met. Returns the position to go
+/// on from.
 fn slice(
     core: &Core,
     snapshot: &Snapshot,
@@ -108,7 +111,7 @@ fn slice(
     position
 }
 
-/// Tells a connection to end if `ask` finds a reason. Whether it was told.
+/// Tells a connection to end if `ask` finds a reason. True if it was told.
 fn judge(open: &Open, ask: Judge, snapshot: &Snapshot, now: UnixTime) -> bool {
     let grounds = open.grounds.get().filter(|_| open.closing.get().is_none());
     let Some(closing) = grounds.and_then(|grounds| ask(grounds, snapshot, now)) else {
@@ -127,7 +130,7 @@ fn finish(core: &Rc<Core>, told: Vec<Rc<Open>>, why: &str) {
     }
 }
 
-/// Ends what has not ended by itself.
+/// Closes what has not ended by itself.
 async fn cut(told: Vec<Rc<Open>>) {
     sleep(CLOSE_GRACE).await;
     for slice in told.chunks(SLICE_CLOSED) {
@@ -136,15 +139,15 @@ async fn cut(told: Vec<Rc<Open>>) {
     }
 }
 
-/// What a response that is in flight still gets.
+/// Time that a response in flight still gets.
 pub(super) const CLOSE_GRACE: Duration = Duration::from_millis(500);
-/// Connections looked at without letting others run ...
+/// Connections looked at without letting others run.
 const SLICE: usize = 256;
-/// ... connections told to end, each of which costs a record and a system call or two ...
+/// Connections told to end in one slice. Each costs a record and a system call or two.
 const SLICE_CLOSED: usize = 64;
-/// ... and time, where chains have to be verified anew.
+/// Time of one slice, where chains have to be verified anew.
 const SLICE_TIME: Duration = Duration::from_millis(1);
-/// Between two looks for what has expired, in periods of the tick.
+/// Periods of the tick between two looks for what has expired.
 const EXPIRY_TICKS: u32 = 10;
-/// Between two slices.
+/// Pause between two slices.
 const REST: Duration = Duration::from_millis(1);

@@ -1,7 +1,8 @@
-//! The slow clock of a core: who has been quiet or slow for too long.
+//! Slow clock of a core, for connections that are quiet or slow for too long.
 //!
-//! One walk over all connections, in slices, instead of a timer for each request. It is therefore late by up to its
-//! own period, which is a tenth of the shortest limit and a second at most.
+//! It walks over all connections, in slices, instead of setting a timer for each request. So it is late by up
+//! to its own period, which is a tenth of the shortest limit and a second at most. Owns what is done about a
+//! connection; [`super::watch`] decides.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,9 +18,9 @@ use crate::runtime::{SignalKind, give_back_free_pages, sleep};
 
 /// Connections looked at without letting others run.
 const SLICE: usize = 1_024;
-/// How long the allocator keeps what was freed, since it may be wanted again, and a little more.
+/// Time for which the allocator keeps what was freed, since it may be wanted again, and a little more.
 const FREED_AFTER: Duration = Duration::from_millis(1_200);
-/// How long a core that is never quiet keeps what was freed.
+/// Time for which a core that is never quiet keeps what was freed.
 const FREED_AT_LATEST: Duration = Duration::from_secs(10);
 
 /// Watches `core`'s connections for as long as it runs.
@@ -53,15 +54,15 @@ pub(super) async fn tick(core: Rc<Core>) {
 /// Memory that the operating system has not got back yet. Connections that rest or have ended have freed it.
 #[derive(Default)]
 struct Freed {
-    /// Rests and ends so far.
+    /// Rests and ends of connections so far.
     events: u64,
     first: Option<Instant>,
     last: Option<Instant>,
 }
 
 impl Freed {
-    /// Gives it back once nothing was freed for a while, or has been for long: whether that is now. `events`:
-    /// so many there were until `now`.
+    /// Gives it back once nothing was freed for a while, or once some has been free for long. True if that is
+    /// now. `events`: number of rests and ends until `now`.
     fn look(&mut self, events: u64, now: Instant) -> bool {
         if events != std::mem::replace(&mut self.events, events) {
             self.first.get_or_insert(now);
@@ -79,7 +80,7 @@ impl Freed {
     }
 }
 
-/// Of the tick.
+/// Period of the tick.
 pub(super) fn period(limits: &Limits) -> Duration {
     let shortest = limits.header_timeout.min(limits.idle_timeout);
     (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
@@ -88,7 +89,7 @@ pub(super) fn period(limits: &Limits) -> Duration {
 fn watch(core: &Core, open: &Open, limits: &Limits, draining: bool, now: Instant) {
     let phase = open.phase.get();
     if phase == Phase::Handshake {
-        // It has a timer of its own.
+        // A handshake has a timer of its own.
         return;
     }
     let last = open.watch.get();
@@ -114,8 +115,8 @@ fn watch(core: &Core, open: &Open, limits: &Limits, draining: bool, now: Instant
     }
 }
 
-/// Within requests each body has its own time, and an origin that is waited for has the proxy's clock: no
-/// other bytes of the connection, a PING say, are a sign of life.
+/// Judges the bodies of the requests under way, each by its own time. An origin that is waited for has the
+/// clock of `origin`. No other bytes of the connection, a PING say, are a sign of life.
 fn watch_bodies(core: &Core, open: &Open, limits: &Limits, last: Watch, seen: Watch) {
     let elapsed = seen.looked_at.saturating_duration_since(last.looked_at);
     let patience = Patience {
@@ -131,7 +132,8 @@ fn watch_bodies(core: &Core, open: &Open, limits: &Limits, last: Watch, seen: Wa
         counters.of(StalledBody::Response).add(1);
         cut(core, open, CutReason::Response);
     } else if seen.bytes_moved == last.bytes_moved {
-        // Nobody was woken for the end of a send: if it has failed, its connection has to hear of that while an origin is waited for.
+        // No task was woken for the end of a send: if it has failed, the connection has to hear of that while
+        // it waits for an origin.
         open.signal.nudge();
     }
 }

@@ -1,8 +1,8 @@
 //! Judgement of the tick on one connection: what it sees, and what follows.
 //!
-//! Owns the rules about time that hold for a connection from the end of its handshake on. Does not own bodies on
-//! their way, each of which has its own time ([`crate::http::Activity`]), nor what is done about a connection
-//! ([`super::tick`]). [`decide`] is pure: what was seen, the limits and the time are arguments.
+//! Owns the rules about time that hold for a connection from the end of its handshake on. Does not own bodies
+//! on their way, each of which has its own time ([`crate::http::Activity`]), nor what is done about a
+//! connection ([`super::tick`]). [`decide`] is pure: what was seen, the limits and the time are arguments.
 
 use std::time::{Duration, Instant};
 
@@ -59,8 +59,8 @@ fn look(open: &Open, last: Watch, now: Instant) -> Watch {
     let activity = &open.activity;
     let (bytes_moved, requests) = (activity.bytes_moved(), activity.requests());
     let is_http2 = open.phase.get() == Phase::Http2;
-    // A request is a sign of life. Between the requests of HTTP/2 only a next request is one: pings and window
-    // updates are free.
+    // A request is a sign of life. Between the requests of HTTP/2 only a next request is one: pings and
+    // window updates are free.
     let is_alive = activity.is_busy() || requests != last.requests;
     let moved = is_alive || (!is_http2 && bytes_moved != last.bytes_moved);
     // A client of an http listener has nothing else to wait for than its next redirect.
