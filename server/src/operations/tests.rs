@@ -4,6 +4,7 @@
 use std::fs;
 
 use arc_swap::ArcSwap;
+use bothways_config::LogFormat;
 use bothways_state::key_values::Store;
 use crossbeam_channel::unbounded;
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use super::testing::put;
 use super::*;
 use crate::admission::SessionVault;
-use crate::logs::Shipper;
+use crate::logs::{Lane, Shipper, Sink};
 use crate::metrics::Registry;
 use crate::snapshot::{self, Publication, Snapshot};
 
@@ -82,7 +83,10 @@ fn start() -> Fixture {
     let origin_addresses = Arc::default();
     let built = snapshot::build(&started, 1, &vault, &registry.named, &origin_addresses, None).unwrap();
     let snapshot = Arc::new(ArcSwap::from_pointee(built.snapshot));
-    let (_, shipper) = Shipper::start(vec![], 1, registry.process.clone()).unwrap();
+    let counters = registry.process.clone();
+    let sink = Sink::Stdout.open().unwrap();
+    let lane = Lane::new(LogFormat::Json, sink, counters.records.lane());
+    let (_, shipper) = Shipper::start(vec![lane], 1, counters).unwrap();
     let (cores, heard) = unbounded();
     let running = Running {
         started,
