@@ -3,15 +3,16 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::other_protocol::OtherProtocol;
 use super::response::{refusal, text_response};
+use crate::logs::Throttle;
 use crate::metrics::{CoreCounters, Label as _, RequestRefusal};
-use crate::origin::{BadFraming, Complaint};
+use crate::origin::BadFraming;
 use crate::snapshot::Ambiguity;
 
 /// Why a request is not served.
@@ -93,9 +94,16 @@ impl fmt::Display for Refusal<'_> {
 }
 
 /// Complaints of a core about refused requests: each reason is told at once, then every five seconds at most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Refusals {
-    complaints: [RefCell<Complaint>; RequestRefusal::COUNT],
+    complaints: [RefCell<Throttle>; RequestRefusal::COUNT],
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let complaints = std::array::from_fn(|_| RefCell::new(Throttle::every(INTERVAL)));
+        Self { complaints }
+    }
 }
 
 impl Refusals {
@@ -120,5 +128,7 @@ impl Refusals {
     }
 }
 
+/// Time between two complaints about one reason.
+const INTERVAL: Duration = Duration::from_secs(5);
 /// Characters of a path that are told. The client chooses the path, so not all of it is told.
 const PATH_CHARACTERS_TOLD: usize = 200;

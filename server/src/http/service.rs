@@ -317,8 +317,9 @@ impl Errand {
 fn complain(viewer: &Viewer, origin: &HttpOrigin, error: &ForwardError) {
     if matches!(error, ForwardError::Viewer(_) | ForwardError::ViewerTimeout) {
         tracing::debug!(%error, "a request was not sent whole");
-    } else if let Some(untold) = viewer.core.pool.complain(Instant::now()) {
-        tracing::warn!(origin = &*origin.id, distribution = &*viewer.site.distribution_id, %error, untold, "no response from the origin");
+    } else {
+        let (pool, distribution) = (&viewer.core.pool, &*viewer.site.distribution_id);
+        pool.complain(origin, Some(distribution), error, "no response from the origin");
     }
 }
 

@@ -7,7 +7,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -160,10 +159,9 @@ impl<S: BodyStream> FetchedRest<S> {
     }
 
     fn break_off(&mut self, error: &BodyError) {
-        if let Some(lease) = self.lease.take()
-            && let Some(untold) = lease.pool.complain(Instant::now())
-        {
-            tracing::warn!(origin = &*lease.origin.id, %error, untold, "a response of the origin broke off");
+        if let Some(lease) = self.lease.take() {
+            let failure = "a response of the origin broke off";
+            lease.pool.complain(&lease.origin, None, error, failure);
         }
     }
 }

@@ -12,7 +12,7 @@
 mod address_table;
 mod addresses;
 mod client;
-mod complaint;
+mod complaints;
 mod destination;
 mod dial;
 mod fetch_error;
@@ -38,7 +38,6 @@ mod wire;
 
 pub use self::address_table::{AddressTable, NamedAddresses};
 pub use self::addresses::{Addresses, Found, Lookup, Name, look_up};
-pub use self::complaint::Complaint;
 pub use self::destination::{Destination, Identity, Scheme, Trust};
 pub use self::fetch_error::FetchError;
 pub use self::fetched_body::{BodyError, FetchedBody};

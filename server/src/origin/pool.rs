@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::complaint::Complaint;
+use super::complaints::Complaints;
 use super::destination::Destination;
 use super::kinds::HttpOrigin;
 use super::request_body::BodyStream;
@@ -16,10 +17,11 @@ use crate::metrics::{CoreCounters, OriginFault};
 /// Idle connections kept for one origin; further ones are closed.
 const IDLE_PER_ORIGIN_MAX: usize = 256;
 
-/// A core's connections, by destination. Those to addresses that it has no more are not given out, and closed.
+/// A core's connections, by destination. Those to addresses that a destination has no more are not given out,
+/// and closed.
 pub struct Pool<S> {
     destinations: RefCell<HashMap<Arc<Destination>, Connections<S>>>,
-    complaint: RefCell<Complaint>,
+    complaints: Complaints,
     counters: Arc<CoreCounters>,
 }
 
@@ -39,7 +41,7 @@ impl<S: BodyStream> Pool<S> {
     pub fn new(counters: Arc<CoreCounters>) -> Self {
         Self {
             destinations: RefCell::default(),
-            complaint: RefCell::default(),
+            complaints: Complaints::new(),
             counters,
         }
     }
@@ -61,8 +63,8 @@ impl<S: BodyStream> Pool<S> {
         (open.get() < connections_max).then(|| Room::take(open))
     }
 
-    /// Closes what has been idle for longer than its origin allows, and tells of failures that were not told one by
-    /// one. Called from the core's tick.
+    /// Closes what has been idle for longer than its origin allows, and tells of failures that were not told
+    /// one by one. Called from the core's tick.
     pub fn expire(&self, now: Instant) {
         self.destinations.borrow_mut().retain(|destination, connections| {
             connections
@@ -70,14 +72,18 @@ impl<S: BodyStream> Pool<S> {
                 .retain(|connection| self.is_good(connection, destination, now));
             !connections.idle.is_empty() || connections.open.get() > 0
         });
-        if let Some(untold) = self.complaint.borrow_mut().remainder(now) {
-            tracing::warn!(untold, "further responses of origins failed");
-        }
+        self.complaints.tell_remainder(now);
     }
 
-    /// Notes that an origin failed. If that is to be told now: how many failures before it were not.
-    pub fn complain(&self, now: Instant) -> Option<u64> {
-        self.complaint.borrow_mut().note(now)
+    /// Notes that `origin` failed, and tells it to the operator in the words `failure`, but seldom.
+    pub fn complain(
+        &self,
+        origin: &HttpOrigin,
+        distribution: Option<&str>,
+        error: &impl Display,
+        failure: &str,
+    ) {
+        self.complaints.note(origin, distribution, error, failure);
     }
 
     /// Notes that a connection was given up, because its origin has answered before it had the whole request.
@@ -113,7 +119,8 @@ impl<S> Default for Connections<S> {
     }
 }
 
-/// The place of one connection among those that its origin may have. Lives as long as the connection's socket.
+/// The place of one connection among those that its origin may have. Lives as long as the connection's
+/// socket.
 pub(super) struct Room(Rc<Cell<usize>>);
 
 impl Room {
