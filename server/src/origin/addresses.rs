@@ -34,7 +34,7 @@ pub struct Name {
     pub port: u16,
 }
 
-/// How a name is looked up: the system's resolver, or a test's.
+/// A function that looks a name up: the system's resolver, or a test's.
 pub type Lookup = fn(&Name) -> io::Result<Vec<SocketAddr>>;
 
 /// Result of a look-up.
@@ -181,7 +181,7 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    /// By the name's first word: an address, a failure, or nothing ever.
+    /// Answers by the name's first word: with an address, a failure, or never.
     fn of_the_test(name: &Name) -> io::Result<Vec<SocketAddr>> {
         match name.host.as_str() {
             "hangs" => loop {

@@ -273,7 +273,7 @@ impl Dice {
 enum Kind {
     Get,
     Put,
-    /// Not idempotent.
+    /// A request with a body in memory whose method is not idempotent.
     Post,
     Stream,
 }

@@ -1,8 +1,9 @@
 //! Destination of a request: all that decides whether a kept connection may carry it.
 //!
 //! The pool keeps connections by destination. Two destinations are equal where a connection to one may serve
-//! the other: the same scheme and authority, the same identity shown, the same trust in who answers. Addresses
-//! have no part in that, since those of a name change; the pool compares them with where a connection leads.
+//! the other: the same scheme and authority, the same identity shown, the same trust in who answers.
+//! Addresses have no part in that, since those of a name change: the pool compares a connection's address
+//! with them each time.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -23,19 +24,19 @@ pub struct Destination {
 
 /// Protocol below HTTP/1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
+pub(super) enum Scheme {
     /// TCP alone.
     Http,
 }
 
 /// Certificate that is shown to the server. Has no values as long as TLS is not spoken to origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Identity {}
+pub(super) enum Identity {}
 
 /// Authorities whose word is taken for the server's name. Has no values as long as TLS is not spoken to
 /// origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {}
+pub(super) enum Trust {}
 
 impl Destination {
     /// A destination of plain HTTP: nobody proves an identity there.
@@ -67,7 +68,7 @@ impl PartialEq for Destination {
 impl Eq for Destination {}
 
 impl Hash for Destination {
-    // Enough to tell destinations apart: few differ in nothing but the rest.
+    // The authority is enough: few destinations differ in nothing but the rest, and equality looks at all.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.authority.hash(state);
     }

@@ -17,7 +17,7 @@ pub enum FetchError {
     Connect(SocketAddr, io::Error),
     /// The connection broke before the head of a response, or what came was not HTTP.
     Http(hyper::Error),
-    /// What came together with the head is no body.
+    /// The bytes that came together with the head are no body.
     Body(hyper::Error),
     /// The origin speaks another protocol.
     Protocol(Greeting),
@@ -25,7 +25,7 @@ pub enum FetchError {
     Interim(StatusCode),
     /// No byte moved within `origin_read_timeout`.
     Timeout,
-    /// As many connections as there may be are in use.
+    /// The bound on connections to the origin is reached.
     Full,
 }
 

@@ -1,7 +1,7 @@
-//! One viewer's request to one origin: the rules of viewers above the client.
+//! A viewer's request to an origin: the rules of viewers above the client.
 //!
-//! Owns how many requests of one client are at origins at a time, and whose fault it is that a request came to
-//! nothing: the viewer's, whose body broke off or was too slow, or the origin's.
+//! Owns the bound on the requests that one client has at origins at a time, and whose fault a failure is: the
+//! viewer's, whose body broke off or was too slow, or the origin's.
 
 use std::fmt;
 use std::rc::Rc;
@@ -88,8 +88,8 @@ pub async fn forward(
     fetched.map_err(|error| fault(error, upload))
 }
 
-/// Whoever is to blame for `error`. Asked at once when the request has failed, while it still shows whom it
-/// waited for.
+/// Tells the viewer's faults from the origin's. To be called as soon as the request has failed: later its
+/// body no longer shows whom it waited for.
 fn fault(error: FetchError, upload: Option<&Upload>) -> ForwardError {
     match (error, upload) {
         (FetchError::Http(error), Some(upload)) if upload.is_broken() => ForwardError::Viewer(error),

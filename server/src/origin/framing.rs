@@ -10,7 +10,7 @@ use std::fmt;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{StatusCode, response};
 
-/// Why nobody could rely on where a body ends.
+/// Reasons for which nobody could rely on where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadFraming {
     /// A transfer coding that is not undone here: the body would go on coded, without the field that says so.

@@ -1,4 +1,6 @@
-//! Where responses come from.
+//! Kinds of origins: a response in memory, or a server that is asked.
+//!
+//! Plain values of a snapshot. Time limits bear the managed service's names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::destination::Destination;
 
-/// One origin of a distribution.
+/// Origin of a distribution.
 #[derive(Debug)]
 pub enum Origin {
     /// The edge answers by itself.
@@ -42,18 +44,18 @@ pub struct ResponseBounds {
     pub buffer_bytes: usize,
 }
 
-/// An `http://` origin. Time limits bear the managed service's names.
+/// An `http://` origin.
 #[derive(Debug)]
 pub struct HttpOrigin {
     pub id: Arc<str>,
     pub destination: Arc<Destination>,
-    /// Connections tried before the viewer is told 502.
+    /// Connections that are tried before a request fails.
     pub connection_attempts: u32,
-    /// For each of them.
+    /// Bound on each of these attempts.
     pub connection_timeout: Duration,
-    /// How long nothing may move while the origin is waited for: no byte of the request's body to it, none of the
-    /// response from it.
+    /// Bound on the time in which nothing moves while the origin is waited for: no byte of the request's body
+    /// to it, and none of the response from it.
     pub read_timeout: Duration,
-    /// How long an idle connection is kept.
+    /// Time for which an idle connection is kept.
     pub keepalive_timeout: Duration,
 }

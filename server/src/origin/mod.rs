@@ -1,11 +1,11 @@
 //! Origins: a client that knows no viewer, and above it the rules of a viewer's request.
 //!
-//! Owns: origins as a snapshot holds them, the per-core pool of connections to them with its bound, the client
-//! that sends a request over one of them ([`client`]), the addresses at which they are found. Above these
-//! ([`forward`]): the share of each client, bodies at their viewer's pace, the rules for headers that end at a
-//! proxy (RFC 9110 §7.6.1) and for those that frame a body (RFC 9112 §6).
-//! Does not own: certificate headers (`http`), when names are looked up again (`app`'s resolver; cores read the
-//! addresses that were found last, and wait for no resolver).
+//! Owns: origins as a snapshot holds them, the per-core pool of connections with its bound, the client that
+//! sends a request over one of them ([`client`]), the addresses at which origins are found. Above the client
+//! ([`forward`]): the share of each viewer, bodies at their viewer's pace, the rules for headers that end at
+//! a proxy (RFC 9110 §7.6.1) and for those that frame a body (RFC 9112 §6).
+//! Does not own: certificate headers (`http`); when names are looked up again (`app`'s resolver). Cores read
+//! the addresses that were found last, and wait for no resolver.
 //!
 //! No connection carries a second request but on two proofs ([`spare`]).
 
@@ -37,10 +37,10 @@ mod upload_rest;
 mod wire;
 
 pub use self::address_table::{AddressTable, NamedAddresses};
-pub use self::addresses::{Addresses, Found, Lookup, Name, look_up};
-pub use self::destination::{Destination, Identity, Scheme, Trust};
+pub use self::addresses::{Addresses, Found, Name, look_up};
+pub use self::destination::Destination;
 pub use self::fetch_error::FetchError;
-pub use self::fetched_body::{BodyError, FetchedBody};
+pub use self::fetched_body::FetchedBody;
 pub use self::forward::{Exit, ForwardError, OriginPool, forward};
 pub use self::framing::{BadFraming, check_request, frame_request, settle_response};
 pub use self::hop_by_hop::remove_hop_by_hop;

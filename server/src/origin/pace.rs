@@ -1,4 +1,4 @@
-//! How a body moves between us and a viewer, for the one clock that judges all bodies of a core.
+//! Pace of a body between us and a viewer, for the one clock that judges all bodies of a core.
 //!
 //! A body costs no timer and never asks for the time: it notes whom it waits for and how much has moved; the
 //! tick looks at that. Only the viewer is judged here; the origin has `origin_read_timeout`.
@@ -20,13 +20,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// From now on the viewer is waited for: to send, or to read.
+    /// Notes that from now on the viewer is waited for: to send, or to read.
     pub fn viewer_is_waited_for(&self) {
         self.waits_for_viewer.set(true);
         self.is_noted.set(true);
     }
 
-    /// From now on somebody else is waited for, or nobody.
+    /// Notes that from now on somebody else is waited for, or nobody.
     pub fn rests(&self) {
         self.waits_for_viewer.set(false);
         self.is_noted.set(true);
@@ -36,7 +36,7 @@ impl Pace {
         self.moved.set(self.moved.get().wrapping_add(count as u64));
     }
 
-    pub fn waits_for_viewer(&self) -> bool {
+    pub(super) fn waits_for_viewer(&self) -> bool {
         self.waits_for_viewer.get()
     }
 
@@ -96,7 +96,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const PATIENCE: Duration = Duration::from_secs(8);
 
-    /// How many seconds of `turn` go by until the viewer is too slow, of a hundred.
+    /// Number of seconds of `turn` that go by until the viewer is too slow, of a hundred.
     fn overdue_after(bytes_per_s_min: u64, mut turn: impl FnMut(u32, &Pace)) -> Option<u32> {
         let pace = Pace::default();
         (1..=100).find(|second| {

@@ -1,4 +1,4 @@
-//! Which connections the pool gives out, and when there is no room for another.
+//! Connections that the pool gives out or keeps back, and its bound on new ones.
 
 use std::future::{Future, poll_fn};
 use std::io::Write as _;

@@ -31,7 +31,7 @@ impl<S> BodyStream for S where
 /// Body of a request.
 pub enum RequestBody<S> {
     Empty,
-    /// From memory; may be sent twice, as an empty one may.
+    /// A body in memory. Like an empty one it may be sent twice.
     Bytes(Bytes),
     Stream(S),
 }

@@ -1,15 +1,15 @@
-//! How many requests each client has at a core's origins, so that none takes all the connections there.
+//! Shares of clients in a core's origins, so that no client takes all the connections there.
 //!
-//! A client is told by its certificate where a trust store vouches for that, else by its address: whoever may
-//! make its own certificates could be as many clients as it likes. Plain counts of one core; a client that
-//! has nothing there is forgotten with its last connection.
+//! A client is known by its certificate where a trust store vouches for that, else by its address: whoever
+//! may make certificates could be as many clients as it likes. Plain counts of one core. A client that has no
+//! request at an origin is forgotten with its last connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::{Rc, Weak};
 
-/// By what a client is told from others.
+/// Identity of a client, as far as shares go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientKey {
     /// The fingerprint of a leaf whose chain was verified.

@@ -108,7 +108,7 @@ impl Upload {
     }
 
     /// True if the viewer broke off, or sent what is no body.
-    pub fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.0.ended.get() == Some(Ended::Broken)
     }
 

@@ -21,7 +21,7 @@ use super::share::Taken;
 use crate::runtime::{Duplex, Peephole, Unread};
 
 /// Connection to an origin, as its bytes show it.
-pub struct Wire {
+pub(super) struct Wire {
     peer: SocketAddr,
     peephole: Peephole,
     request: Cell<Progress>,
@@ -41,7 +41,7 @@ pub struct Wire {
     moved_at: Cell<Instant>,
 }
 
-/// How far a request has come.
+/// Progress of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
     /// There is none: the connection is idle.
@@ -80,8 +80,8 @@ impl Wire {
         self.peer
     }
 
-    /// A request is about to be sent. `share`: a bounded share that it is part of, held until the connection
-    /// is idle again or gone.
+    /// Notes that a request is about to be sent. It is part of `share`, which is held until the connection is
+    /// idle again or gone.
     pub(super) fn begin(&self, has_body: bool, share: Option<&Rc<Taken>>) {
         self.share.replace(share.cloned());
         self.request.set(match has_body {
@@ -94,25 +94,25 @@ impl Wire {
         self.moved();
     }
 
-    /// The exchange was in order, and none is under way.
+    /// Notes that the exchange was in order, and that none is under way.
     pub(super) fn rest(&self) {
         self.request.set(Progress::Idle);
         self.share.take();
     }
 
-    /// hyper has taken the end of the request's body.
+    /// Notes that hyper has taken the end of the request's body.
     pub(super) fn handed_over(&self) {
         if self.request.get() == Progress::Going {
             self.request.set(Progress::HandedOver);
         }
     }
 
-    /// A byte of this exchange has moved, in either direction.
+    /// Notes that a byte of this exchange has moved, in either direction.
     pub(super) fn moved(&self) {
         self.moved_at.set(Instant::now());
     }
 
-    /// When a byte last moved.
+    /// Time at which a byte last moved.
     pub(super) fn moved_at(&self) -> Instant {
         self.moved_at.get()
     }
