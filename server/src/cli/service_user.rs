@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::{fmt, fs, io};
 
-use bothways_config::{Config, FileRef, FixedBody, KeyPath, OriginTarget, Sink};
+use bothways_config::{Config, FixedBody, KeyPath, OriginTarget, Place, Reference, Sink};
 use bothways_state::files;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::{Gid, Uid, geteuid};
@@ -103,12 +103,12 @@ pub fn is_root() -> bool {
 
 /// Every file of `config` that cannot be read by whoever asks, in words.
 pub fn unreadable(config: &Config) -> Vec<String> {
-    let readable = |file: &FileRef| match files::read_beginning(&file.path, 0) {
+    let readable = |(path, key): (&Path, &KeyPath)| match files::read_beginning(path, 0) {
         Ok(_) => None,
         Err(error) => Some(fault(
             config,
-            file,
-            &format!("cannot read {}: {error}", file.path.display()),
+            key,
+            &format!("cannot read {}: {error}", path.display()),
         )),
     };
     named_files(config).into_iter().filter_map(readable).collect()
@@ -119,19 +119,27 @@ pub fn unwritable(config: &Config) -> Vec<String> {
     let mut faults = Vec::new();
     if let Some(control) = &config.control {
         let made = writable_folder(&control.socket.path);
-        faults.extend(
-            made.err()
-                .map(|why| fault(config, &control.socket, &format!("cannot make the socket: {why}"))),
-        );
+        faults.extend(made.err().map(|why| {
+            fault(
+                config,
+                &control.socket.key,
+                &format!("cannot make the socket: {why}"),
+            )
+        }));
     }
     if let Sink::File(file) = &config.logs.connection.sink {
-        faults.extend(appendable(&file.path).err().map(|why| fault(config, file, &why)));
+        faults.extend(
+            appendable(&file.path)
+                .err()
+                .map(|why| fault(config, &file.key, &why)),
+        );
     }
     faults
 }
 
-fn named_files(config: &Config) -> Vec<&FileRef> {
-    let mut named = Vec::new();
+/// Paths of the files that a snapshot is loaded from, and the keys that name them.
+fn named_files(config: &Config) -> Vec<(&Path, &KeyPath)> {
+    let mut named: Vec<&Reference> = Vec::new();
     for store in &config.trust_stores {
         named.push(&store.ca_bundle);
         named.extend(store.revocations.iter().map(|list| &list.file));
@@ -148,13 +156,16 @@ fn named_files(config: &Config) -> Vec<&FileRef> {
     }
     let functions = config.functions.connection.iter().chain(&config.functions.viewer);
     named.extend(functions.map(|function| &function.code));
-    named.extend(config.key_value_stores.iter().map(|store| &store.import));
-    named
+    let imports = config.key_value_stores.iter().map(|store| &store.import);
+    let named = named.into_iter().map(|reference| {
+        let Place::File(path) = &reference.place;
+        (&**path, &reference.key)
+    });
+    named.chain(imports.map(|it| (&*it.path, &it.key))).collect()
 }
 
-fn fault(config: &Config, file: &FileRef, why: &str) -> String {
+fn fault(config: &Config, key: &KeyPath, why: &str) -> String {
     let remedy = "make it, let the service's user reach it, or name another";
-    let key: &KeyPath = &file.key;
     config.source.error(key, why, remedy).to_string()
 }
 

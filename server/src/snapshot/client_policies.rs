@@ -1,7 +1,6 @@
 //! Client policies of a snapshot: the demands of each distribution on its clients, and all that they are
 //! judged by.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bothways_config::{Config, ConfigError, MtlsPolicy, ViewerMtls};
 use bothways_trust::TrustStore;
 use rustls::DistinguishedName;
@@ -101,10 +100,7 @@ fn advertised(
 
 /// Scope that the tickets of a distribution without a trust store are bound to.
 fn scope(mode: &str, id: &str) -> [u8; 32] {
-    let hash = digest(&SHA256, format!("{mode}\0{id}").as_bytes());
-    let mut scope = [0; 32];
-    scope.copy_from_slice(hash.as_ref());
-    scope
+    *Digest::of_bytes(format!("{mode}\0{id}").as_bytes()).octets()
 }
 
 /// Before each name (RFC 8446 §4.2.4).

@@ -10,19 +10,19 @@
 //! after.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use bothways_config::{Config, ConfigError, FunctionConfig, KeyPath};
+use bothways_config::{Config, ConfigError, FunctionConfig, KeyPath, Place, Reference};
 use bothways_functions::{
     CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction,
 };
-use bothways_state::files::{self, ReadError};
+use bothways_state::files::ReadError;
 use bothways_state::key_values::Store;
 
 use super::key_value_stores;
 use super::limits::function_limits;
+use super::parts::Digest;
+use super::references;
 
 /// All of them, in the order of the configuration.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ struct Loaded {
 struct Recipe {
     name: Arc<str>,
     kind: FunctionKind,
-    code: PathBuf,
+    code: Reference,
     store: Option<Arc<Store>>,
     limits: FunctionLimits,
 }
@@ -154,7 +154,7 @@ impl Functions {
             return Err(Unpublished::NoSuchFunction(fault));
         };
         let code = loaded.recipe.read().map_err(Unpublished::Unusable)?;
-        if *loaded.live.current().digest() == digest_of(&code) {
+        if loaded.live.current().digest() == Digest::of_bytes(&code).octets() {
             return Ok(None);
         }
         let function = loaded.recipe.compile(&code).map_err(Unpublished::Unusable)?;
@@ -217,13 +217,14 @@ fn load(
     let recipe = Recipe {
         name: function.name.as_str().into(),
         kind,
-        code: function.code.path.clone(),
+        code: function.code.clone(),
         store: store(config, function, stores)?,
         limits: function_limits(&config.limits),
     };
     let code = recipe.read().map_err(refuse)?;
+    let digest = Digest::of_bytes(&code);
     let same = |known: &&Loaded| {
-        recipe.makes_the_same(&known.recipe) && *known.live.current().digest() == digest_of(&code)
+        recipe.makes_the_same(&known.recipe) && known.live.current().digest() == digest.octets()
     };
     let live = match before.and_then(|before| before.all().find(same)) {
         Some(known) => known.live.clone(),
@@ -259,13 +260,12 @@ impl Recipe {
     }
 
     fn read(&self) -> Result<Vec<u8>, String> {
-        let path = self.code.display();
-        let most = self.limits.code_bytes;
-        files::read(&self.code, u64::try_from(most).unwrap_or(u64::MAX)).map_err(|error| match error {
+        let (code, most) = (&self.code, self.limits.code_bytes);
+        references::bytes(code, u64::try_from(most).unwrap_or(u64::MAX)).map_err(|error| match error {
             ReadError::TooLarge { .. } => {
-                format!("{path} is longer than the {most} bytes that limits.function_code_bytes allows")
+                format!("{code} is longer than the {most} bytes that limits.function_code_bytes allows")
             }
-            error => format!("cannot read {path}: {error}"),
+            error => format!("cannot read {code}: {error}"),
         })
     }
 
@@ -282,14 +282,9 @@ impl Recipe {
     }
 
     fn located(&self, error: &CompileError) -> String {
-        error.in_file(&self.code)
+        let Place::File(path) = &self.code.place;
+        error.in_file(path)
     }
-}
-
-fn digest_of(code: &[u8]) -> [u8; 32] {
-    let mut octets = [0; 32];
-    octets.copy_from_slice(digest(&SHA256, code).as_ref());
-    octets
 }
 
 impl fmt::Debug for Loaded {

@@ -3,13 +3,13 @@
 //! Owns the words for files that are something else. A key is refused here if the server could not use it,
 //! and a pair is refused if the key is not that of the leaf.
 
-use bothways_config::{ConfigError, FileRef, Source};
+use bothways_config::{ConfigError, Reference, Source};
 use bothways_trust::ForeignFormat;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::files::{self, Contents};
 use super::parts::{Digest, Keep, Part};
+use super::references::{self, Contents};
 use crate::admission::ServerIdentity;
 
 /// Loads the pair of `certificate` and `key`, or keeps what was loaded of the same bytes.
@@ -18,19 +18,18 @@ use crate::admission::ServerIdentity;
 /// A file cannot be used, or the key is not that of the leaf.
 pub(super) fn load(
     source: &Source,
-    certificate: &FileRef,
-    key: &FileRef,
+    certificate: &Reference,
+    key: &Reference,
     mut keep: Keep<'_, ServerIdentity>,
 ) -> Result<Part<ServerIdentity>, ConfigError> {
-    let bytes = |file| files::digest(file, PEM_BYTES_MAX);
+    let bytes = |file| references::digest(file, PEM_BYTES_MAX);
     if let Some(kept) = keep.find(|| Some(inputs(bytes(certificate)?, bytes(key)?))) {
         return Ok(kept);
     }
     let (certificate_digest, chain) = chain(source, certificate)?;
     let (key_digest, private_key) = private_key(source, key)?;
     let identity = ServerIdentity::new(chain, private_key).map_err(|error| {
-        let (certificate, path) = (certificate.path.display(), key.path.display());
-        let fault = format!("{error} ({path} with {certificate})");
+        let fault = format!("{error} ({key} with {certificate})");
         let remedy = "name the private key that belongs to `certificate`, whose leaf comes first";
         source.error(&key.key, fault, remedy)
     })?;
@@ -41,14 +40,13 @@ fn inputs(certificate: Digest, key: Digest) -> Digest {
     Digest::of(&(certificate, key))
 }
 
-fn chain(source: &Source, file: &FileRef) -> Result<(Digest, Vec<CertificateDer<'static>>), ConfigError> {
-    let Contents { bytes, digest } = files::read(source, file, PEM_BYTES_MAX)?;
-    let path = file.path.display();
-    let refuse = |fault: String, remedy: String| source.error(&file.key, format!("{path} {fault}"), remedy);
+fn chain(source: &Source, file: &Reference) -> Result<(Digest, Vec<CertificateDer<'static>>), ConfigError> {
+    let Contents { bytes, digest } = references::read(source, file, PEM_BYTES_MAX)?;
+    let refuse = |fault: String, remedy: String| source.error(&file.key, format!("{file} {fault}"), remedy);
     let name_another =
         || "name a PEM file with the server's certificate first and its intermediates after it".to_owned();
     if let Some(format) = ForeignFormat::of(&bytes) {
-        let command = format.certificates_command(&path.to_string());
+        let command = format.certificates_command(&file.to_string());
         let remedy = format!("{}; the command that makes one is: {command}", name_another());
         return Err(refuse(format!("{format}, not PEM"), remedy));
     }
@@ -60,14 +58,13 @@ fn chain(source: &Source, file: &FileRef) -> Result<(Digest, Vec<CertificateDer<
     }
 }
 
-fn private_key(source: &Source, file: &FileRef) -> Result<(Digest, PrivateKeyDer<'static>), ConfigError> {
-    let Contents { bytes, digest } = files::read(source, file, PEM_BYTES_MAX)?;
+fn private_key(source: &Source, file: &Reference) -> Result<(Digest, PrivateKeyDer<'static>), ConfigError> {
+    let Contents { bytes, digest } = references::read(source, file, PEM_BYTES_MAX)?;
     match PrivateKeyDer::from_pem_slice(&bytes) {
         Ok(key) => Ok((digest, key)),
         Err(error) => {
-            let path = file.path.display().to_string();
-            let (fault, remedy) = UnusableKey::of(&bytes, &error).told(&path);
-            Err(source.error(&file.key, format!("{path} {fault}"), remedy))
+            let (fault, remedy) = UnusableKey::of(&bytes, &error).told(&file.to_string());
+            Err(source.error(&file.key, format!("{file} {fault}"), remedy))
         }
     }
 }

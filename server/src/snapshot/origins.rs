@@ -6,10 +6,10 @@ use bothways_config::{Config, ConfigError, FixedBody, OriginTarget, Source};
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::files::{self, Contents};
 use super::inventory::Loading;
 use super::origin_names;
 use super::parts::{Digest, Keep};
+use super::references::{self, Contents};
 use crate::metrics::{Directory, OriginCounters, OriginName};
 use crate::origin::{Destination, FixedResponse, HttpOrigin, NamedAddresses, Origin};
 
@@ -103,10 +103,10 @@ fn body(source: &Source, body: &FixedBody, mut keep: Keep<'_, Bytes>) -> Result<
         }
         FixedBody::File(file) => file,
     };
-    let part = match keep.find(|| files::digest(file, FIXED_BODY_BYTES_MAX)) {
+    let part = match keep.find(|| references::digest(file, FIXED_BODY_BYTES_MAX)) {
         Some(kept) => kept,
         None => {
-            let Contents { bytes, digest } = files::read(source, file, FIXED_BODY_BYTES_MAX)?;
+            let Contents { bytes, digest } = references::read(source, file, FIXED_BODY_BYTES_MAX)?;
             keep.add(digest, Bytes::from(bytes))
         }
     };

@@ -31,6 +31,11 @@ impl Digest {
         hasher.digest()
     }
 
+    /// The 32 octets of the digest.
+    pub(super) fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Digest of bytes that come in pieces.
     pub(super) fn of_pieces<E>(
         for_each: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,

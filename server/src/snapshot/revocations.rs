@@ -7,14 +7,14 @@
 
 use std::sync::Arc;
 
-use bothways_config::{Config, ConfigError, RevocationFile, TrustStoreConfig};
+use bothways_config::{Config, ConfigError, Place, RevocationFile, TrustStoreConfig};
 use bothways_trust::{
     ListRules, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, TrustStore,
 };
 use rustls_pki_types::UnixTime;
 
-use super::files;
 use super::parts::{Digest, Keep, Part};
+use super::references;
 
 /// Revocations under one trust store of a snapshot.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ pub(super) fn load(
 fn digest(config: &Config, store: &TrustStoreConfig, bundle: &Part<TrustStore>) -> Option<Digest> {
     let mut inputs = Vec::with_capacity(store.revocations.len());
     for file in &store.revocations {
-        let bytes = files::digest(&file.file, config.limits.revocation_file_bytes_max)?;
+        let bytes = references::digest(&file.file, config.limits.revocation_file_bytes_max)?;
         inputs.push((rules(file), bytes));
     }
     Some(Digest::of(&(bundle.digest, inputs)))
@@ -96,7 +96,7 @@ fn read(
     let mut builder = RevocationSetBuilder::new(&bundle.value);
     let (mut inputs, mut loaded) = (Vec::new(), Vec::new());
     for file in &store.revocations {
-        let contents = files::read(&config.source, &file.file, bytes_max)?;
+        let contents = references::read(&config.source, &file.file, bytes_max)?;
         let found = builder
             .add_file_as(&contents.bytes, &rules(file))
             .map_err(|error| refused(config, file, &error))?;
@@ -120,11 +120,8 @@ fn rules(file: &RevocationFile) -> ListRules<'_> {
 /// True if a file is a CRL by its name. A file that the configuration describes as a serial list is a serial
 /// list.
 fn is_named_as_crl(file: &RevocationFile) -> bool {
-    let extension = file
-        .file
-        .path
-        .extension()
-        .and_then(|extension| extension.to_str());
+    let Place::File(path) = &file.file.place;
+    let extension = path.extension().and_then(|extension| extension.to_str());
     let is_crl = |extension: &str| {
         CRL_EXTENSIONS
             .iter()
@@ -206,12 +203,12 @@ fn refused(config: &Config, file: &RevocationFile, error: &RevocationError) -> C
         (Some((key, _)), RevocationError::NoSuchIssuer { .. } | RevocationError::IssuerOfCrl) => key,
         _ => &file.file.key,
     };
-    let fault = format!("{}: {error}", file.file.path.display());
+    let fault = format!("{}: {error}", file.file);
     config.source.error(key, fault, error.remedy())
 }
 
 fn warn(file: &RevocationFile, store: &TrustStoreConfig, loaded: &LoadedFile) {
-    let (file, trust_store) = (file.file.path.display(), store.name.as_str());
+    let (file, trust_store) = (&file.file, store.name.as_str());
     let now = UnixTime::now();
     if let Some(this_update) = loaded.begins_after(now) {
         tracing::warn!(

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bothways_config::{Config, ConfigError, MtlsPolicy, Source, TrustStoreConfig, ViewerMtls};
 use bothways_trust::{Policy, RevocationSet, TrustStore};
 
-use super::files;
 use super::inventory::{Inventory, Loading};
 use super::parts::{Digest, Keep, Part};
+use super::references;
 use super::revocations::{self, StoreRevocations};
 use super::rules::rules;
 use crate::metrics::CrlDates;
@@ -115,19 +115,17 @@ fn bundle(
     store: &TrustStoreConfig,
     mut keep: Keep<'_, TrustStore>,
 ) -> Result<Part<TrustStore>, ConfigError> {
-    let inputs = |bundle: Digest| Digest::of(&(&store.name, bundle));
-    let today = || files::digest(&store.ca_bundle, BUNDLE_BYTES_READ_MAX).map(inputs);
+    let (file, inputs) = (&store.ca_bundle, |bytes: Digest| {
+        Digest::of(&(&store.name, bytes))
+    });
+    let today = || references::digest(file, BUNDLE_BYTES_READ_MAX).map(inputs);
     if let Some(kept) = keep.find(today) {
         return Ok(kept);
     }
-    let bundle = files::read(source, &store.ca_bundle, BUNDLE_BYTES_READ_MAX)?;
+    let bundle = references::read(source, file, BUNDLE_BYTES_READ_MAX)?;
     let loaded = TrustStore::from_pem(store.name.as_str(), &bundle.bytes).map_err(|error| {
-        let path = store.ca_bundle.path.display().to_string();
-        source.error(
-            &store.ca_bundle.key,
-            format!("{path}: {error}"),
-            error.remedy(&path),
-        )
+        let (fault, remedy) = (format!("{file}: {error}"), error.remedy(&file.to_string()));
+        source.error(&file.key, fault, remedy)
     })?;
     Ok(keep.add(inputs(bundle.digest), loaded))
 }

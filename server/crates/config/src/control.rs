@@ -8,7 +8,8 @@ use super::error::{ConfigError, Problem};
 use super::key::KeyPath;
 use super::limits::Limits;
 use super::raw::{RawControl, RawControlOnly};
-use super::source::{FileRef, Source};
+use super::reference::FileRef;
+use super::source::Source;
 
 /// What a command to a running server needs of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use super::identity_headers::{IdentityHeaders, identity_headers};
 use super::key::KeyPath;
 use super::origins::{Origin, origins};
 use super::raw::{RawDistribution, RawViewerMtls};
+use super::reference::Reference;
 use super::security_policy::{SecurityPolicy, UnusablePolicy};
-use super::source::{FileRef, Source};
+use super::source::Source;
 use super::suggest::instead_of;
 use super::trust_stores::{TrustStoreConfig, identifier};
 use super::viewer_mtls::{MtlsPolicy, viewer_mtls};
@@ -24,8 +25,8 @@ pub struct Distribution {
     pub id: DistributionId,
     pub aliases: Vec<Alias>,
     /// The chain, leaf first (PEM).
-    pub certificate: FileRef,
-    pub private_key: FileRef,
+    pub certificate: Reference,
+    pub private_key: Reference,
     pub security_policy: SecurityPolicy,
     /// Whether it serves clients that name no distribution or an unknown one.
     pub default: bool,
@@ -142,8 +143,8 @@ fn distribution(
         key: key.clone(),
         id: DistributionId(identifier(&key.child("id"), &raw.id)?),
         aliases: aliases(&key.child("aliases"), &raw.aliases)?,
-        certificate: source.file_ref(&key.child("certificate"), &raw.certificate)?,
-        private_key: source.file_ref(&key.child("private_key"), &raw.private_key)?,
+        certificate: source.reference(&key.child("certificate"), &raw.certificate)?,
+        private_key: source.reference(&key.child("private_key"), &raw.private_key)?,
         security_policy: security_policy(&key.child("security_policy"), raw.security_policy.as_deref())?,
         default: raw.default,
         viewer_mtls,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::error::Problem;
 use super::key::KeyPath;
 use super::raw::RawFunction;
-use super::source::{FileRef, Source};
+use super::reference::Reference;
+use super::source::Source;
 use super::suggest::instead_of;
 use super::trust_stores::identifier;
 
@@ -16,7 +17,7 @@ use super::trust_stores::identifier;
 pub struct FunctionConfig {
     pub key: KeyPath,
     pub name: FunctionName,
-    pub code: FileRef,
+    pub code: Reference,
     /// Index into the key-value stores of the configuration.
     pub key_value_store: Option<usize>,
 }
@@ -147,7 +148,7 @@ fn function(
     Ok(FunctionConfig {
         key: key.clone(),
         name: FunctionName(identifier(&key.child("name"), &raw.name)?),
-        code: source.file_ref(&key.child("code"), &raw.code)?,
+        code: source.reference(&key.child("code"), &raw.code)?,
         key_value_store: match &raw.key_value_store {
             None => None,
             Some(name) => Some(store(&key.child("key_value_store"), name, stores)?),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::error::Problem;
 use super::key::KeyPath;
 use super::raw::RawKeyValueStore;
-use super::source::{FileRef, Source};
+use super::reference::FileRef;
+use super::source::Source;
 use super::trust_stores::identifier;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use super::error::Problem;
 use super::key::KeyPath;
 use super::raw::{RawConnectionLog, RawLogs, RawSink};
-use super::source::{FileRef, Source};
+use super::reference::FileRef;
+use super::source::Source;
 use super::suggest::choose;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

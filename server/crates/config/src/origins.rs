@@ -12,7 +12,8 @@ use super::hosts::{Authority, HostName};
 use super::key::KeyPath;
 use super::number::{number, seconds};
 use super::raw::{RawFixedResponse, RawOrigin};
-use super::source::{FileRef, Source};
+use super::reference::Reference;
+use super::source::Source;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
@@ -61,7 +62,7 @@ pub struct FixedResponse {
 pub enum FixedBody {
     Inline(Bytes),
     /// Read when the snapshot is built.
-    File(FileRef),
+    File(Reference),
 }
 
 pub(super) fn origins(source: &Source, key: &KeyPath, raw: &[RawOrigin]) -> Result<Vec<Origin>, Problem> {
@@ -200,7 +201,7 @@ fn fixed_response(source: &Source, key: &KeyPath, raw: &RawFixedResponse) -> Res
                 "keep one of them",
             ));
         }
-        (None, Some(file)) => FixedBody::File(source.file_ref(&key.child("body_file"), file)?),
+        (None, Some(file)) => FixedBody::File(source.reference(&key.child("body_file"), file)?),
         (body, None) => FixedBody::Inline(Bytes::from(body.clone().unwrap_or_default())),
     };
     let bodiless = [

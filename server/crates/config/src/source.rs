@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem};
 use super::key::{KeyPath, Segment};
+use super::reference::{FileRef, Reference};
 use super::suggest;
 
 /// One configuration file as it was read.
@@ -20,14 +21,6 @@ use super::suggest;
 pub struct Source {
     file: PathBuf,
     text: String,
-}
-
-/// A file that the configuration names: where it is, and which key named it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FileRef {
-    /// Resolved against the folder of the configuration file.
-    pub path: PathBuf,
-    pub key: KeyPath,
 }
 
 impl Source {
@@ -63,6 +56,11 @@ impl Source {
             path: folder.join(text),
             key: key.clone(),
         })
+    }
+
+    /// The bytes that `key` names with `text`, not read.
+    pub(super) fn reference(&self, key: &KeyPath, text: &str) -> Result<Reference, Problem> {
+        self.file_ref(key, text).map(Reference::from)
     }
 
     pub(super) fn locate(&self, problem: Problem) -> ConfigError {

@@ -9,14 +9,15 @@ use super::error::Problem;
 use super::key::KeyPath;
 use super::number::number;
 use super::raw::{RawRevocations, RawTrustStore};
-use super::source::{FileRef, Source};
+use super::reference::Reference;
+use super::source::Source;
 use super::suggest::{choose, instead_of};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TrustStoreConfig {
     pub key: KeyPath,
     pub name: TrustStoreName,
-    pub ca_bundle: FileRef,
+    pub ca_bundle: Reference,
     /// Serial lists and CRLs, in any mixture.
     pub revocations: Vec<RevocationFile>,
     /// A reload may leave nothing revoked, or no CRL, where something was before.
@@ -35,7 +36,7 @@ pub struct TrustStoreConfig {
 /// Entry of `revocations`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RevocationFile {
-    pub file: FileRef,
+    pub file: Reference,
     /// The CA whose serial numbers a serial list holds, and the key that says so. Which CA that is, is known
     /// when the bundle is.
     pub issuer: Option<(KeyPath, String)>,
@@ -102,7 +103,7 @@ fn trust_store(source: &Source, key: &KeyPath, raw: &RawTrustStore) -> Result<Tr
     Ok(TrustStoreConfig {
         key: key.clone(),
         name: TrustStoreName(identifier(&key.child("name"), &raw.name)?),
-        ca_bundle: source.file_ref(&key.child("ca_bundle"), &raw.ca_bundle)?,
+        ca_bundle: source.reference(&key.child("ca_bundle"), &raw.ca_bundle)?,
         revocations: revocations.collect::<Result<_, _>>()?,
         allow_losing_all_revocations: raw.allow_losing_all_revocations,
         allow_v1_client_certificates: raw.allow_v1_client_certificates.unwrap_or(true),
@@ -119,12 +120,12 @@ fn trust_store(source: &Source, key: &KeyPath, raw: &RawTrustStore) -> Result<Tr
 fn revocation_file(source: &Source, key: &KeyPath, raw: &RawRevocations) -> Result<RevocationFile, Problem> {
     match raw {
         RawRevocations::Name(name) => Ok(RevocationFile {
-            file: source.file_ref(key, name)?,
+            file: source.reference(key, name)?,
             issuer: None,
             may_be_empty: false,
         }),
         RawRevocations::File(raw) => Ok(RevocationFile {
-            file: source.file_ref(&key.child("file"), &raw.file)?,
+            file: source.reference(&key.child("file"), &raw.file)?,
             issuer: raw.issuer.clone().map(|issuer| (key.child("issuer"), issuer)),
             may_be_empty: raw.may_be_empty,
         }),

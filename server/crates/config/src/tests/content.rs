@@ -125,7 +125,7 @@ fn a_fixed_response_is_taken_as_written() {
     let FixedBody::File(file) = &response.body else {
         panic!("a file")
     };
-    assert_eq!(file.path, PathBuf::from("config/gone.html"));
+    assert_eq!(file.place, Place::File(PathBuf::from("config/gone.html")));
     assert_eq!(
         file.key.to_string(),
         "distributions[0].origins[0].fixed_response.body_file"

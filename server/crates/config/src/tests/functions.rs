@@ -43,8 +43,8 @@ fn functions_lead_to_their_code_and_their_store() {
     };
     assert_eq!(function.name.as_str(), "deny-revoked");
     assert_eq!(
-        function.code.path,
-        PathBuf::from("config/functions/deny-revoked.js")
+        function.code.place,
+        Place::File(PathBuf::from("config/functions/deny-revoked.js"))
     );
     assert_eq!(function.key_value_store, Some(0));
     assert_eq!(config.functions.viewer[0].key_value_store, None);

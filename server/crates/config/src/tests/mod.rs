@@ -149,17 +149,17 @@ fn paths_are_relative_to_the_folder_of_the_configuration_file() {
     let config = parse_text(GOOD).unwrap();
     let distribution = &config.distributions[0];
     assert_eq!(
-        distribution.certificate.path,
-        PathBuf::from("config/pki/server.pem")
+        distribution.certificate.place,
+        Place::File(PathBuf::from("config/pki/server.pem"))
     );
     assert_eq!(
-        distribution.private_key.path,
-        PathBuf::from("/etc/pki/server.key")
+        distribution.private_key.place,
+        Place::File(PathBuf::from("/etc/pki/server.key"))
     );
     let here = parse(Path::new("edge.toml"), GOOD).unwrap();
     assert_eq!(
-        here.distributions[0].certificate.path,
-        PathBuf::from("pki/server.pem")
+        here.distributions[0].certificate.place,
+        Place::File(PathBuf::from("pki/server.pem"))
     );
 }
 
