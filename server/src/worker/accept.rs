@@ -17,6 +17,7 @@ use super::core::Core;
 use super::entrance::{Entrance, ListenerSetup};
 use super::registry::Hold;
 use super::{connection, plain};
+use crate::logs::Throttle;
 use crate::metrics::ShedReason;
 use crate::runtime::{Listener, Stream, sleep};
 
@@ -46,14 +47,13 @@ pub(super) fn listen(core: &Rc<Core>, setups: Vec<ListenerSetup>) -> io::Result<
 /// Accepts until stopped, then takes what was queued meanwhile: closing the socket over it would reset those
 /// clients.
 async fn accept(core: Rc<Core>, listener: Rc<Listener>, entrance: Entrance, _until_done: Hold) {
-    let mut warned_at: Option<Instant> = None;
+    let mut warnings = Throttle::every(ACCEPT_WARN_INTERVAL);
     loop {
         match listener.accept().await {
             Ok(Some((stream, peer))) => welcome(&core, stream, peer, entrance),
             Ok(None) => break,
             Err(error) => {
-                if warned_at.is_none_or(|at| at.elapsed() >= ACCEPT_WARN_INTERVAL) {
-                    warned_at = Some(Instant::now());
+                if warnings.note(Instant::now()).is_some() {
                     tracing::warn!(%error, address = %entrance.address, "cannot accept");
                 }
                 sleep(ACCEPT_RETRY).await;
