@@ -16,6 +16,7 @@ mod route;
 mod service;
 mod viewer;
 mod viewer_functions;
+mod watched;
 
 pub use self::activity::{Activity, InFlight, Patience, Stalled, Stalling};
 pub use self::authority::{AuthorityError, authority};
@@ -30,3 +31,4 @@ pub use self::response::{refusal, text_response};
 pub use self::service::{Body, awaits_continue, respond};
 pub use self::viewer::{CoreResources, Viewer, ViewerFacts};
 pub use self::viewer_functions::{Asked, apply, ask_viewer_request, ask_viewer_response};
+pub use self::watched::{CallOutcome, watched};

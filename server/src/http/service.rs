@@ -21,7 +21,7 @@ use super::request_head::{append_via, check, clean, dress};
 use super::response::{function_failure, refusal};
 use super::route::route;
 use super::viewer::Viewer;
-use super::viewer_functions::{Asked, Exchange, Failed, apply};
+use super::viewer_functions::{Asked, Failed, FunctionCalls, apply};
 use crate::metrics::{OriginResult, RequestLimit};
 use crate::origin::{
     Exit, FetchError, ForwardError, HttpOrigin, Origin, ResponseBody, Upload, forward, frame_request,
@@ -84,7 +84,7 @@ pub fn respond(viewer: &Rc<Viewer>, request: Request<Incoming>) -> Responding {
     }
     let (mut head, ()) = request.into_parts();
     let mut errand = Errand {
-        exchange: behavior.has_functions().then(|| Exchange::new(viewer)),
+        exchange: behavior.has_functions().then(|| FunctionCalls::new(viewer)),
         viewer: viewer.clone(),
         behavior: behavior.clone(),
         certificates: CertificateEdits::default(),
@@ -200,7 +200,7 @@ struct Errand {
     viewer: Rc<Viewer>,
     behavior: Arc<Behavior>,
     /// Where the behavior has functions.
-    exchange: Option<Exchange>,
+    exchange: Option<FunctionCalls>,
     certificates: CertificateEdits,
     pending: PendingRequest,
 }
@@ -212,7 +212,7 @@ impl Errand {
             return Ok(None);
         };
         if let Some(function) = &self.behavior.viewer_request {
-            match exchange.ask(&self.viewer, function, head)? {
+            match exchange.call_request(&self.viewer, function, head)? {
                 Asked::Continue(certificates) => self.certificates = certificates,
                 Asked::Respond(response) => return Ok(Some(response)),
             }
@@ -240,7 +240,7 @@ impl Errand {
     fn review(&self, head: &mut http::response::Parts) -> Result<Option<Bytes>, Failed> {
         match (&self.exchange, &self.behavior.viewer_response) {
             (Some(exchange), Some(function)) if head.status < StatusCode::BAD_REQUEST => {
-                let edits = exchange.review(&self.viewer, function, head)?;
+                let edits = exchange.call_response(&self.viewer, function, head)?;
                 Ok(apply(head, edits))
             }
             _ => Ok(None),

@@ -19,8 +19,9 @@ use hyper::ext::ReasonPhrase;
 
 use super::certificate_headers::{CertificateEdits, shown_to_functions};
 use super::viewer::{CoreResources, Viewer, ViewerFacts};
+use super::watched::{CallOutcome, watched};
 use crate::admission::ClientAuth;
-use crate::metrics::{ViewerFunctionResult, monotonic};
+use crate::metrics::{CoreCounters, ViewerFunctionResult};
 
 /// What a viewer-request function has made of a request.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub enum Asked {
 pub struct Failed;
 
 /// One request and its response, as the functions of its behavior see them.
-pub struct Exchange {
+pub struct FunctionCalls {
     id: String,
     /// As the viewer-request function has left it: what the viewer-response function is shown.
     request: Option<RequestImage>,
@@ -48,7 +49,7 @@ struct RequestImage {
     headers: HeaderMap,
 }
 
-impl Exchange {
+impl FunctionCalls {
     pub fn new(viewer: &Viewer) -> Self {
         Self {
             id: request_id(viewer),
@@ -65,55 +66,36 @@ impl Exchange {
         });
     }
 
-    /// Asks the viewer-request function about a request that is clean already ([`super::request_head::clean`]).
+    /// Calls the viewer-request function with a request that is clean already
+    /// ([`super::request_head::clean`]).
     ///
     /// # Errors
     /// It has failed.
-    pub fn ask(
+    pub fn call_request(
         &self,
         viewer: &Viewer,
         function: &LiveFunction,
         head: &mut request::Parts,
     ) -> Result<Asked, Failed> {
-        let function = function.current();
-        let certificate = certificate(viewer);
-        let mark = &viewer.core.counters.function_call;
-        let marked = mark.begin(function.name(), monotonic());
-        let outcome = ask_viewer_request(
-            &function,
-            self.context(viewer),
-            &certificate,
-            head,
-            SystemTime::now(),
-        );
-        drop(marked);
-        let result = match &outcome.result {
-            Ok(Asked::Continue(_)) => ViewerFunctionResult::Continue,
-            Ok(Asked::Respond(_)) => ViewerFunctionResult::Respond,
-            Err(fault) => result_of(fault),
-        };
-        viewer.core.counters.viewer_request_functions.of(result).add(1);
-        self.tell(
-            &viewer.core,
-            &function,
-            &outcome.remarks,
-            outcome.result.as_ref().err(),
-        );
+        let (function, certificate) = (function.current(), certificate(viewer));
+        let outcome = watched(&viewer.core, &self.id, &function, |function| {
+            let context = self.context(viewer);
+            ask_viewer_request(function, context, &certificate, head, SystemTime::now())
+        });
         outcome.result.map_err(|_told| Failed)
     }
 
-    /// Asks the viewer-response function about a response.
+    /// Calls the viewer-response function with a response.
     ///
     /// # Errors
     /// It has failed.
-    pub fn review(
+    pub fn call_response(
         &self,
         viewer: &Viewer,
         function: &LiveFunction,
         head: &response::Parts,
     ) -> Result<ResponseEdits, Failed> {
-        let function = function.current();
-        let certificate = certificate(viewer);
+        let (function, certificate) = (function.current(), certificate(viewer));
         // `remember` was called for every behavior with such a function.
         let image = self.request.as_ref().ok_or(Failed)?;
         let request = RequestFacts {
@@ -122,21 +104,10 @@ impl Exchange {
             headers: &image.headers,
             certificate: &certificate,
         };
-        let mark = &viewer.core.counters.function_call;
-        let marked = mark.begin(function.name(), monotonic());
-        let outcome = ask_viewer_response(&function, self.context(viewer), request, head, SystemTime::now());
-        drop(marked);
-        let result = match &outcome.result {
-            Ok(_) => ViewerFunctionResult::Continue,
-            Err(fault) => result_of(fault),
-        };
-        viewer.core.counters.viewer_response_functions.of(result).add(1);
-        self.tell(
-            &viewer.core,
-            &function,
-            &outcome.remarks,
-            outcome.result.as_ref().err(),
-        );
+        let outcome = watched(&viewer.core, &self.id, &function, |function| {
+            let context = self.context(viewer);
+            ask_viewer_response(function, context, request, head, SystemTime::now())
+        });
         outcome.result.map_err(|_told| Failed)
     }
 
@@ -164,28 +135,58 @@ impl Exchange {
             }),
         }
     }
+}
 
-    fn tell(
-        &self,
-        core: &CoreResources,
-        function: &Function,
-        remarks: &ViewerRemarks,
-        fault: Option<&ViewerFault>,
-    ) {
-        core.counters.viewer_function_duration.record(remarks.elapsed);
-        if remarks.console.is_empty() && remarks.custom_data.is_none() && fault.is_none() {
-            return;
-        }
-        let (mut console, now) = (core.console.borrow_mut(), Instant::now());
-        for line in &remarks.console {
-            console.request_line(&self.id, function.name(), line, now);
-        }
-        if let Some(data) = &remarks.custom_data {
-            console.request_data(&self.id, function.name(), data, now);
-        }
-        if let Some(fault) = fault {
-            console.request_failed(&self.id, function.name(), &fault.sentence, now);
-        }
+impl CallOutcome for ViewerOutcome<Asked> {
+    fn count(&self, counters: &CoreCounters) {
+        let result = match &self.result {
+            Ok(Asked::Continue(_)) => ViewerFunctionResult::Continue,
+            Ok(Asked::Respond(_)) => ViewerFunctionResult::Respond,
+            Err(fault) => result_of(fault),
+        };
+        counters.viewer_request_functions.of(result).add(1);
+        counters.viewer_function_duration.record(self.remarks.elapsed);
+    }
+
+    fn tell(&self, core: &CoreResources, id: &str, function: &str) {
+        tell(core, id, function, &self.remarks, self.result.as_ref().err());
+    }
+}
+
+impl CallOutcome for ViewerOutcome<ResponseEdits> {
+    fn count(&self, counters: &CoreCounters) {
+        let result = match &self.result {
+            Ok(_) => ViewerFunctionResult::Continue,
+            Err(fault) => result_of(fault),
+        };
+        counters.viewer_response_functions.of(result).add(1);
+        counters.viewer_function_duration.record(self.remarks.elapsed);
+    }
+
+    fn tell(&self, core: &CoreResources, id: &str, function: &str) {
+        tell(core, id, function, &self.remarks, self.result.as_ref().err());
+    }
+}
+
+fn tell(
+    core: &CoreResources,
+    request_id: &str,
+    function: &str,
+    remarks: &ViewerRemarks,
+    fault: Option<&ViewerFault>,
+) {
+    if remarks.console.is_empty() && remarks.custom_data.is_none() && fault.is_none() {
+        return;
+    }
+    let (mut console, now) = (core.console.borrow_mut(), Instant::now());
+    for line in &remarks.console {
+        console.request_line(request_id, function, line, now);
+    }
+    if let Some(data) = &remarks.custom_data {
+        console.request_data(request_id, function, data, now);
+    }
+    if let Some(fault) = fault {
+        console.request_failed(request_id, function, &fault.sentence, now);
     }
 }
 

@@ -18,8 +18,9 @@ use bothways_trust::CertificateFacts;
 use super::core::Core;
 use super::grounds::Chosen;
 use crate::admission::{Applicant, Barred, ClientAuth, Gate, Ruling};
+use crate::http::{CallOutcome, CoreResources, watched};
 use crate::logs::ConnectionId;
-use crate::metrics::{FailureCode, FunctionResult, monotonic};
+use crate::metrics::{CoreCounters, FailureCode, FunctionResult};
 use crate::snapshot::Distribution;
 use crate::tls::{cipher_name, protocol_name};
 
@@ -61,12 +62,10 @@ impl Hearing {
         };
         let function = function.current();
         let id = self.id.to_string();
-        let mark = &self.core.counters.function_call;
-        let marked = mark.begin(function.name(), monotonic());
-        let outcome = call_connection(&function, &self.event(&id, &distribution, applicant));
-        drop(marked);
-        self.count(&outcome);
-        self.tell(&id, &function, &outcome);
+        let event = self.event(&id, &distribution, applicant);
+        let outcome = watched(&self.core.resources, &id, &function, |function| {
+            call_connection(function, &event)
+        });
         Ruling {
             barred: barred(&function, outcome.decision),
             custom_data: outcome.custom_data,
@@ -107,26 +106,26 @@ impl Hearing {
             },
         }
     }
+}
 
-    fn count(&self, outcome: &ConnectionOutcome) {
-        let result = match outcome.decision {
+impl CallOutcome for ConnectionOutcome {
+    fn count(&self, counters: &CoreCounters) {
+        let result = match self.decision {
             Decision::Allow => FunctionResult::Allow,
             Decision::Deny(_) => FunctionResult::Deny,
             Decision::Error(_) => FunctionResult::Error,
         };
-        let counters = &self.core.counters;
         counters.connection_functions.of(result).add(1);
-        counters.connection_function_duration.record(outcome.elapsed);
+        counters.connection_function_duration.record(self.elapsed);
     }
 
-    fn tell(&self, id: &str, function: &Function, outcome: &ConnectionOutcome) {
-        let mut console = self.core.resources.console.borrow_mut();
-        let now = Instant::now();
-        for line in &outcome.console {
-            console.line(id, function.name(), line, now);
+    fn tell(&self, core: &CoreResources, id: &str, function: &str) {
+        let (mut console, now) = (core.console.borrow_mut(), Instant::now());
+        for line in &self.console {
+            console.line(id, function, line, now);
         }
-        if let Decision::Error(error) = &outcome.decision {
-            console.failed(id, function.name(), error, now);
+        if let Decision::Error(error) = &self.decision {
+            console.failed(id, function, error, now);
         }
     }
 }
