@@ -1,9 +1,9 @@
-//! Which host a request is for: one answer, whatever the protocol version, or none.
+//! Host that a request is for: one answer, whatever the protocol version, or none.
 
 use http::header::HOST;
 use http::{Request, Version};
 
-/// Why a request names no host that can be used.
+/// Fault of a request that names no usable host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthorityError {
     /// A request that names no host: HTTP/1.1 must (RFC 9112 §3.2), and of HTTP/1.0 the origin would have to

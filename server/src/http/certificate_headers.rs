@@ -2,7 +2,7 @@
 //!
 //! Two rules, in this order, in every mode and for distributions without client authentication too: what the
 //! client says about itself is removed, under the names of other proxies too and in any spelling that some
-//! origin might fold into one ([`IdentityHeaders`]); then the headers that the behaviour's origin request
+//! origin might fold into one ([`IdentityHeaders`]); then the headers that the behavior's origin request
 //! policy names are added once.
 
 use bothways_config::IdentityHeaders;
@@ -27,23 +27,23 @@ pub fn remove_claims(headers: &mut HeaderMap, claims: &IdentityHeaders) {
     }
 }
 
-/// What a viewer-request function has asked for.
+/// Changes to the certificate headers that a viewer-request function has asked for.
 #[derive(Debug, Default)]
 pub struct CertificateEdits {
-    /// Not to be added, though the policy names them.
+    /// Headers that are not added, though the policy names them.
     pub withheld: Vec<CertificateHeader>,
-    /// To be added under other names, whatever the policy names.
+    /// Headers that are added under other names, whatever the policy names.
     pub renames: CertificateRenames,
 }
 
 impl CertificateEdits {
-    /// Whether `header` does not go on under its own name, whatever the policy says.
+    /// True if `header` does not go on under its own name, whatever the policy says.
     pub fn leave_out(&self, header: CertificateHeader) -> bool {
         self.withheld.contains(&header) || self.renames.replaces(header)
     }
 }
 
-/// What the managed service shows of the client's certificate to viewer functions.
+/// Certificate headers that the managed service shows to viewer functions, with their text.
 pub fn shown_to_functions(client: &ClientAuth) -> Vec<(CertificateHeader, &str)> {
     let shown = SHOWN_TO_FUNCTIONS.iter();
     shown
@@ -51,8 +51,8 @@ pub fn shown_to_functions(client: &ClientAuth) -> Vec<(CertificateHeader, &str)>
         .collect()
 }
 
-/// Adds the headers named in `wanted`, and what `edits` makes of them. Without a client only `CloudFront-Viewer-Cert-Present: 0` has
-/// anything to say.
+/// Adds the headers named in `wanted`, and what `edits` makes of them. Without a client only
+/// `CloudFront-Viewer-Cert-Present: 0` has anything to say.
 pub fn add_certificate_headers(
     headers: &mut HeaderMap,
     wanted: &[CertificateHeader],
@@ -63,8 +63,8 @@ pub fn add_certificate_headers(
         if edits.leave_out(*header) {
             continue;
         }
-        // Names may hold UTF-8, which is opaque octets to HTTP (RFC 9110 §5.5); control characters are escaped in
-        // the facts already, so this cannot fail.
+        // Names may hold UTF-8, which is opaque octets to HTTP (RFC 9110 §5.5); control characters are
+        // escaped in the facts already, so this cannot fail.
         let value = text(*header, client).map(|text| HeaderValue::from_bytes(text.as_bytes()));
         if let Some(Ok(value)) = value {
             headers.insert(HeaderName::from_static(header.wire_name()), value);
@@ -73,7 +73,7 @@ pub fn add_certificate_headers(
     edits.renames.apply(headers, |header| text(header, client));
 }
 
-/// What `header` has to say of `client`.
+/// Text of `header` about `client`.
 fn text(header: CertificateHeader, client: &ClientAuth) -> Option<&str> {
     let unchecked = client.unchecked();
     match (header, client.facts()) {

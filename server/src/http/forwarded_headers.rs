@@ -1,15 +1,16 @@
 //! The headers that tell the origin by which way a request came.
 //!
-//! `X-Forwarded-For` is continued: what the client sent, then its address, in one value, so that an origin that reads
-//! the first or the last line only reads the same as one that joins them. `X-Forwarded-Proto` is ours. What
-//! else clients say about the way is removed before ([`super::certificate_headers::remove_claims`]):
-//! `Forwarded` says the same things in words that nobody continues, `X-Forwarded-Host` would name a host that
-//! no rule of ours has seen to an origin that believes it over `Host`. Other headers of that family pass in
-//! their true spelling.
+//! `X-Forwarded-For` is continued: what the client sent, then its address, in one value, so that an origin
+//! that reads the first or the last line only reads the same as one that joins them. `X-Forwarded-Proto` is
+//! ours. What else clients say about the way is removed before
+//! ([`super::certificate_headers::remove_claims`]): `Forwarded` says the same things in words that nobody
+//! continues, `X-Forwarded-Host` would name a host that no rule of ours has seen to an origin that believes
+//! it over `Host`. Other headers of that family pass in their true spelling.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// Makes the headers say how this request came: over https, from `client_ip`. What a function has set beside these stays.
+/// Makes the headers say how this request came: over https, from `client_ip`. What a function has set beside
+/// these stays.
 pub fn set_forwarded_headers(headers: &mut HeaderMap, client_ip: &HeaderValue) {
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     let way = way(headers, client_ip);

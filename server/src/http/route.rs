@@ -1,4 +1,4 @@
-//! Whether a request may be served on its connection, and by which behaviour.
+//! Choice of the behavior that serves a request, and refusal of what may not be asked for on its connection.
 
 use bothways_config::Authority;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -9,9 +9,10 @@ use super::viewer::Viewer;
 use crate::snapshot::{Behavior, Unroutable};
 use std::sync::Arc;
 
-/// The behaviour for `request`, or why it is refused.
+/// The behavior for `request`, or why it is refused.
 pub fn route<'a, B>(viewer: &'a Viewer, request: &Request<B>) -> Result<&'a Arc<Behavior>, Refusal<'a>> {
-    // CONNECT asks for a tunnel, and any 2xx would grant it; TRACE would show a client what we add for the origin.
+    // CONNECT asks for a tunnel, and any 2xx would grant it; TRACE would show a client what we add for the
+    // origin.
     if [Method::CONNECT, Method::TRACE].contains(request.method()) {
         return Err(StatusCode::METHOD_NOT_ALLOWED.into());
     }
@@ -29,7 +30,8 @@ impl<'a> From<Unroutable<'a>> for Refusal<'a> {
     }
 }
 
-/// The path by which a behaviour is chosen. `OPTIONS *` is about the whole server and goes where its root does.
+/// The path by which a behavior is chosen. `OPTIONS *` is about the whole server and goes where its root
+/// does.
 fn path<B>(request: &Request<B>) -> Result<&str, StatusCode> {
     match request.uri().path() {
         "*" if request.method() == Method::OPTIONS => Ok("/"),
@@ -39,8 +41,8 @@ fn path<B>(request: &Request<B>) -> Result<&str, StatusCode> {
     }
 }
 
-/// The request's host must be one that this connection's distribution serves: a client admitted to one must not reach
-/// another through it (RFC 9110 §15.5.20).
+/// The request's host must be one that this connection's distribution serves: a client admitted to one must
+/// not reach another through it (RFC 9110 §15.5.20).
 fn check_host<B>(viewer: &Viewer, request: &Request<B>) -> Result<(), StatusCode> {
     let text = authority(request).map_err(|_| StatusCode::BAD_REQUEST)?;
     if viewer
