@@ -1,9 +1,9 @@
 //! State of a connection's requests, as the connection tells it to its core: how many requests are in flight,
 //! how their bodies move, and since which byte no request has been in flight.
 //!
-//! Plain cells: a connection and its core share one thread. The core's tick reads them, so that no request pays for
-//! a timer of its own. What an answer leaves of its request is read to its end here, by the task that polls
-//! the connection ([`Activity::poll_leftovers`]), and is in flight for as long.
+//! Plain cells: a connection and its core share one thread. The core's tick reads them, so that no request
+//! pays for a timer of its own. What an answer leaves of its request is read to its end here, by the task
+//! that polls the connection ([`Activity::poll_leftovers`]), and is in flight for as long.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::origin::{Mark, Pace, Upload};
 use crate::runtime::{DuplexStats, Signal};
 
-/// One connection's requests.
+/// Requests of one connection.
 pub struct Activity {
     in_flight: Cell<u32>,
     requests: Cell<u64>,
@@ -32,7 +32,7 @@ pub struct Activity {
     streams: RefCell<Vec<Weak<Stalling>>>,
     leftovers: RefCell<Vec<Leftover>>,
     stats: Rc<DuplexStats>,
-    /// By which the connection's task is woken.
+    /// Wakes the connection's task.
     signal: Rc<Signal>,
 }
 
@@ -77,6 +77,9 @@ impl Activity {
     /// A request has begun; it is in flight until the mark is dropped, and until `upload`, if it has a body,
     /// has come to an end.
     pub fn begin(self: &Rc<Self>, upload: Option<Upload>) -> InFlight {
+        // The order matters. `expect_body` asks whether requests before this one are in flight, so it comes
+        // before the mark. Whoever begins a request asks `is_refused` after the mark was made: the core
+        // closes a connection without a request in flight at once, and this one is to get its answer first.
         self.expect_body(upload.is_some());
         self.has_front.set(false);
         if upload.is_none() {
@@ -95,8 +98,9 @@ impl Activity {
         self.in_flight.set(self.in_flight.get() - 1);
     }
 
-    /// Whether the request that begins now has a body still to be read. Until it is read to its end, or a next request
-    /// begins, a close has to linger. Concurrent HTTP/2 requests share the mark: there it is only set in doubt.
+    /// Notes whether the request that begins now has a body still to be read. Until it is read to its end, or
+    /// a next request begins, a close has to linger. Concurrent HTTP/2 requests share the mark: there it is
+    /// only set in doubt.
     fn expect_body(&self, unread: bool) {
         if unread || !self.is_busy() {
             self.stats.linger.set(unread);
@@ -140,12 +144,13 @@ impl Activity {
         self.has_front.set(true);
     }
 
-    /// From here on, no new request is served: an HTTP/2 client may open streams until it has heard the GOAWAY.
+    /// Refuses every new request from here on: an HTTP/2 client may open streams until it has heard the
+    /// GOAWAY.
     pub fn refuse(&self) {
         self.refused.set(true);
     }
 
-    /// Whether the client is no longer admitted.
+    /// True if the client is no longer admitted.
     pub fn is_refused(&self) -> bool {
         self.refused.get()
     }
@@ -155,12 +160,12 @@ impl Activity {
         self.stats.bytes_in.get() + self.stats.bytes_out.get()
     }
 
-    /// From here on, bytes count as a next request's. To be called when the handshake has ended.
+    /// Counts further bytes as a next request's. To be called when the handshake has ended.
     pub fn settle(&self) {
         self.stats.settle();
     }
 
-    /// `upload` goes to an origin: from now on its viewer's pace is judged.
+    /// Judges the viewer's pace from now on: `upload` goes to an origin.
     pub fn watch_upload(&self, upload: &Upload) {
         self.uploads.borrow_mut().push(upload.clone());
     }
@@ -237,7 +242,7 @@ impl InFlight {
         self.upload.as_ref()
     }
 
-    /// From now on the rest of the request is read, if there is any.
+    /// Begins to read the rest of the request, if there is any.
     fn leave(&self) {
         // Who was told neither to go on nor to leave off sends nothing or all of it: that connection closes
         // behind the answer.

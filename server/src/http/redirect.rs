@@ -1,18 +1,65 @@
-//! The plain `http` listener's only answer: go to https, or not at all.
+//! Answers on a plain `http` listener: go to https, or not at all.
+//!
+//! Owns the choice of that answer. Requests begin and end here as they do elsewhere ([`super::pending`],
+//! [`super::end`]); they pass no stage, since nobody was admitted to anything.
+
+use std::rc::Rc;
 
 use bothways_config::{Authority, ViewerProtocolPolicy};
-use http::header::LOCATION;
+use http::header::{CONNECTION, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 
-use super::response::{refusal, text_response};
+use hyper::body::Incoming;
 
-/// Answers a plain request under `policy`: 301 to https (307 where a method must be kept, as the managed service does),
-/// or 403 where the behaviour is https-only. `https_port` is where the https listener is.
-pub fn redirect<B>(
-    request: &Request<B>,
-    authority: &Authority,
+use super::activity::Activity;
+use super::authority::authority;
+use super::end::end_plain;
+use super::pending::{Body, PendingRequest, awaits_continue};
+use super::refusal::Refusal;
+use super::response::{refusal, text_response};
+use super::viewer::CoreResources;
+use crate::snapshot::Snapshot;
+
+/// Answers `request` on a connection with this `activity`. The https listener is at `https_port`.
+pub fn redirect(
+    core: &CoreResources,
+    activity: &Rc<Activity>,
+    snapshot: &Snapshot,
+    https_port: u16,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (request, pending) = PendingRequest::begin(activity, snapshot.limits.lingering(), request);
+    let mut response = answer(snapshot, &request, https_port);
+    if awaits_continue(request.version(), request.headers()) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    end_plain(core, pending, response)
+}
+
+fn answer(snapshot: &Snapshot, request: &Request<()>, https_port: u16) -> Response<&'static str> {
+    let host = authority(request)
+        .ok()
+        .and_then(|text| Authority::parse(text).ok());
+    let Some(host) = host else {
+        return refusal(StatusCode::BAD_REQUEST);
+    };
+    let Some(distribution) = snapshot.distribution_for(Some(&host.host)) else {
+        return refusal(StatusCode::MISDIRECTED_REQUEST);
+    };
+    match distribution.site.behavior_for(request.uri().path()) {
+        Ok(behavior) => under(behavior.viewer_protocol_policy, request, &host, https_port),
+        Err(unroutable) => Refusal::from(unroutable).response(),
+    }
+}
+
+/// The answer under `policy`: 301 to https (307 where a method must be kept, as the managed service does), or
+/// 403 where the behavior is https-only.
+fn under(
     policy: ViewerProtocolPolicy,
+    request: &Request<()>,
+    authority: &Authority,
     https_port: u16,
 ) -> Response<&'static str> {
     match policy {
@@ -38,8 +85,8 @@ fn status(method: &Method) -> StatusCode {
     }
 }
 
-fn location<B>(
-    request: &Request<B>,
+fn location(
+    request: &Request<()>,
     authority: &Authority,
     port: u16,
 ) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
@@ -62,18 +109,14 @@ fn location<B>(
 mod tests {
     use super::*;
 
-    fn answer(method: Method, policy: ViewerProtocolPolicy, port: u16) -> Response<&'static str> {
+    fn answered(method: Method, policy: ViewerProtocolPolicy, port: u16) -> Response<&'static str> {
         let request = Request::builder()
             .method(method)
             .uri("/a?b=c")
             .body(())
             .expect("a request");
-        redirect(
-            &request,
-            &Authority::parse("Edge.example.com:8080").expect("a host"),
-            policy,
-            port,
-        )
+        let host = Authority::parse("Edge.example.com:8080").expect("a host");
+        under(policy, &request, &host, port)
     }
 
     #[test]
@@ -85,7 +128,7 @@ mod tests {
             (Method::PUT, 307),
         ] {
             assert_eq!(
-                answer(method, ViewerProtocolPolicy::RedirectToHttps, 443)
+                answered(method, ViewerProtocolPolicy::RedirectToHttps, 443)
                     .status()
                     .as_u16(),
                 status
@@ -99,7 +142,7 @@ mod tests {
             (443, "https://edge.example.com/a?b=c"),
             (8443, "https://edge.example.com:8443/a?b=c"),
         ] {
-            let response = answer(Method::GET, ViewerProtocolPolicy::RedirectToHttps, port);
+            let response = answered(Method::GET, ViewerProtocolPolicy::RedirectToHttps, port);
             assert_eq!(
                 response.headers().get(LOCATION).map(HeaderValue::as_bytes),
                 Some(expected.as_bytes())
@@ -109,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_https_only_host_is_not_redirected() {
-        let response = answer(Method::GET, ViewerProtocolPolicy::HttpsOnly, 443);
+        let response = answered(Method::GET, ViewerProtocolPolicy::HttpsOnly, 443);
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         assert!(!response.headers().contains_key(LOCATION));
     }
@@ -118,7 +161,7 @@ mod tests {
     fn a_star_for_a_target_leads_to_the_root() {
         let request = Request::options("*").body(()).expect("a request");
         let host = Authority::parse("edge.example.com").expect("a host");
-        let response = redirect(&request, &host, ViewerProtocolPolicy::RedirectToHttps, 443);
+        let response = under(ViewerProtocolPolicy::RedirectToHttps, &request, &host, 443);
         assert_eq!(
             response.headers().get(LOCATION).map(HeaderValue::as_bytes),
             Some(&b"https://edge.example.com/"[..])

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode};
 
+use super::no_response::status_of;
 use super::other_protocol::OtherProtocol;
-use super::response::{refusal, text_response};
+use super::response::{function_failure, refusal, text_response};
 use crate::logs::Throttle;
 use crate::metrics::{CoreCounters, Label as _, RequestRefusal};
-use crate::origin::BadFraming;
+use crate::origin::{BadFraming, ForwardError, HttpOrigin};
 use crate::snapshot::Ambiguity;
 
-/// Why a request is not served.
+/// Reason not to serve a request.
 #[derive(Debug)]
 pub enum Refusal<'a> {
     /// The status says it all.
@@ -28,6 +29,10 @@ pub enum Refusal<'a> {
     HeaderFields(usize),
     /// Nobody behind us could rely on where its body ends.
     Framing(BadFraming),
+    /// A function of its behavior has failed, which is counted and told already.
+    Function,
+    /// The origin gave no usable response to it.
+    NoResponse(&'a HttpOrigin, ForwardError),
 }
 
 impl Refusal<'_> {
@@ -59,13 +64,15 @@ impl Refusal<'_> {
                 response.headers_mut().insert(CONNECTION, close);
                 response
             }
+            Self::Function => function_failure(),
+            Self::NoResponse(_, error) => refusal(status_of(error)),
         }
     }
 
     /// The label under which it counts; `None`: it counts as its status alone.
     fn reason(&self) -> Option<RequestRefusal> {
         match self {
-            Self::Status(_) => None,
+            Self::Status(_) | Self::Function | Self::NoResponse(..) => None,
             Self::Path(_) => Some(RequestRefusal::AmbiguousPath),
             Self::HeaderFields(_) => Some(RequestRefusal::HeaderFields),
             Self::Protocol(OtherProtocol::WebSocket) => Some(RequestRefusal::WebSocket),
@@ -88,6 +95,10 @@ impl fmt::Display for Refusal<'_> {
             Self::Protocol(protocol) => f.write_str(protocol.as_str()),
             Self::HeaderFields(max) => write!(f, "it has more header fields than header_fields_max, {max}"),
             Self::Framing(why) => write!(f, "{why}"),
+            Self::Function => f.write_str("a function of its behavior has failed"),
+            Self::NoResponse(origin, error) => {
+                write!(f, "no response from the origin {}: {error}", origin.id)
+            }
             Self::Path(ambiguity) => write!(f, "its path can be read in more than one way: {ambiguity}"),
         }
     }

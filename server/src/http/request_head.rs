@@ -1,11 +1,14 @@
-//! A viewer's request made the origin's, in two steps: what the client may not say goes, then what we say is added. Functions run between
-//! the two, so that they see no claim that is not ours, and nothing that they set is taken for one.
+//! Head of a request, made the origin's in two steps: what the client may not say is removed, then what the
+//! server says is added.
+//!
+//! Functions run between the two steps. So they see no claim that is not ours, and nothing that they set is
+//! taken for one.
 
 use bothways_config::IdentityHeaders;
 use bytes::Bytes;
 use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::uri::PathAndQuery;
-use http::{Request, StatusCode, Uri, Version, request};
+use http::{Request, StatusCode, Uri, Version};
 
 use super::authority::authority;
 use super::certificate_headers::{CertificateEdits, add_certificate_headers, remove_claims};
@@ -27,7 +30,8 @@ pub fn check<B>(request: &Request<B>, site: &Site) -> Result<(), Refusal<'static
     check_request(request.headers()).map_err(Refusal::Framing)
 }
 
-/// Removes what ends here and what only we may say; `Host` says what the client asked for, whichever way it did.
+/// Removes hop-by-hop headers and headers that only the server may set, and sets `Host` from `Host` or
+/// `:authority`.
 ///
 /// # Errors
 /// The status with which a request is refused whose host cannot be told.
@@ -42,7 +46,7 @@ pub fn clean<B>(request: &mut Request<B>, claims: &IdentityHeaders) -> Result<()
     Ok(())
 }
 
-/// Removes the headers that go no further, whatever the request is for.
+/// Removes the headers that are removed from every request.
 pub fn clean_headers(headers: &mut HeaderMap, claims: &IdentityHeaders) {
     remove_hop_by_hop(headers);
     remove_claims(headers, claims);
@@ -77,12 +81,20 @@ fn cookie_pairs(line: &[u8]) -> &[u8] {
     pairs
 }
 
-/// Adds to a clean request what the origin is to know of the way here and of the client.
-pub fn dress(head: &mut request::Parts, viewer: &Viewer, behavior: &Behavior, edits: &CertificateEdits) {
-    let version = std::mem::replace(&mut head.version, Version::HTTP_11);
-    let headers = &mut head.headers;
+/// Adds to a clean request what the origin is to know of the way here and of the client. `edits`: changes
+/// that a viewer-request function has asked for.
+pub(super) fn add_server_headers(
+    request: &mut Request<()>,
+    viewer: &Viewer,
+    behavior: &Behavior,
+    edits: Option<&CertificateEdits>,
+) {
+    let version = std::mem::replace(request.version_mut(), Version::HTTP_11);
+    let headers = request.headers_mut();
     set_forwarded_headers(headers, &viewer.client_ip);
     append_via(headers, version);
+    let none = CertificateEdits::default();
+    let edits = edits.unwrap_or(&none);
     add_certificate_headers(headers, &behavior.certificate_headers, &viewer.client, edits);
     // An id is letters, digits and hyphens, so this does not fail.
     if behavior.connection_id

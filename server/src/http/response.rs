@@ -3,7 +3,7 @@
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
-/// What a client is told with `status`, one of those with which we refuse a request.
+/// Answer with `status`, one of those with which we refuse requests.
 pub fn refusal(status: StatusCode) -> Response<&'static str> {
     let text = match status {
         StatusCode::BAD_REQUEST => "400 Bad Request\n",
@@ -27,7 +27,7 @@ pub fn refusal(status: StatusCode) -> Response<&'static str> {
     response
 }
 
-/// What a client is told where a function of the behavior has failed.
+/// Answer where a function of the behavior has failed.
 pub fn function_failure() -> Response<&'static str> {
     text_response(
         StatusCode::BAD_GATEWAY,

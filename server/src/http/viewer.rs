@@ -9,13 +9,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bothways_functions::viewer::EdgeLocation;
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 
 use super::activity::Activity;
 use super::refusal::Refusals;
 use crate::admission::ClientAuth;
 use crate::logs::{ConnectionId, Console};
-use crate::metrics::{CoreCounters, StatusClass, count};
+use crate::metrics::CoreCounters;
 use crate::origin::{ClientKey, OriginPool, Share, Shares};
 use crate::snapshot::Site;
 
@@ -35,7 +35,7 @@ pub struct CoreResources {
     pub host_name: String,
 }
 
-/// One connection's client, and what the client is served.
+/// Client of one connection, and the site that it is served.
 pub struct Viewer {
     pub core: Rc<CoreResources>,
     pub site: Arc<Site>,
@@ -52,15 +52,6 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// Counts a response of this status.
-    pub(super) fn count(&self, status: StatusCode) {
-        self.core.counters.count_request(status);
-        let class = StatusClass::of(status.as_u16());
-        count(&self.site.counters, self.core.index, |cells| {
-            cells.requests.of(class)
-        });
-    }
-
     /// Share of the client, which a certificate or else an address stands for.
     pub(super) fn share(&self) -> &Share {
         self.share.get_or_init(|| {

@@ -1,6 +1,9 @@
-//! The viewer functions of a behavior: called with a request, or with the response to it, and what their answers do to these.
+//! Viewer functions of a behavior, called with a request or with the response to it.
 //!
-//! Runs on the core, in the middle of a request: a function is quick or is stopped. Whatever fails is a 502 and a line in the log.
+//! Owns what a call is given and what its answer changes in the request or the response. Does not own the
+//! moment of a call ([`super::stages`]), the engine, nor the rules for what a function may return
+//! (`functions`). Runs on the core in the middle of a request: a function is quick, or it is stopped. A
+//! failure is a 502 and a line in the log.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use bothways_functions::{Function, LiveFunction};
 use bothways_trust::CertificateHeader;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
-use http::{Method, Response, StatusCode, Uri, request, response};
+use http::{Method, Request, Response, StatusCode, Uri, request, response};
 use hyper::ext::ReasonPhrase;
 
 use super::certificate_headers::{CertificateEdits, shown_to_functions};
@@ -23,7 +26,7 @@ use super::watched::{CallOutcome, watched};
 use crate::admission::ClientAuth;
 use crate::metrics::{CoreCounters, ViewerFunctionResult};
 
-/// What a viewer-request function has made of a request.
+/// Result of calling a viewer-request function.
 #[derive(Debug)]
 pub enum Asked {
     /// It goes on, changed in place.
@@ -36,11 +39,13 @@ pub enum Asked {
 #[derive(Debug)]
 pub struct Failed;
 
-/// One request and its response, as the functions of its behavior see them.
+/// Calls of the viewer functions of a behavior about one request and its response.
 pub struct FunctionCalls {
     id: String,
-    /// As the viewer-request function has left it: what the viewer-response function is shown.
+    /// Request as the viewer-request function has left it, for the viewer-response function to be shown.
     request: Option<RequestImage>,
+    /// Changes to the certificate headers that the viewer-request function has asked for.
+    pub(super) certificates: CertificateEdits,
 }
 
 struct RequestImage {
@@ -54,15 +59,16 @@ impl FunctionCalls {
         Self {
             id: request_id(viewer),
             request: None,
+            certificates: CertificateEdits::default(),
         }
     }
 
     /// Keeps what a viewer-response function is to be shown of the request.
-    pub fn remember(&mut self, head: &request::Parts) {
+    pub fn remember(&mut self, request: &Request<()>) {
         self.request = Some(RequestImage {
-            method: head.method.clone(),
-            uri: head.uri.clone(),
-            headers: head.headers.clone(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
         });
     }
 
@@ -195,8 +201,8 @@ fn request_id(viewer: &Viewer) -> String {
     format!("{}-{}", viewer.facts.id(), viewer.activity.requests())
 }
 
-/// Asks a viewer-request function about a clean request, and changes that as the function wants. Where it fails, the head is not to be
-/// sent. Depends on no connection: trial calls come here too.
+/// Asks a viewer-request function about a clean request, and changes that as the function wants. Where it
+/// fails, the head is not to be sent. Depends on no connection: trial calls come here too.
 pub fn ask_viewer_request(
     function: &Arc<Function>,
     context: ViewerContext<'_>,
@@ -243,7 +249,8 @@ pub fn apply(head: &mut response::Parts, mut edits: ResponseEdits) -> Option<Byt
     edits.apply_headers(&mut head.headers);
     let body = match edits.body {
         Some(body) => Some(body),
-        // A length without what has it: that of a body that is left out now, or of one that never was there.
+        // The status changed between one with a body and one without: an empty body, so that no
+        // Content-Length of another body is left.
         None if before != after => Some(Bytes::new()),
         None => None,
     };

@@ -1,7 +1,8 @@
-//! A function's call on a core, watched: seen by another thread while it runs, counted and told when it is over.
+//! A function's call on a core, watched: seen by another thread while it runs, counted and told when it is
+//! over.
 //!
-//! Owns the frame around each call, whichever kind of function it is of. Does not own the event that a function
-//! is called with, nor the meaning of its outcome for a request or a client.
+//! Owns the frame around each call, whichever kind of function it is of. Does not own the event that a
+//! function is called with, nor the meaning of its outcome for a request or a client.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ pub trait CallOutcome {
 
 /// Calls `function` on the core of `core`, for the connection or request `id`.
 ///
-/// The mark stands for the call alone. A core that hangs while it counts or tells is not the function's fault.
+/// The mark stands for the call alone. A core that hangs while it counts or tells is not the function's
+/// fault.
 pub fn watched<O: CallOutcome>(
     core: &CoreResources,
     id: &str,

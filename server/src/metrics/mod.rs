@@ -126,13 +126,6 @@ pub struct CoreCounters {
     pub panics: Counter,
 }
 
-impl CoreCounters {
-    /// Counts a response of this status.
-    pub fn count_request(&self, status: http::StatusCode) {
-        self.requests.of(StatusClass::of(status.as_u16())).add(1);
-    }
-}
-
 /// What the process counts beside its cores; any thread may write.
 #[derive(Debug, Default)]
 pub struct ProcessCounters {

@@ -23,6 +23,9 @@ use super::upload_reader::UploadReader;
 /// A core's connections to origins.
 pub type OriginPool = Pool<UploadReader>;
 
+/// Body of an origin's response to a viewer's request.
+pub type OriginBody = FetchedBody<UploadReader>;
+
 /// Reasons for which a viewer gets no response of the origin.
 #[derive(Debug)]
 pub enum ForwardError {
@@ -73,7 +76,7 @@ pub async fn forward(
     exit: Exit<'_>,
     request: Request<()>,
     upload: Option<&Upload>,
-) -> Result<Response<FetchedBody<UploadReader>>, ForwardError> {
+) -> Result<Response<OriginBody>, ForwardError> {
     let share = exit.share.take(exit.requests_max).ok_or(ForwardError::Share)?;
     let body = upload.map_or(RequestBody::Empty, |upload| {
         RequestBody::Stream(UploadReader::new(upload))
