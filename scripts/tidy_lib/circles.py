@@ -5,7 +5,7 @@ import re
 from .layers import heads
 from .tree import complain
 
-WITHOUT_CIRCLES = ("admission", "origin", "runtime", "tls", "worker")  # folders of server/src
+WITHOUT_CIRCLES = ("admission", "http", "origin", "runtime", "tls", "worker")  # folders of server/src
 
 
 def check_circles(sources):
