@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use bothways_config::accepted;
 use bothways_trust::{Mode, RejectedKind};
 use rustls::server::ProducesTickets;
 use rustls_pki_types::UnixTime;
@@ -156,6 +157,8 @@ fn decline_of(kind: RejectedKind) -> TicketDecline {
 
 /// RFC 8446 §4.6.1: a ticket lives for seven days at most.
 const TICKET_LIFETIME_S_MAX: u32 = 604_800;
+
+const _: () = assert!(*accepted::ticket_lifetime_s.end() <= TICKET_LIFETIME_S_MAX as i64);
 
 #[cfg(test)]
 #[path = "tickets_tests.rs"]

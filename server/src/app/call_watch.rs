@@ -3,11 +3,17 @@
 
 use std::time::Duration;
 
+use bothways_config::accepted;
+
 use crate::metrics::{OpenCall, Registry};
 
-/// More than any call may take (`function_time_ms` goes up to 1000), and is looked for as often as half of that.
+/// Time after which a call is stuck: more than any call may take.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
+/// Time between two looks.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+const _: () = assert!(STUCK_AFTER.as_millis() > *accepted::function_time_ms.end() as u128);
+const _: () = assert!(LOOK_EVERY.as_millis() < STUCK_AFTER.as_millis());
 
 /// What was told already, by core.
 #[derive(Debug, Default)]

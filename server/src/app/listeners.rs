@@ -20,7 +20,7 @@ use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 
 use super::error::AppError;
 use super::holder::{self, Holder};
-use crate::worker::ListenerSetup;
+use crate::worker::{ListenerSetup, QUEUED_MAX};
 
 /// All sockets, by core.
 pub struct Bound {
@@ -190,6 +190,10 @@ fn explain(address: SocketAddr, error: &io::Error, holder: Option<&Holder>) -> (
 
 /// Connections that wait to be accepted, for each core; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4_096;
+
+// A core that drains takes in all that may wait.
+const _: () = assert!(BACKLOG as usize <= QUEUED_MAX);
+
 /// Time for a ring that is still being taken apart, and for ties. Some tens of milliseconds were seen.
 const PATIENCE: Duration = Duration::from_secs(2);
 

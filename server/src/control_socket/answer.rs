@@ -7,10 +7,10 @@ use bothways_state::key_values::Change;
 use crossbeam_channel::Receiver;
 
 use super::backend::Backend;
-use super::key_values;
 use super::message::{RefusalCode, Reply, Request};
 use super::refused::CommandRefused;
 use super::waiting::Waiting;
+use super::{client, key_values};
 use crate::operations::{Operations, Published, ReloadReport, TooMany};
 use crate::snapshot::{Publication, Unpublished};
 
@@ -150,5 +150,6 @@ impl From<TooMany> for CommandRefused {
 
 /// Time that the client of the command line waits, less what an answer takes.
 const PUBLISH_WAIT: Duration = Duration::from_secs(55);
+const _: () = assert!(PUBLISH_WAIT.as_secs() < client::PATIENCE.as_secs());
 /// Longest wait for a reload: whoever waits holds a thread.
 const RELOAD_WAIT_MAX: Duration = Duration::from_secs(3_600);

@@ -80,4 +80,4 @@ impl fmt::Display for ClientError {
 impl std::error::Error for ClientError {}
 
 /// A large store on a slow disk takes its time.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -65,3 +65,5 @@ pub struct Connection {
 pub const ROWS_DEFAULT: usize = 1_000;
 /// Rows in one answer, some 500 bytes each.
 pub const ROWS_MAX: usize = 100_000;
+
+const _: () = assert!(ROWS_DEFAULT <= ROWS_MAX);

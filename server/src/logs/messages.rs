@@ -222,6 +222,10 @@ const QUEUE_MESSAGES_MAX: usize = 8_192;
 const QUEUE_BYTES_MAX: usize = 4 << 20;
 /// Length of one message, at most. The longest messages are backtraces.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+// However long its messages are, the queue holds more than a few.
+const _: () = assert!(16 * MESSAGE_BYTES_MAX <= QUEUE_BYTES_MAX);
+
 const CUT: &[u8] = " … (cut)".as_bytes();
 /// Time for a standard error that does not itself block to make room.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 const BUFFERS_MAX: usize = 8;
 /// Size up to which a buffer is kept: as much as waits behind a send at most, encrypted. A larger one is
 /// freed.
-const BYTES_MAX: usize = 256 * 1024;
+pub(super) const BYTES_MAX: usize = 256 * 1024;
 
 thread_local! {
     static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };

@@ -33,10 +33,6 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 /// Largest read buffer before anything is known of the peer.
 const READ_BYTES_MAX_FIRST: usize = 16 * 1024;
 
-/// Bytes that may wait for the rest of their message: a handshake message of the largest size in records of
-/// an ordinary one, or a record.
-const UNREAD_BYTES_MAX: usize = 96 * 1024;
-
 /// Time that a peer may still send before the socket is closed over it, and its bytes.
 const LINGER_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -46,6 +42,16 @@ const GOODBYE_BYTES_MAX: usize = 256 * 1024;
 const FAREWELL_BYTES_MAX: u64 = 64;
 /// Time for a farewell, lingering included.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+// A read buffer grows in this order, and one that is full has room behind it while its message is not whole.
+const _: () = assert!(
+    READ_BYTES_MIN <= READ_BYTES_HELLO
+        && READ_BYTES_HELLO <= READ_BYTES_FIRST
+        && READ_BYTES_FIRST <= READ_BYTES_MAX_FIRST
+        && READ_BYTES_MAX_FIRST <= READ_BYTES_MAX
+        && READ_BYTES_MAX < Duplex::UNREAD_BYTES_MAX
+);
+const _: () = assert!(LINGER_TIME.as_millis() < GOODBYE_TIME.as_millis());
 
 /// Both directions of one socket.
 pub struct Duplex {
@@ -66,6 +72,10 @@ pub struct Duplex {
 }
 
 impl Duplex {
+    /// Bytes that may wait for the rest of their message: a handshake message of the largest size in records of
+    /// an ordinary one, or a record.
+    pub const UNREAD_BYTES_MAX: usize = 96 * 1024;
+
     /// Takes over `stream`.
     pub fn new(stream: Stream, stats: Rc<DuplexStats>) -> Self {
         let (reader, writer) = directions(stream);
@@ -123,10 +133,10 @@ impl Duplex {
     /// that came: 0 at the end of the stream.
     ///
     /// # Errors
-    /// As `recv(2)`; `InvalidData` where [`UNREAD_BYTES_MAX`] are unread.
+    /// As `recv(2)`; `InvalidData` where [`Duplex::UNREAD_BYTES_MAX`] are unread.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if !self.reader.is_busy() {
-            if self.unread().len() >= UNREAD_BYTES_MAX {
+            if self.unread().len() >= Self::UNREAD_BYTES_MAX {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             let buffer = self.buffer();

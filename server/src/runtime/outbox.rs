@@ -18,9 +18,6 @@ use super::core::sends_end_by_themselves;
 use super::pump::{Direction, Unread};
 use super::stats::DuplexStats;
 
-/// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
-const BYTES_MAX: usize = 64 * 1024;
-
 /// Handle on the sending side of one socket.
 ///
 /// The order of calls is an invariant of those who share it:
@@ -49,6 +46,11 @@ struct Sending {
 }
 
 impl Outbox {
+    /// Bytes that may wait, behind a send in flight or for the end of a poll, before a writer has to.
+    pub const WAITING_BYTES_MAX: usize = 64 * 1024;
+    /// Size up to which a core keeps a buffer of sent bytes for its next use.
+    pub const KEPT_BYTES_MAX: usize = buffers::BYTES_MAX;
+
     pub(super) fn new(writer: Direction, stats: Rc<DuplexStats>) -> Self {
         Self(Rc::new(RefCell::new(Sending {
             writer,
@@ -91,7 +93,7 @@ impl Outbox {
     pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let sending = &mut *self.0.borrow_mut();
         sending.take_failure()?;
-        while sending.unsent.len() >= BYTES_MAX {
+        while sending.unsent.len() >= Self::WAITING_BYTES_MAX {
             ready!(sending.poll_sent(cx))?;
             sending.begin()?;
             let _in_flight = sending.poll_with(cx, false)?;

@@ -8,6 +8,7 @@ use rustls::DistinguishedName;
 use super::parts::{Digest, Keep, Part};
 use super::trust_stores::{LoadedTrust, no_store};
 use crate::admission::{ClientPolicy, Verification};
+use crate::tls;
 
 /// Makes the policy of `distribution`, or keeps the one that was made of the same trust stores and settings.
 ///
@@ -108,3 +109,7 @@ const LENGTH_BYTES: usize = 2;
 /// Room for CA names in a CertificateRequest. All of it, signature algorithms included, then fits into one
 /// record of 16,384 bytes (RFC 8446 §5.1): there are clients that cannot put one together from several.
 const ADVERTISED_BYTES_MAX: usize = 15 * 1024;
+/// Everything else in a CertificateRequest: headers, certificate types, signature algorithms, some 60 bytes.
+const OTHER_BYTES_MAX: usize = 256;
+
+const _: () = assert!(ADVERTISED_BYTES_MAX + OTHER_BYTES_MAX <= tls::PLAIN_BYTES_MAX);

@@ -17,12 +17,16 @@ use super::alerts::{
 use super::foreign;
 use super::record_header::{self, ALERT, HANDSHAKE, HEADER_BYTES, PLAIN_BYTES_MAX};
 use super::unfit::{Answer, Unfit};
+use crate::runtime::Duplex;
 
 /// A ClientHello without its header. Large ones have a post-quantum key share, ECH and some tickets, and less
 /// than 8 KiB.
 pub const HELLO_BYTES_MAX: usize = 16 * 1024;
 /// Octets that are read for one ClientHello, for the sake of clients that cut it into many records.
 const WIRE_BYTES_MAX: usize = 32 * 1024;
+
+// A ClientHello stays unread until it is known for whom it is.
+const _: () = assert!(HELLO_BYTES_MAX < WIRE_BYTES_MAX && WIRE_BYTES_MAX < Duplex::UNREAD_BYTES_MAX);
 
 /// Gathers one ClientHello.
 #[derive(Default)]

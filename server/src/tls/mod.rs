@@ -26,6 +26,7 @@ pub(crate) use self::faults::{CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF, 
 pub(crate) use self::handshake::{HandshakeFault, fill, handshake};
 pub(crate) use self::machine::Machine;
 pub(crate) use self::names::{cipher_name, protocol_name};
+pub(crate) use self::record_header::PLAIN_BYTES_MAX;
 pub(crate) use self::records::CIPHER_SUITES;
 pub use self::side::{ClientSide, ServerSide, Side};
 pub use self::stream::TlsStream;

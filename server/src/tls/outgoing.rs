@@ -61,8 +61,7 @@ pub(super) fn encrypt<D>(
     if bytes.is_empty() {
         return Ok(());
     }
-    let records = bytes.len().div_ceil(PLAIN_BYTES_MAX);
-    let encrypted = bytes.len() + records * RECORD_OVERHEAD_BYTES;
+    let encrypted = encrypted_bytes_max(bytes.len());
     put(outbox, encrypted, |room| traffic.encrypt(bytes, room))
 }
 
@@ -91,6 +90,11 @@ fn put(
 thread_local! {
     /// Small slices on their way into one record.
     static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Room that `bytes` of plaintext take at most, encrypted into as many records as they need.
+pub(super) const fn encrypted_bytes_max(bytes: usize) -> usize {
+    bytes + bytes.div_ceil(PLAIN_BYTES_MAX) * RECORD_OVERHEAD_BYTES
 }
 
 /// Header, type, tag and, before TLS 1.3, an explicit nonce.

@@ -11,7 +11,7 @@ pub(super) const APPLICATION_DATA: u8 = 23;
 pub(super) const HEARTBEAT: u8 = 24;
 
 /// Plaintext of one record.
-pub(super) const PLAIN_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const PLAIN_BYTES_MAX: usize = 16 * 1024;
 /// Payload of an encrypted record under TLS 1.3 (RFC 8446 §5.2).
 pub(super) const TLS13_BYTES_MAX: usize = PLAIN_BYTES_MAX + 256;
 /// Payload of an encrypted record under TLS 1.2 (RFC 5246 §6.2.3).

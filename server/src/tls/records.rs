@@ -23,7 +23,10 @@ use rustls::{
     SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
-use super::record_header::{MARK_OF_TOO_LONG, TLS12_BYTES_MAX, TLS13_BYTES_MAX};
+use super::record_header::{
+    HEADER_BYTES, MARK_OF_TOO_LONG, PLAIN_BYTES_MAX, TLS12_BYTES_MAX, TLS13_BYTES_MAX,
+};
+use crate::runtime::Duplex;
 
 /// Every suite that can be spoken, its records held to the rules.
 pub(crate) static CIPHER_SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock::new(|| {
@@ -234,6 +237,18 @@ impl Message {
 
 /// The library's own bound, which it keeps without an alert.
 const MESSAGE_BYTES_MAX: usize = 0xffff;
+
+/// A small record, as some clients cut their messages.
+const SMALL_RECORD_BYTES: usize = 1_024;
+
+// The library takes a message whole: it has to fit into what may be unread, also in small records with all the
+// padding that they may have. So does each record.
+const _: () = assert!(
+    MESSAGE_BYTES_MAX
+        + MESSAGE_BYTES_MAX.div_ceil(SMALL_RECORD_BYTES) * (HEADER_BYTES + TLS13_BYTES_MAX - PLAIN_BYTES_MAX)
+        <= Duplex::UNREAD_BYTES_MAX
+);
+const _: () = assert!(HEADER_BYTES + TLS12_BYTES_MAX <= Duplex::UNREAD_BYTES_MAX);
 
 #[cfg(test)]
 mod tests {

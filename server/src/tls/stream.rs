@@ -13,6 +13,7 @@ use hyper::rt::{Read, ReadBufCursor, Write as HyperWrite};
 use rustls::CommonState;
 
 use super::machine::{Machine, Turn};
+use super::outgoing::encrypted_bytes_max;
 use super::side::Side;
 use crate::runtime::{Duplex, Outbox};
 
@@ -213,6 +214,11 @@ fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
 const SLICES_MAX: usize = 64;
 /// Plaintext taken from hyper at a time: an ordinary large response, so that it is one send from one buffer of the right size.
 const WRITE_BYTES_MAX: usize = 128 * 1024;
+
+// The largest buffer that a writer can fill is kept for its next use: allocated anew, it would be filled with zeros
+// for each large response.
+const _: () =
+    assert!(Outbox::WAITING_BYTES_MAX + encrypted_bytes_max(WRITE_BYTES_MAX) <= Outbox::KEPT_BYTES_MAX);
 
 #[cfg(test)]
 mod tests {

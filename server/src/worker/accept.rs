@@ -138,4 +138,4 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(20);
 /// Time between two warnings of one listener.
 const ACCEPT_WARN_INTERVAL: Duration = Duration::from_secs(5);
 /// Connections taken from the queue when accepting has stopped: more than a listener's backlog holds.
-const QUEUED_MAX: usize = 8_192;
+pub const QUEUED_MAX: usize = 8_192;

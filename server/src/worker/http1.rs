@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-use bothways_config::Limits;
+use bothways_config::{Limits, accepted};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::HttpService;
@@ -111,3 +111,5 @@ async fn rest(open: &Open, stream: &mut TlsStream<ServerSide>) {
 const HEADER_FIELDS_INLINE: usize = 100;
 /// Least buffer that hyper takes.
 const BUFFER_MIN: usize = 8_192;
+
+const _: () = assert!(BUFFER_MIN as i64 <= *accepted::header_bytes_max.start());

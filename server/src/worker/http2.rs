@@ -104,6 +104,10 @@ const LOCAL_RESETS_MAX: usize = 100;
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Bytes that all streams of a connection may send ahead together.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+// One stream that nobody reads must not hold up the others.
+const _: () = assert!(STREAM_WINDOW_BYTES < CONNECTION_WINDOW_BYTES);
+
 /// Bytes of a response that are kept while the window of its stream is closed.
 const SEND_BYTES_MAX: usize = 128 * 1024;
 

@@ -30,6 +30,7 @@ mod sweep;
 mod tick;
 mod watch;
 
+pub use self::accept::QUEUED_MAX;
 pub use self::balance::{Place, places};
 pub use self::census::{Census, Connected, Page, Wanted};
 pub use self::core::Shared;

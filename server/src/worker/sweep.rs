@@ -145,6 +145,7 @@ pub(super) const CLOSE_GRACE: Duration = Duration::from_millis(500);
 const SLICE: usize = 256;
 /// Connections told to end in one slice. Each costs a record and a system call or two.
 const SLICE_CLOSED: usize = 64;
+const _: () = assert!(SLICE_CLOSED <= SLICE);
 /// Time of one slice, where chains have to be verified anew.
 const SLICE_TIME: Duration = Duration::from_millis(1);
 /// Periods of the tick between two looks for what has expired.

@@ -50,7 +50,7 @@ pub use hosts::{Alias, Authority, HostMap, HostName, InvalidAlias, InvalidHost};
 pub use identity_headers::IdentityHeaders;
 pub use key::KeyPath;
 pub use key_value_stores::KeyValueStoreConfig;
-pub use limits::{Limits, Lingering};
+pub use limits::{Limits, Lingering, accepted};
 pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
 pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};

@@ -27,12 +27,22 @@ macro_rules! limits {
                 let default = Self::default();
                 let at = |key: &'static str| KeyPath::root().child("limits").child(key);
                 Ok(Self {
-                    $($field: {
-                        const ACCEPTED: RangeInclusive<i64> = $least..=$most;
-                        unit!($unit read)(&at(stringify!($key)), raw.$key, default.$field, &ACCEPTED)?
-                    },)+
+                    $($field: unit!($unit read)(
+                        &at(stringify!($key)),
+                        raw.$key,
+                        default.$field,
+                        &accepted::$key,
+                    )?,)+
                 })
             }
+        }
+
+        /// Ranges of the numbers in `[limits]`, by their keys, in the units of the keys.
+        #[allow(non_upper_case_globals)]
+        pub mod accepted {
+            use super::RangeInclusive;
+
+            $($(#[doc = $reason])+ pub const $key: RangeInclusive<i64> = $least..=$most;)+
         }
 
         /// `[limits]` as written.
