@@ -136,13 +136,17 @@ impl<S: BodyStream> FetchedRest<S> {
 
     /// Ready once nothing has moved for `origin_read_timeout`, counted from when the reader began to wait.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Without a lease the body is over: nobody waits for the origin any more.
         let Some(lease) = &self.lease else {
             return Poll::Pending;
         };
+        // Until now the reader was busy with what it had: that time is not the origin's silence.
         if !std::mem::replace(&mut self.waiting, true) {
             lease.wire.moved();
         }
         loop {
+            // Asked anew each time: a timer for each byte that moves would cost more than one that is set again
+            // when it has rung too early.
             let left = lease.origin.read_timeout.saturating_sub(lease.silence());
             if left.is_zero() {
                 return Poll::Ready(());
@@ -153,7 +157,7 @@ impl<S: BodyStream> FetchedRest<S> {
                     .as_mut()
                     .poll(cx)
             );
-            // It was set when an earlier byte had come.
+            // It was set when an earlier byte had come, and rang too early if more have come since.
             self.timer = None;
         }
     }
