@@ -26,5 +26,6 @@ pub mod logs;
 
 pub mod tls;
 
+pub mod listening;
 pub mod metrics;
 pub mod runtime;

@@ -2,7 +2,6 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use bothways_state::key_values::StoreLimits;
@@ -12,9 +11,10 @@ use super::backend::Backend;
 use super::message::{RefusalCode, Reply, Request};
 use super::refused::CommandRefused;
 use super::waiting::Waiting;
+use crate::listening::Stopping;
 
 /// Serves the whole of a connection. What goes wrong with it is the client's to notice.
-pub(super) fn serve(stream: &UnixStream, backend: &Backend, limit: Duration, stopping: &AtomicBool) {
+pub(super) fn serve(stream: &UnixStream, backend: &Backend, limit: Duration, stopping: &Stopping) {
     let mut exchange = Exchange {
         stream,
         limit,
@@ -51,7 +51,7 @@ pub(super) fn refuse(stream: &UnixStream, code: RefusalCode, message: &str) {
 struct Exchange<'a> {
     stream: &'a UnixStream,
     limit: Duration,
-    stopping: &'a AtomicBool,
+    stopping: &'a Stopping,
     received: Vec<u8>,
 }
 
@@ -175,7 +175,7 @@ impl Exchange<'_> {
 
     /// How long to wait for the socket before looking again; none past the deadline. Short, so that a stop is noticed.
     fn wait_until(&self, deadline: Instant) -> io::Result<Option<Duration>> {
-        if self.stopping.load(Relaxed) {
+        if self.stopping.is_set() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         let left = deadline.saturating_duration_since(Instant::now());

@@ -27,16 +27,12 @@ mod refused;
 mod waiting;
 
 use std::io;
-use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
-
-use socket2::SockRef;
 
 pub use address::ClaimError;
 use address::Claimed;
@@ -45,6 +41,8 @@ pub use client::{ClientError, send, send_within};
 pub use connections::{Connection, Connections, ConnectionsWanted, ROWS_DEFAULT, ROWS_MAX};
 pub use message::{Item, RefusalCode, Reply, Request};
 pub use refused::CommandRefused;
+
+use crate::listening::{ACCEPT_RETRY, Listening, NotAccepted, Stopping};
 
 /// The bound socket, before anything is answered; clients that come already wait.
 #[derive(Debug)]
@@ -66,37 +64,31 @@ impl ControlSocket {
     }
 
     fn serve_within(self, backend: Backend, limit: Duration) -> io::Result<ControlServer> {
-        let claimed = Arc::new(self.0);
         let shared = Arc::new(Shared {
             backend,
             limit,
-            stopping: AtomicBool::new(false),
+            stopping: Stopping::default(),
             commands: Mutex::new(0),
             ended: Condvar::new(),
         });
         let accepting = {
-            let (claimed, shared) = (claimed.clone(), shared.clone());
-            move || accept(claimed.listener(), &shared)
+            let shared = shared.clone();
+            move |claimed: &Claimed| accept(claimed.listener(), &shared)
         };
-        let thread = thread::Builder::new().name("control-socket".to_owned());
-        Ok(ControlServer {
-            claimed,
-            shared,
-            accepting: Some(thread.spawn(accepting)?),
-        })
+        let accepting = Listening::start("control-socket", self.0, &shared.stopping, accepting)?;
+        Ok(ControlServer { shared, accepting })
     }
 }
 
 /// The running threads. Dropped, they end, and the socket's file is removed.
 pub struct ControlServer {
-    claimed: Arc<Claimed>,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
+    accepting: Listening<Claimed>,
 }
 
 impl ControlServer {
     pub fn path(&self) -> PathBuf {
-        self.claimed.path().to_owned()
+        self.accepting.listener().path().to_owned()
     }
 }
 
@@ -104,10 +96,7 @@ impl Drop for ControlServer {
     /// A write that goes on is completed, if it is done in a few seconds: what a file system that hangs holds
     /// up is left behind.
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Relaxed);
-        // On Linux this ends the accept that waits.
-        let _ = SockRef::from(self.claimed.listener()).shutdown(Shutdown::Both);
-        let _its_message_is_in_the_log = self.accepting.take().map(JoinHandle::join);
+        self.accepting.stop();
         let left = self.shared.await_end(END_TIME);
         if left > 0 {
             tracing::warn!(
@@ -122,7 +111,7 @@ impl Drop for ControlServer {
 struct Shared {
     backend: Backend,
     limit: Duration,
-    stopping: AtomicBool,
+    stopping: Stopping,
     /// Commands under way.
     commands: Mutex<usize>,
     ended: Condvar,
@@ -159,11 +148,10 @@ impl Drop for Place {
 }
 
 fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
-    while !shared.stopping.load(Relaxed) {
-        match listener.accept() {
+    while !shared.stopping.is_set() {
+        match listener.accept().map_err(NotAccepted::from) {
             Ok((stream, _)) => start(stream, shared),
-            // Out of descriptors, most likely: others have to close some first.
-            Err(_) if !shared.stopping.load(Relaxed) => thread::sleep(ACCEPT_RETRY),
+            Err(NotAccepted::NoRoom) if !shared.stopping.is_set() => thread::sleep(ACCEPT_RETRY),
             Err(_) => {}
         }
     }
@@ -198,7 +186,6 @@ const COMMANDS_MAX: usize = 32;
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 /// Time for the commands that are under way when the server ends.
 const END_TIME: Duration = Duration::from_secs(5);
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;

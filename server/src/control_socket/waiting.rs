@@ -1,7 +1,6 @@
 //! Wait of a command for the answer of another thread: while its client waits too, and the server goes on.
 
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -9,11 +8,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::message::RefusalCode;
 use super::refused::CommandRefused;
+use crate::listening::Stopping;
 
 /// A client that waits.
 pub struct Waiting<'a> {
     pub(super) stream: &'a UnixStream,
-    pub(super) stopping: &'a AtomicBool,
+    pub(super) stopping: &'a Stopping,
 }
 
 impl Waiting<'_> {
@@ -33,7 +33,7 @@ impl Waiting<'_> {
             match answer.recv_deadline(look_again) {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Disconnected) => return Err(CommandRefused::ending()),
-                Err(RecvTimeoutError::Timeout) if self.stopping.load(Relaxed) => {
+                Err(RecvTimeoutError::Timeout) if self.stopping.is_set() => {
                     return Err(CommandRefused::ending());
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline || self.has_gone() => {
