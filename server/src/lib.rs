@@ -11,7 +11,8 @@ pub mod cli;
 
 pub mod app;
 
-pub mod admin;
+pub mod backstage;
+
 pub mod control_socket;
 pub mod worker;
 

@@ -1,9 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::request::HEAD_BYTES_MAX;
+use super::admin::TIME_LIMIT;
+use super::connection::HEAD_BYTES_MAX;
+use super::driver::CONNECTIONS_MAX;
 use super::*;
+use crate::metrics::Registry;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -47,7 +53,8 @@ fn metrics_are_those_of_the_moment() {
     assert_eq!(status(&response), "HTTP/1.1 200 OK");
     assert!(response.contains("\nbothways_panics_total 1\n"));
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+    let length = format!("Content-Length: {}", body.len());
+    assert!(head.lines().any(|line| line == length), "{head}");
 }
 
 #[test]
@@ -69,6 +76,64 @@ fn what_is_not_offered_is_refused() {
     let response = get(b"DELETE /metrics HTTP/1.1\r\n\r\n");
     assert_eq!(status(&response), "HTTP/1.1 405 Method Not Allowed");
     assert!(response.contains("\r\nAllow: GET\r\n"));
+}
+
+#[test]
+fn every_response_announces_its_length_and_the_end_of_the_connection() {
+    let (server, _) = serve(TIME_LIMIT);
+    let mut head: Vec<String> = exchange(
+        &server,
+        b"GET http://a/healthz?x HTTP/1.1\r\nConnection: keep-alive\r\n\r\n",
+    )
+    .lines()
+    .map(str::to_owned)
+    .collect();
+    head.sort_unstable();
+    assert_eq!(
+        head,
+        [
+            "",
+            "Cache-Control: no-store",
+            "Connection: close",
+            "Content-Length: 3",
+            "Content-Type: text/plain; charset=utf-8",
+            "HTTP/1.1 200 OK",
+            "ok"
+        ]
+    );
+    let refused = exchange(&server, b"POST /metrics HTTP/1.1\r\nContent-Length: 2\r\n\r\nab");
+    assert_eq!(status(&refused), "HTTP/1.1 405 Method Not Allowed");
+    assert!(
+        refused.contains("\r\nContent-Length: 0\r\n") && refused.ends_with("\r\n\r\n"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_client_that_has_said_all_may_close_its_direction() {
+    let (server, _) = serve(TIME_LIMIT);
+    let mut stream = connect(&server);
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert!(read_all(&mut stream).ends_with("\r\n\r\nok\n"));
+    let mut half = connect(&server);
+    half.write_all(b"GET /healthz HT").unwrap();
+    half.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&mut half), "");
+}
+
+#[test]
+fn another_version_of_http_is_refused_at_once() {
+    let (server, _) = serve(Duration::from_secs(600));
+    for request in [
+        "GET /metrics HTTP/2.0\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /metrics\r\n",
+        "GET  /metrics HTTP/1.1\r\n",
+    ] {
+        let response = exchange(&server, request.as_bytes());
+        assert_eq!(status(&response), "HTTP/1.1 400 Bad Request", "{request:?}");
+    }
 }
 
 #[test]
@@ -166,7 +231,7 @@ fn stopping_does_not_wait_for_silent_clients_and_frees_the_port() {
     let (server, _) = serve(Duration::from_secs(600));
     let address = server.local_addr();
     let silent: Vec<TcpStream> = (0..2 * CONNECTIONS_MAX).map(|_| connect(&server)).collect();
-    server.stop();
+    drop(server);
     drop(silent);
     AdminListener::bind(address).unwrap();
 }
