@@ -148,7 +148,10 @@ async fn unless_silent<F: Future>(
     origin: &HttpOrigin,
 ) -> Option<F::Output> {
     loop {
-        let left = origin.read_timeout.saturating_sub(wire.moved_at().elapsed());
+        let left = origin
+            .limits
+            .read_timeout
+            .saturating_sub(wire.moved_at().elapsed());
         if left.is_zero() {
             return None;
         }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bothways_config::OriginLimits;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
@@ -132,10 +133,12 @@ impl Origin {
         let origin = HttpOrigin {
             id: "app".into(),
             destination: Destination::http(address.to_string(), Addresses::known(address)),
-            connection_attempts: 1,
-            connection_timeout: Duration::from_secs(20),
-            read_timeout: Duration::from_secs(20),
-            keepalive_timeout: Duration::from_secs(20),
+            limits: OriginLimits {
+                connection_attempts: 1,
+                connection_timeout: Duration::from_secs(20),
+                read_timeout: Duration::from_secs(20),
+                keepalive_timeout: Duration::from_secs(20),
+            },
         };
         Self {
             pool: Rc::new(Pool::new(counters.clone())),

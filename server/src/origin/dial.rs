@@ -31,12 +31,12 @@ pub(super) async fn dial<S: BodyStream>(
 async fn connect(origin: &HttpOrigin) -> Result<(Duplex, SocketAddr), FetchError> {
     let mut last = FetchError::Connect(UNSPECIFIED, io::ErrorKind::AddrNotAvailable.into());
     let addresses = origin.destination.addresses().current();
-    for attempt in 0..origin.connection_attempts as usize {
+    for attempt in 0..origin.limits.connection_attempts as usize {
         let Some(address) = addresses.get(attempt % addresses.len().max(1)) else {
             break;
         };
         let connecting = Duplex::connect(*address, Rc::default());
-        last = match timeout(origin.connection_timeout, connecting).await {
+        last = match timeout(origin.limits.connection_timeout, connecting).await {
             Ok(Ok(io)) => return Ok((io, *address)),
             Ok(Err(error)) => FetchError::Connect(*address, error),
             Err(_elapsed) => FetchError::Connect(*address, io::ErrorKind::TimedOut.into()),

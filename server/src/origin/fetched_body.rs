@@ -147,7 +147,7 @@ impl<S: BodyStream> FetchedRest<S> {
         loop {
             // Asked anew each time: a timer for each byte that moves would cost more than one that is set again
             // when it has rung too early.
-            let left = lease.origin.read_timeout.saturating_sub(lease.silence());
+            let left = lease.origin.limits.read_timeout.saturating_sub(lease.silence());
             if left.is_zero() {
                 return Poll::Ready(());
             }

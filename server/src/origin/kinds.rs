@@ -1,10 +1,10 @@
 //! Kinds of origins: a response in memory, or a server that is asked.
 //!
-//! Plain values of a snapshot. Time limits bear the managed service's names.
+//! Plain values of a snapshot.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use bothways_config::OriginLimits;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -49,13 +49,5 @@ pub struct ResponseBounds {
 pub struct HttpOrigin {
     pub id: Arc<str>,
     pub destination: Arc<Destination>,
-    /// Connections that are tried before a request fails.
-    pub connection_attempts: u32,
-    /// Bound on each of these attempts.
-    pub connection_timeout: Duration,
-    /// Bound on the time in which nothing moves while the origin is waited for: no byte of the request's body
-    /// to it, and none of the response from it.
-    pub read_timeout: Duration,
-    /// Time for which an idle connection is kept.
-    pub keepalive_timeout: Duration,
+    pub limits: OriginLimits,
 }

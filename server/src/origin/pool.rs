@@ -95,7 +95,7 @@ impl<S: BodyStream> Pool<S> {
         let mut destinations = self.destinations.borrow_mut();
         let idle = &mut destinations.entry(origin.destination.clone()).or_default().idle;
         if idle.len() < IDLE_PER_ORIGIN_MAX {
-            let expires_at = Instant::now() + origin.keepalive_timeout;
+            let expires_at = Instant::now() + origin.limits.keepalive_timeout;
             idle.push(Idle { spare, expires_at });
         }
     }

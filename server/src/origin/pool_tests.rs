@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use bothways_config::OriginLimits;
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -29,10 +30,12 @@ fn origin(authority: &str, address: &str) -> HttpOrigin {
     HttpOrigin {
         id: "app".into(),
         destination: Destination::http(authority, addresses),
-        connection_attempts: 1,
-        connection_timeout: Duration::from_secs(1),
-        read_timeout: Duration::from_secs(1),
-        keepalive_timeout: KEEPALIVE,
+        limits: OriginLimits {
+            connection_attempts: 1,
+            connection_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(1),
+            keepalive_timeout: KEEPALIVE,
+        },
     }
 }
 

@@ -88,10 +88,7 @@ fn http_origin(
     Ok(HttpOrigin {
         id: origin.id.as_str().into(),
         destination: Destination::http(http.authority(), addresses),
-        connection_attempts: http.connection_attempts,
-        connection_timeout: http.connection_timeout,
-        read_timeout: http.read_timeout,
-        keepalive_timeout: http.keepalive_timeout,
+        limits: http.limits,
     })
 }
 

@@ -53,7 +53,7 @@ pub use key_value_stores::KeyValueStoreConfig;
 pub use limits::{Limits, Lingering, accepted};
 pub use listeners::{Listener, Protocol};
 pub use logs::{ConnectionLog, LogFormat, LogsConfig, Sink};
-pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginTarget};
+pub use origins::{FixedBody, FixedResponse, HttpOrigin, Origin, OriginLimits, OriginTarget};
 pub use path_pattern::{InvalidPathPattern, PathPattern};
 pub use reference::{FileRef, Place, Reference};
 pub use runtime::{Cores, Driver, RuntimeConfig};

@@ -33,13 +33,20 @@ pub enum OriginTarget {
 pub struct HttpOrigin {
     pub host: HostName,
     pub port: NonZeroU16,
-    /// From 1 to 3.
+    pub limits: OriginLimits,
+}
+
+/// Limits of connections and requests to an origin. They bear the managed service's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OriginLimits {
+    /// Connections that are tried before a request fails: 1 to 3.
     pub connection_attempts: u32,
-    /// For each attempt.
+    /// Bound on each of these attempts.
     pub connection_timeout: Duration,
-    /// Without a byte from the origin, before or within its answer.
+    /// Bound on the time in which nothing moves while the origin is waited for: no byte of the request's body
+    /// to it, and none of the response from it.
     pub read_timeout: Duration,
-    /// An idle connection is kept so long.
+    /// Time for which an idle connection is kept.
     pub keepalive_timeout: Duration,
 }
 
@@ -126,13 +133,16 @@ fn origin(source: &Source, key: &KeyPath, raw: &RawOrigin) -> Result<Origin, Pro
 
 fn http_origin(key: &KeyPath, url: &str, raw: &RawOrigin) -> Result<HttpOrigin, Problem> {
     let (host, port) = origin_url(&key.child("url"), url)?;
+    let limits = origin_limits(key, raw)?;
+    Ok(HttpOrigin { host, port, limits })
+}
+
+fn origin_limits(key: &KeyPath, raw: &RawOrigin) -> Result<OriginLimits, Problem> {
     let seconds_at = |name: &'static str, given, default, accepted| {
         seconds(&key.child(name), given, Duration::from_secs(default), accepted)
     };
     let attempts = &key.child("connection_attempts");
-    Ok(HttpOrigin {
-        host,
-        port,
+    Ok(OriginLimits {
         connection_attempts: number(attempts, raw.connection_attempts, 3, &ATTEMPTS)?,
         connection_timeout: seconds_at("connection_timeout", raw.connection_timeout, 10, &CONNECTION_S)?,
         read_timeout: seconds_at("origin_read_timeout", raw.origin_read_timeout, 30, &READ_S)?,

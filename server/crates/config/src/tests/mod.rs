@@ -136,7 +136,7 @@ fn a_good_configuration_becomes_what_it_says_with_the_documented_defaults() {
     };
     assert_eq!(origin.authority(), "127.0.0.1:9000");
     assert_eq!(
-        (origin.connection_attempts, origin.read_timeout),
+        (origin.limits.connection_attempts, origin.limits.read_timeout),
         (3, Duration::from_secs(30))
     );
     let behavior = distribution.behaviors.first().unwrap();
