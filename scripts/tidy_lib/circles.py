@@ -6,12 +6,18 @@ from .layers import heads
 from .tree import complain
 
 WITHOUT_CIRCLES = ("admission", "http", "origin", "runtime", "tls", "worker")  # folders of server/src
+CRATES = ("config", "functions", "state", "trust")  # crates of server/crates
+WITHIN_CRATES = ("functions/src/viewer", "state/src/key_values")  # folders of these
 
 
 def check_circles(sources):
-    """In the folders WITHOUT_CIRCLES, no file imports another that, over however many others, imports it."""
-    for folder in WITHOUT_CIRCLES:
-        uses = imports_within(f"server/src/{folder}/", sources)
+    """In these crates and folders, no file imports another that, over however many others, imports it."""
+    folders = [(f"server/src/{name}/", "mod.rs", f"crate::{name}::") for name in WITHOUT_CIRCLES]
+    folders += [(f"server/crates/{name}/src/", "lib.rs", "crate::") for name in CRATES]
+    for name in WITHIN_CRATES:
+        folders.append((f"server/crates/{name}/", "mod.rs", f"crate::{name.split('/')[-1]}::"))
+    for folder, root, prefix in folders:
+        uses = imports_within(folder, root, prefix, sources)
         while leaves := [module for module, used in uses.items() if not used & uses.keys()]:
             for leaf in leaves:
                 del uses[leaf]
@@ -21,25 +27,24 @@ def check_circles(sources):
             while (following := min(uses[way[-1]] & uses.keys())) not in way:
                 way.append(following)
             circle = way[way.index(following) :] + [following]
-            complain(f"server/src/{folder}", f"a circle of imports: {' > '.join(circle)}")
+            complain(folder.rstrip("/"), f"a circle of imports: {' > '.join(circle)}")
 
 
-def imports_within(folder, sources):
-    """The modules of a folder; for each the siblings that it names, itself or by what mod.rs exports."""
+def imports_within(folder, root, prefix, sources):
+    """The modules of a folder; for each the siblings that it names, itself or by what `root` exports."""
     inside = [source for source in sources if source.path.startswith(folder)]
     inside = [(source.path.removeprefix(folder).split("/"), source) for source in inside]
-    uses = {place[0].removesuffix(".rs"): set() for place, _ in inside if place != ["mod.rs"]}
+    uses = {place[0].removesuffix(".rs"): set() for place, _ in inside if place != [root]}
     exported = {}
     for place, source in inside:
-        if place == ["mod.rs"]:
-            for module, names in re.findall(r"(?s)\buse self::(\w+)::(\w+|\{.*?\});", source.shipped):
+        if place == [root]:
+            for module, names in re.findall(r"(?s)\buse (?:self::)?(\w+)::(\w+|\{.*?\});", source.shipped):
                 exported |= {name: module for name in re.findall(r"\w+", names)}
-    name = folder.split("/")[-2]
     for place, source in inside:
-        if place != ["mod.rs"]:
+        if place != [root]:
             up = "super::" * (1 if place[-1] != "mod.rs" else 0) + "super::" * (len(place) - 1)
             named = set()
-            for start in re.finditer(rf"(?<!::)\b(?:{up}|crate::{name}::)(?=[\w{{])", source.shipped):
+            for start in re.finditer(rf"(?<!::)\b(?:{up}|{prefix})(?=[\w{{])", source.shipped):
                 rest = source.shipped[start.end() :]
                 named |= heads(rest, 1) if rest.startswith("{") else {re.match(r"\w+", rest).group()}
             module = place[0].removesuffix(".rs")

@@ -9,7 +9,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bothways_state::key_values::KeyValues;
 
-use super::viewer::{CertificateRenames, EdgeLocation};
+use super::certificate_renames::CertificateRenames;
+
+/// `cf.edgeLocation`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EdgeLocation {
+    pub name: String,
+    /// The address that the client has connected to.
+    pub server_ip: String,
+    pub region: String,
+}
 
 #[derive(Default)]
 pub(super) struct Call {

@@ -7,8 +7,8 @@ use rquickjs::{Context, Module, Runtime};
 
 use super::budget::{Budget, Exhausted};
 use super::fault::{Fault, FaultKind};
-use super::function::{CompileError, FunctionKind, FunctionSource};
-use super::source::{IMPORTS, MODULES, Program, without_import};
+use super::program::{IMPORTS, MODULES, Program, without_import};
+use super::source::{CompileError, FunctionKind, FunctionSource};
 
 /// # Errors
 /// With the customer's line and column where there is one.

@@ -18,7 +18,7 @@ use super::budget::{Budget, Exhausted, Meter};
 use super::call::{Call, Said};
 use super::fault::{Fault, FaultKind};
 use super::natives;
-use super::source::Program;
+use super::program::Program;
 
 /// What a kind of function is called with, and what its answer means.
 pub(super) trait Event {

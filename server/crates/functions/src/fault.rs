@@ -2,7 +2,7 @@
 
 use rquickjs::{Coerced, Ctx, Error, Object, Value};
 
-use super::source::Program;
+use super::program::{Place, Program};
 
 /// What ended a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +25,6 @@ pub(super) enum FaultKind {
     NoHandler,
     /// Ours: the engine could not be made.
     Engine,
-}
-
-/// In the customer's code, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: u32,
-    pub(super) column: u32,
 }
 
 impl Fault {

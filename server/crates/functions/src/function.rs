@@ -1,92 +1,20 @@
 //! A function that was checked and compiled, and the place where its live version stands.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest;
 use bothways_state::key_values::Store;
+use bothways_trust::sha256;
 
 use super::compile;
 use super::engine::{Allowance, Called, Engine, Event, Recipe};
 use super::fault::{Fault, FaultKind};
 use super::pool;
-use super::source::Program;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FunctionKind {
-    /// `connectionHandler(connection)`.
-    Connection,
-    /// `handler(event)`, for viewer requests and viewer responses.
-    Viewer,
-}
-
-impl FunctionKind {
-    pub(super) fn handler(self) -> &'static str {
-        match self {
-            Self::Connection => "connectionHandler",
-            Self::Viewer => "handler",
-        }
-    }
-
-    /// JavaScript that makes what the handler is called with.
-    fn prelude(self) -> &'static str {
-        match self {
-            Self::Connection => include_str!("prelude/connection.js"),
-            Self::Viewer => include_str!("prelude/viewer.js"),
-        }
-    }
-}
-
-/// What a call may take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FunctionLimits {
-    /// CPU time of one call.
-    pub time: Duration,
-    /// What one call may allocate beyond what the engine itself takes.
-    pub memory_bytes: usize,
-    pub code_bytes: usize,
-}
-
-/// What a function is made from.
-pub struct FunctionSource<'a> {
-    pub name: &'a str,
-    pub kind: FunctionKind,
-    pub code: &'a [u8],
-    pub key_value_store: Option<Arc<Store>>,
-    pub limits: FunctionLimits,
-}
-
-/// Why code is no function; line and column count from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompileError {
-    pub line: Option<u32>,
-    pub column: Option<u32>,
-    pub message: String,
-}
-
-impl fmt::Display for CompileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, self.column) {
-            (Some(line), Some(column)) => write!(f, "{line}:{column}: {}", self.message),
-            (Some(line), None) => write!(f, "{line}: {}", self.message),
-            _ => f.write_str(&self.message),
-        }
-    }
-}
-
-impl std::error::Error for CompileError {}
-
-impl CompileError {
-    /// `functions/gate.js:12:7: …`, which takes an editor there, or `functions/gate.js: …`.
-    pub fn in_file(&self, file: &Path) -> String {
-        let space = if self.line.is_some() { "" } else { " " };
-        format!("{}:{space}{self}", file.display())
-    }
-}
+use super::program::Program;
+use super::source::{CompileError, FunctionKind, FunctionLimits, FunctionSource};
 
 /// One version of a function, checked. Cores make their engines from it.
 #[derive(Debug)]
@@ -111,13 +39,11 @@ impl Function {
     /// Too long, not UTF-8, a syntax error, no handler, or its top level throws.
     pub fn compile(source: FunctionSource<'_>) -> Result<Self, CompileError> {
         let program = compile::program(&source)?;
-        let mut code_digest = [0; 32];
-        code_digest.copy_from_slice(digest::digest(&digest::SHA256, source.code).as_ref());
         let function = Self {
             name: source.name.into(),
             kind: source.kind,
             version: NEXT_VERSION.fetch_add(1, Ordering::Relaxed),
-            digest: code_digest,
+            digest: sha256(source.code),
             program,
             key_value_store: source.key_value_store,
             limits: source.limits,
@@ -154,17 +80,17 @@ impl Function {
         if self.is_alone.load(Ordering::Relaxed) {
             return;
         }
-        let engine = pool::take(self).map_or_else(|| self.engine(true), Ok);
+        let engine = pool::take(self.version).map_or_else(|| self.engine(true), Ok);
         if let Ok(engine) = engine {
-            pool::put(self, engine);
+            pool::put(&self.name, self.kind, self.version, engine);
         }
     }
 
     /// Bytes that this thread's engine holds, if it has one: for measurements.
     pub fn engine_bytes(&self) -> Option<usize> {
-        let engine = pool::take(self)?;
+        let engine = pool::take(self.version)?;
         let bytes = engine.bytes();
-        pool::put(self, engine);
+        pool::put(&self.name, self.kind, self.version, engine);
         Some(bytes)
     }
 
@@ -189,13 +115,13 @@ impl Function {
     }
 
     fn call_pooled<E: Event>(&self, event: &E, allowance: Allowance) -> Called<E::Answer> {
-        let mut engine = match pool::take(self).map_or_else(|| self.engine(true), Ok) {
+        let mut engine = match pool::take(self.version).map_or_else(|| self.engine(true), Ok) {
             Ok(engine) => engine,
             Err(fault) => return Called::failed(fault),
         };
         let called = engine.call(&self.program, allowance, event);
         if engine.tidy(self.limits.memory_bytes) {
-            pool::put(self, engine);
+            pool::put(&self.name, self.kind, self.version, engine);
         }
         called
     }

@@ -4,7 +4,7 @@
 //! mean. Does no I/O and knows no socket: callers hand in facts and get a decision back. Runs on the cores, inside the handshake too.
 //!
 //! One call cannot see what another left behind:
-//! - The code is a factory (`source.rs`): each call makes all of its module-level variables, functions and classes anew.
+//! - The code is a factory (`program.rs`): each call makes all of its module-level variables, functions and classes anew.
 //! - Everything else that it can reach, the language's own objects included, is frozen (`prelude/harden.js`). This costs an engine
 //!   1.3 ms once, and a call nothing.
 //! - Code that writes to a frozen object is called again in an engine of its own, and if that helps, it gets one for each call from
@@ -21,23 +21,28 @@
 
 mod budget;
 mod call;
+mod certificate_renames;
 mod codec;
 mod compile;
 mod connection;
 mod engine;
 mod fault;
 mod function;
+mod header_rules;
 mod natives;
 mod pool;
+mod program;
 mod source;
 mod trial;
 pub mod viewer;
+mod viewer_natives;
 
 pub use connection::{
     ConnectionEvent, ConnectionOutcome, Decision, Denial, TlsFacts, call_connection, call_connection_at,
 };
-pub use function::{CompileError, Function, FunctionKind, FunctionLimits, FunctionSource, LiveFunction};
+pub use function::{Function, LiveFunction};
 pub use pool::retire;
+pub use source::{CompileError, FunctionKind, FunctionLimits, FunctionSource};
 pub use trial::try_connection;
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use rquickjs::{ArrayBuffer, Ctx, Error, Exception, Function, Object, Result, Typ
 use super::budget::Budget;
 use super::call::{Call, milliseconds};
 use super::codec::{self, Algorithm, Encoding};
-use super::viewer;
+use super::viewer_natives;
 
 /// The object `natives` of the prelude.
 pub(super) fn object<'js>(
@@ -27,7 +27,7 @@ pub(super) fn object<'js>(
     add_answers(ctx, &natives, call)?;
     add_store(ctx, &natives, call)?;
     add_codecs(ctx, &natives, budget)?;
-    viewer::natives::add(ctx, &natives, call)?;
+    viewer_natives::add(ctx, &natives, call)?;
     natives.set("storeName", store_name)?;
     Ok(natives)
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::function::{Function, FunctionKind};
+use super::source::FunctionKind;
 
 thread_local! {
     static ENGINES: RefCell<Vec<Pooled>> = const { RefCell::new(Vec::new()) };
@@ -19,30 +19,29 @@ struct Pooled {
     engine: Engine,
 }
 
-pub(super) fn take(function: &Function) -> Option<Engine> {
+/// Takes this thread's engine of a version out of the pool.
+pub(super) fn take(version: u64) -> Option<Engine> {
     ENGINES.with_borrow_mut(|engines| {
-        let found = engines
-            .iter()
-            .position(|pooled| pooled.version == function.version())?;
+        let found = engines.iter().position(|pooled| pooled.version == version)?;
         Some(engines.remove(found).engine)
     })
 }
 
 /// Keeps an engine for the next call. The one that was used longest ago goes when there are too many, and those of older versions of
 /// the same function: nobody calls them any more.
-pub(super) fn put(function: &Function, engine: Engine) {
+pub(super) fn put(name: &Arc<str>, kind: FunctionKind, version: u64, engine: Engine) {
     ENGINES.with_borrow_mut(|engines| {
         engines.retain(|pooled| {
-            let is_same = pooled.kind == function.kind() && pooled.name == *function.name();
-            !is_same || pooled.version > function.version()
+            let is_same = pooled.kind == kind && pooled.name == *name;
+            !is_same || pooled.version > version
         });
         if engines.len() >= ENGINES_PER_THREAD_MAX {
             engines.remove(0);
         }
         engines.push(Pooled {
-            name: Arc::clone(function.name()),
-            kind: function.kind(),
-            version: function.version(),
+            name: Arc::clone(name),
+            kind,
+            version,
             engine,
         });
     });

@@ -1,142 +1,81 @@
-//! The customer's code as a program that can be run again and again without remembering: a *factory*.
-//!
-//! The code stands, unchanged, in the body of a function. Each call of that function makes all module-level variables anew and returns
-//! the handler, so nothing that the code keeps in a variable outlives a call. Two things differ from the code as a module: the head of
-//! the first line, which positions are corrected for, and `import cf from 'cloudfront'`, which becomes a `const` of the same length.
-//! Code that would mean something else inside of a function is refused, because it must parse as a module first.
+//! What a function is made from, and why code may be none.
 
-use super::fault::Place;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// A program that QuickJS compiles as a module whose default export is `(modules, require) => factory`.
+use bothways_state::key_values::Store;
+
+/// A kind of function, which decides its handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FunctionKind {
+    /// `connectionHandler(connection)`.
+    Connection,
+    /// `handler(event)`, for viewer requests and viewer responses.
+    Viewer,
+}
+
+impl FunctionKind {
+    pub(super) fn handler(self) -> &'static str {
+        match self {
+            Self::Connection => "connectionHandler",
+            Self::Viewer => "handler",
+        }
+    }
+
+    /// JavaScript that makes what the handler is called with.
+    pub(super) fn prelude(self) -> &'static str {
+        match self {
+            Self::Connection => include_str!("prelude/connection.js"),
+            Self::Viewer => include_str!("prelude/viewer.js"),
+        }
+    }
+}
+
+/// What a call may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Program {
-    /// The module's name in stack traces.
-    name: String,
-    text: String,
-    /// Columns of the first line that are not the customer's.
-    head_columns: u32,
+pub struct FunctionLimits {
+    /// CPU time of one call.
+    pub time: Duration,
+    /// What one call may allocate beyond what the engine itself takes.
+    pub memory_bytes: usize,
+    pub code_bytes: usize,
 }
 
-impl Program {
-    pub(super) fn new(name: &str, code: &str, handler: &str) -> Self {
-        Self {
-            name: format!("{name}.js"),
-            text: format!("{HEAD}{code}\n;return typeof {handler}===\"function\"?{handler}:undefined}}));"),
-            head_columns: HEAD_COLUMNS,
-        }
-    }
+/// What a function is made from.
+pub struct FunctionSource<'a> {
+    pub name: &'a str,
+    pub kind: FunctionKind,
+    pub code: &'a [u8],
+    pub key_value_store: Option<Arc<Store>>,
+    pub limits: FunctionLimits,
+}
 
-    /// The code as the module that it is.
-    pub(super) fn as_written(name: &str, code: &str) -> Self {
-        Self {
-            name: format!("{name}.js"),
-            text: code.to_owned(),
-            head_columns: 0,
-        }
-    }
+/// Why code is no function; line and column count from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileError {
+    pub line: Option<u32>,
+    pub column: Option<u32>,
+    pub message: String,
+}
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The customer's part of it.
-    pub(super) fn code(&self) -> &str {
-        self.text.strip_prefix(HEAD).unwrap_or(&self.text)
-    }
-
-    /// The topmost frame of a stack trace that lies in the customer's code.
-    pub(super) fn first_place(&self, stack: &str) -> Option<Place> {
-        stack.lines().find_map(|frame| self.place_in(frame))
-    }
-
-    /// `    at connectionHandler (name:12:7)`, or `    at name:12:7`.
-    fn place_in(&self, frame: &str) -> Option<Place> {
-        let frame = frame.trim_end().trim_end_matches(')');
-        let start = frame.rfind(&self.name)?;
-        let numbers = frame.get(start + self.name.len()..)?.strip_prefix(':')?;
-        let (line, column) = numbers.split_once(':')?;
-        Some(self.place(line.parse().ok()?, column.parse().ok()?))
-    }
-
-    fn place(&self, line: u32, column: u32) -> Place {
-        let head = if line == 1 { self.head_columns } else { 0 };
-        Place {
-            line,
-            column: column.saturating_sub(head).max(1),
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => write!(f, "{line}:{column}: {}", self.message),
+            (Some(line), None) => write!(f, "{line}: {}", self.message),
+            _ => f.write_str(&self.message),
         }
     }
 }
 
-/// The module's own state, `import.meta`, would outlive a call.
-const HEAD: &str =
-    "Object.freeze(import.meta);export default Object.freeze(($modules,require)=>Object.freeze(()=>{";
-const HEAD_COLUMNS: u32 = HEAD.len() as u32;
+impl std::error::Error for CompileError {}
 
-/// `code` with the import statement that starts at `place` turned into a `const`.
-///
-/// # Errors
-/// Why it cannot be.
-pub(super) fn without_import(code: &str, place: Place) -> Result<String, String> {
-    let start = offset(code, place).ok_or(IMPORTS)?;
-    let (before, statement) = code.split_at_checked(start).ok_or(IMPORTS)?;
-    let (name, module, length) = default_import(statement).ok_or(IMPORTS)?;
-    if !MODULES.contains(&module) {
-        return Err(format!("there is no module {module:?}; {IMPORTS}"));
+impl CompileError {
+    /// `functions/gate.js:12:7: …`, which takes an editor there, or `functions/gate.js: …`.
+    pub fn in_file(&self, file: &Path) -> String {
+        let space = if self.line.is_some() { "" } else { " " };
+        format!("{}:{space}{self}", file.display())
     }
-    let (statement, after) = statement.split_at_checked(length).ok_or(IMPORTS)?;
-    let replacement = format!("const {name}=$modules.{module}");
-    Ok([before, &padded(replacement, statement), after].concat())
 }
-
-/// As many lines as `like`, the last as long as its last.
-fn padded(mut text: String, like: &str) -> String {
-    let lines = like.matches('\n').count();
-    let missing = match like.rsplit_once('\n') {
-        Some((_, last)) => last.chars().count(),
-        None => like.chars().count().saturating_sub(text.chars().count()),
-    };
-    text.extend(std::iter::repeat_n('\n', lines));
-    text.extend(std::iter::repeat_n(' ', missing));
-    text
-}
-
-/// The name, the module and the statement's length without its semicolon: `import cf from 'cloudfront'`.
-fn default_import(statement: &str) -> Option<(&str, &str, usize)> {
-    let rest = statement.strip_prefix("import")?;
-    let rest = after_space(rest)?;
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$')))?;
-    let (name, rest) = rest.split_at_checked(end)?;
-    let rest = after_space(rest)?.strip_prefix("from")?.trim_start();
-    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-    let (module, rest) = rest.get(1..)?.split_once(quote)?;
-    (!name.is_empty()).then_some((name, module, statement.len() - rest.len()))
-}
-
-fn after_space(text: &str) -> Option<&str> {
-    let trimmed = text.trim_start();
-    (trimmed.len() < text.len()).then_some(trimmed)
-}
-
-/// Of the `import` nearest before `place` or at it: parsers complain about it or about what follows it.
-fn offset(code: &str, place: Place) -> Option<usize> {
-    let line_index = usize::try_from(place.line).ok()?.checked_sub(1)?;
-    let mut start = 0;
-    for line in code.split_inclusive('\n').take(line_index) {
-        start += line.len();
-    }
-    let line = code.get(start..)?.split_inclusive('\n').next()?;
-    let column = usize::try_from(place.column).ok()?;
-    let seen: usize = line
-        .chars()
-        .take(column + "import".len())
-        .map(char::len_utf8)
-        .sum();
-    line.get(..seen)?.rfind("import").map(|at| start + at)
-}
-
-pub(super) const MODULES: &[&str] = &["cloudfront", "crypto", "querystring", "buffer"];
-pub(super) const IMPORTS: &str = "only `import name from 'module'` is supported, of cloudfront, crypto, querystring and buffer, and no export";

@@ -16,8 +16,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::attributes::{self, Attribute};
 use super::der::{self, Element, Reader};
-use super::names::{self, Attribute};
 
 /// The canonical form of a name. Equal forms are equal names; the octets mean nothing else and
 /// are never shown.
@@ -34,7 +34,7 @@ impl CanonicalName {
         if name.len() > NAME_OCTETS_MAX {
             return None;
         }
-        let attributes = names::attributes(name)?;
+        let attributes = attributes::attributes(name)?;
         let mut form = Vec::with_capacity(name.len() + name.len() / 2);
         for rdn in attributes.chunk_by(|_, next| next.joins_previous) {
             write_rdn(&mut form, rdn)?;
@@ -130,7 +130,7 @@ fn attribute(attribute: &Attribute<'_>) -> Option<Vec<u8>> {
     let value = &attribute.value;
     let text = TEXT_TYPES
         .contains(&value.tag)
-        .then(|| names::text(value))
+        .then(|| attributes::text(value))
         .flatten();
     let mut form = Vec::with_capacity(attribute.oid.len() + value.value.len() + 8);
     write_counted(&mut form, attribute.oid)?;

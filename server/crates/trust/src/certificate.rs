@@ -14,6 +14,7 @@ use x509_parser::extensions::KeyUsage;
 use x509_parser::prelude::FromDer;
 
 use super::canonical_name;
+use super::certificate_fault::{Fault, MalformedExtension};
 use super::certificate_policies::PolicyValues;
 use super::der::{self, Element, Reader};
 use super::extensions::{Extensions, Known};
@@ -38,28 +39,6 @@ pub(super) struct Certificate<'a> {
     public_key: &'a [u8],
     has_unique_ids: bool,
     extensions: Option<Extensions<'a>>,
-}
-
-/// An extension that is there twice or cannot be read: never "absent".
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct MalformedExtension(pub(super) &'static str);
-
-/// A reason not to rely on a certificate that can be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// Anything but version 3.
-    Version,
-    /// Written in a way that DER forbids: the version's default, a serial number with surplus octets.
-    Encoding,
-    /// issuerUniqueID or subjectUniqueID, which RFC 5280 §4.1.2.8 forbids to write.
-    UniqueId,
-    /// Another signature algorithm is signed than the one that it is signed with (RFC 5280 §4.1.1.2).
-    TwoAlgorithms,
-    /// notAfter before notBefore.
-    EndsBeforeItBegins,
-    Extension(&'static str),
-    /// The dotted OID of a critical extension that nobody here knows.
-    CriticalExtension(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

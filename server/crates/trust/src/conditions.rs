@@ -8,12 +8,13 @@
 //! too: RFC 5280 §6.1.1 leaves that to whoever configures it, and OpenSSL, which an operator will compare
 //! with, keeps to them.
 
-use super::certificate::{CaDepth, Certificate, Fault, MalformedExtension, Version};
+use super::case::{Case, Chain};
+use super::certificate::{CaDepth, Certificate, Version};
+use super::certificate_fault::{Fault, MalformedExtension};
 use super::certificate_policies::{self, MalformedPolicies, NoValidPolicy, PolicyExtensions};
 use super::constrained_names::{self, ConstrainedName};
 use super::extensions::Known;
 use super::name_constraints::{NameConstraints, Outcome};
-use super::path::{Case, Chain};
 use super::purpose::Purpose;
 use super::required_purposes;
 use super::v1_leaf;
@@ -38,9 +39,9 @@ pub(super) fn check(case: &Case<'_>, chain: &Chain<'_>, comparisons_left: &mut u
 
 fn check_ca(ca: &Certificate<'_>, below: &[&Certificate<'_>]) -> Result<(), Refusal> {
     let who = || Role::Intermediate.name(&ca.display_subject());
-    let malformed = |MalformedExtension(name)| refusal_of(&Fault::Extension(name), &who());
+    let malformed = |MalformedExtension(name)| Refusal::of_fault(&Fault::Extension(name), &who());
     let form = ca.check_form().and_then(|()| ca.check_dates());
-    form.map_err(|fault| refusal_of(&fault, &who()))?;
+    form.map_err(|fault| Refusal::of_fault(&fault, &who()))?;
     let depth = ca.ca_depth().map_err(malformed)?;
     if depth == CaDepth::NoCa {
         return Err(Refusal::new(
@@ -74,7 +75,7 @@ fn check_ca(ca: &Certificate<'_>, below: &[&Certificate<'_>]) -> Result<(), Refu
 fn check_names(chain: &Chain<'_>, comparisons_left: &mut usize) -> Result<(), Refusal> {
     for (below, ca) in chain.intermediates.iter().enumerate() {
         let who = || Role::Intermediate.name(&ca.display_subject());
-        let malformed = || refusal_of(&Fault::Extension("nameConstraints"), &who());
+        let malformed = || Refusal::of_fault(&Fault::Extension("nameConstraints"), &who());
         let value = ca.value(Known::NameConstraints).map_err(|_| malformed())?;
         if let Some(value) = value {
             let constraints = NameConstraints::parse(value).ok_or_else(malformed)?;
@@ -115,7 +116,7 @@ fn check_names_below(
         let who = || role.name(&certificate.display_subject());
         let outcome = match names_of(role, certificate) {
             Some(names) => constraints.check(&names, comparisons_left),
-            None => return Err(refusal_of(&Fault::Extension("subjectAltName"), &who())),
+            None => return Err(Refusal::of_fault(&Fault::Extension("subjectAltName"), &who())),
         };
         let breaks = match outcome {
             Outcome::Holds => continue,
@@ -162,7 +163,7 @@ fn check_policies(chain: &Chain<'_>) -> Result<(), Refusal> {
     let mut read = Vec::with_capacity(path.len());
     for (role, certificate) in &path {
         let malformed = |name| {
-            refusal_of(
+            Refusal::of_fault(
                 &Fault::Extension(name),
                 &role.name(&certificate.display_subject()),
             )
@@ -205,9 +206,9 @@ fn check_anchor(chain: &Chain<'_>, below: &[&Certificate<'_>]) -> Result<(), Ref
 
 fn check_leaf(leaf: &Certificate<'_>) -> Result<(), Refusal> {
     let who = || Role::Leaf.name("");
-    let malformed = |MalformedExtension(name)| refusal_of(&Fault::Extension(name), &who());
+    let malformed = |MalformedExtension(name)| Refusal::of_fault(&Fault::Extension(name), &who());
     let form = leaf.check_form().and_then(|()| leaf.check_dates());
-    form.map_err(|fault| refusal_of(&fault, &who()))?;
+    form.map_err(|fault| Refusal::of_fault(&fault, &who()))?;
     if leaf.ca_depth().map_err(malformed)? != CaDepth::NoCa {
         return Err(Refusal::new(
             RejectedKind::IntentInvalid,
@@ -258,60 +259,6 @@ fn check_purposes(purposes: Option<&[Purpose]>, what_is: impl FnOnce() -> String
         required_purposes::list(purposes)
     );
     Err(Refusal::new(RejectedKind::IntentInvalid, reason))
-}
-
-pub(super) fn refusal_of(fault: &Fault, who: &str) -> Refusal {
-    let kind = match fault {
-        Fault::Version => RejectedKind::TypeUnsupported,
-        _ => RejectedKind::Invalid,
-    };
-    Refusal::new(kind, format!("{who} {}", told(fault)))
-}
-
-/// The fault in words that follow the certificate's name.
-pub(super) fn told(fault: &Fault) -> String {
-    let known = match fault {
-        Fault::Version => "is not X.509 version 3; issue it as version 3, with extensions",
-        Fault::Encoding => "is not encoded as DER demands (X.690 §8.3.2, RFC 5280 §4.1)",
-        Fault::UniqueId => {
-            "has an issuerUniqueID or a subjectUniqueID, which is not supported; issue it without (RFC 5280 §4.1.2.8)"
-        }
-        Fault::TwoAlgorithms => {
-            "names one signature algorithm in what is signed and another beside the signature (RFC 5280 §4.1.1.2)"
-        }
-        Fault::EndsBeforeItBegins => "ends before it begins (notAfter before notBefore)",
-        Fault::Extension(name) => {
-            return format!("has an extension that is malformed, or there twice ({name})");
-        }
-        Fault::CriticalExtension(oid) => {
-            return format!(
-                "has a critical extension that is not supported ({})",
-                extension_name(oid)
-            );
-        }
-    };
-    known.to_owned()
-}
-
-/// Names the extensions that people meet; others by their OID alone.
-pub(super) fn extension_name(oid: &str) -> String {
-    let name = match oid {
-        "2.5.29.9" => "subjectDirectoryAttributes",
-        "2.5.29.14" => "subjectKeyIdentifier",
-        "2.5.29.18" => "issuerAltName",
-        "2.5.29.32" => "certificatePolicies",
-        "2.5.29.33" => "policyMappings",
-        "2.5.29.35" => "authorityKeyIdentifier",
-        "2.5.29.36" => "policyConstraints",
-        "2.5.29.46" => "freshestCRL",
-        "2.5.29.54" => "inhibitAnyPolicy",
-        "1.3.6.1.5.5.7.1.1" => "authorityInfoAccess",
-        "1.3.6.1.5.5.7.1.3" => "qcStatements",
-        "1.3.6.1.5.5.7.1.24" => "TLS feature",
-        "1.3.6.1.4.1.11129.2.4.3" => "precertificate poison",
-        _ => return oid.to_owned(),
-    };
-    format!("{name}, {oid}")
 }
 
 /// 1.3.6.1.5.5.7.3.2

@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use super::canonical_name::CanonicalName;
 use super::der::{self, Element, Reader};
 use super::name_forms::{self, Charset, Mailbox};
-use super::{details, names};
+use super::{attributes, details, names};
 
 /// The form of a name (RFC 5280 §4.2.1.6), spelt as there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl ConstrainedName<'_> {
             Source::Subject(name) => format!("the subject {}", names::display(name)),
             Source::AlternativeName(name) => details::general_name(name.encoded),
             Source::Attribute(attribute, value) => {
-                let text = names::text(&value).map(|text| details::printable(&text));
+                let text = attributes::text(&value).map(|text| details::printable(&text));
                 format!("the {attribute} {} of the subject", text.unwrap_or_default())
             }
         }
@@ -186,7 +186,7 @@ fn directory<'a>(name: &[u8]) -> Result<Form<'a>, &'static str> {
 
 fn of_email_address(value: Element<'_>) -> ConstrainedName<'_> {
     let form = match value.tag {
-        names::IA5_STRING => Mailbox::read(value.value, Charset::Ascii).map(Form::Mailbox),
+        attributes::IA5_STRING => Mailbox::read(value.value, Charset::Ascii).map(Form::Mailbox),
         _ => Err("is no IA5String"),
     };
     ConstrainedName {
@@ -198,7 +198,7 @@ fn of_email_address(value: Element<'_>) -> ConstrainedName<'_> {
 
 /// `None`: it does not look like a host name.
 fn of_common_name(value: Element<'_>) -> Option<ConstrainedName<'_>> {
-    let form = match names::text(&value) {
+    let form = match attributes::text(&value) {
         // Old software ended names with NUL, as in C.
         Some(text) => host_in(text.trim_end_matches('\0'))?.map(|host| Form::Dns(Cow::Owned(host.into()))),
         None => Err("is no text"),
@@ -222,7 +222,7 @@ fn host_in(text: &str) -> Option<Result<&[u8], &'static str>> {
 
 /// RFC 9598 §3: `UTF8String`, behind the explicit tag of an otherName.
 fn smtp_utf8_mailbox(other_name: &[u8]) -> Result<Form<'_>, &'static str> {
-    let value = read_other_name(other_name).and_then(|(_, value)| der::only(value, names::UTF8_STRING));
+    let value = read_other_name(other_name).and_then(|(_, value)| der::only(value, attributes::UTF8_STRING));
     let value = value.filter(|value| std::str::from_utf8(value).is_ok());
     Mailbox::read(value.ok_or("is no UTF8String")?, Charset::Utf8).map(Form::Mailbox)
 }
@@ -237,7 +237,7 @@ fn read_other_name(content: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn values<'a>(subject: &'a [u8], oid: &'static [u8]) -> Option<impl Iterator<Item = Element<'a>>> {
-    let attributes = names::attributes(subject)?.into_iter();
+    let attributes = attributes::attributes(subject)?.into_iter();
     Some(attributes.filter(move |a| a.oid == oid).map(|a| a.value))
 }
 

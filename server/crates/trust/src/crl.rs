@@ -12,7 +12,7 @@
 use super::canonical_name;
 use super::crl_extensions::{self, ListExtensions};
 use super::crl_fault::CrlFault;
-use super::crl_scope::Scope;
+use super::crl_scope::{Period, Scope};
 use super::der::{self, Reader};
 use super::key_id::KeyId;
 use super::names;
@@ -30,13 +30,6 @@ pub(super) struct Crl<'a> {
     pub(super) scope: Scope,
     /// Content of revokedCertificates.
     entries: &'a [u8],
-}
-
-/// When a CRL is the one to ask: from thisUpdate to nextUpdate, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Period {
-    pub(super) this_update: Seconds,
-    pub(super) next_update: Seconds,
 }
 
 /// The fields of a TBSCertList (RFC 5280 §5.1).

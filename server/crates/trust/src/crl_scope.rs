@@ -8,10 +8,8 @@
 //! ones, those for some reasons only or for attribute certificates.
 
 use super::canonical_name;
-use super::crl::Period;
 use super::crl_fault::CrlFault;
 use super::der::{self, Reader};
-use super::revocation::Coverage;
 use super::time::Seconds;
 
 /// The scope of one CRL, and when there is a current one of that scope.
@@ -27,6 +25,28 @@ pub(super) struct Scope {
     issuer: Box<[u8]>,
     /// One for each CRL; never empty.
     periods: Vec<Period>,
+}
+
+/// When a CRL is the one to ask: from thisUpdate to nextUpdate, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Period {
+    pub(super) this_update: Seconds,
+    pub(super) next_update: Seconds,
+}
+
+/// Whether CRLs answer for a certificate; the worse comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Coverage {
+    OutOfDate {
+        next_update: Seconds,
+    },
+    /// OpenSSL's X509_V_ERR_CRL_NOT_YET_VALID: a clock is wrong, or the list of today was overwritten too early.
+    NotYetValid {
+        this_update: Seconds,
+    },
+    Current,
+    /// There is none of its issuer, or none that is for such certificates.
+    None,
 }
 
 /// A certificate that a CRL may answer for.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::crl_scope::Coverage;
 use crate::crl_scope::Covered;
 use crate::der::build::{element, sequence};
-use crate::revocation::{Coverage, RevocationSet};
+use crate::revocation::RevocationSet;
 use crate::test_pki::{Ca, ECDSA_WITH_SHA256, Forge, at, store};
 use crate::{Listed, RevocationSetBuilder, Source};
 

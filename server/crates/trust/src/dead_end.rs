@@ -4,20 +4,21 @@
 //! answer names the certificate whose issuer is missing, or is not the one that it claims: the one that a
 //! path came furthest to. Nothing here admits anybody.
 
-use super::certificate::{Certificate, Fault, Version};
-use super::conditions;
+use super::case::{Case, LEAF_AND_ANCHOR};
+use super::certificate::{Certificate, Version};
+use super::certificate_fault::Fault;
+use super::issuers::Issuers;
 use super::key::PublicKey;
 use super::names;
 use super::nearest;
-use super::path::{Case, LEAF_AND_ANCHOR, Search};
 use super::signature::BadSignature;
 use super::verdict::{Refusal, RejectedKind, Role};
 
 /// A certificate above which nothing leads on.
-pub(super) struct Ending {
+struct Ending {
     /// Worth of telling this ending: the greater the rank, the more it is worth.
     rank: (bool, usize, Why),
-    pub(super) refusal: Refusal,
+    refusal: Refusal,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,33 +33,43 @@ enum Why {
     NotAccepted,
 }
 
+/// The reason why there is no chain at all.
+pub(super) fn explain(issuers: &mut Issuers<'_>) -> Refusal {
+    let mut is_too_deep = false;
+    let ending = furthest(issuers, &mut Vec::new(), &mut is_too_deep);
+    if is_too_deep {
+        return too_deep(issuers.case);
+    }
+    match ending {
+        Some(ending) if !issuers.is_exhausted() => ending.refusal,
+        _ => too_many(),
+    }
+}
+
 /// The ending that tells most of all that can be reached from `path` upwards. Notes it when a path reaches
 /// the store and is only too long.
-pub(super) fn furthest<J>(search: &mut Search<'_, J>, path: &mut Vec<usize>) -> Option<Ending> {
-    let store = search.case.store;
-    if path.len() + LEAF_AND_ANCHOR > search.case.depth_max
-        && store
-            .anchors()
-            .iter()
-            .any(|anchor| search.is_anchored(path, anchor))
+fn furthest(issuers: &mut Issuers<'_>, path: &mut Vec<usize>, is_too_deep: &mut bool) -> Option<Ending> {
+    let mut anchors = issuers.case.store.anchors().iter();
+    if path.len() + LEAF_AND_ANCHOR > issuers.case.depth_max
+        && anchors.any(|anchor| issuers.is_anchored(path, anchor))
     {
-        search.find_too_deep();
+        *is_too_deep = true;
         return None;
     }
     let mut furthest: Option<Ending> = None;
     let mut leads_on = false;
-    for next in 0..search.presented.len() {
-        if search.leads_to(path, next) {
+    for next in 0..issuers.presented.len() {
+        if issuers.leads_to(path, next) {
             leads_on = true;
             path.push(next);
-            let ending = self::furthest(search, path);
+            let ending = self::furthest(issuers, path, is_too_deep);
             path.pop();
             furthest = better(furthest, ending);
         }
     }
     match leads_on {
         true => furthest,
-        false => Some(at_top_of(search, path)),
+        false => Some(at_top_of(issuers, path)),
     }
 }
 
@@ -70,26 +81,26 @@ fn better(one: Option<Ending>, other: Option<Ending>) -> Option<Ending> {
     }
 }
 
-fn at_top_of<J>(search: &mut Search<'_, J>, path: &[usize]) -> Ending {
-    let case = search.case;
-    let top = search.top(path);
+fn at_top_of(issuers: &mut Issuers<'_>, path: &[usize]) -> Ending {
+    let case = issuers.case;
+    let top = issuers.top(path);
     let role = if path.is_empty() {
         Role::Leaf
     } else {
         Role::Intermediate
     };
     let mut anchors = case.store.anchors_by_preference();
-    let anchor = anchors.find(|anchor| search.is_named_by(path, anchor));
-    let named: Vec<_> = (0..search.presented.len())
-        .filter(|at| search.is_named(path, *at))
+    let anchor = anchors.find(|anchor| issuers.is_named_by(path, anchor));
+    let named: Vec<_> = (0..issuers.presented.len())
+        .filter(|at| issuers.is_named(path, *at))
         .collect();
-    let others = named.iter().filter_map(|at| search.presented.get(*at).copied());
-    let other = others.clone().find(|other| !search.repeats(path, other));
+    let others = named.iter().filter_map(|at| issuers.presented.get(*at).copied());
+    let other = others.clone().find(|other| !issuers.repeats(path, other));
     let is_circle = !named.is_empty() && other.is_none() && !top.is_self_issued();
     let key = anchor
         .map(|anchor| &*anchor.public_key)
         .or(other.map(|other| other.public_key()));
-    let checked = key.and_then(|key| search.check_signature(path, key));
+    let checked = key.and_then(|key| issuers.check_signature(path, key));
     let weak_key = other.filter(|other| !PublicKey::read(other.public_key()).is_accepted_for_client());
     let (why, refusal) = match (checked, anchor, other, weak_key) {
         (Some(Err(BadSignature::UnsupportedAlgorithm)), ..) => (Why::NotAccepted, weak_signature(role, top)),
@@ -107,7 +118,7 @@ fn at_top_of<J>(search: &mut Search<'_, J>, path: &[usize]) -> Ending {
     }
 }
 
-pub(super) fn too_deep(case: &Case<'_>) -> Refusal {
+fn too_deep(case: &Case<'_>) -> Refusal {
     let reason = format!(
         "the chain from the client certificate to the trust store has more than {} certificates; add an intermediate to the CA bundle",
         case.depth_max
@@ -115,10 +126,17 @@ pub(super) fn too_deep(case: &Case<'_>) -> Refusal {
     Refusal::new(RejectedKind::MaxChainDepthExceeded, reason)
 }
 
+fn too_many() -> Refusal {
+    Refusal::new(
+        RejectedKind::Invalid,
+        "the presented certificates can be combined in too many ways to check",
+    )
+}
+
 fn weak_signature(role: Role, certificate: &Certificate<'_>) -> Refusal {
     let who = role.name(&certificate.display_subject());
     if let Err(fault @ Fault::TwoAlgorithms) = certificate.check_fields() {
-        return conditions::refusal_of(&fault, &who);
+        return Refusal::of_fault(&fault, &who);
     }
     let algorithm = certificate.signed().algorithm_text();
     let reason = format!("{who} is signed with {algorithm}; that is not accepted");

@@ -7,13 +7,13 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 
 use super::certificate::Certificate;
 use super::der::{self, Element, Reader};
-use super::facts::hex;
+use super::digest::sha256;
+use super::hex::hex;
 use super::names;
 use super::time::format_utc;
 
@@ -42,7 +42,7 @@ impl CertificateDetails {
         Self {
             not_before: format_utc(validity.not_before),
             not_after: format_utc(validity.not_after),
-            sha256_base64url: URL_SAFE.encode(digest::digest(&digest::SHA256, certificate.der())),
+            sha256_base64url: URL_SAFE.encode(sha256(certificate.der())),
             ocsp_endpoint: certificate.authority_information_access().and_then(ocsp_endpoint),
             san: names.and_then(general_names),
             san_hex: names.map(hex),

@@ -4,7 +4,7 @@
 //! evaluated. One pass over the octets; a later look-up searches nothing. What an extension means is for
 //! whoever asks for it.
 
-use super::certificate::MalformedExtension;
+use super::certificate_fault::MalformedExtension;
 use super::der::{self, Reader};
 
 /// An extension that somebody here asks for.

@@ -6,13 +6,14 @@
 
 use std::sync::OnceLock;
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::certificate::{Certificate, Validity};
 use super::details::CertificateDetails;
+use super::digest::sha256;
+use super::hex::{colon_hex, hex};
 use super::names;
 use super::time::format_utc;
 
@@ -52,7 +53,7 @@ impl CertificateFacts {
             subject_rfc2253: names::rfc2253(subject)?,
             issuer_rfc2253: names::rfc2253(issuer)?,
             validity: format_validity(certificate.validity()),
-            sha256: hex(digest::digest(&digest::SHA256, der).as_ref()),
+            sha256: hex(&sha256(der)),
             der: der.into(),
             pem_url_encoded: OnceLock::new(),
             details: OnceLock::new(),
@@ -95,32 +96,6 @@ impl CertificateFacts {
     /// The certificate itself.
     pub fn der(&self) -> &[u8] {
         &self.der
-    }
-}
-
-/// The service's way to write a serial number.
-pub(super) fn colon_hex(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len() * 3);
-    for octet in octets {
-        if !text.is_empty() {
-            text.push(':');
-        }
-        push_hex(&mut text, *octet);
-    }
-    text
-}
-
-pub(super) fn hex(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len() * 2);
-    for octet in octets {
-        push_hex(&mut text, *octet);
-    }
-    text
-}
-
-fn push_hex(text: &mut String, octet: u8) {
-    for nibble in [octet >> 4, octet & 0x0f] {
-        text.extend(char::from_digit(u32::from(nibble), 16));
     }
 }
 

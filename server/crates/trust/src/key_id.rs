@@ -3,7 +3,7 @@
 //! Owns the identity of an issuer beside its name: RFC 5280 §6.3.3 f checks a list with the key of the CA
 //! that issued the certificate, and a CA that was renewed, or set up again, keeps its name and not its key.
 
-use super::store::sha256;
+use super::digest::sha256;
 
 /// SHA-256 of a SubjectPublicKeyInfo, tag and length included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

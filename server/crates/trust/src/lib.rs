@@ -27,8 +27,11 @@
 // Standard output and error are the operator's, and printing waits where nobody reads them.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod attributes;
 mod canonical_name;
+mod case;
 mod certificate;
+mod certificate_fault;
 mod certificate_header;
 mod certificate_policies;
 mod conditions;
@@ -40,10 +43,13 @@ mod crl_scope;
 mod dead_end;
 mod der;
 mod details;
+mod digest;
 mod extensions;
 mod facts;
 mod foreign_format;
 pub mod header_name;
+mod hex;
+mod issuers;
 mod key;
 mod key_id;
 mod list_issuer;
@@ -82,6 +88,7 @@ pub use canonical_name::{CanonicalName, is_same as is_same_name};
 pub use certificate_header::CertificateHeader;
 pub use crl_fault::CrlFault;
 pub use details::CertificateDetails;
+pub use digest::sha256;
 pub use facts::{CertificateFacts, not_after};
 pub use foreign_format::ForeignFormat;
 pub use key_id::KeyId;
@@ -89,9 +96,9 @@ pub use memo::{MemoUse, VerdictMemo};
 pub use pem::PemError;
 pub use policy::Policy;
 pub use purpose::{Purpose, UnknownPurpose};
-pub use revocation::{
-    ListRules, Listed, LoadedCrl, LoadedFile, RevocationError, RevocationSet, RevocationSetBuilder, Source,
-};
+pub use revocation::{Listed, LoadedCrl, RevocationSet, Source};
+pub use revocation_builder::{ListRules, LoadedFile, RevocationSetBuilder};
+pub use revocation_error::RevocationError;
 pub use revocation_file::FileFault;
 pub use rules::{Mode, OutOfDate, Rules, WithoutCrl};
 pub use store::{AnchorFault, StoreError, TrustStore};

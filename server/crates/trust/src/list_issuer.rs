@@ -5,7 +5,7 @@
 //! print before it. A subject stands for every key that a CA of that name has in the bundle; a digest for the
 //! key of that one certificate.
 
-use super::facts::colon_hex;
+use super::hex::colon_hex;
 use super::names;
 use super::revocation_error::RevocationError;
 use super::store::{Anchor, TrustStore};

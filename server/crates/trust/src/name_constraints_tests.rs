@@ -4,9 +4,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::attributes;
 use crate::constrained_names::{of_ca, of_leaf};
 use crate::der::build::{element, sequence};
-use crate::names;
 
 const CN: &[u8] = &[0x55, 4, 3];
 const O: &[u8] = &[0x55, 4, 10];
@@ -41,7 +41,7 @@ fn other(type_id: &[u8], value: &[u8]) -> Vec<u8> {
 }
 
 fn smtp_utf8(address: &str) -> Vec<u8> {
-    other(SMTP_UTF8, &element(names::UTF8_STRING, address.as_bytes()))
+    other(SMTP_UTF8, &element(attributes::UTF8_STRING, address.as_bytes()))
 }
 
 fn attribute(oid: &[u8], tag: u8, value: &str) -> Vec<u8> {
@@ -55,9 +55,9 @@ fn attribute(oid: &[u8], tag: u8, value: &str) -> Vec<u8> {
 fn name(attributes: &[(&[u8], &str)]) -> Vec<u8> {
     let tag = |oid: &[u8]| {
         if oid == EMAIL {
-            names::IA5_STRING
+            attributes::IA5_STRING
         } else {
-            names::UTF8_STRING
+            attributes::UTF8_STRING
         }
     };
     let all = attributes
@@ -214,7 +214,7 @@ fn email_addresses_of_the_subject_count_with_and_without_alternative_names() {
             assert_outcome("violated", &excluded, subject, &names);
         }
     }
-    let utf8 = attribute(EMAIL, names::UTF8_STRING, "x@example.org");
+    let utf8 = attribute(EMAIL, attributes::UTF8_STRING, "x@example.org");
     assert_outcome("cannot tell", &permitted, &utf8, &[]);
     assert_outcome("holds", &self::permitted(dns("example.org")), &utf8, &[]);
 }
@@ -232,7 +232,7 @@ fn smtp_utf8_mailboxes_are_held_to_the_subtrees_of_addresses() {
         assert_outcome(in_permitted, &permitted, &client(), &[smtp_utf8(address)]);
         assert_outcome(in_excluded, &excluded, &client(), &[smtp_utf8(address)]);
     }
-    let ia5 = other(SMTP_UTF8, &element(names::IA5_STRING, b"x@example.org"));
+    let ia5 = other(SMTP_UTF8, &element(attributes::IA5_STRING, b"x@example.org"));
     assert_outcome("cannot tell", &permitted, &client(), &[ia5]);
     // RFC 9598 gives a subtree of that kind no meaning.
     let own_kind = self::permitted(smtp_utf8("x@example.org"));

@@ -14,8 +14,8 @@
 
 use std::fmt::Write;
 
+use super::attributes::{Attribute, attributes, text};
 use super::canonical_name;
-use super::der::{self, Reader};
 
 /// `C=US, O=Example, CN=client`: the order of the certificate. `None`: not a name.
 pub(super) fn forward(name: &[u8]) -> Option<String> {
@@ -63,46 +63,10 @@ pub(super) fn parts(name: &[u8]) -> Option<Vec<Part>> {
         .collect()
 }
 
-#[derive(Clone, Copy)]
-pub(super) struct Attribute<'a> {
-    pub(super) oid: &'a [u8],
-    pub(super) value: der::Element<'a>,
-    /// Belongs to the same RDN as the attribute before it.
-    pub(super) joins_previous: bool,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Charset {
     Utf8,
     Ascii,
-}
-
-/// RFC 5280 §4.1.2.4: `SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value ANY }`.
-pub(super) fn attributes(name: &[u8]) -> Option<Vec<Attribute<'_>>> {
-    let mut attributes = Vec::new();
-    let mut rdns = Reader::new(name);
-    while !rdns.is_empty() {
-        let mut set = Reader::new(rdns.expect(der::SET)?.value);
-        let mut joins_previous = false;
-        while !set.is_empty() {
-            let mut pair = Reader::new(set.expect(der::SEQUENCE)?.value);
-            let oid = pair.expect(der::OBJECT_IDENTIFIER)?.value;
-            let value = pair.next()?;
-            if !pair.is_empty() {
-                return None;
-            }
-            attributes.push(Attribute {
-                oid,
-                value,
-                joins_previous,
-            });
-            joins_previous = true;
-        }
-        if !joins_previous {
-            return None;
-        }
-    }
-    Some(attributes)
 }
 
 /// Last attribute first; `joins_previous` moves to the other end of each RDN.
@@ -188,35 +152,6 @@ pub(super) fn is_unprintable(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The text of a string value, by its type (X.680 §41); `None` when it is no text of that type.
-pub(super) fn text(value: &der::Element<'_>) -> Option<String> {
-    match value.tag {
-        UTF8_STRING => std::str::from_utf8(value.value).ok().map(str::to_owned),
-        NUMERIC_STRING | PRINTABLE_STRING | IA5_STRING | VISIBLE_STRING => {
-            let text = std::str::from_utf8(value.value).ok()?;
-            text.is_ascii().then(|| text.to_owned())
-        }
-        // In practice Latin-1, which is how OpenSSL reads it.
-        TELETEX_STRING => Some(value.value.iter().copied().map(char::from).collect()),
-        BMP_STRING => {
-            let (units, []) = value.value.as_chunks::<2>() else {
-                return None;
-            };
-            char::decode_utf16(units.iter().copied().map(u16::from_be_bytes))
-                .collect::<Result<_, _>>()
-                .ok()
-        }
-        UNIVERSAL_STRING => {
-            let (units, []) = value.value.as_chunks::<4>() else {
-                return None;
-            };
-            let code_points = units.iter().copied().map(u32::from_be_bytes);
-            code_points.map(char::from_u32).collect()
-        }
-        _ => None,
-    }
-}
-
 /// OpenSSL's short names, which the service's own examples follow; `STREET` is spelt as in RFC 2253 §2.3.
 fn short_name(oid: &[u8]) -> Option<&'static str> {
     Some(match oid {
@@ -298,15 +233,6 @@ fn write_dotted(out: &mut String, oid: &[u8]) -> Option<()> {
     }
     Some(())
 }
-
-pub(super) const UTF8_STRING: u8 = 12;
-const NUMERIC_STRING: u8 = 18;
-const PRINTABLE_STRING: u8 = 19;
-const TELETEX_STRING: u8 = 20;
-pub(super) const IA5_STRING: u8 = 22;
-const VISIBLE_STRING: u8 = 26;
-const UNIVERSAL_STRING: u8 = 28;
-const BMP_STRING: u8 = 30;
 
 #[cfg(test)]
 #[path = "names_tests.rs"]

@@ -4,7 +4,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::der::build::{element, sequence};
+use crate::attributes::{
+    BMP_STRING, IA5_STRING, PRINTABLE_STRING, TELETEX_STRING, UNIVERSAL_STRING, UTF8_STRING,
+};
+use crate::der::{
+    self,
+    build::{element, sequence},
+};
 
 const CN: &[u8] = &[0x55, 4, 3];
 const O: &[u8] = &[0x55, 4, 10];

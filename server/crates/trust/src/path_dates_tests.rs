@@ -142,7 +142,7 @@ fn an_expired_version_1_client_is_admitted_where_expiry_is_ignored() {
 fn revocation_counts_where_expiry_is_ignored() {
     let (root, chain) = expired_under_reissued();
     let serial = Certificate::parse(&chain[0]).unwrap().serial().to_vec();
-    let list = crate::facts::colon_hex(&serial);
+    let list = crate::hex::colon_hex(&serial);
     let policy = ruled(&store(&[&root]), &[list.as_bytes()], |rules| {
         rules.ignore_expiry = true;
     });

@@ -21,10 +21,8 @@ use std::time::Duration;
 use rustls_pki_types::UnixTime;
 
 use super::canonical_name;
-use super::crl_scope::{Covered, Scope};
+use super::crl_scope::{Coverage, Covered, Scope};
 use super::key_id::KeyId;
-pub use super::revocation_builder::{ListRules, LoadedFile, RevocationSetBuilder};
-pub use super::revocation_error::RevocationError;
 use super::serials::SerialSet;
 use super::time::{Seconds, seconds};
 
@@ -87,21 +85,6 @@ impl Listed {
 pub enum Source {
     SerialList,
     Crl,
-}
-
-/// Whether CRLs answer for a certificate; the worse comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Coverage {
-    OutOfDate {
-        next_update: Seconds,
-    },
-    /// OpenSSL's X509_V_ERR_CRL_NOT_YET_VALID: a clock is wrong, or the list of today was overwritten too early.
-    NotYetValid {
-        this_update: Seconds,
-    },
-    Current,
-    /// There is none of its issuer, or none that is for such certificates.
-    None,
 }
 
 impl RevocationSet {

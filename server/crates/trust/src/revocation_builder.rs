@@ -5,10 +5,10 @@
 use rustls_pki_types::UnixTime;
 
 use super::canonical_name;
-use super::crl::{Crl, Period};
-use super::crl_scope::Scope;
+use super::crl::Crl;
+use super::crl_scope::{Period, Scope};
 use super::der;
-use super::facts::colon_hex;
+use super::hex::colon_hex;
 use super::key_id::KeyId;
 use super::list_issuer;
 use super::names;

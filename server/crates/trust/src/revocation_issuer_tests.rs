@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::*;
 use crate::test_pki::{Ca, Draft, Forge, ca, leaf, now, ruled, store};
-use crate::{Policy, RejectedKind, TrustStore, WithoutCrl};
+use crate::{ListRules, Policy, RejectedKind, RevocationError, RevocationSetBuilder, TrustStore, WithoutCrl};
 
 const SERIAL: &[u8] = &[0x5a, 0x45];
 const OTHER: &[u8] = &[0x99];
@@ -249,7 +249,7 @@ fn a_list_is_bound_by_any_spelling_of_the_subject_or_by_the_digest_of_one_certif
             "{subject}"
         );
     }
-    let digest = crate::facts::colon_hex(&crate::store::sha256(&old.der));
+    let digest = crate::hex::colon_hex(&crate::sha256(&old.der));
     for digest in [
         digest.to_uppercase(),
         digest.replace(':', ""),

@@ -10,12 +10,12 @@ use rcgen::{
 };
 
 use super::*;
-use crate::TrustStore;
 use crate::der::{
     self,
     build::{element, sequence},
 };
 use crate::test_pki::{Ca, ECDSA_WITH_SHA1, ECDSA_WITH_SHA256, Forge, at, ca, pem, store, usages};
+use crate::{RevocationError, RevocationSetBuilder, TrustStore};
 
 fn load(store: &Arc<TrustStore>, files: &[&[u8]]) -> Result<RevocationSet, RevocationError> {
     let mut builder = RevocationSetBuilder::new(store);

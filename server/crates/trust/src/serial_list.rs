@@ -163,7 +163,7 @@ mod tests {
     proptest! {
         #[test]
         fn colons_and_case_make_no_difference(serial in proptest::collection::vec(any::<u8>(), 1..30)) {
-            let colons = crate::facts::colon_hex(&serial);
+            let colons = crate::hex::colon_hex(&serial);
             let plain = colons.replace(':', "").to_uppercase();
             prop_assert_eq!(all(&colons), Ok(vec![serial.clone()]));
             prop_assert_eq!(all(&plain), Ok(vec![serial]));

@@ -10,12 +10,12 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest;
 use rustls_pki_types::CertificateDer;
 
 use super::canonical_name::CanonicalName;
-use super::certificate::{CaDepth, Certificate, Fault, MalformedExtension, Validity};
-use super::conditions;
+use super::certificate::{CaDepth, Certificate, Validity};
+use super::certificate_fault::{Fault, MalformedExtension};
+use super::digest::sha256;
 use super::extensions::Known;
 use super::foreign_format::{BLOCKS_ALONE, ForeignFormat};
 use super::key::PublicKey;
@@ -301,7 +301,7 @@ impl From<Fault> for AnchorFault {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Extension(name) => Self::Extension(name),
-            other => Self::Unreliable(conditions::told(&other)),
+            other => Self::Unreliable(other.told()),
         }
     }
 }
@@ -420,14 +420,6 @@ fn digest_of(anchors: &[Anchor]) -> [u8; 32] {
     let mut digests: Vec<_> = anchors.iter().map(|anchor| anchor.digest).collect();
     digests.sort_unstable();
     sha256(&digests.concat())
-}
-
-/// Always 32 octets.
-pub(super) fn sha256(data: &[u8]) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, data);
-    let mut octets = [0; 32];
-    octets.copy_from_slice(digest.as_ref());
-    octets
 }
 
 /// The service's quota.

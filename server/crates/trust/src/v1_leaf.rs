@@ -10,10 +10,9 @@
 //! A CA is never version 1, and a presented intermediate is never the issuer. All else is asked of its path
 //! as of any other.
 
-use super::certificate::Fault;
-use super::conditions;
+use super::case::{Case, Chain};
+use super::certificate_fault::Fault;
 use super::dead_end;
-use super::path::{Case, Chain};
 use super::verdict::{Refusal, RejectedKind};
 
 pub(super) fn check(case: &Case<'_>, chain: &Chain<'_>) -> Result<(), Refusal> {
@@ -35,7 +34,7 @@ fn of_fault(fault: &Fault) -> Refusal {
             RejectedKind::Invalid,
             "the client certificate is X.509 version 1 but not encoded as such",
         ),
-        other => conditions::refusal_of(other, "the client certificate"),
+        other => Refusal::of_fault(other, "the client certificate"),
     }
 }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 use rustls_pki_types::{SubjectPublicKeyInfoDer, UnixTime};
 
 use super::certificate::{Certificate, Validity};
+use super::certificate_fault::Fault;
 use super::crl_scope::Covered;
-use super::facts::{CertificateFacts, colon_hex};
+use super::facts::CertificateFacts;
+use super::hex::colon_hex;
 use super::key_id::KeyId;
 use super::names;
 use super::store::Anchor;
@@ -168,6 +170,15 @@ impl Refusal {
     pub(super) fn new(kind: RejectedKind, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         Self { kind, reason }
+    }
+
+    /// Refuses the certificate that messages call `who`.
+    pub(super) fn of_fault(fault: &Fault, who: &str) -> Self {
+        let kind = match fault {
+            Fault::Version => RejectedKind::TypeUnsupported,
+            _ => RejectedKind::Invalid,
+        };
+        Self::new(kind, format!("{who} {}", fault.told()))
     }
 
     pub(super) fn with_facts(self, facts: Option<Arc<CertificateFacts>>) -> Rejected {

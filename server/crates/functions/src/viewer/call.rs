@@ -7,38 +7,16 @@ use std::time::{Duration, SystemTime};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rquickjs::Value;
 
-use super::certificate_renames::CertificateRenames;
-use super::event::{self, Built};
+use super::event::{self, Built, ViewerContext};
 use super::invalid::Invalid;
 use super::reader::{Answer, Reader, Unread};
 use super::request::{RequestEdits, ShownRequest};
 use super::response::{ResponseEdits, ReturnedResponse, ShownResponse};
 use crate::call::Call;
+use crate::certificate_renames::CertificateRenames;
 use crate::engine::{Called, Event, Makers};
 use crate::fault::FaultKind;
 use crate::function::Function;
-
-/// What a viewer function is told beside the request and the response.
-#[derive(Clone, Copy, Debug)]
-pub struct ViewerContext<'a> {
-    /// The name that the distribution serves the client under.
-    pub distribution_domain_name: &'a str,
-    pub distribution_id: &'a str,
-    /// The host that the request is for.
-    pub endpoint: &'a str,
-    pub request_id: &'a str,
-    pub client_ip: &'a str,
-    pub edge: &'a Rc<EdgeLocation>,
-}
-
-/// `cf.edgeLocation`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EdgeLocation {
-    pub name: String,
-    /// The address that the client has connected to.
-    pub server_ip: String,
-    pub region: String,
-}
 
 /// What a call has brought.
 #[derive(Debug)]

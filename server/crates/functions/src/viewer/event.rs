@@ -1,16 +1,31 @@
 //! The object that `handler` gets, and the memory of what it was made of: what comes back unchanged need not be read again.
 
+use std::rc::Rc;
+
 use rquickjs::atom::PredefinedAtom;
 use rquickjs::function::Args;
 use rquickjs::object::Property;
 use rquickjs::{Array, Atom, Ctx, Object, Value};
 
-use super::call::ViewerContext;
 use super::fields::{Field, Item};
-use super::header_rules::Moment;
 use super::request::ShownRequest;
 use super::response::ShownResponse;
+use crate::call::EdgeLocation;
 use crate::engine::Makers;
+use crate::header_rules::Moment;
+
+/// What a viewer function is told beside the request and the response.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewerContext<'a> {
+    /// The name that the distribution serves the client under.
+    pub distribution_domain_name: &'a str,
+    pub distribution_id: &'a str,
+    /// The host that the request is for.
+    pub endpoint: &'a str,
+    pub request_id: &'a str,
+    pub client_ip: &'a str,
+    pub edge: &'a Rc<EdgeLocation>,
+}
 
 /// What an event was made of.
 #[derive(Default)]

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 
 use super::fields::{Change, Field, Given, Item, Returned, changes, text};
-use super::header_rules::{Moment, is_hidden, is_read_only};
 use super::invalid::{Invalid, Why};
+use crate::header_rules::{Moment, is_hidden, is_read_only};
 
 /// In place of all headers of this name; no value: they are removed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,13 +5,10 @@
 //! Pure but for [`call`]: no socket, no clock.
 
 mod call;
-mod certificate_renames;
 mod event;
 mod fields;
-mod header_rules;
 mod headers;
 mod invalid;
-pub(super) mod natives;
 mod pieces;
 mod reader;
 mod request;
@@ -31,13 +28,16 @@ mod response_tests;
 mod testing;
 
 pub use call::{
-    EdgeLocation, RequestVerdict, ViewerContext, ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks,
-    call_viewer_request, call_viewer_response,
+    RequestVerdict, ViewerFault, ViewerFaultKind, ViewerOutcome, ViewerRemarks, call_viewer_request,
+    call_viewer_response,
 };
-pub use certificate_renames::{CertificateRenames, CertificateWish, PemFormat, RenameFault};
+pub use event::ViewerContext;
 pub use fields::{Field, Given, Item, Returned};
-pub use header_rules::Moment;
 pub use invalid::{Invalid, Why};
 pub use pieces::{Kind, Pieces};
 pub use request::{RequestEdits, RequestFacts, ReturnedRequest, ShownRequest};
 pub use response::{ResponseEdits, ReturnedBody, ReturnedResponse, ShownResponse};
+
+pub use crate::call::EdgeLocation;
+pub use crate::certificate_renames::{CertificateRenames, CertificateWish, PemFormat, RenameFault};
+pub use crate::header_rules::Moment;

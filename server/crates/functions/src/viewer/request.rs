@@ -9,10 +9,10 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 
 use super::fields::{Field, Item, Returned};
-use super::header_rules::Moment;
 use super::headers::{self, HeaderEdit};
 use super::invalid::{Invalid, Why};
 use super::pieces::{Pieces, encode};
+use crate::header_rules::Moment;
 
 /// A request as it stands when the function is called.
 #[derive(Clone, Copy, Debug)]

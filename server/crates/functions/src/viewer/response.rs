@@ -9,10 +9,10 @@ use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::fields::{Field, Returned};
-use super::header_rules::Moment;
 use super::headers::{self, HeaderEdit};
 use super::invalid::{Invalid, Why};
 use super::pieces::Pieces;
+use crate::header_rules::Moment;
 
 /// What the function sees of a response.
 #[derive(Debug)]

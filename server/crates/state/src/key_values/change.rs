@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::etag::ETag;
 use super::import::{ImportError, parse};
+use super::items::Items;
 use super::limits::{EntryError, StoreLimits, shown};
-use super::map::Items;
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::items::{Items, sorted};
 use super::limits::{StoreLimits, shown};
-use super::map::{Items, sorted};
 
 /// Reads an import file.
 ///

@@ -1,16 +1,13 @@
 //! One generation of a key-value store.
 
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::etag::ETag;
 use super::import::{ImportError, parse, render};
+use super::items::{Items, sorted};
 use super::limits::StoreLimits;
-
-/// What a store holds.
-pub(super) type Items = HashMap<Box<str>, Box<str>>;
 
 /// Keys and their values, never changed once made.
 #[derive(Debug)]
@@ -102,12 +99,6 @@ impl KeyValues {
     pub(super) fn items(&self) -> &Items {
         &self.items
     }
-}
-
-pub(super) fn sorted(items: &Items) -> Vec<(&str, &str)> {
-    let mut sorted: Vec<(&str, &str)> = items.iter().map(|(key, value)| (&**key, &**value)).collect();
-    sorted.sort_unstable();
-    sorted
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -11,6 +11,7 @@ mod change;
 mod etag;
 mod file;
 mod import;
+mod items;
 mod limits;
 mod map;
 mod store;

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Function, Object, Result};
 
+use super::call::Call;
 use super::certificate_renames::{PemFormat, RenameFault};
-use crate::call::Call;
 
-pub(crate) fn add<'js>(ctx: &Ctx<'js>, natives: &Object<'js>, call: &Rc<Call>) -> Result<()> {
+pub(super) fn add<'js>(ctx: &Ctx<'js>, natives: &Object<'js>, call: &Rc<Call>) -> Result<()> {
     let this = Rc::clone(call);
     let edge_location = move || {
         let at = this.edge_location()?;
