@@ -1,8 +1,14 @@
-//! The handshake: ClientHello first, then the distribution that it names, then the rest under that one's policy.
+//! The handshake of a client, in three stages: the first octet, the ClientHello, the rest under the policy of the
+//! distribution that the ClientHello names.
 //!
-//! A failed handshake ends with its alert on the wire and the peer given time to read it.
+//! A stage is a type, and only the stage before makes it: [`first_octet`] makes a [`Begun`], which becomes a
+//! [`Greeted`], which becomes an [`Accepted`]. Between two stages the caller counts, chooses and builds the gate.
+//! At each stage the client may be refused; the [`HandshakeError`] then holds the connection, its alert still to be
+//! sent.
+//!
+//! The caller bounds the time. `facts` and `notes` are filled as far as the handshake came, also when it is cut
+//! short. Runs in the connection's own task.
 
-use std::io;
 use std::sync::Arc;
 
 use bothways_config::HostName;
@@ -11,19 +17,17 @@ use rustls::{HandshakeKind, ServerConfig};
 use rustls_pki_types::UnixTime;
 
 use super::client::ClientAuth;
-use super::gate::{Gate, Negotiated};
+use super::failure::{HandshakeError, HandshakeErrorKind, HelloRefused};
+use super::gate::{Gate, GateState, Negotiated};
 use super::notes::{HandshakeNotes, with_notes};
 use super::offer;
 use super::vault::{SessionOwner, SessionVault};
 use crate::runtime::Duplex;
 use crate::tls::client_hello::ClientHello;
 use crate::tls::hello::HelloReader;
-use crate::tls::{
-    Answer, HandshakeFault, INTERNAL_ERROR, Machine, ServerSide, TlsStream, UNRECOGNIZED_NAME, Unfit, fill,
-    handshake, plain_alert,
-};
+use crate::tls::{Machine, ServerSide, TlsStream, fill, handshake};
 
-/// What was learnt of the handshake, for the record; as far as it came.
+/// Facts about a handshake for the record, as far as it came.
 #[derive(Clone, Debug, Default)]
 pub struct HandshakeFacts {
     /// The name in the `server_name` extension (RFC 6066 §3), as sent.
@@ -32,18 +36,22 @@ pub struct HandshakeFacts {
     pub begun: bool,
     /// True if a whole ClientHello was read.
     pub complete: bool,
-    /// A sentence about what client and server have not in common, where that is so.
+    /// A sentence about the first thing that client and server have not in common, where there is one.
     pub nothing_in_common: Option<Box<str>>,
     pub negotiated: Negotiated,
     /// True if a session was resumed by a handshake that came to its end.
     pub resumed: bool,
 }
 
-/// What a ClientHello's name leads to.
-pub struct Entrance<C> {
-    pub config: Arc<ServerConfig>,
-    pub gate: Gate,
-    /// Passed through to [`Accepted`].
+/// A connection of which an octet was read. From here on it costs memory, so the caller counts it first.
+pub struct Begun {
+    io: Duplex,
+}
+
+/// A connection whose ClientHello is whole and has led to `chosen`. rustls has not read it yet.
+pub struct Greeted<C> {
+    io: Duplex,
+    config: Arc<ServerConfig>,
     pub chosen: C,
 }
 
@@ -53,216 +61,160 @@ pub struct Accepted<C> {
     /// The admitted client.
     pub client: ClientAuth,
     pub resumed: bool,
-    /// What the caller has chosen for the ClientHello.
+    /// Value that the caller has chosen for the ClientHello.
     pub chosen: C,
 }
 
-/// Why there is no connection.
-pub struct HandshakeError {
-    pub kind: HandshakeErrorKind,
-    /// Absent when the transport itself failed.
-    pub farewell: Option<Farewell>,
-}
-
-/// A failed connection whose alert is still to be sent. Apart from the handshake, so that its time limit cannot turn
-/// one failure into another.
-pub struct Farewell(Duplex);
-
-impl Farewell {
-    /// Sends the alert, half-closes, and lets the peer read it before the socket goes.
-    pub async fn say(mut self) {
-        // The handshake has failed whether or not the alert gets through.
-        let _failed_already = self.0.say_goodbye().await;
-    }
-}
-
-/// The causes that need to be told apart; `HandshakeNotes::rejected` says more about a refused certificate.
-#[derive(Debug)]
-pub enum HandshakeErrorKind {
-    /// The peer closed the connection, or reset it, before it sent an octet: a health check, most often.
-    Unused,
-    /// The socket failed, or the peer closed it.
-    Transport(io::Error),
-    /// The octets that came are no ClientHello, or break a rule of TLS.
-    Unfit(Unfit),
-    /// Refused before any work on it.
-    Refused(Refusal),
-    /// rustls refused what the client sent, or the gate barred the client within the handshake.
-    Tls(rustls::Error),
-    /// The gate barred the client when the handshake had ended. `HandshakeNotes::ruling` says why, in either case.
-    Barred,
-}
-
-impl From<HandshakeFault> for HandshakeErrorKind {
-    fn from(fault: HandshakeFault) -> Self {
-        match fault {
-            HandshakeFault::Transport(error) => Self::Transport(error),
-            HandshakeFault::Tls(error) => Self::Tls(error),
-        }
-    }
-}
-
-/// Why a client goes no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// No distribution serves the name in it.
-    UnknownName,
-    /// `handshakes_per_core` are under way.
-    Busy,
-}
-
-impl Refusal {
-    /// RFC 6066 §3: unrecognized_name; RFC 8446 §6.2: internal_error.
-    fn alert(self) -> u8 {
-        match self {
-            Self::UnknownName => UNRECOGNIZED_NAME,
-            Self::Busy => INTERNAL_ERROR,
-        }
-    }
-}
-
-/// Accepts one client. `begin` is asked at its first octet, since from there on it costs memory; what it gives lives
-/// as long as the handshake. `choose` finds configuration and gate for the host that the client names.
-///
-/// The caller bounds the time; `facts` and `notes` are filled as far as the handshake came, also when it is cut short.
+/// Waits for the first octet of a client.
 ///
 /// # Errors
-/// The handshake failed; the alert waits in the error's farewell.
-pub async fn accept<S, C>(
-    mut io: Duplex,
-    vault: &SessionVault,
-    facts: &mut HandshakeFacts,
-    notes: &mut HandshakeNotes,
-    begin: impl FnOnce() -> Result<S, Refusal>,
-    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance<C>, Refusal>,
-) -> Result<Accepted<C>, HandshakeError> {
-    let mut reader = HelloReader::default();
-    let read = match read_hello(&mut io, &mut reader, facts, begin).await {
-        Ok(slot) => judge(reader.message(io.unread()), facts, choose).map(|entrance| (slot, entrance)),
-        Err(kind) => Err(kind),
-    };
-    drop(reader);
-    match read {
+/// The client closed, or reset, the connection before it sent one.
+pub async fn first_octet(mut io: Duplex, facts: &mut HandshakeFacts) -> Result<Begun, HandshakeError> {
+    match fill(&mut io).await {
+        Ok(()) => {
+            facts.begun = true;
+            Ok(Begun { io })
+        }
+        Err(_) => Err(HandshakeError::of(io, HandshakeErrorKind::Unused)),
+    }
+}
+
+impl Begun {
+    /// Refuses the client before its ClientHello is read.
+    pub fn refuse(self, refusal: HelloRefused) -> HandshakeError {
+        HandshakeError::of(self.io, HandshakeErrorKind::Refused(refusal))
+    }
+
+    /// Reads the ClientHello. `choose` finds configuration and distribution for the host that it names.
+    ///
+    /// # Errors
+    /// The octets that came are no ClientHello, it breaks a rule, or nothing is served under its name.
+    pub async fn read_hello<C>(
+        mut self,
+        facts: &mut HandshakeFacts,
+        choose: impl FnOnce(Option<HostName>) -> Option<(Arc<ServerConfig>, C)>,
+    ) -> Result<Greeted<C>, HandshakeError> {
+        let mut reader = HelloReader::default();
+        let read = match self.read_whole(&mut reader, facts).await {
+            Ok(()) => judge(reader.message(self.io.unread()), facts, choose),
+            Err(kind) => Err(kind),
+        };
+        match read {
+            Ok((config, chosen)) => Ok(Greeted {
+                io: self.io,
+                config,
+                chosen,
+            }),
+            Err(kind) => Err(HandshakeError::of(self.io, kind)),
+        }
+    }
+
+    /// Reads until the ClientHello is whole. It stays unread: rustls reads it again under the configuration that
+    /// it leads to.
+    async fn read_whole(
+        &mut self,
+        reader: &mut HelloReader,
+        facts: &mut HandshakeFacts,
+    ) -> Result<(), HandshakeErrorKind> {
+        while !reader.read(self.io.unread()).map_err(HandshakeErrorKind::Unfit)? {
+            fill(&mut self.io).await.map_err(HandshakeErrorKind::Transport)?;
+        }
+        facts.complete = true;
+        Ok(())
+    }
+}
+
+impl<C> Greeted<C> {
+    /// Runs the rest of the handshake, up to the gate and past it.
+    ///
+    /// # Errors
+    /// The handshake failed, or the client may not come in.
+    pub async fn admit(
+        self,
+        gate: Gate,
+        vault: &SessionVault,
+        facts: &mut HandshakeFacts,
+        notes: &mut HandshakeNotes,
+    ) -> Result<Accepted<C>, HandshakeError> {
+        notes.gate = GateState::Closed(gate);
         // Boxed: a connection on which nothing was sent yet does not take the room of a handshake.
-        Ok((_slot, entrance)) => Box::pin(admit(io, entrance, vault, facts, notes)).await,
-        Err(kind) => Err(refused(io, kind)),
+        Box::pin(self.shake_hands(vault, facts, notes)).await
     }
-}
 
-/// The handshake from its ClientHello on, which is still unread, to the gate.
-async fn admit<C>(
-    mut io: Duplex,
-    Entrance { config, gate, chosen }: Entrance<C>,
-    vault: &SessionVault,
-    facts: &mut HandshakeFacts,
-    notes: &mut HandshakeNotes,
-) -> Result<Accepted<C>, HandshakeError> {
-    notes.gate = Some(gate);
-    let mut machine = match ServerSide::new(config) {
-        Ok(connection) => Machine::new(connection),
-        Err(error) => return Err(refused(io, HandshakeErrorKind::Tls(error))),
-    };
-    let mut early = BytesMut::new();
-    // A record that comes with the end of the handshake may be decrypted in the same turn: its plaintext is the
-    // stream's to give out.
-    let finished = handshake(&mut io, &mut machine, |io, machine| {
-        notes.negotiated = Negotiated::of(machine.connection());
-        with_notes(notes, || {
-            machine.turn(io, |plaintext| early.extend_from_slice(plaintext))
+    async fn shake_hands(
+        self,
+        vault: &SessionVault,
+        facts: &mut HandshakeFacts,
+        notes: &mut HandshakeNotes,
+    ) -> Result<Accepted<C>, HandshakeError> {
+        let Self {
+            mut io,
+            config,
+            chosen,
+        } = self;
+        let mut machine = match ServerSide::new(config) {
+            Ok(connection) => Machine::new(connection),
+            Err(error) => return Err(HandshakeError::of(io, HandshakeErrorKind::Tls(error))),
+        };
+        let mut early = BytesMut::new();
+        // A record behind the last message of the handshake may be decrypted in the same turn. Its plaintext is the
+        // stream's to hand out.
+        let shaken = handshake(&mut io, &mut machine, |io, machine| {
+            notes.negotiated = Negotiated::of(machine.connection());
+            with_notes(notes, || {
+                machine.turn(io, |plaintext| early.extend_from_slice(plaintext))
+            })
+        });
+        let shaken = shaken.await;
+        facts.negotiated = Negotiated::of(machine.connection());
+        if let Err(fault) = shaken {
+            return Err(HandshakeError::of(io, fault.into()));
+        }
+        let resumed = machine.connection().handshake_kind() == Some(HandshakeKind::Resumed);
+        facts.resumed = resumed;
+        let client = match notes.client(resumed) {
+            Ok(client) => client,
+            Err(error) => return Err(HandshakeError::of(io, HandshakeErrorKind::Tls(error))),
+        };
+        if !notes.pass_gate_at_the_end(&client, resumed) {
+            // rustls sends fatal alerts for faults that itself finds, and has no call for another.
+            let _closed_anyway = machine.close(&mut io);
+            return Err(HandshakeError::of(io, HandshakeErrorKind::Barred));
+        }
+        bind_ticket(vault, notes, &client, resumed);
+        Ok(Accepted {
+            stream: Box::new(TlsStream::new(machine, io, early)),
+            client,
+            resumed,
+            chosen,
         })
-    });
-    let finished = finished.await;
-    facts.negotiated = Negotiated::of(machine.connection());
-    if let Err(fault) = finished {
-        return Err(refused(io, fault.into()));
     }
-    let resumed = machine.connection().handshake_kind() == Some(HandshakeKind::Resumed);
-    facts.resumed = resumed;
-    let Some(client) = notes.client(resumed) else {
-        return Err(refused(
-            io,
-            HandshakeErrorKind::Tls(rustls::Error::General(NOBODYS_SESSION.to_owned())),
-        ));
-    };
-    if !notes.pass_gate_at_the_end(&client, resumed) {
-        // rustls sends fatal alerts for what itself finds wrong, and has no call for another.
-        let _closed_anyway = machine.close(&mut io);
-        return Err(refused(io, HandshakeErrorKind::Barred));
-    }
-    settle(vault, notes, &client, resumed);
-    Ok(Accepted {
-        stream: Box::new(TlsStream::new(machine, io, early)),
-        client,
-        resumed,
-        chosen,
-    })
-}
-
-/// Reads the ClientHello, which stays unread: the TLS library reads it again when it is known for whom.
-async fn read_hello<S>(
-    io: &mut Duplex,
-    reader: &mut HelloReader,
-    facts: &mut HandshakeFacts,
-    begin: impl FnOnce() -> Result<S, Refusal>,
-) -> Result<S, HandshakeErrorKind> {
-    if fill(io).await.is_err() {
-        return Err(HandshakeErrorKind::Unused);
-    }
-    facts.begun = true;
-    let slot = begin().map_err(HandshakeErrorKind::Refused)?;
-    while !reader.read(io.unread()).map_err(HandshakeErrorKind::Unfit)? {
-        fill(io).await.map_err(HandshakeErrorKind::Transport)?;
-    }
-    facts.complete = true;
-    Ok(slot)
 }
 
 /// Finds out for whom a ClientHello is.
 fn judge<C>(
     message: &[u8],
     facts: &mut HandshakeFacts,
-    choose: impl FnOnce(Option<HostName>, Option<&str>) -> Result<Entrance<C>, Refusal>,
-) -> Result<Entrance<C>, HandshakeErrorKind> {
+    choose: impl FnOnce(Option<HostName>) -> Option<(Arc<ServerConfig>, C)>,
+) -> Result<(Arc<ServerConfig>, C), HandshakeErrorKind> {
     let hello = ClientHello::parse(message).map_err(HandshakeErrorKind::Unfit)?;
     facts.server_name = hello.sent_name();
     hello.check().map_err(HandshakeErrorKind::Unfit)?;
     let host = hello.host().map_err(HandshakeErrorKind::Unfit)?;
-    let named = facts.server_name.as_deref().filter(|_| host.is_some());
-    let entrance = choose(host, named).map_err(HandshakeErrorKind::Refused)?;
-    facts.nothing_in_common = offer::nothing_in_common(&hello, &entrance.config).map(Box::from);
-    Ok(entrance)
+    let unknown = HandshakeErrorKind::Refused(HelloRefused::UnknownName);
+    let (config, chosen) = choose(host).ok_or(unknown)?;
+    facts.nothing_in_common = offer::nothing_in_common(&hello, &config).map(Box::from);
+    Ok((config, chosen))
 }
 
-/// Says whose the session is, now that it is known whether it was resumed and that the client may come in, and binds the ticket issued
-/// to it.
-fn settle(vault: &SessionVault, notes: &mut HandshakeNotes, client: &ClientAuth, resumed: bool) {
-    let redeemed = notes.redeemed.take().filter(|_| resumed);
-    let owner = redeemed.unwrap_or_else(|| SessionOwner {
-        client: client.clone(),
-        authenticated_at: UnixTime::now(),
-    });
+/// Binds the ticket issued in the handshake to its client: only now is it known whether a session was resumed, and
+/// that the client may come in.
+fn bind_ticket(vault: &SessionVault, notes: &mut HandshakeNotes, client: &ClientAuth, resumed: bool) {
     if let Some(key) = notes.issued {
+        let owner = notes.take_owner(resumed).unwrap_or_else(|| SessionOwner {
+            client: client.clone(),
+            authenticated_at: UnixTime::now(),
+        });
         vault.bind(key, owner);
     }
 }
-
-fn refused(io: Duplex, kind: HandshakeErrorKind) -> HandshakeError {
-    match &kind {
-        HandshakeErrorKind::Unused | HandshakeErrorKind::Transport(_) => {
-            return HandshakeError { kind, farewell: None };
-        }
-        HandshakeErrorKind::Unfit(Unfit { answer, .. }) => match *answer {
-            Answer::Alert(number) => io.outbox().append(&plain_alert(number)),
-            Answer::Foreign(octets) => io.outbox().append(octets),
-            Answer::Nothing => {}
-        },
-        HandshakeErrorKind::Refused(refusal) => io.outbox().append(&plain_alert(refusal.alert())),
-        HandshakeErrorKind::Tls(_) | HandshakeErrorKind::Barred => {}
-    }
-    HandshakeError {
-        kind,
-        farewell: Some(Farewell(io)),
-    }
-}
-
-const NOBODYS_SESSION: &str = "a session was resumed that no ticket of this handshake redeemed";

@@ -1,12 +1,20 @@
-//! The gate: who has passed everything that TLS and `trust` ask has to pass this too, once for each connection.
+//! The gate: the last thing that a client has to pass, once for each connection.
 //!
-//! What stands behind it is not TLS's to know; the caller of [`super::accept`] supplies it for the handshake at hand. Owns the moment:
-//! after CertificateVerify has proved the key, within the handshake, so that a client that is barred gets alert access_denied (RFC 8446
-//! §6.2); where rustls calls nothing at such a moment (a resumed session, a client without a certificate), when the handshake has
-//! ended, before its ticket is worth anything and before a byte of plaintext is passed on.
+//! Owns the state of a gate and what is told to it. Does not own what stands behind it: the caller of
+//! [`super::Greeted::admit`] supplies a closure for the handshake at hand. Runs on the connection's core.
 //!
-//! Invariant: a gate is asked exactly once. It is consumed by the call, and no connection comes of a handshake whose gate has not
-//! ruled.
+//! # Order
+//!
+//! 1. The gate is [`GateState::Closed`] before rustls reads the ClientHello.
+//! 2. A client with a certificate comes to it within the handshake, after CertificateVerify has proved the key
+//!    ([`super::notes::pass_gate`]). A client that is barred there gets alert access_denied (RFC 8446 §6.2).
+//! 3. Where rustls calls nobody at such a moment (a resumed session, a client without a certificate), the client
+//!    comes to it when the handshake has ended, before its ticket is worth anything and before a byte of plaintext
+//!    is passed on ([`super::HandshakeNotes::pass_gate_at_the_end`]). A client that is barred there gets a
+//!    close_notify.
+//!
+//! Invariants: a gate is asked exactly once, since the call consumes it. A handshake whose gate has not ruled makes
+//! no connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +27,18 @@ use crate::metrics::FailureCode;
 /// Rules on one client. Runs inside the handshake; must not wait.
 pub type Gate = Box<dyn FnOnce(&Applicant<'_>) -> Ruling>;
 
+/// State of a connection's gate.
+#[derive(Default)]
+pub enum GateState {
+    /// Not built yet, or being asked at this moment: nobody comes in.
+    #[default]
+    Absent,
+    /// Still to be asked.
+    Closed(Gate),
+    /// Asked.
+    Ruled(Ruling),
+}
+
 /// A client at the gate.
 pub struct Applicant<'a> {
     pub client: &'a ClientAuth,
@@ -26,19 +46,19 @@ pub struct Applicant<'a> {
     pub resumed: bool,
 }
 
-/// What client and server have agreed on.
+/// Version and cipher suite that client and server have agreed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Negotiated {
     pub protocol: Option<ProtocolVersion>,
     pub cipher: Option<CipherSuite>,
 }
 
-/// What the gate says.
+/// Answer of a gate.
 #[derive(Debug, Default)]
 pub struct Ruling {
-    /// Why the client may not come in.
+    /// Present if the client may not come in.
     pub barred: Option<Barred>,
-    /// For the record, whatever becomes of the client.
+    /// Data for the record, whatever becomes of the client.
     pub custom_data: Option<Box<str>>,
 }
 
@@ -50,13 +70,22 @@ pub struct Barred {
     pub reason: String,
 }
 
-/// Which version of a gate stands today: a session that was made at another is not resumed.
+/// Version of a gate that stands today: a session that was made at another is not resumed.
 #[derive(Clone, Default)]
 pub struct GateVersion(Option<Arc<dyn Fn() -> [u8; 32] + Send + Sync>>);
 
-impl Ruling {
-    pub fn is_admission(&self) -> bool {
-        self.barred.is_none()
+impl GateState {
+    /// Asks the gate, if it was not asked before.
+    pub(super) fn asked(self, applicant: &Applicant<'_>) -> Self {
+        match self {
+            Self::Closed(gate) => Self::Ruled(gate(applicant)),
+            other => other,
+        }
+    }
+
+    /// True if the gate has spoken for the client.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Ruled(Ruling { barred: None, .. }))
     }
 }
 
@@ -71,12 +100,12 @@ impl Negotiated {
 }
 
 impl GateVersion {
-    /// One that `today` tells.
+    /// Asks `today` for the version each time.
     pub fn told_by(today: impl Fn() -> [u8; 32] + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(today)))
     }
 
-    /// `None`: there is no gate that has versions.
+    /// The version of this moment. `None`: there is no gate that has versions.
     pub(super) fn today(&self) -> Option<[u8; 32]> {
         self.0.as_ref().map(|today| today())
     }

@@ -9,6 +9,7 @@
 
 mod acceptor;
 mod client;
+mod failure;
 mod gate;
 mod notes;
 mod offer;
@@ -19,10 +20,9 @@ mod tickets;
 mod vault;
 mod verifier;
 
-pub use self::acceptor::{
-    Accepted, Entrance, Farewell, HandshakeError, HandshakeErrorKind, HandshakeFacts, Refusal, accept,
-};
+pub use self::acceptor::{Accepted, Begun, Greeted, HandshakeFacts, first_octet};
 pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
+pub use self::failure::{Farewell, HandshakeError, HandshakeErrorKind, HelloRefused};
 pub use self::gate::{Applicant, Barred, Gate, GateVersion, Negotiated, Ruling};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};

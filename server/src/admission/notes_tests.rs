@@ -1,11 +1,13 @@
-//! A gate is asked once, and nobody comes in without its word.
+//! A gate is asked once, and nobody comes in without its word; who the client is.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use bothways_test_pki::{Ca, bundle, leaf, now};
+use bothways_trust::{Mode, Policy, RejectedKind, RevocationSetBuilder, Rules, TrustStore};
 use rustls::AlertDescription;
 
-use super::super::gate::Barred;
+use super::super::gate::{Barred, Gate};
 use super::*;
 use crate::metrics::FailureCode;
 
@@ -22,7 +24,7 @@ fn notes(bars: Option<FailureCode>) -> (HandshakeNotes, Rc<Cell<u32>>) {
         }
     });
     let notes = HandshakeNotes {
-        gate: Some(gate),
+        gate: GateState::Closed(gate),
         ..HandshakeNotes::default()
     };
     (notes, asked)
@@ -49,7 +51,7 @@ fn a_gate_that_nobody_asked_within_the_handshake_is_asked_at_its_end() {
         let (mut notes, asked) = notes(bars);
         let admitted = notes.pass_gate_at_the_end(&ClientAuth::NotPresented, true);
         assert_eq!((admitted, asked.get()), (bars.is_none(), 1));
-        let data = notes.ruling.and_then(|ruling| ruling.custom_data);
+        let data = notes.take_custom_data();
         assert_eq!(data.as_deref(), Some("seen"));
     }
 }
@@ -73,4 +75,58 @@ fn where_no_gate_has_ruled_nobody_comes_in() {
     let mut notes = HandshakeNotes::default();
     assert!(with_notes(&mut notes, pass_gate).is_err());
     assert!(!notes.pass_gate_at_the_end(&ClientAuth::NotPresented, false));
+}
+
+#[test]
+fn the_client_is_who_was_shown_or_who_a_resumed_ticket_stands_for_and_nobody_in_any_other_case() {
+    let owner = || SessionOwner {
+        client: ClientAuth::Unchecked(unchecked()),
+        authenticated_at: now(),
+    };
+    let rows = [
+        (false, Shown::Nothing, Some("not presented")),
+        (false, Shown::Ticket(owner()), Some("not presented")),
+        (false, Shown::Verified(verified()), Some("verified")),
+        (false, Shown::Unchecked(unchecked()), Some("unchecked")),
+        (false, Shown::Rejected(rejected()), None),
+        (true, Shown::Ticket(owner()), Some("unchecked")),
+        (true, Shown::Nothing, None),
+        (true, Shown::Verified(verified()), None),
+        (true, Shown::Unchecked(unchecked()), None),
+        (true, Shown::Rejected(rejected()), None),
+    ];
+    for (row, (resumed, shown, expected)) in rows.into_iter().enumerate() {
+        let notes = HandshakeNotes {
+            shown,
+            ..HandshakeNotes::default()
+        };
+        let told = notes.client(resumed).ok().map(|client| match client {
+            ClientAuth::Verified(_) => "verified",
+            ClientAuth::Unchecked(_) => "unchecked",
+            ClientAuth::NotPresented => "not presented",
+        });
+        assert_eq!(told, expected, "row {row}");
+    }
+}
+
+fn verified() -> VerifiedClient {
+    let root = Ca::root("Root");
+    let store = TrustStore::from_pem("partners", bundle(&[&root]).as_bytes()).expect("a bundle");
+    let store = Arc::new(store);
+    let revocations = Arc::new(RevocationSetBuilder::new(&store).build());
+    let policy = Policy::new("E1", Rules::new(Mode::Required), store, revocations);
+    let client = policy.verify(&root.issue(leaf("client")), &[], now());
+    client.expect("a good client")
+}
+
+fn unchecked() -> UncheckedClient {
+    UncheckedClient::read(&Ca::root("Root").issue(leaf("client")), &[]).expect("a certificate")
+}
+
+fn rejected() -> Rejected {
+    Rejected {
+        kind: RejectedKind::Untrusted,
+        reason: "nobody knows it".to_owned(),
+        facts: None,
+    }
 }

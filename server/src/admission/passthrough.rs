@@ -7,7 +7,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 
-use super::notes::{note, pass_gate};
+use super::notes::{Shown, note, pass_gate};
 use super::verifier::{refuse, verify_tls12_with_key};
 
 /// Checks CertificateVerify and nothing else; then the gate is asked.
@@ -43,7 +43,7 @@ impl ClientCertVerifier for PassthroughVerifier {
     ) -> Result<ClientCertVerified, Error> {
         match UncheckedClient::read(leaf, intermediates) {
             Ok(client) => {
-                note(|notes| notes.unchecked = Some(client));
+                note(|notes| notes.shown = Shown::Unchecked(client));
                 Ok(ClientCertVerified::assertion())
             }
             Err(rejected) => Err(refuse(rejected)),
@@ -78,6 +78,9 @@ impl ClientCertVerifier for PassthroughVerifier {
 /// The key of the certificate just shown. Read by us, since webpki reads no certificate of version 1 and none with a
 /// critical extension that it does not know.
 fn shown_key() -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
-    let key = note(|notes| notes.unchecked.as_ref().map(UncheckedClient::public_key));
+    let key = note(|notes| match &notes.shown {
+        Shown::Unchecked(client) => Some(client.public_key()),
+        _ => None,
+    });
     key.ok_or(Error::InvalidCertificate(CertificateError::BadSignature))
 }

@@ -14,8 +14,8 @@ use rustls_pki_types::UnixTime;
 
 use super::client::{ClientAuth, ClientPolicy};
 use super::gate::GateVersion;
-use super::notes::{HandshakeNotes, note};
-use super::vault::{Scope, SessionVault, Taken};
+use super::notes::{Shown, note};
+use super::vault::{Scope, SessionOwner, SessionVault, Taken};
 use crate::metrics::TicketDecline;
 
 /// One distribution's view of the vault, under one snapshot.
@@ -52,20 +52,27 @@ impl TicketScope {
         }
     }
 
-    /// Seconds for which a ticket of the handshake at hand can be redeemed: no longer than allowed after the client last
-    /// proved its key, and not beyond its chain. A chain that is over already was admitted for all that.
-    fn remaining(&self, notes: &HandshakeNotes, now: u64) -> u64 {
+    /// Seconds for which a ticket of the handshake at hand can be redeemed. Zero where its client cannot come back.
+    fn remaining(&self, shown: &Shown, now: u64) -> u64 {
         let lifetime = self.vault.lifetime();
-        let shown = notes.shown();
-        let (client, since) = match (&shown, &notes.redeemed) {
-            (ClientAuth::NotPresented, Some(owner)) => (&owner.client, owner.authenticated_at.as_secs()),
-            _ => (&shown, now),
+        // A renewal counts from the last proof of the key, or a client could go on for ever without another.
+        let since = match shown {
+            Shown::Ticket(owner) => owner.authenticated_at.as_secs(),
+            _ => now,
         };
         let end = since.saturating_add(lifetime);
-        let end = match client {
-            ClientAuth::Verified(client) if client.not_after().as_secs() > now => {
-                end.min(client.not_after().as_secs())
-            }
+        let not_after = match shown {
+            Shown::Verified(client)
+            | Shown::Ticket(SessionOwner {
+                client: ClientAuth::Verified(client),
+                ..
+            }) => Some(client.not_after().as_secs()),
+            _ => None,
+        };
+        // Nobody comes in with an expired chain, unless the trust store ignores expiry: then an end that has passed
+        // says nothing, and is left out.
+        let end = match not_after {
+            Some(not_after) if not_after > now => end.min(not_after),
             _ => end,
         };
         end.saturating_sub(now)
@@ -88,7 +95,7 @@ impl TicketScope {
             return Err(TicketDecline::Expired);
         }
         note(|notes| {
-            notes.redeemed = Some(owner);
+            notes.shown = Shown::Ticket(owner);
             notes.tickets_redeemed += 1;
         });
         Ok(plain)
@@ -129,7 +136,7 @@ impl ProducesTickets for TicketScope {
     }
 
     fn lifetime(&self) -> u32 {
-        let remaining = note(|notes| self.remaining(notes, UnixTime::now().as_secs()));
+        let remaining = note(|notes| self.remaining(&notes.shown, UnixTime::now().as_secs()));
         u32::try_from(remaining)
             .unwrap_or(TICKET_LIFETIME_S_MAX)
             .min(TICKET_LIFETIME_S_MAX)

@@ -182,7 +182,7 @@ fn renewals_do_not_prolong_the_first_authentication() {
         let ticket = ticket_of(&scope, &owner, at(start + minutes * 60));
         let redeemed = scope.redeem(&ticket, at(start + minutes * 60 + 599));
         assert!(redeemed.is_ok(), "{minutes} minutes");
-        owner = note(|notes| notes.redeemed.take()).expect("its owner");
+        owner = note(|notes| notes.take_owner(true)).expect("its owner");
         assert_eq!(owner.authenticated_at, now());
     }
     let ticket = ticket_of(&scope, &owner, at(start + 3_599));
@@ -214,15 +214,11 @@ fn the_lifetime_that_a_client_is_told_is_what_is_left() {
     let (policy, client) = verified();
     let scope = TicketScope::new(vault(8), policy);
     let told = |client: &ClientAuth, since: u64, now: u64| {
-        let redeemed = Some(SessionOwner {
+        let owner = SessionOwner {
             client: client.clone(),
             authenticated_at: at(since),
-        });
-        let notes = HandshakeNotes {
-            redeemed,
-            ..HandshakeNotes::default()
         };
-        scope.remaining(&notes, now)
+        scope.remaining(&Shown::Ticket(owner), now)
     };
     let start = now().as_secs();
     assert_eq!(told(&client, start, start), 3_600);
@@ -230,7 +226,7 @@ fn the_lifetime_that_a_client_is_told_is_what_is_left() {
     assert_eq!(told(&client, start, start + 4_000), 0);
     assert_eq!(told(&client, END_OF_2029 - 60, END_OF_2029 - 60), 60);
     assert_eq!(told(&ClientAuth::NotPresented, start, start), 3_600);
-    assert_eq!(scope.remaining(&HandshakeNotes::default(), start), 3_600);
+    assert_eq!(scope.remaining(&Shown::Nothing, start), 3_600);
 }
 
 #[test]

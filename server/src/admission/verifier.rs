@@ -20,7 +20,7 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 
 use super::client::Verification;
-use super::notes::{note, pass_gate};
+use super::notes::{Shown, note, pass_gate};
 
 /// One distribution's client authentication, as rustls wants to see it.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl ClientCertVerifier for ClientVerifier {
         }
         match verdict {
             Ok(client) => {
-                note(|notes| notes.verified = Some(client));
+                note(|notes| notes.shown = Shown::Verified(client));
                 Ok(ClientCertVerified::assertion())
             }
             Err(rejected) => Err(refuse(rejected)),
@@ -113,14 +113,17 @@ impl ClientCertVerifier for ClientVerifier {
 /// Notes a refusal for the record, and turns it into the error whose alert says it.
 pub(super) fn refuse(rejected: Rejected) -> Error {
     let error = error_for(rejected.kind);
-    note(|notes| notes.rejected = Some(rejected));
+    note(|notes| notes.shown = Shown::Rejected(rejected));
     Error::InvalidCertificate(error)
 }
 
 /// The key of the leaf that was verified just now. The library can read it out of most certificates, but not
 /// of all that are admitted.
 fn client_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
-    note(|notes| notes.verified.as_ref().and_then(|client| client.public_key()))
+    note(|notes| match &notes.shown {
+        Shown::Verified(client) => client.public_key(),
+        _ => None,
+    })
 }
 
 /// The TLS 1.2 counterpart of rustls' `verify_tls13_signature_with_raw_key`: under TLS 1.2 a scheme does not fix the

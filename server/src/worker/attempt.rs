@@ -65,7 +65,7 @@ impl Attempt {
 
     /// Notes what the connection function wants in the record, whatever it has decided.
     pub(super) fn remark(&mut self, notes: &mut HandshakeNotes) {
-        let data = notes.ruling.as_mut().and_then(|ruling| ruling.custom_data.take());
+        let data = notes.take_custom_data();
         if let (Some(record), Some(data)) = (&mut self.record, data) {
             record.custom_data = Some(data);
         }
@@ -79,16 +79,12 @@ impl Attempt {
     }
 
     /// Notes a failure.
-    pub(super) fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: HandshakeNotes) {
+    pub(super) fn fail(&mut self, outcome: Outcome, facts: HandshakeFacts, notes: &HandshakeNotes) {
         let resumed = facts.resumed;
         self.note(outcome, facts);
         if let Some(record) = &mut self.record {
             record.resumed = resumed;
-            let client = notes.client(resumed);
-            record.leaf = match (notes.rejected, client) {
-                (Some(rejected), _) => rejected.facts,
-                (None, client) => client.and_then(|client| client.facts().cloned()),
-            };
+            record.leaf = notes.leaf(resumed);
         }
     }
 

@@ -10,10 +10,12 @@ use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bothways_config::HostName;
 use hyper::rt::Write as _;
+use rustls::ServerConfig;
 
 use super::attempt::Attempt;
 use super::core::Core;
@@ -23,7 +25,7 @@ use super::outcome::Outcome;
 use super::registry::Open;
 use super::{hearing, sweep};
 use crate::admission::{
-    self, Accepted, Entrance, HandshakeError, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal,
+    self, Accepted, HandshakeError, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, HelloRefused,
 };
 use crate::metrics::MemoResult;
 use crate::runtime::{Duplex, Stream, timeout};
@@ -109,29 +111,35 @@ pub(super) async fn handshake(
 
 impl Admission<'_> {
     async fn run(&mut self, open: &Open, io: Duplex) -> HandshakeEnd {
-        let Self {
-            core,
-            attempt,
-            peer,
-            facts,
-            notes,
-        } = self;
-        let accepting = admission::accept(
-            io,
-            &core.shared.vault,
-            facts,
-            notes,
-            || core.begin_handshake().ok_or(Refusal::Busy),
-            |host, sni| choose(core, attempt, *peer, host, sni),
-        );
-        let limit = core.snapshot().limits.handshake_timeout;
-        match unless_closed(open, pin!(timeout(limit, accepting))).await {
+        let limit = self.core.snapshot().limits.handshake_timeout;
+        match unless_closed(open, pin!(timeout(limit, self.accept(io)))).await {
             Some(Ok(Ok(accepted))) => HandshakeEnd::Accepted(accepted),
             Some(Ok(Err(error))) if matches!(error.kind, HandshakeErrorKind::Unused) => HandshakeEnd::Unused,
             Some(Ok(Err(error))) => HandshakeEnd::Failed(error),
             Some(Err(_elapsed)) => HandshakeEnd::TimedOut,
             None => HandshakeEnd::Cut,
         }
+    }
+
+    /// Goes from stage to stage of the handshake: count, choose, build the gate, and let TLS do the rest.
+    async fn accept(&mut self, io: Duplex) -> Result<Accepted<Chosen>, HandshakeError> {
+        let (core, facts) = (self.core, &mut self.facts);
+        let begun = admission::first_octet(io, facts).await?;
+        let Some(_slot) = core.begin_handshake() else {
+            return Err(begun.refuse(HelloRefused::Busy));
+        };
+        let greeted = begun.read_hello(facts, |host| choose(core, host)).await?;
+        self.attempt.note_distribution(&greeted.chosen.distribution);
+        let gate = hearing::gate(
+            core,
+            self.attempt.connection_id(),
+            self.peer.ip().to_canonical(),
+            &greeted.chosen,
+            facts.server_name.as_deref(),
+        );
+        greeted
+            .admit(gate, &core.shared.vault, facts, &mut self.notes)
+            .await
     }
 
     /// Counts and notes what was decided on the way, however the handshake ended.
@@ -160,38 +168,20 @@ impl Admission<'_> {
     }
 
     fn fail(self, outcome: Outcome) {
-        self.attempt.fail(outcome, self.facts, self.notes);
+        self.attempt.fail(outcome, self.facts, &self.notes);
     }
 }
 
-/// Finds the distribution for the host that a ClientHello names, and what its client has to pass.
-fn choose(
-    core: &Rc<Core>,
-    attempt: &mut Attempt,
-    peer: SocketAddr,
-    host: Option<HostName>,
-    sni: Option<&str>,
-) -> Result<Entrance<Chosen>, Refusal> {
+/// Finds the distribution for the host that a ClientHello names, and its TLS.
+fn choose(core: &Core, host: Option<HostName>) -> Option<(Arc<ServerConfig>, Chosen)> {
     let snapshot = core.snapshot();
-    let found = snapshot.distribution_for(host.as_ref());
-    let distribution = found.ok_or(Refusal::UnknownName)?.clone();
-    attempt.note_distribution(&distribution);
+    let distribution = snapshot.distribution_for(host.as_ref())?.clone();
     let chosen = Chosen {
         name: host,
         snapshot,
         distribution,
     };
-    Ok(Entrance {
-        config: chosen.distribution.tls.clone(),
-        gate: hearing::gate(
-            core,
-            attempt.connection_id(),
-            peer.ip().to_canonical(),
-            &chosen,
-            sni,
-        ),
-        chosen,
-    })
+    Some((chosen.distribution.tls.clone(), chosen))
 }
 
 fn count(core: &Core, notes: &HandshakeNotes) {

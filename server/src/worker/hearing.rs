@@ -48,7 +48,8 @@ pub(super) fn gate(
         id,
         client_ip,
         name: chosen.name.clone(),
-        sni: sni.map(Box::from),
+        // An address is not a name, though a client may send one.
+        sni: sni.filter(|_| chosen.name.is_some()).map(Box::from),
         distribution: chosen.distribution.clone(),
     };
     Box::new(move |applicant| hearing.hold(applicant))

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use bothways_trust::RejectedKind;
 use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use crate::admission::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes, Refusal};
+use crate::admission::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes, HelloRefused};
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::tls::{self, CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF};
 
@@ -63,10 +63,10 @@ impl Outcome {
         facts: &HandshakeFacts,
         notes: &HandshakeNotes,
     ) -> Self {
-        if let Some(rejected) = &notes.rejected {
+        if let Some(rejected) = notes.rejected() {
             return Self::failed(code_of(rejected.kind), rejected.reason.clone());
         }
-        if let Some(barred) = notes.ruling.as_ref().and_then(|ruling| ruling.barred.as_ref()) {
+        if let Some(barred) = notes.barred() {
             return Self::failed(barred.code, barred.reason.clone());
         }
         match kind {
@@ -81,11 +81,11 @@ impl Outcome {
             HandshakeErrorKind::Unfit(unfit) => {
                 Self::failed(FailureCode::UnmappedConnectionError, unfit.reason.clone())
             }
-            HandshakeErrorKind::Refused(Refusal::Busy) => Self::failed(
+            HandshakeErrorKind::Refused(HelloRefused::Busy) => Self::failed(
                 FailureCode::Internal,
                 "closed at once: handshakes_per_core is reached",
             ),
-            HandshakeErrorKind::Refused(Refusal::UnknownName) => {
+            HandshakeErrorKind::Refused(HelloRefused::UnknownName) => {
                 Self::failed(FailureCode::UnmappedConnectionError, unknown(facts))
             }
             HandshakeErrorKind::Tls(error) => tls(error, facts),
