@@ -35,7 +35,8 @@ impl Serialize for ConnectionId {
     }
 }
 
-/// A core's source of ids. The random generator is asked for a block of them at a time, so that one id is a copy.
+/// A core's source of ids. The random generator is asked for a block of them at a time, so that one id is a
+/// copy.
 pub struct ConnectionIds {
     block: Box<[[u8; BYTES]; BLOCK]>,
     used: usize,

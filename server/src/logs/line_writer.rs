@@ -39,7 +39,7 @@ pub(super) struct Appended {
 #[derive(Debug)]
 pub(super) struct LineWriter<W> {
     output: W,
-    /// How long the file was when we had last written, if it is one.
+    /// Length of the file when we had last written, if it is one.
     length: Option<u64>,
     first: First,
     patience: Duration,

@@ -17,7 +17,7 @@ use bothways_state::files;
 
 use super::line_writer::{Appended, LineWriter, count_lines};
 
-/// Where records are to go.
+/// Place for records, as the configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sink {
     Stdout,
@@ -35,7 +35,10 @@ impl Sink {
         let lines = match output {
             Ok(output) => Some(lines_on(output)),
             Err(error) if self.is_unread_fifo(&error) => {
-                tracing::warn!(sink = %self, "nobody reads this FIFO: connection records are lost until somebody does");
+                tracing::warn!(
+                    sink = %self,
+                    "nobody reads this FIFO: connection records are lost until somebody does"
+                );
                 None
             }
             Err(source) => return Err(SinkError { sink: self, source }),
@@ -92,7 +95,7 @@ impl error::Error for SinkError {
 pub(super) enum Reopened {
     /// It leads to what is open, or the sink has none.
     Unchanged,
-    /// So many records were given up: one if a half-written line stays behind in the old file.
+    /// Number of records given up: one if a half-written line stays behind in the old file.
     Anew { given_up: u64 },
 }
 
@@ -102,7 +105,7 @@ pub struct OpenSink {
     sink: Sink,
     /// None of a FIFO that nobody has read yet.
     lines: Option<LineWriter<File>>,
-    /// Whether the last write failed; the next one begins by opening the file anew.
+    /// True if the last write failed; the next one begins by opening the file anew.
     failed: bool,
 }
 
@@ -168,7 +171,7 @@ fn lines_on(output: File) -> LineWriter<File> {
     LineWriter::new(output, PATIENCE)
 }
 
-/// Whether the path still leads to the file that is open.
+/// True if the path still leads to the file that is open.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(there)) => open.dev() == there.dev() && open.ino() == there.ino(),
