@@ -1,4 +1,5 @@
-//! Which function a core is calling, and since when, for another thread to see: a core that hangs in a call cannot say so itself.
+//! Mark of the function that a core is calling, and since when, for another thread to see. A core that
+//! hangs in a call cannot say so itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +11,9 @@ use rustix::time::{ClockId, clock_gettime};
 /// Written by one core, read by anybody. A core calls one function at a time.
 #[derive(Debug, Default)]
 pub struct CallMark {
-    /// Of [`monotonic`], in nanoseconds; 0: no call is going on.
+    /// Begin of the call on the clock of [`monotonic`], in nanoseconds; 0: no call is going on.
     since_ns: AtomicU64,
-    /// Of the call that is going on, or of the last.
+    /// Function of the call that is going on, or of the last.
     function: ArcSwapOption<Arc<str>>,
 }
 

@@ -1,12 +1,14 @@
 //! The cells that counts are kept in: single-writer for cores, shared for the process.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::labels::Label;
 
-/// A count with one writer: `add` is a plain load and store. Two threads that add to it lose counts, nothing worse.
+/// A count with one writer: `add` is a plain load and store. Two threads that add to it lose counts, nothing
+/// worse.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -43,7 +45,7 @@ impl Gauge {
     }
 }
 
-/// A count or level that any thread may change.
+/// A count that any thread may change.
 #[derive(Debug, Default)]
 pub struct SharedCounter(AtomicU64);
 
@@ -52,6 +54,16 @@ impl SharedCounter {
         self.0.fetch_add(n, Relaxed);
     }
 
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A level that any thread may set.
+#[derive(Debug, Default)]
+pub struct SharedGauge(AtomicU64);
+
+impl SharedGauge {
     pub fn set(&self, level: u64) {
         self.0.store(level, Relaxed);
     }
@@ -61,37 +73,34 @@ impl SharedCounter {
     }
 }
 
-/// One cell for each value of a label; `N` is the label's `COUNT`.
-#[derive(Debug)]
-pub struct Family<L, const N: usize, C = Counter> {
-    cells: [C; N],
-    label: PhantomData<L>,
+/// A cell for each value of a label.
+pub struct Family<L: Label, C: Default = Counter> {
+    cells: L::Cells<C>,
 }
 
-impl<L: Label, const N: usize, C> Family<L, N, C> {
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "a label's index is below its COUNT, which `default` compares with N"
-    )]
+impl<L: Label, C: Default> Family<L, C> {
     pub fn of(&self, label: L) -> &C {
         &self.cells[label.index()]
     }
 }
 
-impl<L: Label, const N: usize, C: Default> Default for Family<L, N, C> {
+impl<L: Label, C: Default> Default for Family<L, C> {
     fn default() -> Self {
-        const { assert!(L::ALL.len() == N, "a cell for each value of the label") };
-        Self {
-            cells: std::array::from_fn(|_| C::default()),
-            label: PhantomData,
-        }
+        Self { cells: L::cells() }
+    }
+}
+
+impl<L: Label, C: Default + fmt::Debug> fmt::Debug for Family<L, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cells = L::ALL.iter().map(|label| (label.text(), self.of(*label)));
+        f.debug_map().entries(cells).finish()
     }
 }
 
 /// Durations in fixed buckets, with one writer.
 #[derive(Debug, Default)]
 pub struct Histogram<S: Scale = HandshakeScale> {
-    /// By upper bound, not cumulated; the last is for what exceeds every bound.
+    /// Counts by upper bound, not cumulated; the last is for what exceeds every bound.
     buckets: [Counter; BUCKETS],
     sum_ns: Counter,
     scale: PhantomData<S>,
@@ -182,7 +191,7 @@ mod tests {
 
     #[test]
     fn each_value_of_a_label_has_its_own_cell() {
-        let family: Family<HandshakeKind, { HandshakeKind::COUNT }> = Family::default();
+        let family: Family<HandshakeKind> = Family::default();
         family.of(HandshakeKind::Resumed).add(3);
         assert_eq!(family.of(HandshakeKind::Resumed).get(), 3);
         assert_eq!(family.of(HandshakeKind::Full).get(), 0);

@@ -4,12 +4,19 @@
 //! connection cannot disagree about it; `logs` re-exports it.
 
 use std::fmt;
+use std::ops::Index;
 
 /// A closed set of label values.
 pub trait Label: Copy + 'static {
     /// Every value, in the order of the exposition; `ALL[v.index()]` is `v`.
     const ALL: &'static [Self];
 
+    /// An array with a place for each value.
+    type Cells<C: Default>: Index<usize, Output = C>;
+
+    fn cells<C: Default>() -> Self::Cells<C>;
+
+    /// Place of the value in such an array.
     fn index(self) -> usize;
 
     /// The value as Prometheus and the record show it.
@@ -17,7 +24,10 @@ pub trait Label: Copy + 'static {
 }
 
 macro_rules! label {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+    (
+        $(#[$meta:meta])*
+        $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }
+    ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$variant_meta])* $variant),+ }
@@ -33,6 +43,12 @@ macro_rules! label {
         impl Label for $name {
             const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            type Cells<C: Default> = [C; Self::COUNT];
+
+            fn cells<C: Default>() -> Self::Cells<C> {
+                std::array::from_fn(|_| C::default())
+            }
+
             fn index(self) -> usize {
                 self as usize
             }
@@ -46,7 +62,7 @@ macro_rules! label {
 
 macro_rules! failure_code {
     ($($(#[$meta:meta])* $code:ident),+ $(,)?) => {
-        /// Why a connection failed, in the managed service's words.
+        /// Reason for which a connection failed, in the managed service's words.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum FailureCode { $($(#[$meta])* $code),+ }
 
@@ -65,6 +81,12 @@ macro_rules! failure_code {
         impl Label for ConnectionStatus {
             const ALL: &'static [Self] = &[Self::Success, $(Self::Failed(FailureCode::$code)),+];
 
+            type Cells<C: Default> = [C; Self::COUNT];
+
+            fn cells<C: Default>() -> Self::Cells<C> {
+                std::array::from_fn(|_| C::default())
+            }
+
             fn index(self) -> usize {
                 match self {
                     Self::Success => 0,
@@ -79,7 +101,7 @@ macro_rules! failure_code {
     };
 }
 
-/// How a connection ended.
+/// End of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionStatus {
     Success,
@@ -113,7 +135,7 @@ failure_code! {
 }
 
 label! {
-    /// Whether a completed handshake proved the client's key or redeemed a ticket.
+    /// Kind of a completed handshake: it proved the client's key, or redeemed a ticket.
     HandshakeKind { Full = "full", Resumed = "resumed" }
 }
 
@@ -157,15 +179,15 @@ impl StatusClass {
 }
 
 label! {
-    /// Whether a verdict on a client's chain was remembered or made from scratch.
+    /// Source of a verdict on a client's chain: remembered, or made from scratch.
     MemoResult { Hit = "hit", Miss = "miss" }
 }
 
 label! {
-    /// What a connection function said.
+    /// Decision of a connection function.
     FunctionResult {
         Allow = "allow",
-        /// Or said nothing.
+        /// It said so, or said nothing.
         Deny = "deny",
         /// It threw, or ran out of time or memory.
         Error = "error",
@@ -173,7 +195,7 @@ label! {
 }
 
 label! {
-    /// What came of a viewer function's call.
+    /// Result of a viewer function's call.
     ViewerFunctionResult {
         /// The request or the response goes on.
         Continue = "continue",
@@ -189,7 +211,7 @@ label! {
 }
 
 label! {
-    /// Why an offered ticket led to a full handshake.
+    /// Reason for which an offered ticket led to a full handshake.
     TicketDecline {
         /// Never issued, already redeemed, or forgotten for lack of room.
         Unknown = "unknown",
@@ -207,8 +229,14 @@ label! {
 }
 
 label! {
-    /// Why a request was refused for what it is.
-    RequestRefusal { AmbiguousPath = "ambiguous_path", Framing = "framing", HeaderFields = "header_fields", WebSocket = "websocket", Grpc = "grpc" }
+    /// Property for which a request was refused, whoever sent it.
+    RequestRefusal {
+        AmbiguousPath = "ambiguous_path",
+        Framing = "framing",
+        HeaderFields = "header_fields",
+        WebSocket = "websocket",
+        Grpc = "grpc",
+    }
 }
 
 label! {
@@ -239,7 +267,7 @@ label! {
 }
 
 label! {
-    /// Why a connection to an origin was not used again, though the response on it came whole.
+    /// Reason for which a connection to an origin was not used again, though the response on it came whole.
     OriginFault {
         /// The origin answered before it had the whole request, whose rest it may take for another one.
         EarlyAnswer = "early_answer",
@@ -249,7 +277,7 @@ label! {
 }
 
 label! {
-    /// Why the client of an open connection is no longer admitted.
+    /// Reason for which the client of an open connection is no longer admitted.
     CloseReason {
         Revocation = "revocation",
         /// The only one that needs no reload.
@@ -276,7 +304,7 @@ label! {
 }
 
 impl Agreement {
-    /// Of whether each admits.
+    /// Agreement of two decisions, each true if it admits.
     pub const fn of(decision: bool, candidate: bool) -> Self {
         match (decision, candidate) {
             (true, true) => Self::BothAdmit,
@@ -288,7 +316,7 @@ impl Agreement {
 }
 
 label! {
-    /// Why a connection record was lost.
+    /// Reason for which a connection record or a message was lost.
     DropReason {
         /// The shipper was too slow, or stuck in a write.
         QueueFull = "queue_full",
@@ -303,7 +331,7 @@ label! {
 }
 
 label! {
-    /// What became of a reload.
+    /// End of a reload.
     ReloadResult { Published = "published", Refused = "refused" }
 }
 
@@ -335,6 +363,9 @@ mod tests {
         assert_consistent::<Agreement>();
         assert_consistent::<DropReason>();
         assert_consistent::<ReloadResult>();
+        assert_consistent::<OriginResult>();
+        assert_consistent::<MemoResult>();
+        assert_consistent::<RequestRefusal>();
     }
 
     #[test]

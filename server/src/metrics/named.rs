@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{ConnectionStatus, Counter, Family, Histogram, OriginResult, StatusClass};
+use super::cells::{Counter, Family, Histogram};
+use super::labels::{ConnectionStatus, OriginResult, StatusClass};
 
 /// A distribution, and the trust store that judges its clients; empty where none does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,9 +30,9 @@ pub struct OriginName {
 #[repr(align(128))]
 pub struct DistributionCells {
     /// Finished connections, counted with their record.
-    pub connections: Family<ConnectionStatus, { ConnectionStatus::COUNT }>,
+    pub connections: Family<ConnectionStatus>,
     /// Requests by the class of their response.
-    pub requests: Family<StatusClass, { StatusClass::COUNT }>,
+    pub requests: Family<StatusClass>,
 }
 
 /// Cells of one core for one origin.
@@ -39,8 +40,8 @@ pub struct DistributionCells {
 #[repr(align(128))]
 pub struct OriginCells {
     /// Requests sent to it, or meant for it, by what came of them.
-    pub requests: Family<OriginResult, { OriginResult::COUNT }>,
-    /// From the request to the head of its response.
+    pub requests: Family<OriginResult>,
+    /// Time from the request to the head of its response.
     pub response_head: Histogram,
 }
 

@@ -5,24 +5,27 @@
 
 use std::sync::Arc;
 
-use super::exposition::{Page, escape};
-use super::named::{DistributionCounters, OriginCounters, PerCore};
-use super::{ConnectionStatus, CrlDates, DistributionName, Label, OriginName, OriginResult, StatusClass};
+use super::labels::{ConnectionStatus, Label as _, OriginResult, StatusClass};
+use super::named::{
+    CrlDates, Dates, Directory, DistributionCounters, DistributionName, OriginCounters, OriginName, PerCore,
+};
+use super::page::{Page, escape};
 
-impl Page<'_> {
-    pub(super) fn named(&mut self) {
-        let distributions = self.registry.named.distributions();
-        self.distribution_connections(&distributions);
-        self.distribution_requests(&distributions);
-        let origins = self.registry.named.origins();
-        self.origin_requests(&origins);
-        self.origin_response_heads(&origins);
-        self.dates();
-    }
+pub(super) fn show(page: &mut Page, names: &Directory) {
+    let distributions = names.distributions();
+    page.distribution_connections(&distributions);
+    page.distribution_requests(&distributions);
+    let origins = names.origins();
+    page.origin_requests(&origins);
+    page.origin_response_heads(&origins);
+    page.dates(&names.dates());
+}
 
+impl Page {
     fn distribution_connections(&mut self, all: &[(DistributionName, Arc<DistributionCounters>)]) {
         let name = "bothways_distribution_connections_total";
-        let help = "Finished connections by the distribution that their ClientHello led to, and the trust store that judges its clients.";
+        let help = "Finished connections by the distribution that their ClientHello led to, and the trust \
+                    store that judges its clients.";
         self.head(name, help, "counter");
         for (of, counters) in all {
             let labels = distribution(of);
@@ -79,8 +82,7 @@ impl Page<'_> {
         }
     }
 
-    fn dates(&mut self) {
-        let dates = self.registry.named.dates();
+    fn dates(&mut self, dates: &Dates) {
         let name = "bothways_certificate_not_after_seconds";
         let help = "End of the validity of a distribution's own certificate, in seconds since 1970.";
         self.head(name, help, "gauge");
@@ -94,7 +96,8 @@ impl Page<'_> {
             self.line(format_args!("{name}{{{}}} {}", crl_labels(crl), crl.this_update));
         }
         let name = "bothways_crl_next_update_seconds";
-        let help = "nextUpdate of a CRL, in seconds since 1970. Once it has passed, the CRL is out of date: see out_of_date_crl.";
+        let help = "nextUpdate of a CRL, in seconds since 1970. Once it has passed, the CRL is out of \
+                    date: see out_of_date_crl.";
         self.head(name, help, "gauge");
         for crl in &dates.crls {
             self.line(format_args!("{name}{{{}}} {}", crl_labels(crl), crl.next_update));

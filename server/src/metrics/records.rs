@@ -8,7 +8,7 @@ use super::cells::{Family, SharedCounter};
 use super::labels::DropReason;
 
 /// Lost records by reason.
-pub type RecordDrops = Family<DropReason, { DropReason::COUNT }, SharedCounter>;
+pub type RecordDrops = Family<DropReason, SharedCounter>;
 
 #[derive(Debug, Default)]
 pub struct RecordCounters {
