@@ -72,8 +72,8 @@ pub struct Duplex {
 }
 
 impl Duplex {
-    /// Bytes that may wait for the rest of their message: a handshake message of the largest size in records of
-    /// an ordinary one, or a record.
+    /// Bytes that may wait for the rest of their message: a handshake message of the largest size in records
+    /// of an ordinary one, or a record.
     pub const UNREAD_BYTES_MAX: usize = 96 * 1024;
 
     /// Takes over `stream`.

@@ -20,13 +20,13 @@ use crate::metrics::CoreCounters;
 use crate::runtime::{DetachedStream, Mailbox, MailboxSender, mailbox};
 
 /// Place of a core among those that hand connections over to each other.
-pub struct Place {
+pub struct CorePlace {
     pub(super) neighbours: Neighbours,
     pub(super) arrivals: Mailbox<HandedOver>,
 }
 
 /// Places for the cores with these counters, in their order; none for a core alone.
-pub fn places(cores: &[Arc<CoreCounters>]) -> Vec<Place> {
+pub fn places(cores: &[Arc<CoreCounters>]) -> Vec<CorePlace> {
     if cores.len() < 2 {
         return Vec::new();
     }
@@ -34,7 +34,7 @@ pub fn places(cores: &[Arc<CoreCounters>]) -> Vec<Place> {
     let links: Arc<[CoreLink]> = links.into();
     let places = arrivals.into_iter().enumerate();
     places
-        .map(|(own, arrivals)| Place {
+        .map(|(own, arrivals)| CorePlace {
             neighbours: Neighbours::new(own, links.clone()),
             arrivals,
         })
@@ -188,7 +188,7 @@ mod tests {
     }
 
     /// Number of the core that is to have the next connection in place of the first.
-    fn chosen_by_the_first(place: &Place) -> Option<usize> {
+    fn chosen_by_the_first(place: &CorePlace) -> Option<usize> {
         let neighbours = &place.neighbours;
         neighbours.choose().map(|link| number_of(neighbours, link))
     }
@@ -325,7 +325,7 @@ mod tests {
     /// Server whose connections come by chance, as the hash of the kernel deals them out.
     struct Dealt {
         cores: Vec<Arc<CoreCounters>>,
-        places: Vec<Place>,
+        places: Vec<CorePlace>,
         random: u64,
         handed_over: u32,
     }

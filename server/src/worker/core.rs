@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use arc_swap::{ArcSwap, Cache};
 
 use super::balance::Neighbours;
-use super::registry::Registry;
+use super::registry::ConnectionRegistry;
 use crate::admission::SessionVault;
 use crate::http::{CoreResources, Refusals};
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
@@ -39,7 +39,7 @@ pub(super) struct Core {
     pub(super) shared: Shared,
     pub(super) counters: Arc<CoreCounters>,
     pub(super) resources: Rc<CoreResources>,
-    pub(super) registry: Rc<Registry>,
+    pub(super) registry: Rc<ConnectionRegistry>,
     pub(super) ids: RefCell<ConnectionIds>,
     pub(super) sweeps: SweepRequests,
     /// `None` where connections stay on the core that has accepted them.

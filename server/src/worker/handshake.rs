@@ -2,7 +2,7 @@
 //! that has not.
 //!
 //! Owns the order of what a handshake leaves behind: counters, record, grounds, farewell. Does not own TLS
-//! ([`crate::admission`]), the connection function ([`super::hearing`]), the words of a failure
+//! ([`crate::admission`]), the connection function ([`super::connection_function`]), the words of a failure
 //! ([`super::outcome`]), nor what becomes of an admitted client ([`super::connection`]). Runs in the
 //! connection's own task.
 
@@ -23,7 +23,7 @@ use super::drive::unless_closed;
 use super::grounds::{Chosen, Contact};
 use super::outcome::Outcome;
 use super::registry::Open;
-use super::{hearing, sweep};
+use super::{connection_function, sweep};
 use crate::admission::{
     self, Accepted, HandshakeError, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, HelloRefused,
 };
@@ -130,7 +130,7 @@ impl Admission<'_> {
         };
         let greeted = begun.read_hello(facts, |host| choose(core, host)).await?;
         self.attempt.note_distribution(&greeted.chosen.distribution);
-        let gate = hearing::gate(
+        let gate = connection_function::gate(
             core,
             self.attempt.connection_id(),
             self.peer.ip().to_canonical(),

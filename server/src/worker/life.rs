@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::balance::{HandedOver, Place};
+use super::balance::{CorePlace, HandedOver};
 use super::census::{self, Census};
 use super::core::{Core, Shared};
 use super::entrance::ListenerSetup;
@@ -43,7 +43,7 @@ pub struct CoreSetup {
     pub listeners: Vec<ListenerSetup>,
     pub mailbox: Mailbox<CoreMessage>,
     /// `None` where connections stay on the core that has accepted them.
-    pub place: Option<Place>,
+    pub place: Option<CorePlace>,
 }
 
 /// Runs a core on the calling thread until it has drained. `started` hears which driver it got.

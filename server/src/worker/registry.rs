@@ -109,7 +109,7 @@ impl Open {
 
 /// All open connections of a core.
 #[derive(Default)]
-pub(super) struct Registry {
+pub(super) struct ConnectionRegistry {
     open: RefCell<Slab<Rc<Open>>>,
     draining: Cell<bool>,
     /// Accept loops that may still bring connections.
@@ -117,7 +117,7 @@ pub(super) struct Registry {
     empty: Signal,
 }
 
-impl Registry {
+impl ConnectionRegistry {
     /// Notes a new connection; it is forgotten when the entry is dropped.
     pub(super) fn enter(self: &Rc<Self>, phase: Phase) -> Entry {
         let open = Rc::new(Open::new(phase));
@@ -132,7 +132,7 @@ impl Registry {
         }
     }
 
-    /// Keeps [`Registry::drained`] waiting while the hold lives.
+    /// Keeps [`ConnectionRegistry::drained`] waiting while the hold lives.
     pub(super) fn hold(self: &Rc<Self>) -> Hold {
         self.held.set(self.held.get() + 1);
         Hold(self.clone())
@@ -174,12 +174,12 @@ impl Registry {
         self.raise(SignalKind::Close);
     }
 
-    /// True once [`Registry::drain`] was called.
+    /// True once [`ConnectionRegistry::drain`] was called.
     pub(super) fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
-    /// Ends once no connection is left after [`Registry::drain`].
+    /// Ends once no connection is left after [`ConnectionRegistry::drain`].
     pub(super) async fn drained(&self) {
         std::future::poll_fn(|cx| self.empty.poll_above(SignalKind::None, cx)).await;
     }
@@ -199,7 +199,7 @@ impl Registry {
 }
 
 /// Mark of an accept loop that has not ended.
-pub(super) struct Hold(Rc<Registry>);
+pub(super) struct Hold(Rc<ConnectionRegistry>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
@@ -210,7 +210,7 @@ impl Drop for Hold {
 
 /// Place of a connection in the registry, which it leaves when this is dropped.
 pub(super) struct Entry {
-    registry: Rc<Registry>,
+    registry: Rc<ConnectionRegistry>,
     key: usize,
     open: Rc<Open>,
 }

@@ -1,5 +1,5 @@
-//! Hearing of a client before the connection function of its distribution: what the function is told, and
-//! what its answer means for the handshake, the record, the counters and the operator's log.
+//! Connection function of a distribution, called for one client: what the function is told, and what its
+//! answer means for the handshake, the record, the counters and the operator's log.
 //!
 //! The function is today's: the version in force in the current snapshot when the client comes to the gate,
 //! whatever was in force at its ClientHello.
@@ -24,8 +24,8 @@ use crate::metrics::{CoreCounters, FailureCode, FunctionResult};
 use crate::snapshot::Distribution;
 use crate::tls::{cipher_name, protocol_name};
 
-/// Hearing of one connection, to be held once.
-struct Hearing {
+/// Call for one connection, to be made once.
+struct FunctionCall {
     core: Rc<Core>,
     id: ConnectionId,
     client_ip: IpAddr,
@@ -43,7 +43,7 @@ pub(super) fn gate(
     chosen: &Chosen,
     sni: Option<&str>,
 ) -> Gate {
-    let hearing = Hearing {
+    let call = FunctionCall {
         core: core.clone(),
         id,
         client_ip,
@@ -52,11 +52,11 @@ pub(super) fn gate(
         sni: sni.filter(|_| chosen.name.is_some()).map(Box::from),
         distribution: chosen.distribution.clone(),
     };
-    Box::new(move |applicant| hearing.hold(applicant))
+    Box::new(move |applicant| call.make(applicant))
 }
 
-impl Hearing {
-    fn hold(self, applicant: &Applicant<'_>) -> Ruling {
+impl FunctionCall {
+    fn make(self, applicant: &Applicant<'_>) -> Ruling {
         let distribution = self.distribution_of_today();
         let Some(function) = &distribution.connection_function else {
             return Ruling::default();
