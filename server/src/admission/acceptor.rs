@@ -1,13 +1,13 @@
-//! The handshake of a client, in three stages: the first octet, the ClientHello, the rest under the policy of the
-//! distribution that the ClientHello names.
+//! The handshake of a client, in three stages: the first octet, the ClientHello, the rest under the policy of
+//! the distribution that the ClientHello names.
 //!
 //! A stage is a type, and only the stage before makes it: [`first_octet`] makes a [`Begun`], which becomes a
-//! [`Greeted`], which becomes an [`Accepted`]. Between two stages the caller counts, chooses and builds the gate.
-//! At each stage the client may be refused; the [`HandshakeError`] then holds the connection, its alert still to be
-//! sent.
+//! [`Greeted`], which becomes an [`Accepted`]. Between two stages the caller counts, chooses and builds the
+//! gate. At each stage the client may be refused; the [`HandshakeError`] then holds the connection, its alert
+//! still to be sent.
 //!
-//! The caller bounds the time. `facts` and `notes` are filled as far as the handshake came, also when it is cut
-//! short. Runs in the connection's own task.
+//! The caller bounds the time. `facts` and `notes` are filled as far as the handshake came, also when it is
+//! cut short. Runs in the connection's own task.
 
 use std::sync::Arc;
 
@@ -109,8 +109,8 @@ impl Begun {
         }
     }
 
-    /// Reads until the ClientHello is whole. It stays unread: rustls reads it again under the configuration that
-    /// it leads to.
+    /// Reads until the ClientHello is whole. It stays unread: rustls reads it again under the configuration
+    /// that it leads to.
     async fn read_whole(
         &mut self,
         reader: &mut HelloReader,
@@ -157,8 +157,8 @@ impl<C> Greeted<C> {
             Err(error) => return Err(HandshakeError::of(io, HandshakeErrorKind::Tls(error))),
         };
         let mut early = BytesMut::new();
-        // A record behind the last message of the handshake may be decrypted in the same turn. Its plaintext is the
-        // stream's to hand out.
+        // A record behind the last message of the handshake may be decrypted in the same turn. Its plaintext
+        // is the stream's to hand out.
         let shaken = handshake(&mut io, &mut machine, |io, machine| {
             notes.negotiated = Negotiated::of(machine.connection());
             with_notes(notes, || {
@@ -207,8 +207,8 @@ fn judge<C>(
     Ok((config, chosen))
 }
 
-/// Binds the ticket issued in the handshake to its client: only now is it known whether a session was resumed, and
-/// that the client may come in.
+/// Binds the ticket issued in the handshake to its client: only now is it known whether a session was
+/// resumed, and that the client may come in.
 fn bind_ticket(vault: &SessionVault, notes: &mut HandshakeNotes, client: &ClientAuth, resumed: bool) {
     if let Some(key) = notes.issued {
         let owner = notes.take_owner(resumed).unwrap_or_else(|| SessionOwner {

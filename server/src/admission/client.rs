@@ -1,4 +1,6 @@
-//! What a distribution asks of its clients, and what a handshake has shown of one.
+//! The policy of a distribution for its clients, and the client that a handshake has shown.
+//!
+//! Owns which mode asks for what. Does not own how a chain is judged (`trust`).
 
 use std::sync::Arc;
 
@@ -6,51 +8,51 @@ use bothways_trust::{CertificateFacts, Mode, Policy, Rejected, UncheckedClient, 
 use rustls::DistinguishedName;
 use rustls_pki_types::UnixTime;
 
-/// What a distribution asks of its clients.
+/// Demand of a distribution on its clients.
 #[derive(Clone, Debug)]
 pub enum ClientPolicy {
     /// No certificate is asked for. The digest names the distribution.
     Off([u8; 32]),
-    /// One is asked for, and only proof of its key is checked. The digest names the distribution.
+    /// A certificate is asked for, and only proof of its key is checked. The digest names the distribution.
     Passthrough([u8; 32]),
-    /// One is asked for, and judged.
+    /// A certificate is asked for, and judged.
     Verify(Verification),
 }
 
-/// How certificates are judged.
+/// Rules by which certificates are judged.
 #[derive(Clone, Debug)]
 pub struct Verification {
     pub policy: Arc<Policy>,
-    /// Judges beside it and decides nothing.
+    /// Policy that judges beside it and decides nothing.
     pub candidate: Option<Arc<Policy>>,
     /// CA names for the CertificateRequest; empty where none are told.
     pub advertised: Arc<[DistinguishedName]>,
 }
 
-/// What the candidate trust store would have done with a client, beside what was done.
+/// Decision of the candidate trust store on a client, beside the one that counts.
 #[derive(Debug)]
 pub struct CandidateDecision {
     pub admitted: bool,
     pub candidate: Result<(), Rejected>,
 }
 
-/// Why a client that is connected would not be admitted today.
+/// Reason for which a client that is connected would not be admitted today.
 #[derive(Debug)]
 pub enum Inadmissible {
     /// Its certificate would be refused.
     Rejected(Rejected),
-    /// What is asked of clients has changed.
+    /// The demand on clients has changed.
     Changed(&'static str),
 }
 
-/// What the handshake has shown of the client.
+/// The client that a handshake has shown.
 #[derive(Clone, Debug)]
 pub enum ClientAuth {
     /// It presented a certificate, and the policy accepted it.
     Verified(VerifiedClient),
     /// It presented a certificate and proved that it holds its key; that is all that was asked.
     Unchecked(UncheckedClient),
-    /// It presented none: it was not asked, or need not.
+    /// It presented none: it was not asked for one, or did not need one.
     NotPresented,
 }
 
@@ -67,7 +69,7 @@ impl Verification {
 }
 
 impl ClientPolicy {
-    /// Identifies distribution, mode and what else decides: what a ticket is bound to.
+    /// Digest of distribution, mode and all else that decides: a ticket is bound to it.
     pub fn digest(&self) -> &[u8; 32] {
         match self {
             Self::Off(digest) | Self::Passthrough(digest) => digest,
@@ -75,10 +77,10 @@ impl ClientPolicy {
         }
     }
 
-    /// Whether a client that has shown this would be admitted if it came now.
+    /// Judges a client that has come in as if it came now.
     ///
     /// # Errors
-    /// Why not.
+    /// It would not be admitted.
     pub fn reassess(&self, client: &ClientAuth, now: UnixTime) -> Result<(), Inadmissible> {
         let Self::Verify(Verification { policy, .. }) = self else {
             return Ok(());
@@ -99,7 +101,7 @@ impl ClientPolicy {
 }
 
 impl ClientAuth {
-    /// What the leaf says, if there is one.
+    /// Facts about the leaf, if there is one.
     pub fn facts(&self) -> Option<&Arc<CertificateFacts>> {
         match self {
             Self::Verified(client) => Some(client.facts()),
@@ -108,7 +110,8 @@ impl ClientAuth {
         }
     }
 
-    /// Certificates that the client has presented and that are kept, as they were presented: its leaf, then others.
+    /// Certificates that are kept of those that the client has presented, in their order: its leaf, then
+    /// others.
     pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
         let (verified, unchecked) = match self {
             Self::Verified(client) => (Some(client.certificates()), None),

@@ -1,7 +1,7 @@
 //! A handshake that failed: its cause, and the connection on which the alert is still to be sent.
 //!
-//! Owns the answers that rustls does not give: to octets that are no ClientHello, and to a client that is refused
-//! before rustls has read anything. Does not own the words for the record (`worker`).
+//! Owns the answers that rustls does not give: to octets that are no ClientHello, and to a client that is
+//! refused before rustls has read anything. Does not own the words for the record (`worker`).
 
 use std::io;
 
@@ -15,8 +15,8 @@ pub struct HandshakeError {
     pub farewell: Option<Farewell>,
 }
 
-/// A failed connection whose alert is still to be sent. Apart from the handshake, so that its time limit cannot
-/// turn one failure into another.
+/// A failed connection whose alert is still to be sent. Apart from the handshake, so that its time limit
+/// cannot turn one failure into another.
 pub struct Farewell(Duplex);
 
 /// Causes that need to be told apart. [`super::HandshakeNotes`] say more about a client that was refused.

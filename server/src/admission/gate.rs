@@ -6,15 +6,16 @@
 //! # Order
 //!
 //! 1. The gate is [`GateState::Closed`] before rustls reads the ClientHello.
-//! 2. A client with a certificate comes to it within the handshake, after CertificateVerify has proved the key
-//!    ([`super::notes::pass_gate`]). A client that is barred there gets alert access_denied (RFC 8446 §6.2).
-//! 3. Where rustls calls nobody at such a moment (a resumed session, a client without a certificate), the client
-//!    comes to it when the handshake has ended, before its ticket is worth anything and before a byte of plaintext
-//!    is passed on ([`super::HandshakeNotes::pass_gate_at_the_end`]). A client that is barred there gets a
-//!    close_notify.
+//! 2. A client with a certificate comes to it within the handshake, after CertificateVerify has proved the
+//!    key ([`super::notes::pass_gate`]). A client that is barred there gets alert access_denied (RFC 8446
+//!    §6.2).
+//! 3. Where rustls calls nobody at such a moment (a resumed session, a client without a certificate), the
+//!    client comes to it when the handshake has ended, before its ticket is worth anything and before a byte
+//!    of plaintext is passed on ([`super::HandshakeNotes::pass_gate_at_the_end`]). A client that is barred
+//!    there gets a close_notify.
 //!
-//! Invariants: a gate is asked exactly once, since the call consumes it. A handshake whose gate has not ruled makes
-//! no connection.
+//! Invariants: a gate is asked exactly once, since the call consumes it. A handshake whose gate has not ruled
+//! makes no connection.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub type Gate = Box<dyn FnOnce(&Applicant<'_>) -> Ruling>;
 /// State of a connection's gate.
 #[derive(Default)]
 pub enum GateState {
-    /// Not built yet, or being asked at this moment: nobody comes in.
+    /// No gate: not built yet, or being asked at this moment: nobody comes in.
     #[default]
     Absent,
     /// Still to be asked.

@@ -1,9 +1,9 @@
-//! Admission: who comes in, from the first byte of a connection to a stream of plaintext and the client behind
-//! it.
+//! Admission: who comes in, from the first byte of a connection to a stream of plaintext and the client
+//! behind it.
 //!
 //! Owns: the handshake of a client, its verifiers, the gate that it passes last, session tickets, and rustls'
-//! configuration of a distribution. Does not own: records and alerts (`tls`), whether a certificate is accepted
-//! (`trust` decides), which distribution a name belongs to (the snapshot decides).
+//! configuration of a distribution. Does not own: records and alerts (`tls`), whether a certificate is
+//! accepted (`trust` decides), which distribution a name belongs to (the snapshot decides).
 //!
 //! Runs on the cores; rustls' configurations and the vault of sessions are shared by all of them.
 

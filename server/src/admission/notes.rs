@@ -1,9 +1,10 @@
-//! Notes about the handshake at hand, made by the verifiers and the ticketer, which rustls calls without saying for
-//! whom.
+//! Notes about the handshake at hand, made by the verifiers and the ticketer, which rustls calls without
+//! saying for whom.
 //!
-//! rustls' callbacks are synchronous and run inside `process_tls_records`, on the connection's own core. So the
-//! notes of the connection being processed stand in a thread-local for exactly that call ([`with_notes`]).
-//! Decides one thing: who the client of a finished handshake is ([`HandshakeNotes::client`]).
+//! rustls' callbacks are synchronous and run inside `process_tls_records`, on the connection's own core. So
+//! the notes of the connection being processed stand in a thread-local for exactly that call
+//! ([`with_notes`]). Decides one thing: who the client of a finished handshake is
+//! ([`HandshakeNotes::client`]).
 
 use std::cell::RefCell;
 use std::mem;
@@ -41,8 +42,8 @@ pub struct HandshakeNotes {
 pub(super) enum Shown {
     #[default]
     Nothing,
-    /// A ticket that was redeemed. It counts only if rustls then resumes its session: a verifier that is called
-    /// after it replaces it, and a full handshake without a certificate makes nothing of it.
+    /// A ticket that was redeemed. It counts only if rustls then resumes its session: a verifier that is
+    /// called after it replaces it, and a full handshake without a certificate makes nothing of it.
     Ticket(SessionOwner),
     /// A certificate that the verifier accepted.
     Verified(VerifiedClient),
@@ -53,11 +54,12 @@ pub(super) enum Shown {
 }
 
 impl HandshakeNotes {
-    /// Client of a handshake that has ended well, by what it has shown and whether rustls has `resumed` a session.
+    /// Client of a handshake that has ended well, by what it has shown and whether rustls has `resumed` a
+    /// session.
     ///
     /// # Errors
-    /// Nobody: a session was resumed that no ticket of this handshake stands for. rustls does not do that; if it did,
-    /// the client would not come in.
+    /// Nobody: a session was resumed that no ticket of this handshake stands for. rustls does not do that; if
+    /// it did, the client would not come in.
     pub fn client(&self, resumed: bool) -> Result<ClientAuth, Error> {
         match (resumed, &self.shown) {
             (true, Shown::Ticket(owner)) => Ok(owner.client.clone()),

@@ -1,4 +1,5 @@
-//! Mode passthrough as rustls wants to see it: any certificate or none, but whoever shows one must hold its key.
+//! Mode passthrough as rustls wants to see it: a client may show any certificate or none, but must hold the
+//! key of the one that it shows.
 
 use bothways_trust::UncheckedClient;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -17,7 +18,7 @@ pub struct PassthroughVerifier {
 }
 
 impl PassthroughVerifier {
-    /// With the signature algorithms of `provider`.
+    /// Makes a verifier with the signature algorithms of `provider`.
     pub fn new(provider: &CryptoProvider) -> Self {
         Self {
             algorithms: provider.signature_verification_algorithms,
@@ -34,7 +35,7 @@ impl ClientCertVerifier for PassthroughVerifier {
         &[]
     }
 
-    /// Nothing is verified: the chain is read, for the log and for the origin.
+    /// Verifies nothing: reads the chain, for the log and for the origin.
     fn verify_client_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -75,8 +76,8 @@ impl ClientCertVerifier for PassthroughVerifier {
     }
 }
 
-/// The key of the certificate just shown. Read by us, since webpki reads no certificate of version 1 and none with a
-/// critical extension that it does not know.
+/// The key of the certificate just shown. webpki is not asked: it reads no certificate of version 1, and none
+/// with a critical extension that it does not know.
 fn shown_key() -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
     let key = note(|notes| match &notes.shown {
         Shown::Unchecked(client) => Some(client.public_key()),

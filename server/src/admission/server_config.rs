@@ -43,19 +43,19 @@ impl ServerIdentity {
     }
 }
 
-/// What a security policy allows: protocol versions and suites, most preferred first.
+/// A security policy: protocol versions and suites, most preferred first.
 pub struct TlsPolicy {
     /// IANA names of cipher suites (`TLS13_AES_128_GCM_SHA256` in rustls' spelling for TLS 1.3).
     pub cipher_suites: &'static [&'static str],
     /// IANA names of key exchange groups.
     pub key_exchange_groups: &'static [&'static str],
-    /// Whether TLS 1.2 is offered beside 1.3.
+    /// True if TLS 1.2 is offered beside 1.3.
     pub tls12: bool,
     /// Verdicts that each core may remember.
     pub memo_entries_max: usize,
 }
 
-/// Why a distribution's TLS settings cannot be honoured.
+/// TLS settings of a distribution that cannot be honoured.
 #[derive(Debug)]
 pub enum ServerConfigError {
     /// The private key is of no usable kind.
@@ -153,9 +153,8 @@ fn key_exchange_group(name: &'static str) -> Result<&'static dyn SupportedKxGrou
         .ok_or(ServerConfigError::UnknownGroup(name))
 }
 
-/// The algorithms by which a client may prove its key, and which the CertificateRequest offers: those of the
-/// provider but for ML-DSA, which no security policy of the managed service has, and no trust store's rules
-/// about keys.
+/// Signature algorithms by which a client may prove its key, and which the CertificateRequest offers: those
+/// of the provider except ML-DSA, which no security policy of the managed service and no trust store knows.
 static CLIENT_SIGNATURES: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
     let all = aws_lc_rs::default_provider().signature_verification_algorithms;
     let offered = |scheme: SignatureScheme| {

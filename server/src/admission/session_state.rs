@@ -1,19 +1,21 @@
-//! rustls' own encoding of a session, opaque to us, without what its owner holds anyway: most of it is the client's chain, as
-//! presented. What cannot be found in it stays.
+//! Encoding of a session by rustls, kept without the certificates that its owner holds anyway, which are most
+//! of it.
+//!
+//! The encoding is opaque here: certificates are found in it by their bytes. One that is not found stays in.
 
-/// Certificates that are looked for: a leaf and its issuer, which is all that most clients present.
+/// Number of certificates that are looked for: a leaf and its issuer, which is all that most clients present.
 const CUTS_MAX: usize = 2;
 
-/// One session's encoding.
+/// Encoding of one session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SessionState {
     bytes: Box<[u8]>,
-    /// Where in `bytes` the certificates go, in their order; of those that were found.
+    /// Places in `bytes` where the certificates go that were found, in their order.
     cuts: [Option<u32>; CUTS_MAX],
 }
 
 impl SessionState {
-    /// With all its certificates in it.
+    /// Keeps a session with all its certificates in it.
     pub(super) fn whole(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.into(),
@@ -21,8 +23,8 @@ impl SessionState {
         }
     }
 
-    /// Without those of `certificates` that are found, one behind the other. Once; who calls has to come with the same ones to
-    /// [`SessionState::restored`].
+    /// Cuts out those of `certificates` that are found, one behind the other. To be called once, and with the
+    /// same certificates as [`SessionState::restored`] later.
     pub(super) fn slim<'a>(&mut self, certificates: impl Iterator<Item = &'a [u8]>) {
         let mut slim = Vec::with_capacity(self.bytes.len());
         let mut rest = &*self.bytes;
@@ -38,7 +40,7 @@ impl SessionState {
         self.bytes = slim.into();
     }
 
-    /// All of it again. `None` if these cannot be the certificates that it was made without.
+    /// Puts the certificates back. `None` if these cannot be the ones that were cut out.
     pub(super) fn restored<'a>(&self, certificates: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
         let mut whole = Vec::with_capacity(WHOLE_BYTES);
         let mut from = 0;
@@ -62,7 +64,7 @@ impl SessionState {
     }
 }
 
-/// What is before and behind the first `middle`.
+/// The bytes before and behind the first `middle`.
 fn split_around<'a>(bytes: &'a [u8], middle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let length = std::num::NonZeroUsize::new(middle.len())?;
     let at = bytes.windows(length.get()).position(|window| window == middle)?;
@@ -70,7 +72,7 @@ fn split_around<'a>(bytes: &'a [u8], middle: &[u8]) -> Option<(&'a [u8], &'a [u8
     Some((front, rest.get(middle.len()..)?))
 }
 
-/// Of a session whose client has presented two ordinary certificates.
+/// Size of a session whose client has presented two ordinary certificates.
 const WHOLE_BYTES: usize = 1024;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Session tickets: issued and redeemed under one distribution's policy, only while their client is still welcome.
+//! Session tickets: issued and redeemed under one distribution's policy, and only while it still admits their
+//! client.
 //!
-//! Redeeming asks three things of the session that the [`SessionVault`] gives: has its lifetime passed, was it made
-//! under this very policy and gate, and would the policy's snapshot of today still admit the client. rustls itself
-//! never asks a verifier on resumption; this is where a revoked client is stopped. Whatever is declined becomes a
-//! full handshake, which refuses with the proper alert.
+//! Owns three questions about a session that the [`SessionVault`] gives: was it made under this very policy
+//! and gate, would the policy of today still admit its client, and has its lifetime passed. rustls asks no
+//! verifier when it resumes a session, so a revoked client is stopped here. A ticket that is declined leads
+//! to a full handshake, which refuses with the proper alert. All times are seconds since 1970.
 
 use std::sync::Arc;
 
@@ -18,18 +19,18 @@ use super::notes::{Shown, note};
 use super::vault::{Scope, SessionOwner, SessionVault, Taken};
 use crate::metrics::TicketDecline;
 
-/// One distribution's view of the vault, under one snapshot.
+/// Tickets of one distribution, under one snapshot.
 #[derive(Debug)]
 pub struct TicketScope {
     vault: Arc<SessionVault>,
-    /// What a session must have been made under.
+    /// Policy that a session must have been made under.
     policy: ClientPolicy,
-    /// And at which gate.
+    /// Version of the gate that it must have been made at.
     gate: GateVersion,
 }
 
 impl TicketScope {
-    /// Tickets of the scope that `policy` names, whose clients it must still admit.
+    /// Makes tickets for clients that `policy` admits.
     pub fn new(vault: Arc<SessionVault>, policy: ClientPolicy) -> Self {
         Self {
             vault,
@@ -38,8 +39,8 @@ impl TicketScope {
         }
     }
 
-    /// The same, for sessions made at this version of a gate only: whoever would come to another has a full handshake, in which it can be
-    /// told by an alert what the gate says.
+    /// Limits the tickets to sessions made at this version of a gate. A client that comes to another version
+    /// has a full handshake, in which an alert can tell it what the gate says.
     #[must_use]
     pub fn at_gate(self, gate: GateVersion) -> Self {
         Self { gate, ..self }
@@ -52,7 +53,8 @@ impl TicketScope {
         }
     }
 
-    /// Seconds for which a ticket of the handshake at hand can be redeemed. Zero where its client cannot come back.
+    /// Seconds for which a ticket of the handshake at hand can be redeemed; `shown` is what its client has
+    /// shown.
     fn remaining(&self, shown: &Shown, now: u64) -> u64 {
         let lifetime = self.vault.lifetime();
         // A renewal counts from the last proof of the key, or a client could go on for ever without another.
@@ -69,8 +71,8 @@ impl TicketScope {
             }) => Some(client.not_after().as_secs()),
             _ => None,
         };
-        // Nobody comes in with an expired chain, unless the trust store ignores expiry: then an end that has passed
-        // says nothing, and is left out.
+        // Nobody comes in with an expired chain, unless the trust store ignores expiry: then an end that has
+        // passed says nothing, and is left out.
         let end = match not_after {
             Some(not_after) if not_after > now => end.min(not_after),
             _ => end,
@@ -121,7 +123,7 @@ impl TicketScope {
                 }
             }
             (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::NotPresented) => Ok(()),
-            // The scope, which names the mode, has matched; were it ever to fail, these close.
+            // The scope names the mode and has matched, so these cannot be. They close all the same.
             (ClientPolicy::Off(_) | ClientPolicy::Passthrough(_), ClientAuth::Verified(_))
             | (ClientPolicy::Off(_) | ClientPolicy::Verify(_), ClientAuth::Unchecked(_)) => {
                 Err(TicketDecline::Policy)

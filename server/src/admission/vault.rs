@@ -1,14 +1,14 @@
 //! The vault: sessions of all cores and distributions, each found once by its ticket.
 //!
-//! A ticket is only a key: the slab key and a secret, 32 bytes. Any core redeems what any core issued. Redeeming
-//! takes the session out (single use, RFC 8446 §8.1). Owns the sessions, the form of a ticket and the bounds.
-//! Does not own whether a session may still be resumed (`tickets`).
+//! A ticket is only a key: the slab key and a secret, 32 bytes. Any core redeems what any core issued.
+//! Redeeming takes the session out (single use, RFC 8446 §8.1). Owns the sessions, the form of a ticket and
+//! the bounds. Does not own whether a session may still be resumed (`tickets`).
 //!
 //! A ticket is issued in the middle of a handshake, when nothing tells yet whether that handshake resumes a
 //! session or makes one. So it is worth nothing until [`SessionVault::bind`] says, at the end, whose it is.
 //!
-//! Bounded: each core remembers what it issued, redeemed or not, oldest first, and forgets the oldest when those
-//! are `tickets_per_core` or when it is past its lifetime. All times are seconds since 1970.
+//! Bounded: each core remembers what it issued, redeemed or not, oldest first, and forgets the oldest when
+//! those are `tickets_per_core` or when it is past its lifetime. All times are seconds since 1970.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ pub struct SessionVault {
 
 struct Session {
     secret: [u8; SECRET_BYTES],
-    /// Whoever takes it has used the ticket up.
+    /// Taken by the one redemption that the ticket is good for.
     state: Mutex<Option<SessionState>>,
     scope: Scope,
     owner: OnceLock<SessionOwner>,
@@ -40,7 +40,7 @@ struct Session {
 
 /// A session out of the vault.
 pub(super) struct Taken {
-    /// rustls' own encoding of it.
+    /// Encoding of rustls.
     pub(super) plain: Vec<u8>,
     pub(super) scope: Scope,
     pub(super) owner: SessionOwner,
@@ -53,11 +53,11 @@ pub(super) struct Scope {
     pub(super) gate: Option<[u8; 32]>,
 }
 
-/// Whose session it is, and since when.
+/// Client of a session, and the time of its proof.
 #[derive(Clone)]
 pub struct SessionOwner {
     pub client: ClientAuth,
-    /// When its full handshake happened; renewals keep it.
+    /// Time of its full handshake; renewals keep it.
     pub authenticated_at: UnixTime,
 }
 
@@ -71,7 +71,8 @@ impl SessionVault {
         }
     }
 
-    /// Says whose session the ticket of slab key `key` carries. Once; without it the ticket is declined.
+    /// Binds the session of slab key `key` to its client, once. A ticket whose session is not bound is
+    /// declined.
     pub fn bind(&self, key: usize, owner: SessionOwner) {
         let Some(session) = self.sessions.get(key) else {
             return;
@@ -144,10 +145,7 @@ impl SessionVault {
         }
     }
 
-    /// The session that `ticket` stands for, once.
-    ///
-    /// `Slab::take` would be the natural call, but it leaves a slot that a forged key of the next generation makes
-    /// `Slab::get` panic on, before any secret is compared. `remove` does not.
+    /// Takes out the session that `ticket` stands for.
     pub(super) fn take(&self, ticket: &[u8]) -> Option<Taken> {
         let (key, secret) = ticket.split_first_chunk::<KEY_BYTES>()?;
         let key = usize::from_be_bytes(*key);
@@ -161,6 +159,8 @@ impl SessionVault {
             owner,
         };
         drop(session);
+        // Not `Slab::take`, which leaves a slot on which `Slab::get` panics for a forged key of the next
+        // generation, before any secret is compared.
         self.sessions.remove(key);
         Some(taken)
     }
@@ -173,8 +173,8 @@ impl fmt::Debug for SessionVault {
 }
 
 thread_local! {
-    /// Slab key and end of life of what this core issued, oldest first. Keys carry the slab's own generation, so one
-    /// that was redeemed since finds nothing.
+    /// Slab key and end of life of what this core issued, oldest first. Keys carry the slab's own generation,
+    /// so one that was redeemed since finds nothing.
     static ISSUED: RefCell<VecDeque<(usize, u64)>> = const { RefCell::new(VecDeque::new()) };
 }
 
@@ -182,8 +182,8 @@ const SECRET_BYTES: usize = 24;
 pub(super) const KEY_BYTES: usize = 8;
 /// Slab key and secret: the whole ticket.
 pub(super) const TICKET_BYTES: usize = KEY_BYTES + SECRET_BYTES;
-/// Expired tickets forgotten for each one issued: enough to fall behind never.
+/// Expired tickets forgotten for each one issued, so many that a core never falls behind.
 const FORGET_PER_ISSUE: usize = 4;
-/// A session holds the chain that the client presented, of whose size the client decides: a longer one than four
-/// ordinary certificates gets no ticket.
+/// Size of a session that gets a ticket. The client decides how large its chain is, which is the most of a
+/// session: this is enough for four ordinary certificates.
 pub(super) const PLAIN_BYTES_MAX: usize = 8 * 1024;

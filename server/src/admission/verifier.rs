@@ -1,7 +1,8 @@
 //! The bridge from rustls' `ClientCertVerifier` to `trust::Policy`.
 //!
-//! Decides nothing: asks the policy, notes its answer for the record, and turns a refusal into the error that makes
-//! rustls send the right alert ([`error_for`]). Proof of the key (CertificateVerify) is always checked; whoever gives it comes to the gate.
+//! Decides nothing: asks the policy, notes its answer for the record, and turns a refusal into the error that
+//! makes rustls send the right alert ([`error_for`]). Proof of the key (CertificateVerify) is always checked.
+//! A client that gives it comes to the gate.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use webpki::RawPublicKeyEntity;
 use super::client::Verification;
 use super::notes::{Shown, note, pass_gate};
 
-/// One distribution's client authentication, as rustls wants to see it.
+/// Verifier of the clients of one distribution, as rustls wants to see it.
 #[derive(Debug)]
 pub struct ClientVerifier {
     verification: Verification,
@@ -36,7 +37,7 @@ thread_local! {
 }
 
 impl ClientVerifier {
-    /// A verifier by `verification` with the signature algorithms of `provider`, which lets each core remember so many
+    /// Makes a verifier with the signature algorithms of `provider`. Each core remembers `memo_entries_max`
     /// verdicts.
     pub fn new(verification: Verification, provider: &CryptoProvider, memo_entries_max: usize) -> Self {
         Self {
@@ -117,8 +118,8 @@ pub(super) fn refuse(rejected: Rejected) -> Error {
     Error::InvalidCertificate(error)
 }
 
-/// The key of the leaf that was verified just now. The library can read it out of most certificates, but not
-/// of all that are admitted.
+/// The key of the leaf that was verified just now. The library cannot read it out of all certificates that
+/// are admitted.
 fn client_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
     note(|notes| match &notes.shown {
         Shown::Verified(client) => client.public_key(),
@@ -126,8 +127,8 @@ fn client_key() -> Option<SubjectPublicKeyInfoDer<'static>> {
     })
 }
 
-/// The TLS 1.2 counterpart of rustls' `verify_tls13_signature_with_raw_key`: under TLS 1.2 a scheme does not fix the
-/// curve, so each algorithm of the scheme is tried (RFC 5246 §4.7).
+/// The TLS 1.2 counterpart of rustls' `verify_tls13_signature_with_raw_key`: under TLS 1.2 a scheme does not
+/// fix the curve, so each algorithm of the scheme is tried (RFC 5246 §4.7).
 pub(super) fn verify_tls12_with_key(
     message: &[u8],
     key: &SubjectPublicKeyInfoDer<'_>,

@@ -1,9 +1,8 @@
-//! Contents of a ClientHello, as far as this server looks at them before the TLS library does: the host name
-//! that the client asks for, and the rules whose breach the library would let by, or answer with another
-//! alert than the one that is due.
+//! Contents of a ClientHello, as far as they are looked at before the TLS library reads them.
 //!
-//! Borrows the message. A malformed part that nothing here needs is left to the library, which reads
-//! everything.
+//! Owns the host name that the client asks for, the lists that it offers, and the rules whose breach the
+//! library would let pass or answer with a wrong alert. Borrows the message. A malformed part that is not
+//! needed here is left to the library, which reads everything.
 
 use std::net::IpAddr;
 
@@ -80,10 +79,10 @@ impl<'a> ClientHello<'a> {
         Some(())
     }
 
-    /// Looks for a breach of rules that hold whichever distribution the client asks for.
+    /// Checks the rules that hold for every distribution.
     ///
     /// # Errors
-    /// There is one.
+    /// One of them is broken.
     pub fn check(&self) -> Result<(), Unfit> {
         if self.legacy_version <= SSL_3_0 {
             // RFC 8446 §D.5, RFC 7568.
@@ -103,7 +102,8 @@ impl<'a> ClientHello<'a> {
         }
         if !self.offers(TLS_1_3) && u16s(self.cipher_suites).any(|suite| suite == TLS_FALLBACK_SCSV) {
             // RFC 7507 §3.
-            let reason = "the client fell back to an older version after a failure (TLS_FALLBACK_SCSV), though TLS 1.3 is spoken";
+            let reason = "the client fell back to an older version after a failure \
+                (TLS_FALLBACK_SCSV), though TLS 1.3 is spoken";
             return Err(Unfit::alert(INAPPROPRIATE_FALLBACK, reason));
         }
         match self.missing() {
@@ -115,7 +115,7 @@ impl<'a> ClientHello<'a> {
         }
     }
 
-    /// RFC 8446 §9.2.
+    /// Name of an extension that TLS 1.3 demands and that is missing (RFC 8446 §9.2).
     fn missing(&self) -> Option<&'static str> {
         let needs_certificate = !self.has_pre_shared_key;
         match (self.supported_groups.is_some(), self.has_key_share) {
@@ -155,8 +155,7 @@ impl<'a> ClientHello<'a> {
         }
     }
 
-    /// The host that the client asks for. An address is none, and such a client has asked for no host
-    /// (RFC 6066 §3).
+    /// The host that the client asks for. A client that names an address has asked for no host (RFC 6066 §3).
     ///
     /// # Errors
     /// The name that the client asks for can be no host name. Such a name must not be taken for an unknown
@@ -198,7 +197,7 @@ impl<'a> ClientHello<'a> {
         Some(std::iter::from_fn(move || list.vector(1)))
     }
 
-    /// The name as the client sent it, whatever it is; what is not printable is escaped.
+    /// The name as the client sent it, valid or not, its unprintable octets escaped.
     pub fn sent_name(&self) -> Option<Box<str>> {
         self.server_name.map(shown)
     }
@@ -232,7 +231,7 @@ fn u16s(list: &[u8]) -> impl Iterator<Item = u16> {
         .filter_map(|pair| pair.try_into().ok().map(u16::from_be_bytes))
 }
 
-/// Rest of a message, still to be read. Each method answers `None` where there is less.
+/// Rest of a message, still to be read. Each method answers `None` where fewer octets are left than it needs.
 struct Octets<'a>(&'a [u8]);
 
 impl<'a> Octets<'a> {
@@ -248,7 +247,7 @@ impl<'a> Octets<'a> {
             .map(u16::from_be_bytes)
     }
 
-    /// A vector behind its length of so many octets (RFC 8446 §3.4).
+    /// A vector whose length stands before it in `length_octets` octets (RFC 8446 §3.4).
     fn vector(&mut self, length_octets: usize) -> Option<&'a [u8]> {
         let length = self.take(length_octets)?;
         let length = length.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
@@ -257,7 +256,7 @@ impl<'a> Octets<'a> {
 }
 
 pub(crate) const TLS_1_3: u16 = 0x0304;
-pub(crate) const TLS_1_2: u16 = 0x0303;
+const TLS_1_2: u16 = 0x0303;
 const TLS_1_1: u16 = 0x0302;
 const TLS_1_0: u16 = 0x0301;
 const SSL_3_0: u16 = 0x0300;

@@ -1,7 +1,8 @@
-//! The TLS library's errors in plain words, and the alert that each is due where the library has sent none.
+//! The TLS library's errors about a client in plain words, and the alert that is due where the library sends
+//! none.
 //!
-//! Owns a single table: error → sentence → alert. No name of the library's types gets into a record: a reader
-//! of the record knows TLS, not its library.
+//! Owns two matches over the library's errors: one to a sentence, one to an alert. No name of the library's
+//! types gets into a record, whose reader knows TLS but not its library.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,7 @@ use super::alerts::{
 use super::record_header;
 use super::records::OUT_OF_PLACE;
 
-/// A sentence for the record about a handshake that this error has ended.
+/// A sentence for the record about the handshake of a client that this error has ended.
 pub fn sentence(error: &Error) -> Cow<'static, str> {
     match error {
         error if *error == OUT_OF_PLACE => OUT_OF_PLACE_SENTENCE.into(),
@@ -42,7 +43,7 @@ pub fn sentence(error: &Error) -> Cow<'static, str> {
     }
 }
 
-/// The number of the alert that is due where the TLS library has sent none. `None`: none is.
+/// Number of the alert that is due to the peer where the TLS library has sent none. `None`: no alert is due.
 pub(super) fn alert(error: &Error) -> Option<u8> {
     match error {
         Error::AlertReceived(_) => None,
@@ -101,8 +102,8 @@ fn invalid_message(fault: &InvalidMessage) -> &'static str {
     }
 }
 
-/// Sentence about a fault that the verifier of client certificates leaves: a fault in the proof of the key.
-/// The verifier tells in its own words what it refuses itself.
+/// A sentence about a fault in the proof of the key. Certificates that the verifier refuses are told in its
+/// own words.
 fn certificate(fault: &CertificateError) -> &'static str {
     match fault {
         CertificateError::BadSignature => NO_PROOF,
@@ -110,7 +111,8 @@ fn certificate(fault: &CertificateError) -> &'static str {
         CertificateError::UnsupportedSignatureAlgorithm
         | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the client proved that it holds the certificate's key by a signature algorithm that does not fit the key, or is not accepted"
+            "the client proved that it holds the certificate's key by a signature algorithm that does not \
+             fit the key, or is not accepted"
         }
         CertificateError::BadEncoding => "the client's certificate is malformed",
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -235,14 +237,15 @@ fn other_sentence(error: &Error) -> &'static str {
     }
 }
 
-/// In TLS 1.3 or 1.2, whether or not it was asked for.
+/// Sentence about a client without a certificate, in either version.
 pub const NO_CERTIFICATE: &str = "the client presented no certificate, and the distribution requires one";
 pub const NO_PROOF: &str = "the client did not prove that it holds the certificate's key";
 pub const CERTIFICATES_TOO_LARGE: &str = "the client's certificate message exceeds 64 KiB";
 const NO_SIGNATURE_ALGORITHM: &str =
     "no signature algorithm in common, among those that fit the server's key";
-const OUT_OF_PLACE_SENTENCE: &str = "a record came that may not come there: of an unknown type or none, empty, or between the pieces of a handshake message";
-/// The library's words under TLS 1.2, for want of a kind.
+const OUT_OF_PLACE_SENTENCE: &str = "a record came that may not come there: of an unknown type or none, \
+    empty, or between the pieces of a handshake message";
+/// Words of the library under TLS 1.2, which has no kind of error for this.
 const INCOMPATIBLE_KEY: &str = "incompatible signing key";
 
 #[cfg(test)]

@@ -21,37 +21,51 @@ macro_rules! all {
 }
 
 fn incompatibilities() -> Vec<Error> {
-    all![PeerIncompatible: EcPointsExtensionRequired, ExtendedMasterSecretExtensionRequired, IncorrectCertificateTypeExtension,
-        KeyShareExtensionRequired, NamedGroupsExtensionRequired, NoCertificateRequestSignatureSchemesInCommon, NoCipherSuitesInCommon,
-        NoEcPointFormatsInCommon, NoKxGroupsInCommon, NoSignatureSchemesInCommon, NullCompressionRequired, ServerDoesNotSupportTls12Or13,
-        ServerSentHelloRetryRequestWithUnknownExtension, ServerTlsVersionIsDisabledByOurConfig, SignatureAlgorithmsExtensionRequired,
-        SupportedVersionsExtensionRequired, Tls12NotOffered, Tls12NotOfferedOrEnabled, Tls13RequiredForQuic, UncompressedEcPointsRequired,
-        UnsolicitedCertificateTypeExtension]
+    all![PeerIncompatible:
+        EcPointsExtensionRequired, ExtendedMasterSecretExtensionRequired,
+        IncorrectCertificateTypeExtension, KeyShareExtensionRequired, NamedGroupsExtensionRequired,
+        NoCertificateRequestSignatureSchemesInCommon, NoCipherSuitesInCommon, NoEcPointFormatsInCommon,
+        NoKxGroupsInCommon, NoSignatureSchemesInCommon, NullCompressionRequired,
+        ServerDoesNotSupportTls12Or13, ServerSentHelloRetryRequestWithUnknownExtension,
+        ServerTlsVersionIsDisabledByOurConfig, SignatureAlgorithmsExtensionRequired,
+        SupportedVersionsExtensionRequired, Tls12NotOffered, Tls12NotOfferedOrEnabled,
+        Tls13RequiredForQuic, UncompressedEcPointsRequired, UnsolicitedCertificateTypeExtension
+    ]
 }
 
 fn misbehaviours() -> Vec<Error> {
-    all![PeerMisbehaved: AttemptedDowngradeToTls12WhenTls13IsSupported, BadCertChainExtensions, CipherSuiteDifferedOnRetry,
-        DisallowedEncryptedExtension, DuplicateClientHelloExtensions, DuplicateServerNameTypes, EarlyDataAttemptedInSecondClientHello,
-        EarlyDataExtensionWithoutResumption, EarlyDataOfferedWithVariedCipherSuite, HandshakeHashVariedAfterRetry,
-        IllegalMiddleboxChangeCipherSpec, IllegalTlsInnerPlaintext, IncorrectBinder, InvalidCertCompression, InvalidMaxEarlyDataSize,
-        InvalidKeyShare, KeyEpochWithPendingFragment, KeyUpdateReceivedInQuicConnection, MessageInterleavedWithHandshakeMessage,
-        MissingBinderInPskExtension, MissingKeyShare, MissingPskExtensionInSecondClientHello, MissingPskModesExtension,
-        OfferedDuplicateCertificateCompressions, OfferedDuplicateKeyShares, OfferedEarlyDataWithOldProtocolVersion,
-        OfferedEmptyApplicationProtocol, OfferedIncorrectCompressions, PskExtensionMustBeLast, PskExtensionWithMismatchedIdsAndBinders,
-        RefusedToFollowHelloRetryRequest, RejectedEarlyDataInterleavedWithHandshakeMessage, ResumptionAttemptedWithVariedEms,
-        ResumptionOfferedWithVariedCipherSuite, ResumptionOfferedWithVariedEms, ResumptionOfferedWithIncompatibleCipherSuite,
-        SelectedInvalidPsk, ServerEchoedCompatibilitySessionId, ServerNameDifferedOnRetry, ServerNameMustContainOneHostName,
-        SignedKxWithWrongAlgorithm, SignedHandshakeWithUnadvertisedSigScheme, TooManyEmptyFragments, TooManyKeyUpdateRequests,
-        TooManyRenegotiationRequests, TooManyWarningAlertsReceived, TooMuchEarlyDataReceived, UnexpectedCleartextExtension,
-        UnsolicitedCertExtension, UnsolicitedEncryptedExtension, WrongGroupForKeyShare, UnsolicitedEchExtension]
+    all![PeerMisbehaved:
+        AttemptedDowngradeToTls12WhenTls13IsSupported, BadCertChainExtensions, CipherSuiteDifferedOnRetry,
+        DisallowedEncryptedExtension, DuplicateClientHelloExtensions, DuplicateServerNameTypes,
+        EarlyDataAttemptedInSecondClientHello, EarlyDataExtensionWithoutResumption,
+        EarlyDataOfferedWithVariedCipherSuite, HandshakeHashVariedAfterRetry,
+        IllegalMiddleboxChangeCipherSpec, IllegalTlsInnerPlaintext, IncorrectBinder,
+        InvalidCertCompression, InvalidMaxEarlyDataSize, InvalidKeyShare, KeyEpochWithPendingFragment,
+        KeyUpdateReceivedInQuicConnection, MessageInterleavedWithHandshakeMessage,
+        MissingBinderInPskExtension, MissingKeyShare, MissingPskExtensionInSecondClientHello,
+        MissingPskModesExtension, OfferedDuplicateCertificateCompressions, OfferedDuplicateKeyShares,
+        OfferedEarlyDataWithOldProtocolVersion, OfferedEmptyApplicationProtocol,
+        OfferedIncorrectCompressions, PskExtensionMustBeLast, PskExtensionWithMismatchedIdsAndBinders,
+        RefusedToFollowHelloRetryRequest, RejectedEarlyDataInterleavedWithHandshakeMessage,
+        ResumptionAttemptedWithVariedEms, ResumptionOfferedWithVariedCipherSuite,
+        ResumptionOfferedWithVariedEms, ResumptionOfferedWithIncompatibleCipherSuite, SelectedInvalidPsk,
+        ServerEchoedCompatibilitySessionId, ServerNameDifferedOnRetry, ServerNameMustContainOneHostName,
+        SignedKxWithWrongAlgorithm, SignedHandshakeWithUnadvertisedSigScheme, TooManyEmptyFragments,
+        TooManyKeyUpdateRequests, TooManyRenegotiationRequests, TooManyWarningAlertsReceived,
+        TooMuchEarlyDataReceived, UnexpectedCleartextExtension, UnsolicitedCertExtension,
+        UnsolicitedEncryptedExtension, WrongGroupForKeyShare, UnsolicitedEchExtension
+    ]
 }
 
 fn invalid_messages() -> Vec<Error> {
-    let mut all: Vec<Error> = all![InvalidMessage: CertificatePayloadTooLarge, HandshakePayloadTooLarge, InvalidCcs, InvalidContentType,
-        InvalidCertificateStatusType, InvalidCertRequest, InvalidDhParams, InvalidEmptyPayload, InvalidKeyUpdate, InvalidServerName,
-        MessageTooLarge, MessageTooShort, MissingKeyExchange, NoSignatureSchemes, UnknownProtocolVersion, UnsupportedCompression,
-        UnsupportedCurveType, EmptyTicketValue, IllegalEmptyValue, PreSharedKeyIsNotFinalExtension, UnknownHelloRetryRequestExtension,
-        UnknownCertificateExtension];
+    let mut all: Vec<Error> = all![InvalidMessage:
+        CertificatePayloadTooLarge, HandshakePayloadTooLarge, InvalidCcs, InvalidContentType,
+        InvalidCertificateStatusType, InvalidCertRequest, InvalidDhParams, InvalidEmptyPayload,
+        InvalidKeyUpdate, InvalidServerName, MessageTooLarge, MessageTooShort, MissingKeyExchange,
+        NoSignatureSchemes, UnknownProtocolVersion, UnsupportedCompression, UnsupportedCurveType,
+        EmptyTicketValue, IllegalEmptyValue, PreSharedKeyIsNotFinalExtension,
+        UnknownHelloRetryRequestExtension, UnknownCertificateExtension
+    ];
     all.extend([
         InvalidMessage::MissingData("ServerName").into(),
         InvalidMessage::TrailingData("CertificateExtensions").into(),

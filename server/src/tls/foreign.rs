@@ -1,5 +1,5 @@
-//! First octets of other protocols than TLS, told apart so that the record says what came, and who spoke
-//! plain HTTP is told in HTTP.
+//! First octets of other protocols than TLS. They are told apart so that the record says what came, and so
+//! that a client that speaks plain HTTP is answered in HTTP.
 
 use super::alerts::{PROTOCOL_VERSION, UNEXPECTED_MESSAGE};
 use super::record_header::{CHANGE_CIPHER_SPEC, HEARTBEAT};
@@ -25,7 +25,7 @@ pub(super) fn must_wait(first: &[u8]) -> Result<bool, Unfit> {
     }
 }
 
-/// A word in capitals: a method of HTTP, or the front of another protocol's greeting.
+/// Judges a word in capitals: a method of HTTP, or the front of another protocol's greeting.
 fn word(first: &[u8]) -> Result<bool, Unfit> {
     let length = first
         .iter()
@@ -51,7 +51,8 @@ fn http() -> Unfit {
 }
 
 fn proxy() -> Unfit {
-    let reason = "a PROXY protocol header came before TLS: what stands in front of this port sends one, and it is not read here";
+    let reason = "a PROXY protocol header came before TLS: what stands in front of this port sends one, \
+        and it is not read here";
     Unfit::alert(UNEXPECTED_MESSAGE, reason)
 }
 
@@ -63,17 +64,21 @@ fn unknown(first: &[u8]) -> Unfit {
     )
 }
 
-/// To a client that has sent a request in the clear; as other servers do, 400.
-const THIS_PORT_SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 44\r\nConnection: close\r\n\r\n\
+/// Answer to a client that has sent a request in the clear: 400, as other servers do.
+const THIS_PORT_SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+Content-Type: text/plain\r\n\
+Content-Length: 44\r\n\
+Connection: close\r\n\
+\r\n\
 This port speaks TLS: ask for https instead.";
 
 /// The PROXY protocol, version 2, §2.2.
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Whose target need not begin with a slash; the last is HTTP/2's preface.
+/// Methods of HTTP, whose target need not begin with a slash; the last is HTTP/2's preface.
 const METHODS: [&[u8]; 10] = [
     b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PRI",
 ];
-/// Longer than any method in use.
+/// Length of a word that may still become a method: longer than any in use.
 const WORD_BYTES_MAX: usize = 20;
 /// Number of foreign octets that the record shows.
 const SHOWN_BYTES: usize = 16;

@@ -1,8 +1,8 @@
 //! The handshake of either side: turns of a [`Machine`] and reads of its socket, until both sides have keys.
 //!
 //! Sends what a turn has put down before it waits for the peer. What the last turn has put down stays in the
-//! outbox, and may be followed by more that rustls still holds: it goes out with the first bytes of the application,
-//! or before somebody waits for the peer's. The caller bounds the time.
+//! outbox, and may be followed by more that rustls still holds: it goes out with the first bytes of the
+//! application, or before somebody waits for the peer's. The caller bounds the time.
 
 use std::future::poll_fn;
 use std::io;

@@ -1,10 +1,11 @@
-//! The first octets of a connection, until they are one whole ClientHello: in however many records and
-//! segments they come.
+//! The first octets of a connection, until they are one whole ClientHello, in any number of records and
+//! segments.
 //!
-//! Sans I/O, so that it can be fuzzed. Owns what may come before a ClientHello is there, which is nothing:
-//! the first octet that cannot belong to one ends the connection, with the alert that RFC 8446 names for it.
-//! The message's contents are read by [`super::client_hello`]. The TLS library reads the same octets again
-//! when it is known for whom, and lets by or answers differently some of what is refused here.
+//! Without I/O, so that it can be fuzzed. Owns the rule that nothing comes before a ClientHello: the first
+//! octet that cannot belong to one ends the connection, with the alert that RFC 8446 names for it. Does not
+//! own the contents of the message ([`super::client_hello`]). The TLS library reads the same octets again,
+//! once the configuration is known; it would let some of the faults pass that are refused here, or answer
+//! another alert.
 //!
 //! Bounds: a message of [`HELLO_BYTES_MAX`], refused as soon as its length is known; [`WIRE_BYTES_MAX`] on
 //! the wire, records' headers included.
@@ -31,7 +32,7 @@ const _: () = assert!(HELLO_BYTES_MAX < WIRE_BYTES_MAX && WIRE_BYTES_MAX < Duple
 /// Gathers one ClientHello.
 #[derive(Default)]
 pub struct HelloReader {
-    /// Place, in what was read, where the record begins that was not looked at yet.
+    /// Place, among the unread octets, of the first record that was not looked at yet.
     next: usize,
     /// Octets that earlier records have brought, where the message comes in several records.
     gathered: Vec<u8>,
@@ -40,20 +41,20 @@ pub struct HelloReader {
 
 /// Place of the whole message.
 enum Whole {
-    /// In what was read.
+    /// Among the unread octets.
     Unread(Range<usize>),
     Gathered,
 }
 
 /// The front of a record.
 struct Record<'a> {
-    /// As far as it has come.
+    /// The octets that have come.
     payload: &'a [u8],
     is_complete: bool,
 }
 
 impl HelloReader {
-    /// Looks at all that was read so far, of which nothing may be consumed meanwhile. `true`: the ClientHello
+    /// Looks at the unread octets, of which none may be consumed between two calls. `true`: the ClientHello
     /// is whole.
     ///
     /// # Errors
@@ -102,8 +103,8 @@ impl HelloReader {
         }
     }
 
-    /// Length of the message with its header, once the header has come. `fresh` counts too: nothing of it was
-    /// gathered yet.
+    /// Length of the message with its header, once the header has come. `fresh` are octets behind the
+    /// gathered ones.
     fn length(&self, fresh: &[u8]) -> Result<Option<usize>, Unfit> {
         let mut front = self.gathered.iter().chain(fresh).copied();
         match front.next() {
@@ -146,7 +147,7 @@ fn record(rest: &[u8], has_begun: bool) -> Result<Option<Record<'_>>, Unfit> {
     }))
 }
 
-/// By the record's header, once it is there. Lengths of nothing and of too much are refused: RFC 8446 §5.1.
+/// The payload's length, once the header is there. Nothing and too much are refused: RFC 8446 §5.1.
 fn length_of(rest: &[u8]) -> Result<Option<usize>, Unfit> {
     if rest.get(1).is_some_and(|major| *major != 3) {
         let reason = "a record of a protocol version that no TLS has";
@@ -166,7 +167,8 @@ fn length_of(rest: &[u8]) -> Result<Option<usize>, Unfit> {
     }
 }
 
-/// A client that gives up says so in an alert, to which there is no answer. Any other alert is out of place.
+/// Reads an alert instead of a ClientHello. A client that gives up sends one, to which there is no answer;
+/// any other is out of place.
 fn alert(rest: &[u8], has_begun: bool) -> Result<Option<Record<'static>>, Unfit> {
     let Some(length) = length_of(rest)? else {
         return Ok(None);
@@ -188,7 +190,7 @@ fn alert(rest: &[u8], has_begun: bool) -> Result<Option<Record<'static>>, Unfit>
     })
 }
 
-/// RFC 8446 §5: an unexpected record type; §5.1: other records between the pieces of a handshake message.
+/// Refuses a record of another type before the ClientHello (RFC 8446 §5) or between its pieces (§5.1).
 fn unexpected(content_type: u8, has_begun: bool) -> Unfit {
     let kind = record_header::name(content_type);
     let place = if has_begun {

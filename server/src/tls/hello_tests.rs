@@ -26,7 +26,7 @@ fn records(message: &[u8], octets: usize) -> Vec<u8> {
         .collect()
 }
 
-/// As if it came in segments of so many octets.
+/// Reads `octets` as if they came in segments of so many.
 fn read(octets: &[u8], segment: usize) -> Result<Option<Vec<u8>>, Unfit> {
     let mut reader = HelloReader::default();
     let ends = (1..octets.len())

@@ -1,27 +1,27 @@
 //! rustls' state machine of one connection, of either side, without I/O of its own: the peer's records in,
 //! plaintext and our records out.
 //!
-//! Drives rustls' unbuffered interface. Records are decrypted where they were read, in the [`Duplex`], and ours are
-//! written where they are sent from, its [`Outbox`]; so an idle connection holds no buffer of rustls'. Owns the
-//! loop that this interface asks for, and that an alert is written when one is due.
+//! Drives rustls' unbuffered interface. Records are decrypted where they were read, in the [`Duplex`], and
+//! ours are written where they are sent from, its [`Outbox`]; so an idle connection holds no buffer of
+//! rustls'. Owns the loop that this interface asks for, and that an alert is written when one is due.
 //!
 //! # Order of calls
 //!
 //! The methods of [`Machine`] are of four kinds:
 //!
-//! - *Input*: [`Machine::turn`] and [`Machine::advance`], after each read and before the first, until they say
-//!   [`Turn::Blocked`]. A handshake takes `turn`, since a caller may have to note something at each
+//! - *Input*: [`Machine::turn`] and [`Machine::advance`], after each read and before the first, until they
+//!   say [`Turn::Blocked`]. A handshake takes `turn`, since a caller may have to note something at each
 //!   ([`super::handshake`]); once it has ended, `advance` is called when somebody wants plaintext.
-//! - *Output*: [`Machine::write`], once the handshake has ended, and not after `close`. It takes up what was read
-//!   before, so plaintext comes out of it too.
-//! - *The end*: [`Machine::close`], once. No output comes after it. Input may, until both sides have closed; whoever
-//!   throws unread bytes away instead, as a stream that lingers does, makes no call after that.
+//! - *Output*: [`Machine::write`], once the handshake has ended, and not after `close`. It takes up what was
+//!   read before, so plaintext comes out of it too.
+//! - *The end*: [`Machine::close`], once. No output comes after it. Input may, until both sides have closed;
+//!   whoever throws unread bytes away instead, as a stream that lingers does, makes no call after that.
 //! - *Looks*: [`Machine::connection`] and [`Machine::fault`], at any time.
 //!
-//! An error of input, output or the end is final: each further call returns it again, and the alert that is due is
-//! in the outbox. None of the methods sends: the task that polls the connection posts the outbox when its poll is
-//! over. Between two calls the unread bytes of the [`Duplex`] may grow but not shrink, since rustls may remember
-//! places in them.
+//! An error of input, output or the end is final: each further call returns it again, and the alert that is
+//! due is in the outbox. None of the methods sends: the task that polls the connection posts the outbox when
+//! its poll is over. Between two calls the unread bytes of the [`Duplex`] may grow but not shrink, since
+//! rustls may remember places in them.
 
 use std::io::IoSlice;
 
@@ -42,8 +42,8 @@ pub struct Machine<S> {
     fault: Option<Box<Error>>,
     /// The peer has said that it will say no more, which rustls tells once only.
     is_closed_by_peer: bool,
-    /// Number of bytes that the last call has left unread. rustls may know its way in them, parts of a handshake
-    /// message that it waits for the rest of, so none of them may be gone at the next call.
+    /// Number of bytes that the last call has left unread. rustls may know its way in them, parts of a
+    /// handshake message that it waits for the rest of, so none of them may be gone at the next call.
     kept: usize,
 }
 
@@ -87,12 +87,12 @@ impl<S: Side> Machine<S> {
         self.fault.as_deref()
     }
 
-    /// Takes one step with what was read. One record's plaintext at most goes to `plaintext`, and what is to be
-    /// answered to the outbox.
+    /// Takes one step with what was read. One record's plaintext at most goes to `plaintext`, and what is to
+    /// be answered to the outbox.
     ///
     /// # Errors
-    /// The peer did something after which TLS cannot go on. The alert that says so, where there is one, is in the
-    /// outbox.
+    /// The peer did something after which TLS cannot go on. The alert that says so, where there is one, is in
+    /// the outbox.
     pub fn turn(&mut self, io: &mut Duplex, plaintext: impl FnMut(&[u8])) -> Result<Turn, Error> {
         let turn = self.step(io, plaintext, |_, _| Ok(Turn::Blocked))?;
         // The peer's close_notify may have been taken up by a write, which does not tell of it.
@@ -113,8 +113,8 @@ impl<S: Side> Machine<S> {
         }
     }
 
-    /// Encrypts `slices` into the outbox, in as few records as they fit. What has been read before is decrypted
-    /// first, to `plaintext`: one read's worth at most.
+    /// Encrypts `slices` into the outbox, in as few records as they fit. What has been read before is
+    /// decrypted first, to `plaintext`: one read's worth at most.
     ///
     /// # Errors
     /// As [`Machine::turn`]; or the keys are used up, or both sides have closed.

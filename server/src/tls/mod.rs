@@ -1,8 +1,8 @@
 //! TLS records on a core: from the first byte of a ClientHello to plaintext, and back.
 //!
 //! Owns: reading a ClientHello, driving rustls over the socket's own buffers, the rules about records that
-//! rustls does not keep, alerts, and plain words for rustls' errors. Does not own: who is admitted, under which
-//! configuration, and what becomes of a session (`admission`).
+//! rustls does not keep, alerts, and plain words for rustls' errors. Does not own: who is admitted, under
+//! which configuration, and what becomes of a session (`admission`).
 //!
 //! Runs on the cores. Nothing in it is shared between them but the table of cipher suites.
 

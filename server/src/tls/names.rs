@@ -13,8 +13,8 @@ pub fn protocol_name(version: ProtocolVersion) -> Option<&'static str> {
     }
 }
 
-/// Name of a cipher suite: OpenSSL's spelling under TLS 1.2, as the managed service's policies use it; the IANA
-/// name under TLS 1.3.
+/// Name of a cipher suite: OpenSSL's spelling under TLS 1.2, as the managed service's policies use it; the
+/// IANA name under TLS 1.3.
 pub fn cipher_name(suite: CipherSuite) -> Option<&'static str> {
     match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => Some("TLS_AES_128_GCM_SHA256"),

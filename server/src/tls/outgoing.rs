@@ -20,8 +20,8 @@ pub(super) fn encode<D>(mut data: EncodeTlsData<'_, D>, outbox: &Outbox) -> Resu
         .map_err(|error| Error::General(error.to_string()))
 }
 
-/// Encrypts `slices`, whatever their sizes, into records that are full but for the last one of a large slice, and
-/// the last of all.
+/// Encrypts `slices`, whatever their sizes, into records that are full but for the last one of a large slice,
+/// and the last of all.
 pub(super) fn encrypt_all<D>(
     traffic: &mut WriteTraffic<'_, D>,
     outbox: &Outbox,

@@ -1,5 +1,5 @@
-//! Header of a TLS record: content types and lengths (RFC 8446 §5.1), and what becomes of a header that breaks a
-//! rule.
+//! Header of a TLS record: content types and lengths (RFC 8446 §5.1), and what becomes of a header that
+//! breaks a rule.
 
 pub(super) const HEADER_BYTES: usize = 5;
 
@@ -7,7 +7,7 @@ pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(super) const ALERT: u8 = 21;
 pub(super) const HANDSHAKE: u8 = 22;
 pub(super) const APPLICATION_DATA: u8 = 23;
-/// Of RFC 6520, which has come to an end: nobody may send one.
+/// Content type of RFC 6520, which has come to an end: nobody may send one.
 pub(super) const HEARTBEAT: u8 = 24;
 
 /// Plaintext of one record.
@@ -29,13 +29,16 @@ pub(super) fn name(content_type: u8) -> &'static str {
     }
 }
 
-/// Turns the record at the front, if its header breaks a rule, into one that those refuse who decrypt
-/// ([`super::records`]), with the alert that is due: rustls itself answers decode_error, or waits for octets
-/// that never come. Whatever was in it, nothing behind it is looked at any more. What is unread begins with a
-/// record's header always, also where parts of a handshake message are kept. `true`: the record was too long.
+/// Turns the record at the front, if its header breaks a rule, into one that whoever decrypts it refuses
+/// ([`super::records`]). `true`: the record was too long.
+///
+/// rustls itself would answer decode_error, or wait for octets that never come. The octets behind the header
+/// do not matter, since the connection ends there. `unread` begins with a record's header always, also where
+/// pieces of a handshake message are kept.
 pub(super) fn make_refusable(unread: &mut [u8], bytes_max: usize) -> bool {
     let Some((header, _)) = unread.split_first_chunk_mut::<HEADER_BYTES>() else {
-        // Not to be told apart from heartbeats later, which nobody may send either.
+        // rustls refuses an unknown type at once, with another alert. A heartbeat makes it wait for the rest
+        // of the header, which is refused then.
         if let Some(unknown @ (..CHANGE_CIPHER_SPEC | HEARTBEAT..)) = unread.first_mut() {
             *unknown = HEARTBEAT;
         }
@@ -53,7 +56,7 @@ pub(super) fn make_refusable(unread: &mut [u8], bytes_max: usize) -> bool {
     is_too_long
 }
 
-/// Records without content.
+/// Headers of empty records, which are refused; the second stands for a record that was too long.
 const EMPTY: [u8; HEADER_BYTES] = [APPLICATION_DATA, 3, 3, 0, 0];
 const TOO_LONG: [u8; HEADER_BYTES] = [APPLICATION_DATA, 3, MARK_OF_TOO_LONG, 0, 0];
 /// A minor version that no TLS has: an empty record that bears it stands for one that was too long.

@@ -1,9 +1,9 @@
 //! The rules of TLS about encrypted records that the TLS library does not keep, or keeps without the alert
 //! that is due.
 //!
-//! They are kept where a record is decrypted: whatever refuses it there makes the library send an alert,
-//! encrypted as it has to be. So each cipher suite of the library is taken with its decrypter wrapped;
-//! encryption is the library's, untouched.
+//! The rules are checked where a record is decrypted: an error there makes the library send an alert,
+//! encrypted as it has to be. So each cipher suite of the library is taken with its decrypter wrapped.
+//! Encryption is the library's, untouched. Both sides of a connection use these suites.
 //!
 //! - A record's content type is known, and not missing (RFC 8446 §5.4: unexpected_message).
 //! - An alert or a handshake record is not empty (§5.4).
@@ -40,7 +40,7 @@ pub(crate) static CIPHER_SUITES: LazyLock<Vec<SupportedCipherSuite>> = LazyLock:
 pub(super) const OUT_OF_PLACE: Error =
     Error::PeerMisbehaved(PeerMisbehaved::IllegalMiddleboxChangeCipherSpec);
 
-/// Lives as long as the process: one for each suite.
+/// Wraps a suite, for as long as the process lives. Called once for each.
 fn checked(suite: SupportedCipherSuite) -> SupportedCipherSuite {
     match suite {
         SupportedCipherSuite::Tls13(suite) => {
@@ -183,7 +183,7 @@ impl MessageDecrypter for Decrypter {
 #[derive(Default)]
 struct Message {
     header: [u8; 4],
-    /// Octets of the header that have come; of the next message, where `body_left` is 0.
+    /// Octets of the header that have come. Where `body_left` is 0, it is the header of the next message.
     header_bytes: usize,
     /// Octets of the body that are still to come.
     body_left: usize,
@@ -241,8 +241,8 @@ const MESSAGE_BYTES_MAX: usize = 0xffff;
 /// A small record, as some clients cut their messages.
 const SMALL_RECORD_BYTES: usize = 1_024;
 
-// The library takes a message whole: it has to fit into what may be unread, also in small records with all the
-// padding that they may have. So does each record.
+// The library takes a message whole: it has to fit into what may be unread, also in small records with all
+// the padding that they may have. So does each record.
 const _: () = assert!(
     MESSAGE_BYTES_MAX
         + MESSAGE_BYTES_MAX.div_ceil(SMALL_RECORD_BYTES) * (HEADER_BYTES + TLS13_BYTES_MAX - PLAIN_BYTES_MAX)

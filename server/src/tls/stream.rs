@@ -1,8 +1,10 @@
-//! The established connection as hyper wants it: plaintext to be polled, over rustls, over the socket's own buffers.
+//! The established connection of either side as hyper wants it: plaintext to be polled, over rustls, over the
+//! socket's own buffers.
 //!
-//! Outgoing: hyper's bytes are encrypted into the send buffer, as many records to a send as there are. They wait there until the [`Outbox`] is
-//! posted, by whoever polls hyper, so that what one poll has to say is one send.
-//! Incoming: records are decrypted in the receive buffer, one at a time, and their plaintext is copied into hyper's.
+//! - Outgoing: hyper's bytes are encrypted into the send buffer, in as many records as they take. They wait
+//!   there until the task that polls hyper posts the [`Outbox`], so that the bytes of one poll are one send.
+//! - Incoming: records are decrypted in the receive buffer, one at a time, and their plaintext is copied into
+//!   hyper's buffer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -23,14 +25,15 @@ pub struct TlsStream<S> {
     io: Duplex,
     /// The peer says no more.
     has_ended: bool,
-    /// Our end was said. From then on what is unread is thrown away, and rustls must not be asked about it.
+    /// The close_notify of this side was sent. From then on unread bytes are thrown away, so rustls, which
+    /// remembers places in them, must not be called.
     is_closing: bool,
     /// Plaintext that found no room with its reader, or that its reader has given back: it comes first.
     waiting: BytesMut,
 }
 
 impl<S: Side> TlsStream<S> {
-    /// `waiting` came with the end of the handshake.
+    /// Goes on after the handshake of `machine`. `waiting` is plaintext that came with its end.
     pub(crate) fn new(machine: Machine<S>, mut io: Duplex, waiting: BytesMut) -> Self {
         io.settle();
         Self {
@@ -47,7 +50,8 @@ impl<S: Side> TlsStream<S> {
         self.machine.connection()
     }
 
-    /// Where this stream leaves what is to be sent, for the task that polls it to post after each poll.
+    /// Outbox in which this stream leaves what is to be sent, for the task that polls it to post after each
+    /// poll.
     pub fn outbox(&self) -> &Outbox {
         self.io.outbox()
     }
@@ -78,14 +82,14 @@ impl<S: Side> TlsStream<S> {
         Poll::Ready(())
     }
 
-    /// Notes what the machine's turn has come to, and reads on where it is blocked.
+    /// Notes the result of the machine's turn, and reads more where it is blocked.
     fn poll_turned(
         &mut self,
         cx: &mut Context<'_>,
         turned: Result<Turn, rustls::Error>,
     ) -> Poll<io::Result<()>> {
         match turned {
-            // Without a close_notify it is, to HTTP, whose messages end themselves, an end like any other.
+            // An end without a close_notify is as good: the messages of HTTP say themselves where they end.
             Ok(Turn::Blocked) => self.has_ended = ready!(self.io.poll_fill(cx))? == 0,
             Ok(Turn::PeerClosed | Turn::Closed) => self.has_ended = true,
             // A fault is the machine's to keep.
@@ -94,7 +98,7 @@ impl<S: Side> TlsStream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Copies plaintext that is already there. Whether there was any.
+    /// Copies plaintext that is already there. `false`: there is none.
     fn take_waiting(&mut self, cursor: &mut ReadBufCursor<'_>) -> bool {
         if self.waiting.is_empty() {
             return false;
@@ -108,7 +112,8 @@ impl<S: Side> TlsStream<S> {
         true
     }
 
-    /// The error that ends the connection, once its alert was handed to the kernel: hyper drops the stream with it.
+    /// Fails with the fault of the connection, if there is one, once its alert was handed to the kernel:
+    /// hyper drops the stream as soon as it has the error.
     fn poll_fault(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(fault) = self.machine.fault() else {
             return Poll::Ready(Ok(()));
@@ -180,7 +185,7 @@ impl<S: Side + Unpin> HyperWrite for TlsStream<S> {
         true
     }
 
-    /// Nothing is waited for: what was written goes out when the poll is over, and the room for more is what is bounded.
+    /// Waits for nothing: written bytes go out when the poll is over, and the bound is on the room for more.
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.outbox().take_failure())
     }
@@ -195,7 +200,8 @@ impl<S: Side + Unpin> HyperWrite for TlsStream<S> {
     }
 }
 
-/// The front of `slices`, [`WRITE_BYTES_MAX`] in all: a peer that does not read must not make more wait, encrypted.
+/// The front of `slices`, [`WRITE_BYTES_MAX`] in all, so that no more waits, encrypted, for a peer that does
+/// not read.
 fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
     let mut left = WRITE_BYTES_MAX;
     let mut first = Vec::with_capacity(slices.len().min(SLICES_MAX));
@@ -212,11 +218,12 @@ fn first_bytes<'a>(slices: &'a [IoSlice<'_>]) -> Vec<IoSlice<'a>> {
 
 /// Slices taken from hyper at a time.
 const SLICES_MAX: usize = 64;
-/// Plaintext taken from hyper at a time: an ordinary large response, so that it is one send from one buffer of the right size.
+/// Plaintext taken from hyper at a time: an ordinary large response, so that it is one send from one buffer
+/// of the right size.
 const WRITE_BYTES_MAX: usize = 128 * 1024;
 
-// The largest buffer that a writer can fill is kept for its next use: allocated anew, it would be filled with zeros
-// for each large response.
+// The largest buffer that a writer can fill is kept for its next use: allocated anew, it would be filled with
+// zeros for each large response.
 const _: () =
     assert!(Outbox::WAITING_BYTES_MAX + encrypted_bytes_max(WRITE_BYTES_MAX) <= Outbox::KEPT_BYTES_MAX);
 

@@ -17,7 +17,7 @@ pub enum Answer {
     Alert(u8),
     /// Octets of another protocol.
     Foreign(&'static [u8]),
-    /// It has ended the connection itself.
+    /// None: the peer has ended the connection itself.
     Nothing,
 }
 
