@@ -142,8 +142,8 @@ impl Functions {
         self.all().map(|loaded| loaded.live.current())
     }
 
-    /// Reads the code of a function again and compiles it. `None`: the file has the code that is live already.
-    /// Reads a file: not for cores.
+    /// Reads the code of a function again and compiles it. `None`: the code is live already. Reads a
+    /// file, so no core calls it.
     ///
     /// # Errors
     /// There is no such function, or its file cannot be read or is no function.
