@@ -6,7 +6,7 @@
 //!
 //! The bytes of files are read and hashed at each load. Dates and sizes prove nothing: a list may be edited
 //! in place within one tick of the clock, or replaced by one of the same size whose dates were set. A missed
-//! revocation would be worse than the 30 ms that it takes to hash a million serial numbers.
+//! revocation would be worse than the 20 ms that it takes to hash a million serial numbers.
 //!
 //! Invariant: a digest covers everything that its part is made from. Values of the configuration go into it
 //! whole, by their derived `Hash`, so that a field cannot be forgotten. Digests live in memory only and are
