@@ -5,7 +5,8 @@ import re
 from .layers import heads
 from .tree import complain
 
-WITHOUT_CIRCLES = ("admission", "http", "origin", "runtime", "tls", "worker")  # folders of server/src
+# Folders of server/src.
+WITHOUT_CIRCLES = ("admission", "http", "origin", "runtime", "snapshot", "tls", "worker")
 CRATES = ("config", "functions", "state", "trust")  # crates of server/crates
 WITHIN_CRATES = ("functions/src/viewer", "state/src/key_values")  # folders of these
 
