@@ -216,20 +216,34 @@ fn a_trust_store_that_is_gone_is_shown_no_longer() {
     assert!(!page.contains(r#"trust_store="old""#));
 }
 
+/// Items of the document as name → (type, meaning): "- `name` (type by label): meaning", which may go on in
+/// indented lines.
+fn documented(document: &str) -> BTreeMap<String, (String, String)> {
+    let document = document.replace("\n  ", " ");
+    let items = document.lines().filter_map(|line| line.strip_prefix("- `"));
+    let split = |item: &str| {
+        let (name, rest) = item.split_once("` (")?;
+        let (kind, meaning) = rest.split_once("): ")?;
+        let kind = kind.split(' ').next()?;
+        Some((name.to_owned(), (kind.to_owned(), meaning.to_owned())))
+    };
+    items.map(|item| split(item).expect(item)).collect()
+}
+
 #[test]
-fn the_document_has_a_line_for_each_family_and_no_other() {
-    let document = include_str!("../../../config/metrics.md");
-    let (_, types) = parse(&render(&Registry::new(1)));
-    let documented: BTreeMap<&str, &str> = document
+fn the_document_has_an_item_for_each_family_with_its_help_and_no_other() {
+    let page = render(&Registry::new(1));
+    let (_, types) = parse(&page);
+    let help = page
         .lines()
-        .filter_map(|line| {
-            let mut cells = line.strip_prefix("| `")?.split(" | ");
-            Some((cells.next()?.strip_suffix('`')?, cells.next()?))
+        .filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+    let shown: BTreeMap<String, (String, String)> = help
+        .map(|(name, help)| {
+            (
+                name.to_owned(),
+                (types.get(name).unwrap().clone(), help.to_owned()),
+            )
         })
         .collect();
-    let shown: BTreeMap<&str, &str> = types
-        .iter()
-        .map(|(name, kind)| (name.as_str(), kind.as_str()))
-        .collect();
-    assert_eq!(documented, shown);
+    assert_eq!(documented(include_str!("../../../config/metrics.md")), shown);
 }
