@@ -3,7 +3,7 @@
 //! Owns which names are looked after: those of the snapshot that was published last. A snapshot that is
 //! being built takes the entries of names that are in the table already, and looks up the others, off the
 //! cores. Its entries take the place of the former ones when it is published, so a refused one leaves the
-//! table as it was. Does not own when a name is looked up again (`app`'s resolver).
+//! table as it was. Does not own when a name is looked up again (`backstage`'s resolver).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

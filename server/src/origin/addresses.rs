@@ -3,7 +3,7 @@
 //!
 //! Owns: the addresses of a name that cores read, and one look-up at a time for each name. A look-up has a
 //! thread of its own, since a resolver may hang and cannot be interrupted. Does not decide when a name is
-//! looked up: the table does for new names (`address_table`), and then the resolver's thread (`app`). The
+//! looked up: the table does for new names (`address_table`), and then `backstage`'s resolver. The
 //! addresses that were found last stay where a look-up fails.
 
 use std::fmt;

@@ -145,8 +145,8 @@ impl<S: BodyStream> FetchedRest<S> {
             lease.wire.moved();
         }
         loop {
-            // Asked anew each time: a timer for each byte that moves would cost more than one that is set again
-            // when it has rung too early.
+            // Asked anew each time: a timer for each byte that moves would cost more than one that is set
+            // again when it has rung too early.
             let left = lease.origin.limits.read_timeout.saturating_sub(lease.silence());
             if left.is_zero() {
                 return Poll::Ready(());

@@ -4,8 +4,8 @@
 //! sends a request over one of them ([`client`]), the addresses at which origins are found. Above the client
 //! ([`forward`]): the share of each viewer, bodies at their viewer's pace, the rules for headers that end at
 //! a proxy (RFC 9110 §7.6.1) and for those that frame a body (RFC 9112 §6).
-//! Does not own: certificate headers (`http`); when names are looked up again (`app`'s resolver). Cores read
-//! the addresses that were found last, and wait for no resolver.
+//! Does not own: certificate headers (`http`); when names are looked up again (`backstage`'s resolver). Cores
+//! read the addresses that were found last, and wait for no resolver.
 //!
 //! No connection carries a second request but on two proofs ([`spare`]).
 
