@@ -1,14 +1,17 @@
-//! Who may come in: trust stores, revocation sets, and the verdict on what a client presents.
+//! Admission of clients: trust stores, revocation sets, and the verdict on the certificates that a client
+//! presents.
 //!
-//! This module alone can make a [`VerifiedClient`], so a value of that type is proof that [`Policy::verify`] accepted the chain.
-//! (It is no proof that the peer holds the key: TLS's CertificateVerify is, and is never skipped.)
+//! This module alone can make a [`VerifiedClient`], so a value of that type is proof that [`Policy::verify`]
+//! accepted the chain. (It is no proof that the peer holds the key: TLS's CertificateVerify is, and is never
+//! skipped.)
 //!
 //! ```text
 //! bundle ─▶ TrustStore ──┐
 //! serial lists, CRLs ─▶ RevocationSet ──┐
 //!                        └─▶ Policy ◀───┘        one per distribution, immutable, shared by all cores
 //!                              │ verify(leaf, intermediates, now)
-//!                              │   sizes ─▶ each path by names and signatures: conditions, key and usages, standing (validity, revocation)
+//!                              │   sizes ─▶ each path by names and signatures: conditions, key and usages,
+//!                              │            standing (validity, revocation)
 //!                              ▼
 //!                  VerifiedClient | Rejected { kind, reason, facts }
 //!                              │ readmit(client, now): resumption
@@ -16,13 +19,16 @@
 //! ```
 //!
 //! Invariants:
-//! - Pure: no file, no socket, no clock (`now` is an argument), no state between calls. Any thread may run it.
+//! - Pure: no file, no socket, no clock (`now` is an argument), no state between calls. Any thread may run
+//!   it.
 //! - Bytes from outside never reach a panic, and nothing is allocated by a length that they merely claim.
-//! - Whatever is unclear is refused: an unreadable extension, a CRL that cannot be verified, a name that is no name.
+//! - Whatever is unclear is refused: an unreadable extension, a CRL that cannot be verified, a name that is
+//!   no name.
 //! - Signatures are checked by webpki with `webpki::ALL_VERIFICATION_ALGS`, RSASSA-PSS by the same
 //!   cryptography (`pss`), and by nothing else.
 //!
-//! Not here: the TLS alert and the status code of a [`RejectedKind`] (`tls`, `logs`), reading files (`state`), memory of verdicts.
+//! Not here: the TLS alert and the status code of a [`RejectedKind`] (`tls`, `logs`), reading files
+//! (`state`), memory of verdicts.
 
 // Standard output and error are the operator's, and printing waits where nobody reads them.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -61,6 +67,7 @@ mod nearest;
 mod path;
 mod pem;
 mod policy;
+mod presented;
 pub mod probes;
 mod pss;
 mod purpose;

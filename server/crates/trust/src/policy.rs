@@ -9,7 +9,6 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls_pki_types::{CertificateDer, UnixTime};
-use x509_parser::extensions::KeyUsage;
 
 use super::case::{Case, Chain};
 use super::certificate::{Certificate, Version, parse_readable};
@@ -17,10 +16,10 @@ use super::conditions;
 use super::crl_scope::Coverage;
 use super::digest::sha256;
 use super::facts::CertificateFacts;
-use super::key::PublicKey;
 use super::key_id::KeyId;
 use super::names;
 use super::path::{self, Failed, NoPath};
+use super::presented::{self, check_key, check_key_usage, check_sizes, told_sizes, told_usage, told_version};
 use super::required_purposes;
 use super::revocation::{Listed, RevocationSet, Source};
 use super::rules::{MODE_OCTETS, Mode, OutOfDate, Rules, WithoutCrl};
@@ -71,8 +70,9 @@ impl Policy {
         &self.revocations
     }
 
-    /// Identifies distribution, trust store and all rules that decide who is admitted, not the revocation set: who was accepted
-    /// under one digest is acceptable under the same digest unless revoked or expired since.
+    /// Identifies distribution, trust store and all rules that decide who is admitted, not the revocation
+    /// set: who was accepted under one digest is acceptable under the same digest unless revoked or expired
+    /// since.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
@@ -104,13 +104,14 @@ impl Policy {
         (verdict, steps)
     }
 
-    /// Whether a client that was accepted before would be accepted now: same policy, still valid, still unrevoked.
+    /// Checks if a client that was accepted before would be accepted now: same policy, still valid, still
+    /// unrevoked.
     pub fn readmit(&self, client: &VerifiedClient, now: UnixTime) -> Result<(), Rejected> {
         self.standing_of(client, now).map(drop)
     }
 
-    /// The same verdict as of now, or why it no longer stands: what [`Policy::verify`] would say without checking again
-    /// what cannot have changed.
+    /// The same verdict as of now, or why it no longer stands: what [`Policy::verify`] would say without
+    /// checking again what cannot have changed.
     pub fn restate(&self, client: &VerifiedClient, now: UnixTime) -> Result<VerifiedClient, Rejected> {
         let caveat = self.standing_of(client, now)?;
         Ok(client.with_caveat(caveat))
@@ -134,17 +135,20 @@ impl Policy {
         now: UnixTime,
         trace: &mut impl Trace,
     ) -> Result<VerifiedClient, Rejected> {
+        // A certificate that is too large is refused below. It is not parsed for the log either.
         let readable = leaf.len() <= CERTIFICATE_BYTES_MAX;
         let certificate = readable.then(|| Certificate::parse(leaf)).flatten();
+        // The facts come first: whatever the refusal, its record names the certificate.
         let facts = certificate.as_ref().and_then(CertificateFacts::of).map(Arc::new);
         let sizes = check_sizes(leaf, intermediates);
         let standing = trace
             .report(Check::Size, sizes, |()| told_sizes(leaf, intermediates))
             .and_then(|()| {
-                let readable = certificate.as_ref().ok_or_else(unreadable);
+                let readable = certificate.as_ref().ok_or_else(presented::unreadable);
                 trace.report(Check::Encoding, readable, |found| told_version(found))
             })
             .and_then(|certificate| self.find_path(certificate, intermediates, now, trace));
+        // Here alone a `VerifiedClient` is made: a path was found, and it met all that is asked of it.
         match (standing, facts) {
             (Ok((links, caveat)), Some(facts)) => Ok(VerifiedClient::new(Verified {
                 facts,
@@ -155,7 +159,8 @@ impl Policy {
                 caveat,
                 intermediates: OnceLock::new(),
             })),
-            (Ok(_), None) => Err(unreadable().with_facts(None)),
+            // Admitted, but the record could not say whom: refused, since nobody could tell the client apart.
+            (Ok(_), None) => Err(presented::unreadable().with_facts(None)),
             (Err(refusal), facts) => Err(refusal.with_facts(facts)),
         }
     }
@@ -168,12 +173,15 @@ impl Policy {
         trace: &mut impl Trace,
     ) -> Result<Admissible, Refusal> {
         if leaf.version() == Version::V1 && !self.rules.allow_v1 {
-            return trace.report(Check::Path, Err(version_1_switched_off()), |_| String::new());
+            return trace.report(Check::Path, Err(presented::version_1_switched_off()), |_| {
+                String::new()
+            });
         }
         let readable = parse_readable(intermediates);
         let case = Case {
             store: &self.store,
             leaf,
+            // Certificates that cannot be read are no reason to refuse: another path may do without them.
             unreadable: intermediates.len() - readable.len(),
             intermediates: readable,
             depth_max: self.rules.chain_depth_max,
@@ -181,6 +189,7 @@ impl Policy {
         trace.passed(Check::Candidates, || path::told_candidates(&case));
         let mut comparisons_left = NAME_COMPARISONS_MAX;
         let found = path::find(&case, |chain| {
+            // Silent but for how far the path came: that decides which of several failures is told.
             let mut reached = Furthest(Check::Path);
             let checked = self.check(&case, chain, now, &mut comparisons_left, &mut reached);
             checked.map_err(|refusal| Failed {
@@ -228,7 +237,8 @@ impl Policy {
         Ok((links, caveat))
     }
 
-    /// What the log has to say about a client that is admitted all the same.
+    /// Checks validity and revocation of a chain. Returns what the log has to say about a client that is
+    /// admitted all the same.
     pub(super) fn standing(
         &self,
         links: &[Link],
@@ -292,7 +302,8 @@ impl Policy {
         Err(Refusal::new(RejectedKind::Revoked, reason))
     }
 
-    /// Whether a current CRL answers for this certificate: a sentence if none does and that is accepted.
+    /// Checks if a current CRL answers for this certificate. Returns a sentence if none does and that is
+    /// accepted.
     fn check_source(&self, link: &Link, above: &[Link], now: UnixTime) -> Result<Option<String>, Refusal> {
         let refuse = |reason| Err(Refusal::new(RejectedKind::RevocationUnknown, reason));
         let rules = &self.rules;
@@ -348,7 +359,7 @@ fn above(links: &[Link], position: usize) -> &[Link] {
     links.get(position + 1..).unwrap_or_default()
 }
 
-/// How far above a certificate the CA with this key is, if it is in its path.
+/// Distance of the CA with this key above a certificate, if it is in its path.
 fn place(key: &KeyId, above: &[Link]) -> Option<usize> {
     above.iter().position(|link| link.key.as_ref() == Some(key))
 }
@@ -371,101 +382,9 @@ fn not_yet_valid(link: &Link, this_update: Seconds, now: Seconds) -> String {
     )
 }
 
-fn told_sizes(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> String {
-    let all = std::iter::once(leaf).chain(intermediates);
-    let bytes: usize = all.map(|der| der.len()).sum();
-    format!("{} certificates, {bytes} bytes", intermediates.len() + 1)
-}
-
-fn told_version(certificate: &Certificate<'_>) -> String {
-    format!(
-        "the client certificate is X.509 {}",
-        match certificate.version() {
-            Version::V1 => "version 1",
-            Version::V2 => "version 2",
-            Version::V3 => "version 3",
-            Version::Other => "of an unknown version",
-        }
-    )
-}
-
 fn told_path(links: &[Link]) -> String {
     let path: Vec<_> = links.iter().map(Link::who).collect();
     format!("{}: every signature and constraint holds", path.join(" ← "))
-}
-
-/// Before anything is parsed or compared: ten certificates of 16 KiB are the most that is looked at.
-fn check_sizes(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Refusal> {
-    let presented = intermediates.len() + 1;
-    if presented > PRESENTED_MAX {
-        let reason =
-            format!("{presented} certificates were presented; at most {PRESENTED_MAX} are looked at");
-        return Err(Refusal::new(RejectedKind::MaxChainDepthExceeded, reason));
-    }
-    for der in std::iter::once(leaf).chain(intermediates) {
-        let bytes = der.len();
-        if bytes > CERTIFICATE_BYTES_MAX {
-            let reason = format!(
-                "a presented certificate has {bytes} bytes; at most {CERTIFICATE_BYTES_MAX} are allowed"
-            );
-            return Err(Refusal::new(RejectedKind::MaxSizeExceeded, reason));
-        }
-    }
-    Ok(())
-}
-
-/// Told here, where it has words: TLS would only say that a signature failed.
-fn check_key(certificate: &Certificate<'_>) -> Result<PublicKey, Refusal> {
-    let key = PublicKey::read(certificate.public_key());
-    if key.is_accepted_for_client() {
-        return Ok(key);
-    }
-    let reason = format!(
-        "the key of the client certificate is {key}, which is not accepted; use RSA from 2048 bits or ECDSA P-256 or P-384"
-    );
-    Err(Refusal::new(RejectedKind::TypeUnsupported, reason))
-}
-
-/// RFC 5280 §4.2.1.3: a key that signs CertificateVerify needs digitalSignature, where keyUsage is present.
-fn check_key_usage(certificate: &Certificate<'_>) -> Result<Option<KeyUsage>, Refusal> {
-    match certificate.key_usage() {
-        Ok(None) => Ok(None),
-        Ok(Some(usage)) if usage.digital_signature() => Ok(Some(usage)),
-        Ok(Some(usage)) => {
-            let usage = told_usage(&usage);
-            let reason = format!(
-                "the key usage of the client certificate is {usage} only; Digital Signature is needed"
-            );
-            Err(Refusal::new(RejectedKind::IntentInvalid, reason))
-        }
-        Err(_) => Err(Refusal::new(
-            RejectedKind::Invalid,
-            "the keyUsage of the client certificate is malformed",
-        )),
-    }
-}
-
-fn told_usage(usage: &KeyUsage) -> String {
-    let told = usage.to_string();
-    if told.is_empty() {
-        "nothing".to_owned()
-    } else {
-        told
-    }
-}
-
-fn unreadable() -> Refusal {
-    Refusal::new(
-        RejectedKind::Invalid,
-        "the client certificate is not a well-formed X.509 certificate",
-    )
-}
-
-fn version_1_switched_off() -> Refusal {
-    Refusal::new(
-        RejectedKind::TypeUnsupported,
-        "the client certificate is X.509 version 1, and allow_v1_client_certificates is false for this trust store; issue it as version 3 (with extensions)",
-    )
 }
 
 fn another_policy() -> Refusal {
@@ -480,8 +399,6 @@ type Admissible = (Vec<Link>, Option<String>);
 
 /// Names of certificates times subtrees of name constraints, for one client: some 10 ms.
 const NAME_COMPARISONS_MAX: usize = 250_000;
-/// More than any path of four needs, with room for cross-certificates.
-const PRESENTED_MAX: usize = 10;
 
 #[cfg(test)]
 #[path = "policy_tests.rs"]
