@@ -28,7 +28,7 @@ pub struct FunctionAssociations {
     pub viewer_response: Option<usize>,
 }
 
-/// What an `http` listener does with a request for this path.
+/// Answer of an `http` listener to a request for this path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ViewerProtocolPolicy {
     HttpsOnly,

@@ -1,6 +1,7 @@
 //! `[control]`: the socket through which commands reach a running server.
 //!
-//! Owns what a command needs of the configuration, too: a command works while another part of the file is wrong.
+//! Owns what a command needs of the configuration, too: a command works while another part of the file is
+//! wrong.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use super::raw::{RawControl, RawControlOnly};
 use super::reference::FileRef;
 use super::source::Source;
 
-/// What a command to a running server needs of the configuration.
+/// The part of the configuration that a command to a running server needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlAccess {
     /// Path of the socket of the running server.
@@ -79,5 +80,6 @@ pub(super) fn control(source: &Source, raw: Option<&RawControl>) -> Result<Optio
     }
 }
 
-/// The kernel takes 108 with the NUL (unix(7)); the rest is for the name that the socket has until it can be used.
+/// The kernel takes 108 with the NUL (unix(7)); the rest is for the name that the socket has until it can be
+/// used.
 const SOCKET_PATH_BYTES_MAX: usize = 100;

@@ -28,7 +28,7 @@ pub struct Distribution {
     pub certificate: Reference,
     pub private_key: Reference,
     pub security_policy: SecurityPolicy,
-    /// Whether it serves clients that name no distribution or an unknown one.
+    /// Serves clients that name no distribution or an unknown one.
     pub default: bool,
     pub viewer_mtls: MtlsPolicy,
     /// Index into the connection functions of the configuration.
@@ -55,7 +55,7 @@ impl fmt::Display for DistributionId {
     }
 }
 
-/// What distributions refer to by name.
+/// Parts that distributions refer to by name.
 pub(super) struct Named<'a> {
     pub(super) trust_stores: &'a [TrustStoreConfig],
     pub(super) functions: &'a Functions,

@@ -1,4 +1,4 @@
-//! What is said when a configuration is refused: one line that names the file, the key, the fault and the remedy.
+//! Errors of a configuration: one line that names the file, the key, the fault and the remedy.
 //!
 //! Owns the form of the message, for this module and for whoever loads the files that a configuration names.
 
@@ -9,8 +9,9 @@ use super::key::KeyPath;
 
 /// A configuration that cannot be used, and what to do about it.
 ///
-/// `config/edge.toml: distributions[0].viewer_mtls.trust_store: no trust store is named "partnrs"; did you mean
-/// "partners"? (line 41)`. Always one line: control characters, wherever they came from, are shown escaped.
+/// `config/edge.toml: distributions[0].viewer_mtls.trust_store: no trust store is named "partnrs"; did you
+/// mean "partners"? (line 41)`. Always one line: control characters, wherever they came from, are shown
+/// escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     pub(super) file: PathBuf,

@@ -1,4 +1,5 @@
-//! `[[connection_functions]]` and `[[functions]]`: the customer's code, by name. The files are not opened here.
+//! `[[connection_functions]]` and `[[functions]]`: the customer's code, by name. The files are not opened
+//! here.
 //!
 //! Names are unique across both tables: logs and `bothways function publish` go by them.
 

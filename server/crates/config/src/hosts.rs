@@ -1,4 +1,4 @@
-//! Which distribution a name belongs to: one normaliser and one map for SNI, `Host` and `:authority` alike.
+//! Names of distributions: one normaliser and one map for SNI, `Host` and `:authority` alike.
 //!
 //! Owns the spelling of host names and the order exact → wildcard → default. Any second opinion on either
 //! would let a client be admitted under one distribution's rules and served under another's.
@@ -87,7 +87,7 @@ impl Authority {
     }
 }
 
-/// Why a text is no host.
+/// A text that is no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidHost {
     Empty,
@@ -151,7 +151,7 @@ impl fmt::Display for Alias {
     }
 }
 
-/// Why a text is no alias.
+/// A text that is no alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidAlias {
     Host(InvalidHost),
@@ -159,7 +159,7 @@ pub enum InvalidAlias {
     Address,
 }
 
-/// What belongs to each alias, and to clients that name none of them.
+/// A value for each alias, and one for clients that name none of them.
 #[derive(Clone, Debug)]
 pub struct HostMap<T> {
     exact: HashMap<HostName, T>,
@@ -198,12 +198,12 @@ impl<T> HostMap<T> {
         Ok(())
     }
 
-    /// What serves a client that gave this name: exact, then wildcard, then the default.
+    /// Finds the value for a client that gave this name: exact, then wildcard, then the default.
     pub fn lookup(&self, name: Option<&HostName>) -> Option<&T> {
         name.and_then(|name| self.named(name)).or(self.default.as_ref())
     }
 
-    /// What has this name among its aliases; the default does not count.
+    /// Finds the value that has this name among its aliases. The default does not count.
     pub fn named(&self, name: &HostName) -> Option<&T> {
         self.exact.get(name).or_else(|| {
             let parents =
@@ -214,7 +214,7 @@ impl<T> HostMap<T> {
         })
     }
 
-    /// What holds exactly this alias.
+    /// Finds the value that holds exactly this alias.
     pub fn holder(&self, alias: &Alias) -> Option<&T> {
         match alias {
             Alias::Exact(name) => self.exact.get(name),
@@ -222,7 +222,7 @@ impl<T> HostMap<T> {
         }
     }
 
-    /// What serves clients without a name or with an unknown one.
+    /// The value for clients without a name or with an unknown one.
     pub fn default_value(&self) -> Option<&T> {
         self.default.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Where in a configuration file something stands: `distributions[0].viewer_mtls.trust_store`.
+//! Paths of keys in a configuration file: `distributions[0].viewer_mtls.trust_store`.
 //!
 //! Owns the notation. Knows nothing of TOML, files or lines.
 
@@ -62,7 +62,7 @@ pub(super) enum Segment {
     Index(usize),
 }
 
-/// Whether TOML lets the key stand without quotes.
+/// True if TOML lets the key stand without quotes.
 fn is_bare(name: &str) -> bool {
     !name.is_empty()
         && name

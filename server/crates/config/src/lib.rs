@@ -1,12 +1,12 @@
-//! The configuration: from a TOML file to a [`Config`] that is valid by construction, or to one message that says
-//! which key of which file is wrong and what to do about it.
+//! The configuration: from a TOML file to a [`Config`] that is valid by construction, or to one message that
+//! says which key of which file is wrong and what to do about it.
 //!
-//! Owns the names, the defaults, the ranges and the cross-references (every trust store, origin and name that is
-//! mentioned exists, and is unique where it must be). Opens no file: the caller hands in the text, and the snapshot
-//! loads certificates, bundles and lists. Its errors take their form from [`Source::error`].
+//! Owns the names, the defaults, the ranges and the cross-references (every trust store, origin and name that
+//! is mentioned exists, and is unique where it must be). Opens no file: the caller hands in the text, and the
+//! snapshot loads certificates, bundles and lists. Its errors take their form from [`Source::error`].
 //!
-//! Invariant: nothing here becomes weaker by being left out or mistyped. Unknown keys, half-empty policies and
-//! policies that cannot be honoured in full are refused. Runs on the control thread.
+//! Invariant: nothing here becomes weaker by being left out or mistyped. Unknown keys, half-empty policies
+//! and policies that cannot be honoured in full are refused. Runs on the control thread.
 
 // Standard output and error are the operator's, and printing waits where nobody reads them.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -65,10 +65,10 @@ pub use viewer_mtls::{MtlsMode, MtlsPolicy, OnRevocation, ViewerMtls};
 use error::Problem;
 use raw::RawConfig;
 
-/// One configuration, checked. Files that it names have not been looked at.
+/// A configuration, checked. Files that it names have not been looked at.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// For errors about what the configuration names.
+    /// Gives errors about named files their key and line.
     pub source: Source,
     pub runtime: RuntimeConfig,
     pub limits: Limits,
@@ -81,7 +81,7 @@ pub struct Config {
     pub functions: Functions,
     /// Never empty.
     pub distributions: Vec<Distribution>,
-    /// From a name to an index into `distributions`.
+    /// Leads from a name to an index into `distributions`.
     pub hosts: HostMap<usize>,
     pub logs: LogsConfig,
 }

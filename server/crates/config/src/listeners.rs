@@ -28,7 +28,8 @@ pub(super) fn listeners(raw: &[RawListener]) -> Result<Vec<Listener>, Problem> {
     for (index, raw) in raw.iter().enumerate() {
         let listener = listener(&key.index(index), raw)?;
         if let Some(fault) = clash(listener.address, &listeners) {
-            let remedy = "give each listener an address of its own; 0.0.0.0 stands for every IPv4 address, [::] for every address";
+            let remedy = "give each listener an address of its own; 0.0.0.0 stands for every IPv4 address, \
+                [::] for every address";
             return Err(Problem::new(&listener.key.child("address"), fault, remedy));
         }
         listeners.push(listener);

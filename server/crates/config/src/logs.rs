@@ -20,7 +20,7 @@ pub struct ConnectionLog {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// A JSON object on each line.
     Json,
 }
 

@@ -253,8 +253,8 @@ fn fixed_headers(key: &KeyPath, raw: &RawFixedResponse) -> Result<Vec<(HeaderNam
 
 const URL_REMEDY: &str = "give http://host or http://host:port";
 
-/// Headers that belong to the connection or to the framing of the body (RFC 9110 §7.6.1); beside them, a second copy
-/// would split the answer in two.
+/// Headers that belong to the connection or to the framing of the body (RFC 9110 §7.6.1); beside them, a
+/// second copy would split the answer in two.
 const FRAMING: [HeaderName; 8] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,

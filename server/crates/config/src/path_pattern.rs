@@ -38,7 +38,7 @@ impl PathPattern {
         })
     }
 
-    /// Whether every path matches.
+    /// True if every path matches.
     pub fn is_any(&self) -> bool {
         self.text.bytes().all(|b| b == b'*')
     }
@@ -80,7 +80,7 @@ impl fmt::Display for PathPattern {
     }
 }
 
-/// Why a text is no path pattern.
+/// A text that is no path pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidPathPattern {
     Length,
@@ -89,7 +89,8 @@ pub enum InvalidPathPattern {
     Segment,
 }
 
-/// What a path can hold, plus the two wildcards (`?` cannot be in a path: it would begin the query).
+/// True for a character that a path can hold, and for the two wildcards. `?` cannot be in a path: it would
+/// begin the query.
 fn is_allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_-.*$/~\"'@:+&?%!,;=()".contains(c)
 }

@@ -9,7 +9,7 @@
 //! Pure. Time and memory are linear in the path, times the number of readings, which is bounded; most paths
 //! have one, which the caller finds out by [`is_plain`] without any of this.
 
-/// Why the readings of a path cannot be told.
+/// A path whose readings cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     /// It has an encoded NUL, at which some origins end it.
@@ -19,7 +19,7 @@ pub enum Unreadable {
 }
 
 impl Unreadable {
-    /// As it is told to the operator.
+    /// The fault, in words for the operator.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Nul => "it has an encoded NUL",
@@ -357,7 +357,7 @@ fn without_trailing(segment: &[Octet]) -> &[Octet] {
     }
 }
 
-/// As patterns write it: what is no visible ASCII is an escape in upper case, and so is `%` itself.
+/// Writes octets as patterns do: anything but visible ASCII is an escape in upper case, and so is `%` itself.
 fn render(octets: &[Octet]) -> String {
     let mut text = String::with_capacity(octets.len() + octets.len() / 4);
     for octet in octets {

@@ -1,7 +1,7 @@
 //! The configuration file as written: the names of keys and the types that TOML has, nothing more.
 //!
-//! Owns the key names. Every table refuses keys that it does not know. What the values mean, and whether they are
-//! any good, is decided by the sibling files that turn each part into its type.
+//! Owns the key names. Every table refuses keys that it does not know. What the values mean, and whether they
+//! are any good, is decided by the sibling files that turn each part into its type.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -244,7 +244,7 @@ impl<'de> Deserialize<'de> for RawSink {
     }
 }
 
-/// By hand and not `#[serde(untagged)]`, which forgets what was wrong and where.
+/// Reads the three forms by hand: `#[serde(untagged)]` forgets what was wrong and where.
 struct CoresVisitor;
 
 impl<'de> Visitor<'de> for CoresVisitor {

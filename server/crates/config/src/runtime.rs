@@ -14,13 +14,13 @@ use super::suggest::choose;
 pub struct RuntimeConfig {
     pub cores: Cores,
     pub driver: Driver,
-    /// Whether a core hands what it accepts over to one that holds noticeably fewer connections.
+    /// True if a core hands what it accepts over to a core that holds noticeably fewer connections.
     pub balance_connections: bool,
     /// True if another server of the same user may listen on the same addresses at the same time.
     pub reuse_port: bool,
 }
 
-/// Which CPUs get a core thread each.
+/// CPUs that get a core thread each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cores {
     /// Every CPU that the process may run on.
@@ -107,5 +107,5 @@ fn core_list(key: &KeyPath, list: &[i64]) -> Result<Cores, Problem> {
 
 const CORES_REMEDY: &str = "give \"all\", a number of cores, or a list of CPU numbers such as [0, 1]";
 
-/// What the kernel's `cpu_set_t` holds.
+/// Size of the kernel's `cpu_set_t`.
 const CPUS_MAX: usize = 1_024;

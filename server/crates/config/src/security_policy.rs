@@ -97,7 +97,7 @@ impl SecurityPolicy {
     }
 }
 
-/// Why a name is no usable policy.
+/// A name that is no usable policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnusablePolicy {
     Unknown,

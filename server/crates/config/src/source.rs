@@ -1,8 +1,8 @@
 //! The configuration file itself: its text, and what stands where in it.
 //!
-//! Owns the translation between key paths and lines, and the translation of the TOML parser's errors into ours.
-//! Opens no file: the caller has read this one. The text is kept, so that a fault found later (in a certificate that
-//! the configuration names, say) still finds its line.
+//! Owns the translation between key paths and lines, and the translation of the TOML parser's errors into
+//! ours. Opens no file: the caller has read this one. The text is kept, so that a fault found later (in a
+//! certificate that the configuration names, say) still finds its line.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::key::{KeyPath, Segment};
 use super::reference::{FileRef, Reference};
 use super::suggest;
 
-/// One configuration file as it was read.
+/// A configuration file as it was read.
 #[derive(Clone, Debug)]
 pub struct Source {
     file: PathBuf,
@@ -79,7 +79,7 @@ impl Source {
         T::deserialize(deserializer).map_err(|error| self.shape_error(&error, table.get_ref()))
     }
 
-    /// Not TOML at all.
+    /// The error for a text that is no TOML.
     fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
         let fault = format!("this is not TOML: {}", error.message());
         let problem = Problem::new(&KeyPath::root(), fault, "correct the syntax");
@@ -129,7 +129,7 @@ impl Source {
     }
 }
 
-/// What the deserializer's message means to the person who wrote the file.
+/// Says in our words what the deserializer found.
 fn shape_problem(key: &KeyPath, message: &str) -> Problem {
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let mut names = in_backticks(rest);
@@ -166,7 +166,8 @@ fn path_at(table: &DeTable<'_>, span: &Range<usize>) -> KeyPath {
     best.1
 }
 
-/// Every key and every value of the tree with its span, parents first. As deep as the parser lets values nest.
+/// Every key and every value of the tree with its span, parents first. As deep as the parser lets values
+/// nest.
 fn visit(table: &DeTable<'_>, path: &KeyPath, seen: &mut dyn FnMut(Range<usize>, &KeyPath)) {
     for (key, value) in table {
         let path = path.child(key.get_ref().to_string());

@@ -1,4 +1,4 @@
-//! What a mistyped name was probably meant to be, and the choice among fixed names.
+//! Suggestions for a mistyped name, and the choice among fixed names.
 //!
 //! Pure. Owns the distance and the threshold below which a name is offered.
 
@@ -37,8 +37,8 @@ pub(super) fn quoted(names: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// The one known name that `given` is the beginning of, or else the one that is the fewest slips away, at most one
-/// for each three letters. Case does not count.
+/// The one known name that `given` is the beginning of, or else the one that is the fewest slips away, at
+/// most one for each three letters. Case does not count.
 fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let wanted = folded(given);
     if wanted.len() > NAME_CHARS_MAX {

@@ -27,7 +27,7 @@ pub struct TrustStoreConfig {
     pub out_of_date_crl: OutOfDateCrl,
     /// `None`: left out, which is decided when it is known whether the store has CRLs.
     pub ca_without_crl: Option<CaWithoutCrl>,
-    /// What a client certificate must be for, all of it. Usually empty.
+    /// Extended key usages that a client certificate must have, all of them. Usually empty.
     pub required_extended_key_usage: Vec<Purpose>,
     /// Certificates from the client's to that of the store, both included.
     pub max_chain_depth: usize,
@@ -60,14 +60,14 @@ impl fmt::Display for TrustStoreName {
     }
 }
 
-/// What happens to clients of an issuer whose CRL has passed its `nextUpdate`.
+/// Treatment of clients of an issuer whose CRL has passed its `nextUpdate`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutOfDateCrl {
     Reject,
     AcceptAndLog,
 }
 
-/// What happens to clients of an issuer of which no CRL is loaded that covers them.
+/// Treatment of clients of an issuer for whom no CRL is loaded that covers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CaWithoutCrl {
     Accept,

@@ -40,7 +40,7 @@ pub enum MtlsMode {
     Optional,
 }
 
-/// What becomes of open connections whose client a reload revokes.
+/// Treatment of open connections whose client a reload revokes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnRevocation {
     Close,
@@ -49,8 +49,8 @@ pub enum OnRevocation {
 }
 
 impl MtlsPolicy {
-    /// A header that is never sent in this mode is a mistake: an origin that waits for it might take its absence for an
-    /// answer.
+    /// A header that is never sent in this mode is a mistake: an origin that waits for it might take its
+    /// absence for an answer.
     pub(super) fn check_headers(&self, behaviors: &[Behavior]) -> Result<(), Problem> {
         use CertificateHeader as Header;
         for behavior in behaviors {
@@ -90,7 +90,8 @@ pub(super) fn viewer_mtls(
         return Ok(MtlsPolicy::Off);
     };
     let Some(mode) = raw.mode.as_deref() else {
-        let remedy = "set mode = \"required\", \"optional\" or \"passthrough\", or remove the table to ask for no certificates";
+        let remedy = "set mode = \"required\", \"optional\" or \"passthrough\", or remove the table to ask \
+            for no certificates";
         return Err(Problem::new(&key.child("mode"), "missing", remedy));
     };
     let choices = [
@@ -154,7 +155,7 @@ fn candidate(
     Ok(Some(candidate))
 }
 
-/// What would have no effect is refused: whoever wrote it expects a check that nobody makes.
+/// Refuses keys that would have no effect: whoever wrote one expects a check that nobody makes.
 fn passthrough(key: &KeyPath, raw: &RawViewerMtls) -> Result<(), Problem> {
     let given = [
         ("trust_store", raw.trust_store.is_some()),

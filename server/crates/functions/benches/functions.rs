@@ -1,9 +1,10 @@
-//! What a connection function costs: `cargo bench -p bothways-functions --bench functions`.
+//! Cost of a connection function: `cargo bench -p bothways-functions --bench functions`.
 //!
-//! The launch article's revocation function over a store of 5 MB, for a client that is listed and for one that is not; the same with a
-//! handler that does nothing, to tell the price of the object from that of the code; a function that writes to built-in objects and so
-//! gets an engine of its own for each call. And what an engine takes: bytes, and time to make. CPU time; the median of several rounds,
-//! the fastest and slowest beside it.
+//! The launch article's revocation function over a store of 5 MB, for a client that is listed and for one
+//! that is not; the same with a handler that does nothing, to tell the price of the object from that of the
+//! code; a function that writes to built-in objects and so gets an engine of its own for each call. And what
+//! an engine takes: bytes, and time to make. CPU time; the median of several rounds, the fastest and slowest
+//! beside it.
 #![allow(clippy::unwrap_used)]
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,7 +36,8 @@ async function connectionHandler(connection) {
 }";
 const EMPTY: &str = "function connectionHandler(connection) { connection.allow(); }";
 const OPEN: &str = "function connectionHandler(connection) { globalThis.x = 1; connection.allow(); }";
-const BOMB: &str = "function connectionHandler(connection) { const a = []; for (;;) a.push([a, 'x'.repeat(100) + a.length]); }";
+const BOMB: &str = "function connectionHandler(connection) { const a = []; for (;;) a.push([a, \
+    'x'.repeat(100) + a.length]); }";
 const MODULES: &str = "const crypto = require('crypto');
 function connectionHandler(connection) {
     connection.logCustomData(crypto.createHash('sha256').update(connection.connectionId).digest('hex'));
@@ -97,7 +99,7 @@ fn main() {
     );
 }
 
-/// What the process has grown by, for each of a thousand calls that are stopped and whose engines are dropped.
+/// Growth of the process for each of a thousand calls that are stopped and whose engines are dropped.
 fn lost(bomb: &Arc<Function>, leaf: &CertificateFacts) -> i64 {
     let bombs = |count: i64| {
         for _ in 0..count {
@@ -187,7 +189,7 @@ fn function(name: &str, code: &str, store: &Arc<Store>) -> Arc<Function> {
     Arc::new(Function::compile(source).unwrap())
 }
 
-/// As many serials as an import file of 5 MB holds.
+/// A store of as many serials as an import file of 5 MB holds.
 fn five_megabytes(listed: &str) -> Store {
     let item_bytes = "{\"key\":\"\",\"value\":\"\"},".len() + 32;
     let items = (0..5 * 1024 * 1024 / item_bytes as u128).map(|index| {

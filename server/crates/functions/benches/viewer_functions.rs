@@ -1,7 +1,8 @@
-//! What a viewer function adds to a request: `cargo bench -p bothways-functions --bench viewer_functions`.
+//! Cost of a viewer function for a request: `cargo bench -p bothways-functions --bench viewer_functions`.
 //!
-//! A GET of 8 headers, one of them of two cookies, and two query arguments; the conversion there and back is counted, the work of HTTP is
-//! not. CPU time of this thread; the median of several rounds, the fastest and slowest beside it.
+//! A GET of 8 headers, one of them of two cookies, and two query arguments; the conversion there and back is
+//! counted, the work of HTTP is not. CPU time of this thread; the median of several rounds, the fastest and
+//! slowest beside it.
 #![allow(clippy::unwrap_used)]
 
 use std::rc::Rc;

@@ -1,8 +1,9 @@
-//! What one call may still take, and where it is counted: CPU time of this thread, and bytes the engine holds.
+//! The budget of one call, and its counters: CPU time of this thread, and bytes the engine holds.
 //!
-//! QuickJS asks every ten thousand steps whether it may go on ([`Budget::is_spent`]); a long native operation is many steps, by our patch
-//! of it (`server/vendor/rquickjs-sys/BOTHWAYS.md`). The allocator asks too, once for every 64 KiB: making something large takes time
-//! beyond what was counted. Time is CPU time: a core that has to wait for its turn does not make a customer's code slower than it is.
+//! QuickJS asks every ten thousand steps whether it may go on ([`Budget::is_spent`]); a long native operation
+//! is many steps, by our patch of it (`server/vendor/rquickjs-sys/BOTHWAYS.md`). The allocator asks too, once
+//! for every 64 KiB: making something large takes time beyond what was counted. Time is CPU time: a core that
+//! has to wait for its turn does not make a customer's code slower than it is.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Shared by an engine, its allocator and its interrupt handler.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    /// When the call began and when it must end, on the thread's clock. `None`: nothing is being judged.
+    /// Beginning of the call and its latest end, on the thread's clock. `None`: nothing is being judged.
     running: Cell<Option<Span>>,
     bytes_in_use: Cell<usize>,
     bytes_max: Cell<Option<usize>>,
@@ -29,7 +30,7 @@ struct Span {
     to: Duration,
 }
 
-/// What there was too little of.
+/// The resource that ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exhausted {
     Time,
@@ -37,7 +38,7 @@ pub(super) enum Exhausted {
 }
 
 impl Budget {
-    /// From now on `time` and `bytes` more are allowed.
+    /// Allows `time` and `bytes` more from now on.
     pub(super) fn start(&self, time: Duration, bytes: usize) {
         let from = thread_time();
         self.running.set(Some(Span {
@@ -81,11 +82,12 @@ impl Budget {
         self.bytes_in_use.get()
     }
 
-    /// Whether `bytes` more may be allocated.
+    /// True if `bytes` more may be allocated.
     ///
-    /// Small blocks are not refused, up to a reserve: QuickJS does not survive that everywhere (an object is half made, its finalizer runs),
-    /// and an engine without room for an error object could not be interrupted. They only exhaust the budget, and the next interrupt,
-    /// which code cannot catch, ends the call. What one operation takes at once is refused.
+    /// Small blocks are not refused, up to a reserve: QuickJS does not survive that everywhere (an object is
+    /// half made, its finalizer runs), and an engine without room for an error object could not be
+    /// interrupted. They only exhaust the budget, and the next interrupt, which code cannot catch, ends the
+    /// call. What one operation takes at once is refused.
     fn admits(&self, bytes: usize) -> bool {
         let Some(bytes_max) = self.bytes_max.get() else {
             return true;
@@ -120,10 +122,11 @@ impl Budget {
 /// The engine's allocator: the process's own, counted.
 pub(super) struct Meter(pub(super) Rc<Budget>);
 
-// JUSTIFICATION: QuickJS tells what it holds only by walking all of it. The limit of one call, and when to collect garbage so that it
-// does not count against the next one, need the number after every call.
-// SAFETY: every block comes from `RustAllocator` and goes back to it, with the sizes and pointers that the engine passed; this type only
-// counts, and sometimes answers null, which the trait allows for `alloc`, `calloc` and `realloc`.
+// JUSTIFICATION: QuickJS tells what it holds only by walking all of it. The limit of one call, and when to
+// collect garbage so that it does not count against the next one, need the number after every call. SAFETY:
+// every block comes from `RustAllocator` and goes back to it, with the sizes and pointers that the engine
+// passed; this type only counts, and sometimes answers null, which the trait allows for `alloc`, `calloc` and
+// `realloc`.
 #[allow(unsafe_code)]
 unsafe impl Allocator for Meter {
     fn alloc(&mut self, size: usize) -> *mut u8 {

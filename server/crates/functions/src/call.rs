@@ -1,4 +1,4 @@
-//! What one call sees and says: the store's generation, the time, its decision, its log lines.
+//! The state of one call: the store's generation, the time, its decision, its log lines.
 //!
 //! Native functions write here and read from here; between calls it is empty.
 
@@ -40,7 +40,7 @@ struct Console {
     bytes: usize,
 }
 
-/// What a call has said, taken out of it.
+/// Results that a call has left, taken out of it.
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) allowed: bool,

@@ -1,7 +1,9 @@
-//! What `cf.mtls` asks for: certificate headers for the origin under other names, in another dress, or in one.
+//! Wishes of `cf.mtls`: certificate headers for the origin under other names, in another form, or combined in
+//! one.
 //!
-//! Functions say what is wanted and never see a PEM: the values are made when the request goes on. A header that is made here
-//! replaces whatever the client sent under its name, also where there is no certificate to tell about.
+//! Functions say what is wanted and never see a PEM: the values are made when the request goes on. A header
+//! that is made here replaces whatever the client sent under its name, also where there is no certificate to
+//! tell about.
 
 use bothways_trust::CertificateHeader;
 use bothways_trust::header_name::reads_like;
@@ -35,7 +37,7 @@ pub struct PemFormat {
     pub keep_newlines: Option<bool>,
 }
 
-/// One wish, as it is told to people.
+/// A wish, as it is told to people.
 #[derive(Clone, Copy, Debug)]
 pub struct CertificateWish<'a> {
     /// More than one are combined.
@@ -44,7 +46,7 @@ pub struct CertificateWish<'a> {
     pub format: Option<&'a PemFormat>,
 }
 
-/// Why a wish cannot be granted; the function gets it as a `TypeError`.
+/// A wish that cannot be granted. The function gets it as a `TypeError`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenameFault {
     Source,
@@ -135,7 +137,7 @@ impl CertificateRenames {
         }))
     }
 
-    /// Whether `header` goes to the origin under another name, and so not under its own.
+    /// True if `header` goes to the origin under another name, and so not under its own.
     pub fn replaces(&self, header: CertificateHeader) -> bool {
         let is_combined = self.combined.is_some() && COMBINED.contains(&header);
         is_combined || self.renames.iter().any(|rename| rename.source == header)
@@ -174,7 +176,7 @@ fn put(headers: &mut HeaderMap, name: &HeaderName, value: Option<String>) {
     }
 }
 
-/// One or more certificates as `format` wants them.
+/// Writes one or more certificates as `format` wants them.
 fn dress(source: CertificateHeader, text: &str, format: &PemFormat) -> String {
     match source {
         CertificateHeader::Pem => dress_pem(text, format),
@@ -271,7 +273,7 @@ const PEM_SOURCES: [CertificateHeader; 3] = [
     CertificateHeader::ClientCertChain,
 ];
 const COMBINED: [CertificateHeader; 2] = [CertificateHeader::ClientCert, CertificateHeader::ClientCertChain];
-/// Of RFC 9440's list.
+/// Separator of RFC 9440's list.
 const LIST_SEPARATOR: &str = ", ";
 /// A line end as the PEM header spells it.
 const NEWLINE: &str = "%0A";

@@ -39,7 +39,7 @@ pub(super) fn encode(octets: &[u8], encoding: Encoding) -> String {
     }
 }
 
-/// As `Buffer.from` reads: what is no such text ends it, and is no error.
+/// Decodes as `Buffer.from` does: text of another form ends it, and is no error.
 pub(super) fn decode(text: &str, encoding: Encoding) -> Vec<u8> {
     match encoding {
         Encoding::Utf8 => text.as_bytes().to_vec(),
@@ -119,7 +119,7 @@ impl Algorithm {
         })
     }
 
-    /// Of `parts`, one after the other. `go_on` is asked between long pieces; `None`: it said no.
+    /// Hashes `parts`, one after the other. `go_on` is asked between long pieces; `None`: it said no.
     pub(super) fn hash(self, parts: &[&[u8]], go_on: &mut dyn FnMut() -> bool) -> Option<Vec<u8>> {
         match self {
             Self::Md5 => {

@@ -1,4 +1,4 @@
-//! From the bytes of a file to a program that parses: size, UTF-8, syntax, imports.
+//! Compilation: from the bytes of a file to a program that parses. Checks size, UTF-8, syntax and imports.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub(super) fn program(source: &FunctionSource<'_>) -> Result<Program, CompileErr
     Err(sentence(format!("more than {IMPORTS_MAX} imports")))
 }
 
-/// What `bothways check` says of a fault at load.
+/// The words of `bothways check` for a fault at load.
 pub(super) fn refusal(fault: Fault, kind: FunctionKind) -> CompileError {
     let message = match fault.kind {
         FaultKind::NoHandler => format!("there is no function {}", kind.handler()),

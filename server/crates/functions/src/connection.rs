@@ -1,8 +1,8 @@
 //! Connection functions: the `connection` object, and what the function's answer means.
 //!
-//! Security closes. What counts, in this order: an error (thrown, out of time or memory, a promise that never ends or whose failure
-//! nothing awaited) is an error, whatever was said before; `deny()` denies, and no later `allow()` takes it back; `allow()` allows; and
-//! whoever says neither has denied.
+//! Security closes. What counts, in this order: an error (thrown, out of time or memory, a promise that never
+//! ends or whose failure nothing awaited) is an error, whatever was said before; `deny()` denies, and no
+//! later `allow()` takes it back; `allow()` allows; and whoever says neither has denied.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::engine::{Called, Event, Makers};
 use super::fault::Fault;
 use super::function::Function;
 
-/// What a connection function is told.
+/// The facts that a connection function is told.
 pub struct ConnectionEvent<'a> {
     /// The id that every log has: base64url of 40 octets.
     pub connection_id: &'a str,
@@ -27,7 +27,8 @@ pub struct ConnectionEvent<'a> {
     pub distribution_id: &'a str,
     /// The leaf; `None`: the client has presented no certificate.
     pub leaf: Option<&'a CertificateFacts>,
-    /// From the leaf's issuer upwards. Of a verified client: those of the path, the anchor not among them; of an unchecked one: as presented.
+    /// Certificates from the leaf's issuer upwards. For a verified client: those of the path, without the
+    /// anchor. For an unchecked client: those presented.
     pub intermediates: &'a [Arc<CertificateFacts>],
     pub tls: TlsFacts<'a>,
 }
@@ -37,7 +38,7 @@ pub struct ConnectionEvent<'a> {
 pub struct TlsFacts<'a> {
     /// `TLSv1.2` or `TLSv1.3`.
     pub protocol: Option<&'static str>,
-    /// As in the record's `tlsCipher`.
+    /// The name that the record's `tlsCipher` has.
     pub cipher: Option<&'static str>,
     pub sni: Option<&'a str>,
     pub resumed: bool,
@@ -48,7 +49,8 @@ pub enum Decision {
     Allow,
     /// `deny()`, or neither was called.
     Deny(Denial),
-    /// It threw, ran out of time or memory, or never ended: a sentence with the function's name, line and column where known.
+    /// It threw, ran out of time or memory, or never ended: a sentence with the function's name, line and
+    /// column where known.
     Error(String),
 }
 
@@ -58,7 +60,7 @@ pub enum Denial {
     NeitherCalled,
 }
 
-/// What a call has brought.
+/// The result of a call.
 #[derive(Debug)]
 pub struct ConnectionOutcome {
     pub decision: Decision,
@@ -122,7 +124,7 @@ impl Event for ConnectionEvent<'_> {
         Ok((args.apply(&makers.maker(CONNECTION)?)?, ()))
     }
 
-    /// What the handler returns means nothing.
+    /// Reads nothing: the value that the handler returns means nothing.
     fn read<'js>(&self, (): &(), _returned: &Value<'js>) -> rquickjs::Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What connection functions are told, and what their answers mean.
+//! Facts that connection functions are told, and the meaning of their answers.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
@@ -62,7 +62,8 @@ fn the_connection_has_every_documented_field_in_its_documented_format() {
     let facts = CertificateFacts::parse(&der).unwrap();
     let intermediates = [Arc::new(CertificateFacts::parse(&intermediate.der).unwrap())];
     let function = function(
-        "function connectionHandler(connection) { console.log(JSON.stringify(connection)); connection.allow(); }",
+        "function connectionHandler(connection) { console.log(JSON.stringify(connection)); \
+         connection.allow(); }",
     );
     let outcome = call_connection(&function, &event(Some(&facts), &intermediates));
     let seen: serde_json::Value = serde_json::from_str(&outcome.console[0]).unwrap();
@@ -75,8 +76,10 @@ fn the_connection_has_every_documented_field_in_its_documented_format() {
     assert_eq!(seen["distributionId"], "E1NXS4MQZH501R");
     assert_eq!(
         seen["tls"],
-        serde_json::json!({"protocol": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256", "sni": "api.example.com",
-            "resumed": false})
+        serde_json::json!({
+            "protocol": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256",
+            "sni": "api.example.com", "resumed": false
+        })
     );
     let certificates = &seen["clientCertificate"]["certificates"];
     let shown = &certificates["leaf"];
@@ -221,7 +224,8 @@ fn the_published_patterns_run() {
     let device = "function connectionHandler(connection) {
         const { serialNumber, subject } = connection.clientCertificate.certificates.leaf;
         const unit = subject.match(/(?:^|, )OU=([^,]+)/);
-        if (!serialNumber.startsWith('00:b1') || (unit && unit[1] !== 'Devices')) { connection.deny(); return; }
+        if (!serialNumber.startsWith('00:b1') || (unit && unit[1] !== 'Devices')) { connection.deny(); \
+            return; }
         connection.allow();
     }";
     assert_eq!(decision(device), Decision::Allow);

@@ -1,10 +1,13 @@
-//! One QuickJS runtime with one context: where calls of one version of a function run, one after the other.
+//! The engine: a QuickJS runtime with one context, in which calls of one version of a function run, one after
+//! the other.
 //!
 //! Invariants:
 //! - Customer's code runs only while a [`Budget`] is running, its getters and `toString` included.
-//! - Between calls no job is queued, and in a *hardened* engine nothing that customer's code can reach has changed: all of it is frozen
-//!   (`prelude/harden.js`), and module-level variables are made anew by each call (`source.rs`). An *open* engine is for one call only.
-//! - After a call that ran out of anything the engine is unfit and must be dropped: QuickJS does not promise to be whole then.
+//! - Between calls no job is queued, and in a *hardened* engine nothing that customer's code can reach has
+//!   changed: all of it is frozen (`prelude/harden.js`), and module-level variables are made anew by each
+//!   call (`source.rs`). An *open* engine is for one call only.
+//! - After a call that ran out of anything the engine is unfit and must be dropped: QuickJS does not promise
+//!   to be whole then.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,10 +23,10 @@ use super::fault::{Fault, FaultKind};
 use super::natives;
 use super::program::Program;
 
-/// What a kind of function is called with, and what its answer means.
+/// An event of one kind of function: it builds the argument of the handler, and reads the answer.
 pub(super) trait Event {
     type Answer;
-    /// What `read` wants to remember of what `build` made.
+    /// A memory of what `build` made, for `read`.
     type Built<'js>;
 
     /// Before anything of the call runs.
@@ -36,17 +39,18 @@ pub(super) trait Event {
     fn read<'js>(&self, built: &Self::Built<'js>, returned: &Value<'js>) -> rquickjs::Result<Self::Answer>;
 }
 
-/// What an engine is made for.
+/// The recipe that an engine is made from.
 #[derive(Clone, Copy)]
 pub(super) struct Recipe<'a> {
     pub(super) program: &'a Program,
-    /// The prelude of the function's kind: JavaScript that gives its makers, and what of theirs all calls share.
+    /// The prelude of the function's kind: JavaScript that gives its makers, and what of theirs all calls
+    /// share.
     pub(super) kind_prelude: &'a str,
     pub(super) store_name: Option<&'a str>,
     pub(super) is_hardened: bool,
 }
 
-/// What one call may take and see.
+/// The allowance of one call: what it may take and see.
 pub(super) struct Allowance {
     pub(super) time: Duration,
     pub(super) memory_bytes: usize,
@@ -54,7 +58,7 @@ pub(super) struct Allowance {
     pub(super) store: Option<Arc<KeyValues>>,
 }
 
-/// What a call has come to.
+/// The result of a call.
 pub(super) struct Called<T> {
     pub(super) result: Result<T, Fault>,
     pub(super) said: Said,
@@ -97,7 +101,7 @@ impl<'js> Makers<'_, 'js> {
         self.ctx
     }
 
-    /// By its place in the prelude's `makers`.
+    /// The maker at this place in the prelude's `makers`.
     pub(super) fn maker(&self, index: usize) -> rquickjs::Result<Function<'js>> {
         let function = self.functions.get(index).ok_or(Error::Unknown)?;
         function.clone().restore(self.ctx)
@@ -110,8 +114,8 @@ impl Engine {
         let call = Rc::new(Call::default());
         let runtime = Runtime::new_with_alloc(Meter(Rc::clone(&budget))).map_err(no_engine)?;
         runtime.set_max_stack_size(STACK_BYTES);
-        // Garbage is collected between calls alone ([`Engine::tidy`]). Within one QuickJS would also collect while it throws for want of
-        // memory, when what it was changing is not whole.
+        // Garbage is collected between calls alone ([`Engine::tidy`]). Within one QuickJS would also collect
+        // while it throws for want of memory, when what it was changing is not whole.
         runtime.set_gc_threshold(usize::MAX);
         watch(&runtime, &budget, &call);
         let context = Context::custom::<Intrinsics>(&runtime).map_err(no_engine)?;
@@ -150,8 +154,8 @@ impl Engine {
         self.budget.bytes_in_use()
     }
 
-    /// Clears away what a call has left, once there is much of it: so it counts neither against the memory nor against the time of the
-    /// next one. `false`: the engine is unfit.
+    /// Clears away what a call has left, once there is much of it: so it counts neither against the memory
+    /// nor against the time of the next one. `false`: the engine is unfit.
     pub(super) fn tidy(&mut self, memory_bytes: usize) -> bool {
         if self.budget.exhausted().is_some() || self.runtime.is_job_pending() {
             return false;
@@ -175,25 +179,30 @@ impl Engine {
         mut allowance: Allowance,
         run: impl for<'js> FnOnce(&Ctx<'js>) -> Result<T, Stop>,
     ) -> Called<T> {
+        // One generation of the store for the whole call, whatever is published meanwhile.
         self.call.begin(allowance.now, allowance.store.take());
         self.budget.start(allowance.time, allowance.memory_bytes);
         let mut elapsed = None;
         let result = self.context.with(|ctx| {
             let stop = match run(&ctx) {
-                // What nothing could interrupt is late all the same.
+                // A native operation may end after the time is over, without an interruption: late all the
+                // same.
                 Ok(value) if !self.budget.is_spent() => return Ok(value),
                 Ok(_) => Stop::Exhausted,
                 Err(stop) => stop,
             };
             let exhausted = self.budget.exhausted();
             if exhausted.is_some() {
+                // The time is taken now. Reading the fault below is our work and not the function's.
                 elapsed = Some(self.budget.stop());
-                // To read where it was stopped.
+                // Reading where it was stopped runs the customer's getters again, so it has a budget too.
                 self.budget.start(GRACE_TIME, GRACE_BYTES);
             }
             let fault = stop.fault(&ctx, program);
-            // Reading an error can be what takes too much.
+            // A call that was within its budget can still run out of it here: its error's getters are its
+            // own.
             let exhausted = exhausted.or(self.budget.exhausted());
+            // Noted again, since the second start has forgotten it: the engine is thrown away for it later.
             self.budget.exhaust(exhausted);
             Err(match exhausted {
                 Some(exhausted) => Fault {
@@ -254,7 +263,7 @@ impl Engine {
     }
 }
 
-/// Why a run ended early.
+/// A reason why a run ended early.
 enum Stop {
     Js(Error),
     NoHandler,
@@ -345,7 +354,8 @@ fn prelude<'js>(ctx: &Ctx<'js>, name: &str, text: &str) -> rquickjs::Result<Func
     ctx.eval_with_options(text, options)
 }
 
-/// Without one of these words (or a way to spell one in escapes) code cannot ask for a module, so it need not bear their memory.
+/// Without one of these words (or a way to spell one in escapes) code cannot ask for a module, so it need not
+/// bear their memory.
 fn mentions_modules(program: &Program) -> bool {
     let words = [
         "require",
@@ -375,8 +385,8 @@ fn too_much(exhausted: Exhausted, allowance: &Allowance) -> Fault {
     }
 }
 
-/// Not among them: weak references (they show when garbage is collected), performance (a clock), proxies and DOM exceptions (the
-/// service has none).
+/// The intrinsics that a context has. Left out are weak references (they show when garbage is collected),
+/// performance (a clock), proxies and DOM exceptions (the service has none).
 type Intrinsics = (
     intrinsic::Date,
     intrinsic::Eval,

@@ -1,10 +1,10 @@
-//! Why a call or a compilation came to nothing, in words and with its place in the customer's code.
+//! Faults of a call or a compilation, in words and with their place in the customer's code.
 
 use rquickjs::{Coerced, Ctx, Error, Object, Value};
 
 use super::program::{Place, Program};
 
-/// What ended a call.
+/// The fault that ended a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) kind: FaultKind,
@@ -16,7 +16,8 @@ pub(super) struct Fault {
 pub(super) enum FaultKind {
     /// Something was thrown, or the code does not parse.
     Thrown,
-    /// A `TypeError` as it comes from writing to what is frozen: a built-in here, or an object of the customer's own.
+    /// A `TypeError` as it comes from writing to what is frozen: a built-in here, or an object of the
+    /// customer's own.
     WroteToFrozen,
     OutOfTime,
     OutOfMemory,
@@ -44,7 +45,7 @@ impl Fault {
         }
     }
 
-    /// Of an error that rquickjs reports; takes the exception out of `ctx`.
+    /// The fault behind an error that rquickjs reports. Takes the exception out of `ctx`.
     pub(super) fn of(ctx: &Ctx<'_>, error: &Error, program: &Program) -> Self {
         match error {
             Error::Exception => Self::of_thrown(&ctx.catch(), program),

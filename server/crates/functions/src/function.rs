@@ -16,7 +16,7 @@ use super::pool;
 use super::program::Program;
 use super::source::{CompileError, FunctionKind, FunctionLimits, FunctionSource};
 
-/// One version of a function, checked. Cores make their engines from it.
+/// A version of a function, checked. Cores make their engines from it.
 #[derive(Debug)]
 pub struct Function {
     name: Arc<str>,
@@ -94,8 +94,9 @@ impl Function {
         Some(bytes)
     }
 
-    /// One call. Where it ends at a write to something frozen it is made again, with what time is left, in an engine that is open and
-    /// for this call only; if that ends otherwise, the function needs such an engine for every call.
+    /// Makes one call. If it ends at a write to something frozen, it is made again with the time that is
+    /// left, in an engine that is open and for this call only. If that call ends otherwise, the function
+    /// needs such an engine for every call.
     pub(super) fn call<E: Event>(&self, event: &E, now: SystemTime) -> Called<E::Answer> {
         let allowance = self.allowance(self.limits.time, now);
         if self.is_alone.load(Ordering::Relaxed) {
@@ -155,7 +156,8 @@ impl Function {
         if !self.is_alone.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 function = &*self.name,
-                "the function writes to built-in objects: each call gets an engine of its own, which costs about 0.3 ms"
+                "the function writes to built-in objects: each call gets an engine of its own, which costs \
+                 about 0.3 ms"
             );
         }
     }

@@ -1,4 +1,5 @@
-//! Which headers functions see and which they may set: the managed service's lists, and what must be on them here.
+//! Headers that functions see, and those that they may set: the managed service's lists, and additions that
+//! this server needs.
 
 use bothways_trust::header_name::{is_forwarded_lookalike, is_ours};
 
@@ -19,13 +20,13 @@ impl Moment {
     }
 }
 
-/// Whether functions neither see nor set the header of this lower-case name.
+/// True if functions neither see nor set the header of this lower-case name.
 pub(super) fn is_hidden(name: &str, moment: Moment) -> bool {
     is_disallowed(name) || (moment == Moment::ViewerRequest && is_identity(name))
 }
 
-/// The service's list; `te` and `http2-settings` end at a proxy as its others do (RFC 9110 §7.6.1). By the first letter, since every header
-/// of every request is looked up.
+/// The service's list; `te` and `http2-settings` end at a proxy as its others do (RFC 9110 §7.6.1). By the
+/// first letter, since every header of every request is looked up.
 pub(super) fn is_disallowed(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'c') => name == "connection",
@@ -70,8 +71,8 @@ pub(super) fn is_identity(name: &str) -> bool {
     is_ours(name) || is_forwarded_lookalike(name)
 }
 
-/// Whether functions see the header of this lower-case name and may not add, change or remove it. Framing is read-only in
-/// responses too: where a function replaces the body, the length follows it.
+/// True if functions see the header of this lower-case name and may not add, change or remove it. Framing is
+/// read-only in responses too: where a function replaces the body, the length follows it.
 pub(super) fn is_read_only(name: &str, moment: Moment) -> bool {
     match moment {
         Moment::ViewerRequest => matches!(name, "content-length" | "host" | "transfer-encoding" | "via"),

@@ -1,5 +1,5 @@
-//! No built-in operation holds a core. Each of these takes seconds, or never ends, where only steps of bytecode and allocations are
-//! counted (`server/vendor/rquickjs-sys/BOTHWAYS.md`).
+//! No built-in operation holds a core. Each of these takes seconds, or never ends, where only steps of
+//! bytecode and allocations are counted (`server/vendor/rquickjs-sys/BOTHWAYS.md`).
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use super::*;
 
 const LIMIT: Duration = Duration::from_millis(5);
 
-/// Code that does `body` for clients without a certificate, so that the next call can show that it is unharmed.
+/// Code that does `body` for clients without a certificate, so that the next call can show that it is
+/// unharmed.
 fn judge(body: &str) -> Arc<Function> {
     let keyword = if body.contains("await") { "async " } else { "" };
     let code = format!(
@@ -29,7 +30,7 @@ fn judge(body: &str) -> Arc<Function> {
     Arc::new(Function::compile(source).unwrap_or_else(|error| panic!("{error} of {body}")))
 }
 
-/// What `body` comes to, in time; the call after it is as good as the first.
+/// Value that `body` comes to, in time. The call after it is as good as the first.
 fn ends(body: &str) -> Decision {
     let function = judge(body);
     let (taken, decision) = fastest(|| call_anonymous(&function).decision);
@@ -210,7 +211,8 @@ fn long_runs_of_combining_marks_are_ordered_as_short_ones() {
         const long = ('a' + marks.repeat(20)).normalize('NFD');
         const ordered = 'a' + '\\u0327'.repeat(20) + '\\u0301\\u0300'.repeat(20) + '\\u0315'.repeat(20);
         const short = ('a' + marks.repeat(2)).normalize('NFD');
-        if (long === ordered && short === 'a\\u0327\\u0327\\u0301\\u0300\\u0301\\u0300\\u0315\\u0315') c.allow();
+        if (long === ordered && short === 'a\\u0327\\u0327\\u0301\\u0300\\u0301\\u0300\\u0315\\u0315') \
+            c.allow();
     }";
     assert_eq!(decision(code), Decision::Allow);
 }
@@ -315,7 +317,8 @@ fn patterns_that_take_long_to_compile_are_stopped() {
         "new RegExp('\\\\p{Script=Common}'.repeat(20000), 'u')",
         "new RegExp('\\\\P{scx=Zyyy}'.repeat(20000), 'u')",
         "new RegExp('[^\\\\p{ID_Continue}]'.repeat(20000), 'iu')",
-        "let c = ''; for (let i = 0; i < 60000; i += 2) c += String.fromCharCode(i); new RegExp('[' + c + ']')",
+        "let c = ''; for (let i = 0; i < 60000; i += 2) c += String.fromCharCode(i); new RegExp('[' + c + \
+         ']')",
         "new RegExp('(?<=' + 'abcdefgh'.repeat(30000) + ')')",
         "new RegExp('a|'.repeat(200000))",
         "for (;;) new RegExp('[' + 'a-z'.repeat(100) + ']', 'i')",
@@ -358,7 +361,8 @@ fn code_whose_patterns_take_long_to_compile_is_refused_at_load() {
 #[test]
 fn keys_that_were_chosen_to_collide_do_not() {
     let blocks = "const names = []; for (let i = 0; i < 32768; i++) {
-        let name = ''; for (let bit = 0; bit < 15; bit++) name += i >> bit & 1 ? '@1' : '@2'; names.push(name); }"
+        let name = ''; for (let bit = 0; bit < 15; bit++) name += i >> bit & 1 ? '@1' : '@2'; \
+            names.push(name); }"
         .replace("@1", COLLIDING[0])
         .replace("@2", COLLIDING[1]);
     for body in [
@@ -417,7 +421,8 @@ fn large_objects_are_stopped() {
         all_are_stopped(&[&format!("{large} {operation}")]);
     }
     all_are_stopped(&[
-        "let o = {}; for (let i = 0; i < 3000; i++) o = Object.create(o); for (;;) { o.x; o.x; o.x; o.x; 'x' in o; }",
+        "let o = {}; for (let i = 0; i < 3000; i++) o = Object.create(o); for (;;) { o.x; o.x; o.x; o.x; \
+         'x' in o; }",
         "for (const k in Object('a'.repeat(100000))) k.at(0);",
         "for (;;) Object.keys('a'.repeat(60000))",
     ]);
@@ -433,7 +438,7 @@ fn long_loops_are_stopped_as_soon_as_short_ones() {
     ]);
 }
 
-/// What takes exceptions for values of its own meets the interruption again.
+/// Code that takes exceptions for values of its own meets the interruption again.
 #[test]
 fn nothing_swallows_the_interruption() {
     all_are_stopped(&[
@@ -468,6 +473,7 @@ fn our_own_functions_are_stopped() {
 fn too_little_memory_for_one_large_thing_harms_nothing() {
     all_are_stopped(&[
         "const f = () => 1; f.bind(null, ...new Array(60000))",
-        "const s = 'x'.repeat(300000) + 'y'.repeat(300000), t = 'z'.repeat(1200000); for (const k in s) k.at(0);",
+        "const s = 'x'.repeat(300000) + 'y'.repeat(300000), t = 'z'.repeat(1200000); for (const k in s) \
+         k.at(0);",
     ]);
 }

@@ -1,4 +1,4 @@
-//! One call cannot see what another left behind.
+//! Isolation: a call cannot see what another left behind.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::testing::*;
 use super::*;
 
-/// A function whose first call leaves something and whose every call says whether it finds it. Denials are calls that found nothing.
+/// A function whose first call leaves something and whose every call says whether it finds it. Denials are
+/// calls that found nothing.
 fn finds_nothing(module: &str, leave: &str, find: &str) -> Arc<Function> {
     let code = format!(
         "{module}\nfunction connectionHandler(c) {{
@@ -169,11 +170,13 @@ fn writing_to_an_own_frozen_object_is_the_customers_error_and_stays_cheap() {
 /// ES2015 §10.1.9.2: a frozen prototype would forbid all of these.
 #[test]
 fn own_properties_may_be_named_like_inherited_ones() {
-    let code = "class Refused extends Error { constructor(m) { super(m); this.name = 'Refused'; this.message = m + '!'; } }
+    let code = "class Refused extends Error { constructor(m) { super(m); this.name = 'Refused'; \
+        this.message = m + '!'; } }
         function Old() {} Old.prototype = Object.create(Error.prototype); Old.prototype.constructor = Old;
         Old.prototype.toString = () => 'old';
         function connectionHandler(c) {
-            const o = {}; o.toString = () => 'mine'; o.constructor = 1; o.hasOwnProperty = 2; o.valueOf = () => 3;
+            const o = {}; o.toString = () => 'mine'; o.constructor = 1; o.hasOwnProperty = 2; o.valueOf = \
+                () => 3;
             const e = new Error('x'); e.name = 'Other'; e.toString = () => 'e';
             const a = []; a.toString = () => 'a';
             const f = () => 1; f.toString = () => 'f'; f.call = 1;
@@ -200,7 +203,8 @@ fn own_properties_may_be_named_like_inherited_ones() {
 #[test]
 fn an_error_of_one_call_is_not_the_next_ones() {
     let code = "function connectionHandler(c) {
-        if (c.clientCertificate) { c.logCustomData('secret'); console.log('secret'); c.allow(); throw new Error('x'); }
+        if (c.clientCertificate) { c.logCustomData('secret'); console.log('secret'); c.allow(); throw new \
+            Error('x'); }
     }";
     let function = function(code);
     assert!(matches!(call(&function).decision, Decision::Error(_)));
@@ -252,7 +256,8 @@ fn time_stands_still_during_a_call_and_moves_on_for_the_next() {
 #[test]
 fn random_numbers_differ_between_calls_and_lie_below_one() {
     let code = "function connectionHandler(c) {
-        for (let i = 0; i < 100; i++) { const x = Math.random(); if (!(x >= 0 && x < 1)) throw new Error(String(x)); }
+        for (let i = 0; i < 100; i++) { const x = Math.random(); if (!(x >= 0 && x < 1)) throw new \
+            Error(String(x)); }
         c.logCustomData(String(Math.random())); c.allow();
     }";
     let function = function(code);

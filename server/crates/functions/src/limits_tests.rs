@@ -1,4 +1,5 @@
-//! Code that goes on for ever, takes all memory, throws, or is no code: each an error, and the next call is as good as the first.
+//! Code that goes on for ever, takes all memory, throws, or is no code: each an error, and the next call is
+//! as good as the first.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -7,13 +8,12 @@ use std::time::Duration;
 use super::testing::*;
 use super::*;
 
-/// How a body ends by itself: so much time that it never is the time that ends first, whatever else the
-/// machine does.
+/// The way a body ends by itself, with so much time that time never ends it, whatever else the machine does.
 fn ends(body: &str) -> String {
     ends_within(Duration::from_secs(10), body)
 }
 
-/// How a body ends that would not, or not soon.
+/// The way a body ends that would not end, or not soon.
 fn is_stopped(body: &str) -> String {
     ends_within(Duration::from_millis(20), body)
 }
@@ -116,7 +116,8 @@ fn a_memory_bomb_is_stopped_and_cannot_catch_it() {
     }
 }
 
-/// Wherever in an operation of the engine the memory ends: each body meets the limit with another amount taken before.
+/// Lets memory end at any place in an operation of the engine: each body meets the limit with another amount
+/// taken before.
 #[test]
 fn no_place_to_run_out_of_memory_harms_the_process() {
     for body in [
@@ -142,7 +143,8 @@ fn no_place_to_run_out_of_memory_harms_the_process() {
 fn code_that_has_taken_all_memory_cannot_go_on_by_catching() {
     for body in [
         "let l = null; try { for (;;) l = { l }; } catch (e) {} for (;;) { try { for (;;); } catch (e) {} }",
-        "function g() { try { const o = []; for (let i = 0; ; i++) o.push({ ['k' + i]: [i] }); } catch (e) { g(); } } g();",
+        "function g() { try { const o = []; for (let i = 0; ; i++) o.push({ ['k' + i]: [i] }); } catch (e) \
+         { g(); } } g();",
     ] {
         let sentence = is_stopped(body);
         assert!(
@@ -258,7 +260,8 @@ fn there_is_no_code_from_strings() {
 #[test]
 fn the_log_of_a_call_is_bounded() {
     let lines = console(
-        "function connectionHandler(c) { for (let i = 0; i < 300; i++) console.log('x'.repeat(100), 'no'); c.allow() }",
+        "function connectionHandler(c) { for (let i = 0; i < 300; i++) console.log('x'.repeat(100), 'no'); \
+         c.allow() }",
     );
     assert_eq!(lines.iter().map(String::len).sum::<usize>(), 10_240);
     let lines = console(
@@ -272,16 +275,29 @@ fn each_kind_of_value_can_be_logged() {
     assert_eq!(
         console(
             "function connectionHandler(c) {
-                for (const value of ['t', 1, undefined, null, true, 10n, { a: [1] }, [2], new TypeError('bad'), () => 1, Symbol('s')])
+                const first = ['t', 1, undefined, null, true, 10n, { a: [1] }, [2]];
+                for (const value of [...first, new TypeError('bad'), () => 1, Symbol('s')])
                     console.log(value);
                 c.allow();
             }"
         ),
-        ["t", "1", "undefined", "null", "true", "10", "{\"a\":[1]}", "[2]", "TypeError: bad", "() => 1", "Symbol(s)"]
+        [
+            "t",
+            "1",
+            "undefined",
+            "null",
+            "true",
+            "10",
+            "{\"a\":[1]}",
+            "[2]",
+            "TypeError: bad",
+            "() => 1",
+            "Symbol(s)"
+        ]
     );
 }
 
-/// What `Function::compile` says against `code`.
+/// The refusal of `Function::compile` for `code`.
 fn refused(code: &str) -> String {
     compile(code).unwrap_err().to_string()
 }

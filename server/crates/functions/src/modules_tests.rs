@@ -3,7 +3,7 @@
 
 use super::testing::*;
 
-/// What an expression comes to, as it is logged.
+/// Value of an expression, as it is logged.
 fn value(expression: &str) -> String {
     let code = format!("function connectionHandler(c) {{ console.log({expression}); c.allow(); }}");
     console(&code).concat()
@@ -151,7 +151,8 @@ fn text_is_encoded_and_decoded() {
             "TypeError: atob takes base64",
         ),
         (
-            "(() => { try { new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array([255])) } catch (e) { return e } })()",
+            "(() => { try { new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array([255])) } catch \
+             (e) { return e } })()",
             "TypeError: The encoded data was not valid utf-8",
         ),
     ] {

@@ -1,8 +1,9 @@
-//! What the prelude's JavaScript calls: the few things that JavaScript cannot do itself.
+//! Native functions that the prelude's JavaScript calls: the few things that JavaScript cannot do itself.
 //!
-//! Customers never hold one of these functions; the prelude checks types and hands over. Text that arrives here is well-formed. Each
-//! function works on what the call in [`Call`] may see, and on nothing else. What takes time in proportion to what it is given looks at
-//! the clock first, and once for each piece where it is slow.
+//! Customers never hold one of these functions; the prelude checks types and hands over. Text that arrives
+//! here is well-formed. Each function works on what the call in [`Call`] may see, and on nothing else. What
+//! takes time in proportion to what it is given looks at the clock first, and once for each piece where it is
+//! slow.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

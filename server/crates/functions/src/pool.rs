@@ -1,6 +1,7 @@
 //! The engines of this thread: one for each function and version that runs here.
 //!
-//! An engine is out of the pool while it runs, so one that panics or runs out of something is simply not put back.
+//! An engine is out of the pool while it runs, so one that panics or runs out of something is simply not put
+//! back.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -27,8 +28,8 @@ pub(super) fn take(version: u64) -> Option<Engine> {
     })
 }
 
-/// Keeps an engine for the next call. The one that was used longest ago goes when there are too many, and those of older versions of
-/// the same function: nobody calls them any more.
+/// Keeps an engine for the next call. The one that was used longest ago goes when there are too many, and
+/// those of older versions of the same function: nobody calls them any more.
 pub(super) fn put(name: &Arc<str>, kind: FunctionKind, version: u64, engine: Engine) {
     ENGINES.with_borrow_mut(|engines| {
         engines.retain(|pooled| {

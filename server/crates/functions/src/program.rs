@@ -1,9 +1,10 @@
 //! The customer's code as a program that can be run again and again without remembering: a *factory*.
 //!
-//! The code stands, unchanged, in the body of a function. Each call of that function makes all module-level variables anew and returns
-//! the handler, so nothing that the code keeps in a variable outlives a call. Two things differ from the code as a module: the head of
-//! the first line, which positions are corrected for, and `import cf from 'cloudfront'`, which becomes a `const` of the same length.
-//! Code that would mean something else inside of a function is refused, because it must parse as a module first.
+//! The code stands, unchanged, in the body of a function. Each call of that function makes all module-level
+//! variables anew and returns the handler, so nothing that the code keeps in a variable outlives a call. Two
+//! things differ from the code as a module: the head of the first line, which positions are corrected for,
+//! and `import cf from 'cloudfront'`, which becomes a `const` of the same length. Code that would mean
+//! something else inside of a function is refused, because it must parse as a module first.
 
 /// A program that QuickJS compiles as a module whose default export is `(modules, require) => factory`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ pub(super) fn without_import(code: &str, place: Place) -> Result<String, String>
     Ok([before, &padded(replacement, statement), after].concat())
 }
 
-/// As many lines as `like`, the last as long as its last.
+/// Pads `text` to as many lines as `like`, the last as long as its last.
 fn padded(mut text: String, like: &str) -> String {
     let lines = like.matches('\n').count();
     let missing = match like.rsplit_once('\n') {
@@ -126,7 +127,8 @@ fn after_space(text: &str) -> Option<&str> {
     (trimmed.len() < text.len()).then_some(trimmed)
 }
 
-/// Of the `import` nearest before `place` or at it: parsers complain about it or about what follows it.
+/// Offset of the `import` nearest before `place` or at it: parsers complain about it or about what follows
+/// it.
 fn offset(code: &str, place: Place) -> Option<usize> {
     let line_index = usize::try_from(place.line).ok()?.checked_sub(1)?;
     let mut start = 0;
@@ -144,4 +146,5 @@ fn offset(code: &str, place: Place) -> Option<usize> {
 }
 
 pub(super) const MODULES: &[&str] = &["cloudfront", "crypto", "querystring", "buffer"];
-pub(super) const IMPORTS: &str = "only `import name from 'module'` is supported, of cloudfront, crypto, querystring and buffer, and no export";
+pub(super) const IMPORTS: &str = "only `import name from 'module'` is supported, of cloudfront, crypto, \
+    querystring and buffer, and no export";

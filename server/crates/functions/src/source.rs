@@ -1,4 +1,4 @@
-//! What a function is made from, and why code may be none.
+//! The source of a function, and the reasons why code is no function.
 
 use std::fmt;
 use std::path::Path;
@@ -33,17 +33,17 @@ impl FunctionKind {
     }
 }
 
-/// What a call may take.
+/// Limits of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionLimits {
     /// CPU time of one call.
     pub time: Duration,
-    /// What one call may allocate beyond what the engine itself takes.
+    /// Bytes that one call may allocate beyond what the engine itself takes.
     pub memory_bytes: usize,
     pub code_bytes: usize,
 }
 
-/// What a function is made from.
+/// The parts that a function is made from.
 pub struct FunctionSource<'a> {
     pub name: &'a str,
     pub kind: FunctionKind,
@@ -52,7 +52,7 @@ pub struct FunctionSource<'a> {
     pub limits: FunctionLimits,
 }
 
-/// Why code is no function; line and column count from 1.
+/// Code that is no function; line and column count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileError {
     pub line: Option<u32>,

@@ -55,12 +55,13 @@ fn what_cannot_be_got_rejects() {
 fn there_is_a_count_and_a_meta() {
     assert_eq!(
         lines(
-            "console.log(await kvs.count()); console.log(await kvs.meta()); console.log(await kvs.exists('a'))"
+            "console.log(await kvs.count()); console.log(await kvs.meta()); console.log(await \
+             kvs.exists('a'))"
         ),
         [
             "4",
-            "{\"creationDateTime\":\"2023-11-14T22:13:20.000Z\",\"lastUpdatedDateTime\":\"2023-11-14T22:14:20.000Z\",\
-             \"keyCount\":4}",
+            "{\"creationDateTime\":\"2023-11-14T22:13:20.000Z\",\
+             \"lastUpdatedDateTime\":\"2023-11-14T22:14:20.000Z\",\"keyCount\":4}",
             "true"
         ]
     );

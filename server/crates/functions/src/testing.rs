@@ -25,8 +25,8 @@ pub(super) fn compile_with(code: &str, store: Option<Arc<Store>>) -> Result<Func
     })
 }
 
-/// So much time that it never is what ends a call, whatever else the machine does: tests of the time have
-/// their own limit.
+/// Limits with so much time that time never ends a call, whatever else the machine does. Tests of the time
+/// have their own limit.
 pub(super) fn limits() -> FunctionLimits {
     FunctionLimits {
         time: Duration::from_secs(10),
@@ -97,7 +97,7 @@ pub(super) fn call_anonymous(function: &Arc<Function>) -> ConnectionOutcome {
     call_connection(function, &event(None, &[]))
 }
 
-/// What a function's one call has decided.
+/// Decision of a function's one call.
 pub(super) fn decision(code: &str) -> Decision {
     call(&function(code)).decision
 }

@@ -11,8 +11,8 @@ use super::connection::{ConnectionOutcome, outcome};
 use super::engine::{Event, Makers};
 use super::function::Function;
 
-/// Calls a connection function with the object that `json` holds, its methods added. What is no JSON object ends in
-/// [`super::Decision::Error`], as a fault of the function does.
+/// Calls a connection function with the object that `json` holds, its methods added. What is no JSON object
+/// ends in [`super::Decision::Error`], as a fault of the function does.
 pub fn try_connection(function: &Arc<Function>, json: &str, now: SystemTime) -> ConnectionOutcome {
     outcome(function, function.call(&Given(json), now))
 }

@@ -1,4 +1,5 @@
-//! What the prelude of viewer functions calls: wishes for the certificate headers, and where the edge is.
+//! Native functions that the prelude of viewer functions calls: wishes for the certificate headers, and the
+//! edge's location.
 
 use std::rc::Rc;
 
@@ -42,7 +43,7 @@ pub(super) fn add<'js>(ctx: &Ctx<'js>, natives: &Object<'js>, call: &Rc<Call>) -
     natives.set("combine", Function::new(ctx.clone(), combine)?)
 }
 
-/// What the prelude throws, if anything.
+/// The message that the prelude throws, if any.
 fn told(result: std::result::Result<(), RenameFault>) -> Option<&'static str> {
     result.err().map(RenameFault::as_str)
 }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{error, fmt};
 
-/// Why a file was not read.
+/// A file that was not read.
 #[derive(Debug)]
 pub enum ReadError {
     Io(io::Error),
@@ -106,7 +106,7 @@ pub fn read_beginning(path: &Path, bytes: u64) -> Result<(Vec<u8>, Metadata), Re
     Ok((beginning, metadata))
 }
 
-/// As [`read`], of a file that holds UTF-8.
+/// Reads a file as [`read`] does, and expects UTF-8.
 pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, ReadError> {
     into_text(read(path, bytes_max)?)
 }
@@ -117,7 +117,7 @@ pub fn read_argument(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReadError> 
     read_bounded(&File::open(path)?, bytes_max)
 }
 
-/// As [`read_argument`], of UTF-8.
+/// Reads a file as [`read_argument`] does, and expects UTF-8.
 pub fn read_argument_text(path: &Path, bytes_max: u64) -> Result<String, ReadError> {
     into_text(read_argument(path, bytes_max)?)
 }

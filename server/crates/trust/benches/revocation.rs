@@ -1,9 +1,10 @@
-//! What revocation costs: `cargo bench -p bothways-trust --bench revocation -- 1000000 10000000`.
+//! Cost of revocation: `cargo bench -p bothways-trust --bench revocation -- 1000000 10000000`.
 //!
-//! For each size: how long a CRL (DER, signed) takes to load and its signature to be checked, how long a serial list takes, the
-//! memory of an entry, and a lookup of serials that are listed and of others, in random order, one after the other. Serials have 16
-//! random octets, as CAs make them. CPU time; medians of several rounds, and the fastest and slowest beside them. What bounds a lookup
-//! is far memory: MIMALLOC_ALLOW_LARGE_OS_PAGES=1 shows how much of it is the walk through small pages.
+//! For each size: how long a CRL (DER, signed) takes to load and its signature to be checked, how long a
+//! serial list takes, the memory of an entry, and a lookup of serials that are listed and of others, in
+//! random order, one after the other. Serials have 16 random octets, as CAs make them. CPU time; medians of
+//! several rounds, and the fastest and slowest beside them. What bounds a lookup is far memory:
+//! MIMALLOC_ALLOW_LARGE_OS_PAGES=1 shows how much of it is the walk through small pages.
 #![allow(clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -83,7 +84,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, cpu_time() - start)
 }
 
-/// Of this thread, so that what else the machine does counts less.
+/// CPU time of this thread, so that other work of the machine counts less.
 fn cpu_time() -> Duration {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     let nanoseconds = told.split(' ').next().and_then(|first| first.parse().ok());

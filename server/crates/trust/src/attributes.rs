@@ -1,10 +1,11 @@
 //! The attributes of a distinguished name, and the text of their values.
 //!
-//! A *name* here is the content of the `Name` SEQUENCE, without its tag and length, the way webpki hands it out.
+//! A *name* here is the content of the `Name` SEQUENCE, without its tag and length, the way webpki hands it
+//! out.
 
 use super::der::{self, Reader};
 
-/// One attribute of a name.
+/// An attribute of a name.
 #[derive(Clone, Copy)]
 pub(super) struct Attribute<'a> {
     pub(super) oid: &'a [u8],
@@ -13,7 +14,8 @@ pub(super) struct Attribute<'a> {
     pub(super) joins_previous: bool,
 }
 
-/// Reads the attributes of a name (RFC 5280 §4.1.2.4): `SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value ANY }`.
+/// Reads the attributes of a name (RFC 5280 §4.1.2.4): `SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER,
+/// value ANY }`.
 pub(super) fn attributes(name: &[u8]) -> Option<Vec<Attribute<'_>>> {
     let mut attributes = Vec::new();
     let mut rdns = Reader::new(name);

@@ -103,7 +103,7 @@ fn has_same_words(left: &[u8], right: &[u8]) -> bool {
     }
 }
 
-/// As [`prepared`] leaves them between spaces.
+/// Splits a text at spaces, as [`prepared`] leaves them.
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let words = text.split(|octet| matches!(octet, b' ' | b'\t'..=b'\r'));
     words.filter(|word| letters(word).next().is_some())

@@ -1,4 +1,4 @@
-//! What a client presented, and a chain that can be made of it: the things that are judged.
+//! The case of a client: the certificates that it presented, and a chain that can be made of them.
 //!
 //! Owns no decision. `path` makes the chains, `conditions` and the policy judge them.
 
@@ -12,7 +12,7 @@ pub(super) struct Case<'c> {
     pub(super) leaf: &'c Certificate<'c>,
     /// Intermediates that can be read, in the order of presentation.
     pub(super) intermediates: Vec<Certificate<'c>>,
-    /// How many more were presented that cannot be read.
+    /// Number of further certificates, which cannot be read.
     pub(super) unreadable: usize,
     /// Leaf and anchor count.
     pub(super) depth_max: usize,

@@ -257,12 +257,12 @@ impl<'a> Certificate<'a> {
         self.value(Known::DistributionPoints).unwrap_or_default()
     }
 
-    /// For finding a CA that was probably meant, nothing else.
+    /// The subjectKeyIdentifier. Serves to find a CA that was probably meant, nothing else.
     pub(super) fn subject_key_id(&self) -> Option<&'a [u8]> {
         der::only(self.value(Known::SubjectKeyId).ok()??, der::OCTET_STRING)
     }
 
-    /// For finding a CA that was probably meant, nothing else.
+    /// The authorityKeyIdentifier. Serves to find a CA that was probably meant, nothing else.
     pub(super) fn authority_key_id(&self) -> Option<&'a [u8]> {
         let value = self.value(Known::AuthorityKeyId).ok()??;
         Reader::new(der::only(value, der::SEQUENCE)?)
@@ -277,12 +277,13 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// What basicConstraints allows.
+/// Depth that basicConstraints allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CaDepth {
     NoCa,
     Unlimited,
-    /// So many CAs may stand between it and the leaf, those apart that are issued in their own name.
+    /// Number of CAs that may stand between it and the leaf. CAs that are issued in their own name do not
+    /// count.
     AtMost(usize),
 }
 

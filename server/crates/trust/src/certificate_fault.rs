@@ -29,10 +29,12 @@ impl Fault {
             Fault::Version => "is not X.509 version 3; issue it as version 3, with extensions",
             Fault::Encoding => "is not encoded as DER demands (X.690 §8.3.2, RFC 5280 §4.1)",
             Fault::UniqueId => {
-                "has an issuerUniqueID or a subjectUniqueID, which is not supported; issue it without (RFC 5280 §4.1.2.8)"
+                "has an issuerUniqueID or a subjectUniqueID, which is not supported; issue it without (RFC \
+                 5280 §4.1.2.8)"
             }
             Fault::TwoAlgorithms => {
-                "names one signature algorithm in what is signed and another beside the signature (RFC 5280 §4.1.1.2)"
+                "names one signature algorithm in what is signed and another beside the signature (RFC 5280 \
+                 §4.1.1.2)"
             }
             Fault::EndsBeforeItBegins => "ends before it begins (notAfter before notBefore)",
             Fault::Extension(name) => {

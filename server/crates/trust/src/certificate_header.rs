@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// One of the managed service's certificate headers.
+/// A certificate header of the managed service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CertificateHeader {
     SerialNumber,

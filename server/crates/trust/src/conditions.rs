@@ -189,7 +189,8 @@ fn no_policy(path: &[(Role, &Certificate<'_>)], missing: NoValidPolicy) -> Refus
         })
     };
     let reason = format!(
-        "{} requires a certificate policy that is valid for the whole chain (policyConstraints), and none is from {} on",
+        "{} requires a certificate policy that is valid for the whole chain (policyConstraints), and none \
+         is from {} on",
         who(missing.required_by),
         who(missing.lost_at)
     );
@@ -212,7 +213,8 @@ fn check_leaf(leaf: &Certificate<'_>) -> Result<(), Refusal> {
     if leaf.ca_depth().map_err(malformed)? != CaDepth::NoCa {
         return Err(Refusal::new(
             RejectedKind::IntentInvalid,
-            "the client certificate is a CA certificate (basicConstraints CA:TRUE); present an end-entity certificate",
+            "the client certificate is a CA certificate (basicConstraints CA:TRUE); present an end-entity \
+             certificate",
         ));
     }
     let purposes = leaf.extended_key_usages().map_err(malformed)?;

@@ -220,7 +220,8 @@ fn critical_policies_are_processed_and_not_refused() {
     assert_eq!(kind, RejectedKind::Invalid);
     assert_eq!(
         reason,
-        "intermediate O=Example, CN=Sub requires a certificate policy that is valid for the whole chain (policyConstraints), and none is from the client certificate on"
+        "intermediate O=Example, CN=Sub requires a certificate policy that is valid for the whole chain \
+         (policyConstraints), and none is from the client certificate on"
     );
 }
 

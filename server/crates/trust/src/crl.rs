@@ -1,4 +1,4 @@
-//! One certificate revocation list (RFC 5280 §5), checked once when it is loaded.
+//! A certificate revocation list (RFC 5280 §5), checked once when it is loaded.
 //!
 //! Owns which CRLs are used at all: complete ones, issued by the CA itself, with nextUpdate, without a
 //! critical extension that we do not know, and signed by a CA certificate of the store whose subject is the
@@ -65,7 +65,7 @@ impl<'a> Crl<'a> {
         })
     }
 
-    /// How many entries there are, if each can be read.
+    /// Number of entries, if each can be read.
     pub(super) fn count(&self) -> usize {
         let mut entries = Reader::new(self.entries);
         std::iter::from_fn(|| entries.next()).count()

@@ -1,8 +1,8 @@
-//! Why a CRL is not used, in words.
+//! Reasons why a CRL is not used, in words.
 
 use std::fmt;
 
-/// Why a CRL is refused.
+/// A reason to refuse a CRL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CrlFault {
     /// The part that cannot be read.
@@ -38,33 +38,44 @@ impl fmt::Display for CrlFault {
             Self::Version => f.write_str("is neither version 1 nor 2; issue it as version 2"),
             Self::Delta => f.write_str("is a delta CRL; only complete CRLs are supported"),
             Self::RemovesEntries => f.write_str(
-                "has an entry with the reason removeFromCRL, which belongs to delta CRLs; only complete CRLs are supported",
+                "has an entry with the reason removeFromCRL, which belongs to delta CRLs; only complete \
+                 CRLs are supported",
             ),
             Self::Indirect => f.write_str("is an indirect CRL; each CA has to issue its own"),
             Self::SomeReasons => {
                 f.write_str("covers only some revocation reasons (onlySomeReasons); use one for all reasons")
             }
             Self::AttributeCertificates => f.write_str(
-                "is for attribute certificates (onlyContainsAttributeCerts), which nobody presents here; use that of the public key certificates",
+                "is for attribute certificates (onlyContainsAttributeCerts), which nobody presents here; \
+                 use that of the public key certificates",
             ),
             Self::NobodysScope => f.write_str(
-                "is for user certificates only and for CA certificates only at once, so for none; issue it again with one of the two",
+                "is for user certificates only and for CA certificates only at once, so for none; issue it \
+                 again with one of the two",
             ),
             Self::CriticalExtension(oid) => write!(
                 f,
-                "has a critical extension that is not supported ({oid}), so that nobody here can tell what it revokes; have the CA issue it without that extension, or write the serial numbers into a list"
+                "has a critical extension that is not supported ({oid}), so that nobody here can tell what \
+                 it revokes; have the CA issue it without that extension, or write the serial numbers into \
+                 a list"
             ),
             Self::UnknownIssuer(issuer) => write!(
                 f,
-                "was issued by {issuer}, which is not in the trust store; add that CA to the bundle or remove the CRL"
+                "was issued by {issuer}, which is not in the trust store; add that CA to the bundle or \
+                 remove the CRL"
             ),
-            Self::IssuerMayNotSignCrls(issuer) => write!(f, "was issued by {issuer}, whose keyUsage lacks cRLSign"),
+            Self::IssuerMayNotSignCrls(issuer) => write!(
+                f,
+                "was issued by {issuer}, whose keyUsage lacks \
+                cRLSign"
+            ),
             Self::SignatureAlgorithm => {
                 f.write_str("is signed with an algorithm that is not accepted (SHA-1, for instance)")
             }
             Self::WrongSignature(issuer) => write!(
                 f,
-                "has a signature that {issuer} of the trust store did not make: it was altered, or comes from another CA of that name"
+                "has a signature that {issuer} of the trust store did not make: it was altered, or comes \
+                 from another CA of that name"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! Which certificates a CRL answers for (RFC 5280 §5.2.5, §6.3.3 b).
+//! Scope of a CRL: the certificates that it answers for (RFC 5280 §5.2.5, §6.3.3 b).
 //!
 //! Owns the issuing distribution point. What a CRL lists is revoked whatever its scope; the scope decides
 //! only whether a certificate that is *not* listed has been answered for. A CRL for users says nothing about
@@ -23,24 +23,25 @@ pub(super) struct Scope {
     point: Option<Box<[GeneralName]>>,
     /// DER of the name of the CRL's issuer, to which a distribution point can be relative.
     issuer: Box<[u8]>,
-    /// One for each CRL; never empty.
+    /// The period of each CRL; never empty.
     periods: Vec<Period>,
 }
 
-/// When a CRL is the one to ask: from thisUpdate to nextUpdate, both included.
+/// Time in which a CRL is the one to ask: from thisUpdate to nextUpdate, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Period {
     pub(super) this_update: Seconds,
     pub(super) next_update: Seconds,
 }
 
-/// Whether CRLs answer for a certificate; the worse comes first.
+/// Answer of the CRLs about a certificate; the worse comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Coverage {
     OutOfDate {
         next_update: Seconds,
     },
-    /// OpenSSL's X509_V_ERR_CRL_NOT_YET_VALID: a clock is wrong, or the list of today was overwritten too early.
+    /// OpenSSL's X509_V_ERR_CRL_NOT_YET_VALID: a clock is wrong, or the list of today was overwritten too
+    /// early.
     NotYetValid {
         this_update: Seconds,
     },
@@ -112,7 +113,8 @@ impl Scope {
         }
     }
 
-    /// Of the CRLs that have begun the newest counts: that its successor lies there already takes nothing from it.
+    /// The coverage at `now`. The newest of the CRLs that have begun counts, even if its successor lies there
+    /// already.
     pub(super) fn coverage(&self, now: Seconds) -> Coverage {
         let has_begun = |period: &&Period| period.this_update <= now;
         let begun = self.periods.iter().filter(has_begun);

@@ -120,7 +120,8 @@ fn at_top_of(issuers: &mut Issuers<'_>, path: &[usize]) -> Ending {
 
 fn too_deep(case: &Case<'_>) -> Refusal {
     let reason = format!(
-        "the chain from the client certificate to the trust store has more than {} certificates; add an intermediate to the CA bundle",
+        "the chain from the client certificate to the trust store has more than {} certificates; add an \
+         intermediate to the CA bundle",
         case.depth_max
     );
     Refusal::new(RejectedKind::MaxChainDepthExceeded, reason)
@@ -156,7 +157,8 @@ fn another_anchor(case: &Case<'_>, role: Role, top: &Certificate<'_>, anchor: &s
     let who = role.name(&top.display_subject());
     let store = case.store.name();
     let reason = format!(
-        "{who} is signed by another key than that of {anchor}: a CA of the same name as in trust store {store}, but not the same CA, or the certificate was altered"
+        "{who} is signed by another key than that of {anchor}: a CA of the same name as in trust store \
+         {store}, but not the same CA, or the certificate was altered"
     );
     Refusal::new(RejectedKind::Untrusted, reason)
 }
@@ -165,7 +167,8 @@ fn another_key(case: &Case<'_>, role: Role, top: &Certificate<'_>) -> Refusal {
     let who = role.name(&top.display_subject());
     let (issuer, store) = (top.display_issuer(), case.store.name());
     let reason = format!(
-        "{who} is signed by another key than that of the {issuer} that was presented, and no CA of that name is in trust store {store}"
+        "{who} is signed by another key than that of the {issuer} that was presented, and no CA of that \
+         name is in trust store {store}"
     );
     Refusal::new(RejectedKind::Untrusted, reason)
 }
@@ -199,7 +202,8 @@ pub(super) fn v1_issuer_unknown(case: &Case<'_>) -> String {
     let issuer = case.leaf.display_issuer();
     let store = case.store.name();
     format!(
-        "the client certificate is X.509 version 1 and its issuer {issuer} is not in trust store {store}; add its issuer to the CA bundle, or issue it as version 3"
+        "the client certificate is X.509 version 1 and its issuer {issuer} is not in trust store {store}; \
+         add its issuer to the CA bundle, or issue it as version 3"
     )
 }
 

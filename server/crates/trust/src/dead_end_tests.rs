@@ -182,7 +182,8 @@ fn a_ca_of_another_key_is_said_to_be_in_the_store_only_if_it_is() {
     assert_eq!(kind, RejectedKind::Untrusted);
     assert_eq!(
         reason,
-        "the client certificate is signed by another key than that of the O=Example, CN=Issuing that was presented, and no CA of that name is in trust store partners"
+        "the client certificate is signed by another key than that of the O=Example, CN=Issuing that was \
+         presented, and no CA of that name is in trust store partners"
     );
     let (_, reason) = refused(&[&presented.der], &chain[..1]);
     assert!(

@@ -1,4 +1,5 @@
-//! The few steps through DER that neither webpki nor x509-parser offers: raw slices of a signed object, names, key sizes.
+//! The few steps through DER that neither webpki nor x509-parser offers: raw slices of a signed object,
+//! names, key sizes.
 //!
 //! Owns the rules of X.690 §8.1 and §10.1 for one element: single-octet tag, definite length, shortest form.
 //! Reading copies nothing, interprets nothing and cannot panic: whatever is not strict DER is `None`. The
@@ -10,7 +11,7 @@ pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-/// One tag-length-value.
+/// A tag-length-value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Element<'a> {
     pub(super) tag: u8,
@@ -179,7 +180,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read_back(tag in 0_u8..0x1f, content in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn what_was_written_is_read_back(
+            tag in 0_u8..0x1f,
+            content in proptest::collection::vec(any::<u8>(), 0..600),
+        ) {
             let bytes = build::element(tag, &content);
             prop_assert_eq!(only(&bytes, tag), Some(&content[..]));
         }

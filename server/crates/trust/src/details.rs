@@ -1,8 +1,9 @@
-//! What connection functions alone are told about a certificate, in the service's formats (reference §2.2).
+//! Details of a certificate that only connection functions are told, in the service's formats (reference
+//! §2.2).
 //!
-//! Owned by the certificate's facts and written on first use, so that nobody pays for it who has no function. A field that is absent
-//! from the certificate, or cannot be read, is absent here. Values come from clients: whatever would let one name pass for two, or
-//! hide, is escaped.
+//! Owned by the certificate's facts and written on first use, so that nobody pays for it who has no function.
+//! A field that is absent from the certificate, or cannot be read, is absent here. Values come from clients:
+//! whatever would let one name pass for two, or hide, is escaped.
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -116,7 +117,7 @@ fn write_general_name(out: &mut String, name: &Element<'_>) {
     }
 }
 
-/// So that a comma always ends a name.
+/// Escapes commas and the like, so that a comma always ends a name.
 fn write_escaped(out: &mut String, text: &str) {
     for character in text.chars() {
         match character {

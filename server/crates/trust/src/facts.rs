@@ -1,8 +1,8 @@
-//! What is told about a client certificate: to the log, to the origin's headers, to connection functions.
+//! Facts about a client certificate, for the log, the origin's headers and connection functions.
 //!
-//! Owns the service's text formats (reference §2.2, §4, §5.1). Facts are no proof: they are read from rejected certificates too,
-//! and nothing in them is secret. Names may be long (a certificate of 16 KiB can make a subject of 48 KiB): whoever puts them
-//! into a header bounds the header.
+//! Owns the service's text formats (reference §2.2, §4, §5.1). Facts are no proof: they are read from
+//! rejected certificates too, and nothing in them is secret. Names may be long (a certificate of 16 KiB can
+//! make a subject of 48 KiB): whoever puts them into a header bounds the header.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ use super::hex::{colon_hex, hex};
 use super::names;
 use super::time::format_utc;
 
-/// One certificate in words. Made once per certificate and shared.
+/// A certificate in words. Made once for each certificate and shared.
 #[derive(Debug)]
 pub struct CertificateFacts {
     /// The INTEGER's content octets, lowercase hex, joined by `:`; a leading `00` stays.
@@ -83,7 +83,7 @@ impl CertificateFacts {
             .get_or_init(|| utf8_percent_encode(&pem(&self.der), ENCODED_IN_PEM).to_string())
     }
 
-    /// What only connection functions are told; written on first use.
+    /// Details that only connection functions are told; written on first use.
     pub fn details(&self) -> &CertificateDetails {
         self.details.get_or_init(|| {
             let certificate = Certificate::parse(&self.der);
@@ -120,7 +120,8 @@ fn pem(der: &[u8]) -> String {
 
 const OCTETS_PER_PEM_LINE: usize = 48;
 
-/// The service's example leaves `-` bare and encodes space and line end; its sibling documents `+ / =` as safe.
+/// The service's example leaves `-` bare and encodes space and line end; its sibling documents `+ / =` as
+/// safe.
 const ENCODED_IN_PEM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

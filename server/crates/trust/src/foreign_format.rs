@@ -75,7 +75,8 @@ impl ForeignFormat {
             Self::Pkcs12 => format!("openssl pkcs12 -nocerts -nodes -in {file} | openssl pkey"),
             Self::JavaKeyStore => {
                 format!(
-                    "keytool -importkeystore -srckeystore {file} -deststoretype pkcs12 -destkeystore {file}.p12"
+                    "keytool -importkeystore -srckeystore {file} -deststoretype pkcs12 -destkeystore \
+                     {file}.p12"
                 )
             }
             Self::DerCertificate | Self::Pkcs7 | Self::WebPage => "none: the file holds no key".to_owned(),

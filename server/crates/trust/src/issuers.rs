@@ -1,7 +1,8 @@
-//! Which of the certificates at hand issued which: by name first, then by signature.
+//! Issuers among the certificates at hand: found by name first, then by signature.
 //!
-//! Owns the order of what was presented, the spellings of names, the answers about signatures and the budget of
-//! these. A signature is checked once for each certificate and key, whatever the number of paths through it.
+//! Owns the order of what was presented, the spellings of names, the answers about signatures and the budget
+//! of these. A signature is checked once for each certificate and key, whatever the number of paths through
+//! it.
 
 use super::canonical_name::CanonicalName;
 use super::case::Case;
@@ -12,8 +13,8 @@ use super::store::Anchor;
 /// The certificates of one search. A path is the positions of its intermediates, the leaf's issuer first.
 pub(super) struct Issuers<'s> {
     pub(super) case: &'s Case<'s>,
-    /// Certificates that may stand between leaf and store, in an order of their own: the order of presentation
-    /// must not count.
+    /// Certificates that may stand between leaf and store, in an order of their own: the order of
+    /// presentation must not count.
     pub(super) presented: Vec<&'s Certificate<'s>>,
     spellings: Option<Spellings>,
     signatures: Vec<(Place, &'s [u8], Result<(), BadSignature>)>,

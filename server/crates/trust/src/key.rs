@@ -1,8 +1,8 @@
-//! Which public keys are good enough.
+//! Public keys that are good enough.
 //!
-//! Owns two lists: what a CA of a trust store may have (the service's table: RSA 2048, 3072 and 4096 bits, P-256, P-384) and what a
-//! client may have (what webpki's algorithms can check a CertificateVerify with, RSA from 2048 to 8192 bits). webpki judges neither
-//! an anchor's nor a leaf's key itself.
+//! Owns two lists: what a CA of a trust store may have (the service's table: RSA 2048, 3072 and 4096 bits,
+//! P-256, P-384) and what a client may have (what webpki's algorithms can check a CertificateVerify with, RSA
+//! from 2048 to 8192 bits). webpki judges neither an anchor's nor a leaf's key itself.
 
 use std::fmt;
 

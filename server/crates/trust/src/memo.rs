@@ -1,12 +1,13 @@
 //! Verdicts remembered, so that a client who comes again is not verified from scratch.
 //!
-//! One memo per core. It maps the digest of a policy and of the presented chain to the verdict that the policy gave;
-//! a remembered verdict is restated before it counts ([`Policy::restate`]): the same policy, every certificate still
-//! valid, none revoked since. So what a memo saves is signatures, parsing and formatting, never a check that can come
-//! out differently. Refusals are not remembered, and proof of the key is not trust's business: TLS asks for it every time.
+//! One memo per core. It maps the digest of a policy and of the presented chain to the verdict that the
+//! policy gave; a remembered verdict is restated before it counts ([`Policy::restate`]): the same policy,
+//! every certificate still valid, none revoked since. So what a memo saves is signatures, parsing and
+//! formatting, never a check that can come out differently. Refusals are not remembered, and proof of the key
+//! is not trust's business: TLS asks for it every time.
 //!
-//! Bounded: two halves, young and old. When the young half is full the old one is forgotten, and the young becomes old;
-//! what is asked for again moves back to the young half.
+//! Bounded: two halves, young and old. When the young half is full the old one is forgotten, and the young
+//! becomes old; what is asked for again moves back to the young half.
 
 use std::collections::HashMap;
 
@@ -25,7 +26,7 @@ pub struct VerdictMemo {
     old: HashMap<Key, VerifiedClient>,
 }
 
-/// What a memo did for one verdict.
+/// Use that was made of a memo for one verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoUse {
     pub hit: bool,
@@ -34,7 +35,8 @@ pub struct MemoUse {
 }
 
 impl VerdictMemo {
-    /// [`Policy::verify`], or the verdict that it gave before, if it still stands. Remembers up to `entries_max` verdicts.
+    /// [`Policy::verify`], or the verdict that it gave before, if it still stands. Remembers up to
+    /// `entries_max` verdicts.
     pub fn verify(
         &mut self,
         policy: &Policy,

@@ -48,7 +48,7 @@ pub(super) enum Outcome {
     Holds,
     Violated {
         kind: &'static str,
-        /// As [`ConstrainedName::told`].
+        /// The name as [`ConstrainedName::told`] writes it.
         name: String,
         side: Side,
         /// The excluded subtree that the name lies in, or the permitted ones that it does not lie in.
@@ -321,7 +321,7 @@ const PERMITTED: u8 = 0xa0;
 const EXCLUDED: u8 = 0xa1;
 const MINIMUM: u8 = 0x80;
 const MAXIMUM: u8 = 0x81;
-/// So many permitted subtrees stand in a reason.
+/// Most permitted subtrees that a reason names.
 const SUBTREES_TOLD: usize = 5;
 
 #[cfg(test)]

@@ -420,7 +420,8 @@ fn a_reason_names_the_name_the_kind_and_the_subtree() {
     assert_eq!(
         told(&constraints(&ranges, &[]), &client(), &[ip(&[192, 0, 2, 1])]),
         "its name IP Address:192.0.2.1 lies in none of the permitted subtrees (IP Address:10.0.0.0/16, \
-         IP Address:10.1.0.0/16, IP Address:10.2.0.0/16, IP Address:10.3.0.0/16, IP Address:10.4.0.0/16, 3 more)"
+         IP Address:10.1.0.0/16, IP Address:10.2.0.0/16, IP Address:10.3.0.0/16, IP Address:10.4.0.0/16, \
+         3 more)"
     );
     assert_eq!(
         told(&permitted(uri("example.com")), &client(), &[uri("urn:x")]),

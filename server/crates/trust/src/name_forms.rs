@@ -6,7 +6,7 @@
 //! | kind | `host.example` | `.host.example` | other forms |
 //! |---|---|---|---|
 //! | dNSName | the host and all below it | only what is below it | |
-//! | rfc822Name | mailboxes at the host | mailboxes at hosts below it | `local@host`: one mailbox; `@host`: as `host` |
+//! | rfc822Name | those at the host | those below the host | `local@host`: a mailbox; `@host`: `host` |
 //! | URI | the host | hosts below it | |
 //! | iPAddress | | | a range: address and contiguous mask |
 //!
@@ -133,7 +133,7 @@ impl Mailboxes {
 /// An e-mail address: `local@host` (RFC 5321 §4.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mailbox<'a> {
-    /// As it was written, quotes included.
+    /// The local part as it was written, quotes included.
     local: &'a [u8],
     host: &'a [u8],
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// As a permitted subtree, as an excluded one.
+/// Asks twice: with `base` as a permitted subtree, and as an excluded one.
 #[track_caller]
 fn dns(base: &str, name: &str) -> (bool, bool) {
     let hosts = Hosts::of_dns_base(base.as_bytes()).unwrap();

@@ -1,16 +1,20 @@
 //! Distinguished names as text.
 //!
-//! Owns the two forms in which a name leaves the process: the certificate's own order with `, ` (connection object, logs,
-//! reasons) and RFC 2253 (headers). Both escape, so that no name can end a line, a header or an attribute early:
-//! - RFC 2253 §2.4 specials `, + " \ < > ;`, a leading `#` or space, a trailing space: backslash and the character;
-//! - control characters, and invisible or direction-changing ones (U+202E and the like): `\` and two hex digits for each UTF-8
-//!   octet;
-//! - in the RFC 2253 form every octet outside ASCII too, as `openssl x509 -nameopt RFC2253` does, which makes it pure ASCII.
+//! Owns the two forms in which a name leaves the process: the certificate's own order with `, ` (connection
+//! object, logs, reasons) and RFC 2253 (headers). Both escape, so that no name can end a line, a header or an
+//! attribute early:
+//! - RFC 2253 §2.4 specials `, + " \ < > ;`, a leading `#` or space, a trailing space: backslash and the
+//!   character;
+//! - control characters, and invisible or direction-changing ones (U+202E and the like): `\` and two hex
+//!   digits for each UTF-8 octet;
+//! - in the RFC 2253 form every octet outside ASCII too, as `openssl x509 -nameopt RFC2253` does, which makes
+//!   it pure ASCII.
 //!
-//! A value that is no text in its declared string type, or that belongs to an attribute type without a short name, is written
-//! as `#` and the hex of its DER (RFC 4514 §2.4), so that nothing is guessed.
+//! A value that is no text in its declared string type, or that belongs to an attribute type without a short
+//! name, is written as `#` and the hex of its DER (RFC 4514 §2.4), so that nothing is guessed.
 //!
-//! A *name* here is the content of the `Name` SEQUENCE, without its tag and length, the way webpki hands it out.
+//! A *name* here is the content of the `Name` SEQUENCE, without its tag and length, the way webpki hands it
+//! out.
 
 use std::fmt::Write;
 
@@ -36,7 +40,7 @@ pub(super) fn display(name: &[u8]) -> String {
     }
 }
 
-/// One attribute of a name, for comparing names by what people see.
+/// An attribute of a name, for comparing names by what people see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// `CN`, or a dotted OID.

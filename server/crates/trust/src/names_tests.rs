@@ -1,4 +1,5 @@
-//! Names against the service's own examples and against what `openssl x509 -nameopt RFC2253` printed for the same bytes.
+//! Names against the service's own examples and against what `openssl x509 -nameopt RFC2253` printed for the
+//! same bytes.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -143,7 +144,8 @@ fn unknown_attribute_types_are_dotted_with_a_hex_value() {
     assert_eq!(rfc2253(&utf8(&[0x88, 0x37, 3], "a")).unwrap(), "2.999.3=#0C0161");
 }
 
-/// Made by `openssl req -multivalue-rdn`; the expected text by `openssl x509 -nameopt RFC2253 -subject` (3.0).
+/// Made by `openssl req -multivalue-rdn`; the expected text by `openssl x509 -nameopt RFC2253 -subject`
+/// (3.0).
 #[test]
 fn openssl_writes_the_same() {
     let mut names = Vec::new();
@@ -179,7 +181,10 @@ fn what_is_no_name_is_none() {
 
 proptest! {
     #[test]
-    fn no_name_panics_or_leaks_a_raw_control(tag in 0_u8..0x1f, value in proptest::collection::vec(any::<u8>(), 0..64)) {
+    fn no_name_panics_or_leaks_a_raw_control(
+        tag in 0_u8..0x1f,
+        value in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
         let name = [rdn(&[pair(CN, tag, &value)]), utf8(C, "US")].concat();
         if let Some(text) = forward(&name) {
             prop_assert!(!text.chars().any(char::is_control));

@@ -1,7 +1,7 @@
 //! The CA of a trust store that was probably meant, for the sentence that a support engineer reads.
 //!
-//! Runs only when a client has been refused, on names that the client chose: the work is bounded (at most 25 CAs, names of up to 32
-//! attributes, values compared over the 32 characters in which they differ).
+//! Runs only when a client has been refused, on names that the client chose: the work is bounded (at most 25
+//! CAs, names of up to 32 attributes, values compared over the 32 characters in which they differ).
 
 use super::names::{self, Part};
 use super::store::{Anchor, TrustStore};
@@ -40,7 +40,7 @@ pub(super) fn told(store: &TrustStore, issuer: &[u8], authority_key_id: Option<&
     }
 }
 
-/// How far it is from `wanted`, and in what; `None`: too far.
+/// Distance of a CA from `wanted`, and the difference in words. `None`: too far.
 fn rate<'s>(wanted: &[Part], anchor: &'s Anchor) -> Option<(usize, &'s Anchor, String)> {
     let theirs = names::parts(&anchor.subject)?;
     let difference = difference(wanted, &theirs)?;

@@ -1,4 +1,4 @@
-//! Which CA is offered, and what is said to differ.
+//! The CA that is offered, and the difference that is told.
 #![allow(clippy::unwrap_used)]
 
 use rcgen::{DnType, DnValue};

@@ -26,7 +26,7 @@ use super::store::Anchor;
 use super::trace::Check;
 use super::verdict::{Refusal, Role};
 
-/// Why a chain is not accepted, and how far it came.
+/// A chain that is not accepted: how far it came, and the reason.
 pub(super) struct Failed {
     pub(super) check: Check,
     pub(super) refusal: Refusal,
@@ -85,6 +85,7 @@ impl<'s, T, J: FnMut(&Chain<'s>) -> Result<T, Failed>> Search<'s, J> {
 
     /// Completes `path`, which leads from the leaf upwards, by exactly so many more intermediates.
     fn extend(&mut self, path: &mut Vec<usize>, more: usize) -> Option<(Chain<'s>, T)> {
+        // Anchors are tried at this length alone: shorter paths have been tried, longer ones come later.
         if more == 0 {
             return self.conclude(path);
         }
@@ -92,6 +93,7 @@ impl<'s, T, J: FnMut(&Chain<'s>) -> Result<T, Failed>> Search<'s, J> {
             if !self.issuers.leads_to(path, next) {
                 continue;
             }
+            // `path` is one buffer for the whole search; what is pushed is taken off again, found or not.
             path.push(next);
             let found = self.extend(path, more - 1);
             path.pop();
@@ -109,6 +111,8 @@ impl<'s, T, J: FnMut(&Chain<'s>) -> Result<T, Failed>> Search<'s, J> {
             if !self.issuers.is_anchored(path, anchor) {
                 continue;
             }
+            // Out of budget means no answer, so the search ends; `explain` then says that there were too
+            // many.
             self.chains_left = self.chains_left.checked_sub(1)?;
             let chain = self.chain(path, anchor);
             match (self.judge)(&chain) {
@@ -120,6 +124,7 @@ impl<'s, T, J: FnMut(&Chain<'s>) -> Result<T, Failed>> Search<'s, J> {
     }
 
     fn note(&mut self, chain: Chain<'s>, failed: Failed) {
+        // The first of those that came equally far stays: the order of the search is the store's preference.
         let is_further = |(_, known): &(_, Failed)| known.check < failed.check;
         if self.furthest.as_ref().is_none_or(is_further) {
             self.furthest = Some((chain, failed));

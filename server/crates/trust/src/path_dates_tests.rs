@@ -95,7 +95,8 @@ fn an_expired_client_of_a_reissued_intermediate_is_admitted_where_expiry_is_igno
     assert_eq!(
         client.caveat(),
         Some(
-            "the client certificate expired 1787 days ago (notAfter 2022-01-01T00:00:00Z), which ignore_certificate_expiry lets pass"
+            "the client certificate expired 1787 days ago (notAfter 2022-01-01T00:00:00Z), which \
+             ignore_certificate_expiry lets pass"
         )
     );
     assert_eq!(

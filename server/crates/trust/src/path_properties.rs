@@ -215,7 +215,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn webpki_refuses_nobody_whom_we_admit_and_admits_only_whom_we_are_stricter_with(quirks in proptest::collection::vec(quirks(), 2..=4)) {
+    fn webpki_refuses_nobody_whom_we_admit_and_admits_only_whom_we_are_stricter_with(
+        quirks in proptest::collection::vec(quirks(), 2..=4),
+    ) {
         let chain = Chain::build(&quirks, |_, draft| draft);
         let webpki = by_webpki(&chain);
         let ours = chain.verdict(|store| policy(store, &[]));

@@ -1,28 +1,29 @@
 //! PEM files (RFC 7468) as operators write them: blocks, blank lines and `#` comments, nothing else.
 //!
-//! Owns the textual layer only. Stricter than most readers on purpose: text outside the blocks that is no comment is an error with
-//! its line number, so that a damaged BEGIN line cannot make a certificate or a CRL disappear. CRLF line ends are accepted.
+//! Owns the textual layer only. Stricter than most readers on purpose: text outside the blocks that is no
+//! comment is an error with its line number, so that a damaged BEGIN line cannot make a certificate or a CRL
+//! disappear. CRLF line ends are accepted.
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// One `-----BEGIN label-----` block.
+/// A `-----BEGIN label-----` block.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) label: String,
     pub(super) der: Vec<u8>,
 }
 
-/// What is wrong with a PEM file. Lines count from 1.
+/// A fault of a PEM file. Lines count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PemError {
     /// Text between the blocks that is no comment.
     StrayText { line: usize },
     /// A block that does not end, or ends with another label.
     Unterminated { begin_line: usize },
-    /// Not base64.
+    /// A line that is no base64.
     Base64 { line: usize },
 }
 
@@ -72,7 +73,7 @@ pub(super) fn for_each_block<E: From<PemError>>(
     }
 }
 
-/// Whether this is PEM at all, for files that may hold other things.
+/// True if this is PEM at all, for files that may hold other things.
 pub(super) fn has_block(text: &[u8]) -> bool {
     without_byte_order_mark(text)
         .split(|&byte| byte == b'\n')
@@ -186,7 +187,8 @@ mod tests {
 
     #[test]
     fn blocks_are_read_between_comments_and_blank_lines() {
-        let text = "\u{feff}# root\r\n-----BEGIN A-----\r\nAQID\r\n-----END A-----\r\n\r\n# next\n-----BEGIN B-----\nAQ\nID\nBA==\n-----END B-----";
+        let text = "\u{feff}# root\r\n-----BEGIN A-----\r\nAQID\r\n-----END A-----\r\n\r\n# \
+            next\n-----BEGIN B-----\nAQ\nID\nBA==\n-----END B-----";
         let blocks = blocks(text).unwrap();
         assert_eq!(blocks.len(), 2);
         assert_eq!(blocks[0].label, "A");

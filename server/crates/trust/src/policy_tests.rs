@@ -1,4 +1,4 @@
-//! One test or more for each way to be refused, and for the chains that must be accepted.
+//! Tests for each way to be refused, and for the chains that must be accepted.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::test_pki::{Ca, ECDSA_WITH_SHA1, FakeRsa, Raw, bundle, ca, leaf, now, 
 
 type Der = CertificateDer<'static>;
 
-/// What a client meets that presents `chain` (leaf first) to a store of `cas`.
+/// Verdict on a client that presents `chain` (leaf first) to a store of `cas`.
 fn present(cas: &[&Ca], chain: &[Der]) -> Result<VerifiedClient, Rejected> {
     policy(&store(cas), &[]).verify(&chain[0], &chain[1..], now())
 }
@@ -64,7 +64,8 @@ fn chains_of_up_to_four_levels_are_accepted_and_five_refused() {
             &[&cas[0]],
             &presented(&cas),
             RejectedKind::MaxChainDepthExceeded,
-            "the chain from the client certificate to the trust store has more than 4 certificates; add an intermediate to the CA bundle",
+            "the chain from the client certificate to the trust store has more than 4 certificates; add an \
+             intermediate to the CA bundle",
         );
     }
 }
@@ -131,7 +132,8 @@ fn a_missing_intermediate_is_named() {
         &[&cas[0]],
         &chain,
         RejectedKind::Untrusted,
-        "issuer O=Example, CN=CA 2 is not in trust store partners and was not presented; nearest match: O=Example, CN=CA 1 (differs in CN)",
+        "issuer O=Example, CN=CA 2 is not in trust store partners and was not presented; nearest match: \
+         O=Example, CN=CA 1 (differs in CN)",
     );
 }
 

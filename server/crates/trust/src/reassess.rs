@@ -1,4 +1,4 @@
-//! What a reload means for a client that is connected already: would it be admitted if it came now?
+//! Effect of a reload on a client that is connected already: would it be admitted if it came now?
 //!
 //! Owns the short cut. A chain that was accepted under the same switches, and whose very anchor is in today's
 //! store, would find the same path again: only its standing (validity, revocation) can have changed, and that
@@ -13,7 +13,7 @@ use super::trace::Silent;
 use super::verdict::{Rejected, Role, VerifiedClient};
 
 impl Policy {
-    /// Whether `client`, accepted under whatever policy, would be accepted under this one now.
+    /// Checks if `client`, accepted under whatever policy, would be accepted under this one now.
     ///
     /// # Errors
     /// Why not, in the words of a handshake that fails today.
@@ -38,7 +38,7 @@ impl Policy {
     }
 }
 
-/// Those of the accepted path; what else was presented is forgotten.
+/// Intermediates of the accepted path. Other certificates that were presented are forgotten.
 fn intermediates(client: &VerifiedClient) -> Vec<CertificateDer<'_>> {
     let links = client.links().iter();
     links

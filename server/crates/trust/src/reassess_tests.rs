@@ -1,4 +1,4 @@
-//! Who stays connected after which change.
+//! Clients that stay connected after a change, and clients that do not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;

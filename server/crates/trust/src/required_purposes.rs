@@ -1,7 +1,8 @@
-//! What a certificate is for: the extended key usages that a trust store demands of a leaf.
+//! Purposes of a certificate: the extended key usages that a trust store demands of a leaf.
 //!
-//! webpki has checked by then that an extendedKeyUsage, where there is one, allows client authentication. Here is the stricter rule
-//! that an operator may add: the leaf must carry all of a list, and then an absent extension is not enough.
+//! webpki has checked by then that an extendedKeyUsage, where there is one, allows client authentication.
+//! Here is the stricter rule that an operator may add: the leaf must carry all of a list, and then an absent
+//! extension is not enough.
 
 use super::certificate::Certificate;
 use super::purpose::Purpose;
@@ -19,7 +20,8 @@ pub(super) fn check(leaf: &Certificate<'_>, required: &[Purpose]) -> Result<(), 
         )),
         Ok(Some(present)) => match required.iter().find(|purpose| !present.contains(purpose)) {
             Some(missing) => refuse(format!(
-                "the extended key usage of the client certificate is {}; this trust store requires {missing} too",
+                "the extended key usage of the client certificate is {}; this trust store requires \
+                 {missing} too",
                 list(&present)
             )),
             None => Ok(()),
@@ -28,7 +30,7 @@ pub(super) fn check(leaf: &Certificate<'_>, required: &[Purpose]) -> Result<(), 
     }
 }
 
-/// What the leaf says that it is for.
+/// The purposes that the leaf states.
 pub(super) fn told(leaf: &Certificate<'_>) -> String {
     match leaf.extended_key_usages() {
         Ok(None) => "absent: any purpose".to_owned(),

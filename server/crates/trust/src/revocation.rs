@@ -1,4 +1,4 @@
-//! What is revoked: serial lists and CRLs of one trust store, merged into one immutable set.
+//! Revoked certificates: serial lists and CRLs of one trust store, merged into one immutable set.
 //!
 //! Owns the lookup. An issuer is a name *and a key* (RFC 5280 §6.3.3 f): a serial of a CRL, and its dates and
 //! scope, count for what the key that signed the CRL has issued, not for another CA of that name, or for the
@@ -119,7 +119,7 @@ impl RevocationSet {
         self.revoked_anchors.iter().map(|anchor| &*anchor.subject)
     }
 
-    /// Whether there is any CRL, of whatever issuer.
+    /// True if there is any CRL, of whatever issuer.
     pub fn has_crls(&self) -> bool {
         !self.crls.is_empty()
     }
@@ -130,7 +130,8 @@ impl RevocationSet {
         self.any_issuer.bytes() + self.issuers.iter().map(of_issuer).sum::<usize>()
     }
 
-    /// As [`Self::lookup`] within a path; `place`: how far above the certificate a key is, if it is.
+    /// Looks up a serial number as [`Self::lookup`] does, within a path. `place`: how far above the
+    /// certificate a key is, if it is.
     pub(super) fn listed(
         &self,
         issuer: &[u8],
@@ -198,7 +199,7 @@ impl RevocationSet {
         sets.any(|set| place(&set.key).is_none() && set.is_named(issuer))
     }
 
-    /// How many serials the CRLs of an issuer list, if there is one.
+    /// Number of serials that the CRLs of an issuer list, if there is one.
     pub(super) fn entries_of(&self, issuer: &[u8], place: impl Fn(&KeyId) -> Option<usize>) -> Option<usize> {
         let is_issuer = |set: &&IssuerSet| place(&set.key).is_some() && set.is_named(issuer);
         let mut sets = self.issuers.iter().filter(is_issuer);

@@ -1,4 +1,4 @@
-//! From the revocation files of one trust store to its [`RevocationSet`].
+//! Building the [`RevocationSet`] of one trust store from its revocation files.
 //!
 //! Owns what is read into which issuer's set. Runs when a configuration is loaded, never on a core.
 
@@ -55,13 +55,13 @@ pub struct LoadedFile {
 }
 
 impl LoadedFile {
-    /// When all of its CRLs will be valid, if they are not yet.
+    /// Time from which all of its CRLs will be valid, if they are not yet.
     pub fn begins_after(&self, now: UnixTime) -> Option<String> {
         let begins = self.this_update.filter(|begins| *begins > seconds(now))?;
         Some(format_utc(begins))
     }
 
-    /// When the last of its CRLs was to be replaced, if it was.
+    /// Time at which the last of its CRLs was to be replaced, if it has passed.
     pub fn ended_before(&self, now: UnixTime) -> Option<String> {
         let ended = self.next_update.filter(|ended| *ended < seconds(now))?;
         Some(format_utc(ended))

@@ -1,4 +1,4 @@
-//! Why a revocation file is not loaded, and what to do about it.
+//! Faults of revocation files, and what to do about them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::revocation_file::FileFault;
 use super::serial_list::BadLine;
 use super::serials::TooManySerials;
 
-/// Why a revocation file is not loaded. Lines count from 1.
+/// A revocation file that is not loaded. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationError {
     File(FileFault),
@@ -42,7 +42,8 @@ impl RevocationError {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::File(FileFault::Empty | FileFault::NoEntries) => {
-                "write the list again, take it out of `revocations`, or, for a serial list that may have no entries, write { file = \"…\", may_be_empty = true }"
+                "write the list again, take it out of `revocations`, or, for a serial list that may have no \
+                 entries, write { file = \"…\", may_be_empty = true }"
             }
             Self::File(FileFault::Surplus { .. }) => {
                 "keep each CRL in a file of its own, or several in one as PEM"
@@ -52,7 +53,8 @@ impl RevocationError {
             }
             Self::File(_) | Self::Pem(_) => "write or download the file again",
             Self::ListsACa { .. } => {
-                "bind the list to the CA whose clients are meant, { file = \"…\", issuer = \"subject of that CA\" }; a CA that is to be trusted no longer is taken out of the bundle"
+                "bind the list to the CA whose clients are meant, { file = \"…\", issuer = \"subject of \
+                 that CA\" }; a CA that is to be trusted no longer is taken out of the bundle"
             }
             Self::NoSuchIssuer { .. } => {
                 "name a CA of the bundle by its subject, or by the SHA-256 of its certificate"
@@ -73,7 +75,8 @@ impl fmt::Display for RevocationError {
             Self::File(fault) => fault.fmt(f),
             Self::NotASerial { line } => write!(
                 f,
-                "line {line} is not a serial number; write hexadecimal digits, in pairs if separated by colons, or what `openssl x509 -noout -serial` prints, or a comment (#)"
+                "line {line} is not a serial number; write hexadecimal digits, in pairs if separated by \
+                 colons, or what `openssl x509 -noout -serial` prints, or a comment (#)"
             ),
             Self::Pem(error) => error.fmt(f),
             Self::Label { label } => write!(
@@ -84,7 +87,8 @@ impl fmt::Display for RevocationError {
             Self::TooManySerials => f.write_str("there are more than 4294967295 serial numbers"),
             Self::ListsACa { line, serial, ca } => write!(
                 f,
-                "line {line} would revoke a CA of the bundle, and with it all of its clients: {serial} is the serial number of {ca} too, and the list does not say whose serial numbers it holds"
+                "line {line} would revoke a CA of the bundle, and with it all of its clients: {serial} is \
+                 the serial number of {ca} too, and the list does not say whose serial numbers it holds"
             ),
             Self::NoSuchIssuer { issuer, known } => {
                 write!(

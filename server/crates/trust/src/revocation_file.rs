@@ -17,7 +17,7 @@ pub(super) enum Format {
     SerialList,
 }
 
-/// Why a file is none.
+/// A file that is no revocation file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFault {
     /// No octets at all.
@@ -90,14 +90,14 @@ impl fmt::Display for FileFault {
         match self {
             Self::Empty => f.write_str("the file is empty, and a file without an octet is no list"),
             Self::NoEntries => f.write_str("the file has no entry, only white space or comments"),
-            Self::Cut {
-                octets,
-                of: Some(of),
-            } => write!(f, "the CRL ends after {octets} of {of} octets: it was cut"),
+            Self::Cut { octets, of: Some(of) } => {
+                write!(f, "the CRL ends after {octets} of {of} octets: it was cut")
+            }
             Self::Cut { octets, of: None } => write!(f, "the CRL ends after {octets} octets: it was cut"),
             Self::Surplus { octets } => write!(f, "{octets} octets lie behind the end of the CRL"),
             Self::Nul => f.write_str(
-                "the file holds NUL octets: it is UTF-16, or its content was lost; serial lists are ASCII or UTF-8",
+                "the file holds NUL octets: it is UTF-16, or its content was lost; serial lists are ASCII \
+                 or UTF-8",
             ),
             Self::WebPage => f.write_str("the file is a web page (HTML or XML), not a list"),
             Self::Json => f.write_str("the file is JSON, not a list"),

@@ -1,4 +1,4 @@
-//! Which revocation files are loaded, and what is then revoked.
+//! Revocation files that are loaded, and the certificates that are then revoked.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
@@ -408,7 +408,8 @@ fn other_pem_blocks_are_refused() {
 
 proptest! {
     #[test]
-    fn no_file_panics(start in proptest::sample::select(vec![&b""[..], b"\x30\x82", b"-----BEGIN X509 CRL-----\n"]),
+    fn no_file_panics(start in proptest::sample::select(vec![&b""[..], b"\x30\x82", b"-----BEGIN X509 \
+        CRL-----\n"]),
                       rest in proptest::collection::vec(any::<u8>(), 0..300)) {
         let bundle = include_bytes!("testdata/article_bundle.pem");
         let store = TrustStore::from_pem("article", bundle).unwrap();

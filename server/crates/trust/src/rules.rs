@@ -1,17 +1,18 @@
-//! What an operator decides about a distribution's clients, apart from whom to trust.
+//! Rules that an operator sets for the clients of a distribution, apart from whom to trust.
 //!
-//! Owns the switches and their encoding in the policy's digest: who was accepted under other rules is not accepted under these.
+//! Owns the switches and their encoding in the policy's digest: who was accepted under other rules is not
+//! accepted under these.
 
 use super::purpose::Purpose;
 
-/// Whether a client may come without a certificate. One that presents a certificate is verified in either mode.
+/// Demand for a client certificate. A client that presents a certificate is verified in either mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Required,
     Optional,
 }
 
-/// What a CRL whose nextUpdate has passed, or whose thisUpdate has not come, means for the clients of its issuer.
+/// Treatment of the clients of an issuer whose CRL is past its nextUpdate, or before its thisUpdate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutOfDate {
     Reject,
@@ -19,7 +20,8 @@ pub enum OutOfDate {
     AcceptAndLog,
 }
 
-/// What it means that no CRL covers a certificate of the chain (that of its issuer is not there, or is for others).
+/// Treatment of a client where no CRL covers a certificate of the chain: the CRL of its issuer is not there,
+/// or is for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithoutCrl {
     Accept,
@@ -44,7 +46,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// What holds where the configuration says nothing more.
+    /// The rules where the configuration says nothing more.
     pub fn new(mode: Mode) -> Self {
         Self {
             mode,
@@ -57,8 +59,8 @@ impl Rules {
         }
     }
 
-    /// No two rules that admit different clients share an encoding, and none is the beginning of another's. Whether something
-    /// accepted is also logged makes no difference to who is admitted.
+    /// No two rules that admit different clients share an encoding, and none is the beginning of another's.
+    /// Whether something accepted is also logged makes no difference to who is admitted.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut encoded = vec![
             u8::from(self.mode == Mode::Required),

@@ -44,7 +44,9 @@ fn every_required_purpose_must_be_there() {
         refusal(&policy, &[purposes(&root, &[ClientAuth])]),
         (
             RejectedKind::IntentInvalid,
-            "the extended key usage of the client certificate is clientAuth; this trust store requires codeSigning too".to_owned()
+            "the extended key usage of the client certificate is clientAuth; this trust store requires \
+             codeSigning too"
+                .to_owned()
         )
     );
 }

@@ -11,8 +11,8 @@ pub(super) struct BadLine {
     pub(super) line: usize,
 }
 
-/// How the serials of a list are written, for the hint that they may be decimal numbers. Some CAs print those
-/// (step-ca, cfssl), and read as hexadecimal they are serial numbers of nobody.
+/// Spelling of the serials of a list, for the hint that they may be decimal numbers. Some CAs print decimal
+/// numbers (step-ca, cfssl). Read as hexadecimal they are serial numbers of nobody.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spelling {
     /// Digits of the serials that are long enough to tell.

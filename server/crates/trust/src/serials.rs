@@ -1,17 +1,19 @@
 //! An exact set of serial numbers, made for ten million of them.
 //!
-//! Owns the stored form and the lookup. A serial is compared as the magnitude of its INTEGER: leading zero octets do not count, so
-//! `00:9e…` in a certificate, `9e…` in a list and `009E…` in a CRL are the same. (A negative serial, which RFC 5280 §4.1.2.2 forbids
-//! but webpki tolerates, shares its octets with a positive one: that can only refuse more, never admit more.)
+//! Owns the stored form and the lookup. A serial is compared as the magnitude of its INTEGER: leading zero
+//! octets do not count, so `00:9e…` in a certificate, `9e…` in a list and `009E…` in a CRL are the same. (A
+//! negative serial, which RFC 5280 §4.1.2.2 forbids but webpki tolerates, shares its octets with a positive
+//! one: that can only refuse more, never admit more.)
 //!
-//! Serials of up to 20 octets, the most that RFC 5280 allows, are 20-octet entries in one array, in the order of their hashes; `starts`
-//! has where each bucket of about 32 begins. That is 20.1 bytes an entry, and an index that fits a core's own cache (1.3 MB for ten
-//! million). Within a bucket the hash tells about where the entry must be, so finding one is one access to far memory, to one line or
-//! two that lie side by side.
+//! Serials of up to 20 octets, the most that RFC 5280 allows, are 20-octet entries in one array, in the order
+//! of their hashes; `starts` has where each bucket of about 32 begins. That is 20.1 bytes an entry, and an
+//! index that fits a core's own cache (1.3 MB for ten million). Within a bucket the hash tells about where
+//! the entry must be, so finding one is one access to far memory, to one line or two that lie side by side.
 //!
-//! Nearly every client is not revoked, so before that a filter of 10.7 bits an entry is asked: one word of it has four bits for each of
-//! its entries. It turns away about 98 in 100 of the others with one access to memory that is a sixteenth of the entries', and without a
-//! branch that a processor could guess wrong; it never turns away an entry. Together 21.5 bytes an entry.
+//! Nearly every client is not revoked, so before that a filter of 10.7 bits an entry is asked: one word of it
+//! has four bits for each of its entries. It turns away about 98 in 100 of the others with one access to
+//! memory that is a sixteenth of the entries', and without a branch that a processor could guess wrong; it
+//! never turns away an entry. Together 21.5 bytes an entry.
 //!
 //! A CA that chooses its serials so that they all share a bucket slows a lookup to O(log n), not to O(n).
 //! Longer serials go to an ordered side set.
@@ -27,7 +29,7 @@ pub(super) struct SerialSet {
     entries: Vec<Entry>,
     /// `starts[b]..starts[b + 1]` are the entries of bucket `b`; empty when there are no entries.
     starts: Vec<u32>,
-    /// For each entry four bits of one word, which its hash chooses; empty when there are no entries.
+    /// Four bits of one word for each entry, chosen by its hash. Empty when there are no entries.
     filter: Vec<u64>,
     long: BTreeSet<Box<[u8]>>,
 }
@@ -69,7 +71,8 @@ impl SerialSet {
         }
     }
 
-    /// From where the entry should be, a few steps towards it; then, if need be, by halves.
+    /// Looks for an entry from the place where it should be: a few steps towards it, then, if need be, by
+    /// halves.
     fn contains_entry(&self, wanted: &Entry) -> bool {
         let hash = hash_of(wanted);
         if !self.may_contain(hash) {
@@ -125,7 +128,8 @@ impl SerialSetBuilder {
         Ok(())
     }
 
-    /// In place: the entries are never held twice. First roughly, so that the fine order is made within a core's cache.
+    /// In place: the entries are never held twice. First roughly, so that the fine order is made within a
+    /// core's cache.
     pub(super) fn build(mut self) -> SerialSet {
         let buckets = self.entries.len().div_ceil(ENTRIES_PER_BUCKET);
         if buckets > REGIONS {
@@ -176,7 +180,8 @@ fn hash_of(entry: &Entry) -> u64 {
     fold(fold(word_1 ^ SALT_1, word_2 ^ SALT_2) ^ word_3, SALT_3)
 }
 
-/// The bucket, below `buckets` or 0 when there are none, and how far into it, in 2^64ths. Higher hashes come later.
+/// The bucket, below `buckets` or 0 when there are none, and how far into it, in 2^64ths. Higher hashes come
+/// later.
 fn place(hash: u64, buckets: usize) -> (usize, u64) {
     let product = u128::from(hash) * buckets as u128;
     ((product >> 64) as usize, product as u64)
@@ -244,7 +249,7 @@ fn fold(left: u64, right: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
-/// Where each bucket begins, and one more that is the end of the last. Empty without buckets.
+/// Beginnings of the buckets, and the end of the last. Empty without buckets.
 #[expect(
     clippy::indexing_slicing,
     reason = "a bucket is below `buckets`, and there are `buckets + 1` counts"
@@ -266,7 +271,8 @@ fn starts(entries: &[Entry], buckets: usize) -> Vec<u32> {
 /// Counting sort without a second array: each entry is swapped straight to the next free place of its bucket.
 #[expect(
     clippy::indexing_slicing,
-    reason = "buckets are below `free.len()`; places are below the bucket's end, as `starts` counted these very entries"
+    reason = "buckets are below `free.len()`; places are below the bucket's end, as `starts` counted these \
+        very entries"
 )]
 fn gather(entries: &mut [Entry], starts: &[u32]) {
     let buckets = starts.len().saturating_sub(1);

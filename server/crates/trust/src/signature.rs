@@ -1,8 +1,9 @@
 //! A signed DER object (certificate or CRL) and the check of its signature by a CA.
 //!
-//! Owns the split `SEQUENCE { toBeSigned, algorithm, signature }` (RFC 5280 §4.1.1, §5.1.1) and the choice of the algorithm. The
-//! cryptography is webpki's, and only an algorithm of `webpki::ALL_VERIFICATION_ALGS` is ever used: no SHA-1, no RSA below 2048 bits.
-//! RSASSA-PSS alone is left to [`pss`], since webpki knows it with one length of salt.
+//! Owns the split `SEQUENCE { toBeSigned, algorithm, signature }` (RFC 5280 §4.1.1, §5.1.1) and the choice of
+//! the algorithm. The cryptography is webpki's, and only an algorithm of `webpki::ALL_VERIFICATION_ALGS` is
+//! ever used: no SHA-1, no RSA below 2048 bits. RSASSA-PSS alone is left to [`pss`], since webpki knows it
+//! with one length of salt.
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
@@ -14,7 +15,7 @@ use super::pss;
 /// The three parts of a signed object, as they lie in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed<'a> {
-    /// What is signed, tag and length included.
+    /// The signed data, tag and length included.
     pub(super) message: &'a [u8],
     /// Content of the outer AlgorithmIdentifier.
     pub(super) algorithm: &'a [u8],
@@ -23,7 +24,7 @@ pub(super) struct Signed<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadSignature {
-    /// Not in webpki's list (SHA-1, for instance).
+    /// An algorithm that is not in webpki's list (SHA-1, for instance).
     UnsupportedAlgorithm,
     /// Made by another key, or the object was altered.
     WrongKey,
@@ -55,8 +56,8 @@ impl<'a> Signed<'a> {
         }
     }
 
-    /// Checks the signature with a CA's public key (SubjectPublicKeyInfo, tag and length included). Names, dates and usages of
-    /// that CA are the caller's.
+    /// Checks the signature with a CA's public key (SubjectPublicKeyInfo, tag and length included). Names,
+    /// dates and usages of that CA are the caller's.
     pub(super) fn verify(&self, public_key: &[u8]) -> Result<(), BadSignature> {
         if let Some(parameters) = pss::Parameters::of(self.algorithm) {
             let parameters = parameters.map_err(|_| BadSignature::UnsupportedAlgorithm)?;
@@ -69,7 +70,8 @@ impl<'a> Signed<'a> {
         if candidates.peek().is_none() {
             return Err(BadSignature::UnsupportedAlgorithm);
         }
-        // One identifier stands for several algorithms (ecdsa-with-SHA256 over P-256 or P-384); webpki refuses the unfitting ones.
+        // One identifier stands for several algorithms (ecdsa-with-SHA256 over P-256 or P-384); webpki
+        // refuses the unfitting ones.
         candidates
             .any(|algorithm| {
                 key.verify_signature(algorithm, self.message, self.signature)
@@ -80,7 +82,8 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// Whether a CA certificate of a bundle may be signed so: RSA, RSASSA-PSS or ECDSA, each with SHA-256, -384 or -512.
+/// True if a CA certificate of a bundle may be signed so: RSA, RSASSA-PSS or ECDSA, each with SHA-256, -384
+/// or -512.
 pub(super) fn is_accepted_for_ca(algorithm: &[u8]) -> bool {
     if let Some(parameters) = pss::Parameters::of(algorithm) {
         return parameters.is_ok();

@@ -60,7 +60,7 @@ pub(super) struct Anchor {
     pub(super) purposes: Option<Vec<Purpose>>,
 }
 
-/// Why a bundle is not loaded. Certificates count from 1, in the order of the bundle.
+/// A bundle that is not loaded. Certificates count from 1, in the order of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
     Empty,
@@ -82,7 +82,7 @@ pub enum StoreError {
     },
 }
 
-/// What disqualifies a certificate as an anchor.
+/// A fault that disqualifies a certificate as an anchor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnchorFault {
     TooLarge {
@@ -142,7 +142,7 @@ impl TrustStore {
         &self.digest
     }
 
-    /// How many different certificates there are; never 0.
+    /// Number of different certificates; never 0.
     #[expect(clippy::len_without_is_empty, reason = "a store is never empty")]
     pub fn len(&self) -> usize {
         self.anchors.len()
@@ -180,7 +180,8 @@ impl TrustStore {
         positions.filter_map(|position| self.anchors.get(*position))
     }
 
-    /// The anchors with this subject (raw content octets): usually one, two while a CA's certificate is being replaced.
+    /// The anchors with this subject (raw content octets): usually one, two while a CA's certificate is being
+    /// replaced.
     pub(super) fn named<'s>(&'s self, subject: &'s [u8]) -> impl Iterator<Item = &'s Anchor> {
         self.anchors
             .iter()
@@ -244,7 +245,8 @@ impl fmt::Display for StoreError {
             ),
             Self::TooManyCertificates => write!(
                 f,
-                "the bundle holds more than {CERTIFICATES_MAX} certificates; keep only the CAs that issue client certificates"
+                "the bundle holds more than {CERTIFICATES_MAX} certificates; keep only the CAs that issue \
+                 client certificates"
             ),
             Self::Pem(error) => error.fmt(f),
             Self::Foreign(format) => write!(f, "the bundle {format}, not PEM"),
@@ -270,7 +272,8 @@ impl fmt::Display for AnchorFault {
             ),
             Self::Malformed => f.write_str("is not a well-formed X.509 certificate"),
             Self::NotCa => f.write_str(
-                "is not a CA certificate (basicConstraints CA:TRUE is missing); client certificates do not belong in the bundle",
+                "is not a CA certificate (basicConstraints CA:TRUE is missing); client certificates do not \
+                 belong in the bundle",
             ),
             Self::NotForCertificates => {
                 f.write_str("may not sign certificates (its keyUsage lacks keyCertSign)")
@@ -283,7 +286,8 @@ impl fmt::Display for AnchorFault {
             Self::Unreliable(why) => f.write_str(why),
             Self::SignatureAlgorithm(name) => write!(
                 f,
-                "is signed with {name}; accepted are RSA, RSASSA-PSS and ECDSA with SHA-256, SHA-384 or SHA-512"
+                "is signed with {name}; accepted are RSA, RSASSA-PSS and ECDSA with SHA-256, SHA-384 or \
+                 SHA-512"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! Which bundles are loaded, and what the operator is told about the others.
+//! Bundles that are loaded, and the words about those that are not.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use rcgen::{CustomExtension, KeyPair, KeyUsagePurpose, PublicKeyData};

@@ -1,4 +1,4 @@
-//! What the tests of this crate need beside the PKI: stores, policies, and certificates that no library makes.
+//! Tools of this crate's tests beside the PKI: stores, policies, and certificates that no library makes.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Raw {
     }
 }
 
-/// What the tests of this crate ask a CA, beside what it issues.
+/// Questions that the tests of this crate ask a CA, beside the certificates that it issues.
 pub(crate) trait Forge {
     /// Identifies the public key.
     fn key(&self) -> KeyId;

@@ -60,13 +60,13 @@ pub(super) fn format_utc(seconds: Seconds) -> String {
     )
 }
 
-/// What [`parse_rfc3339`] reads.
+/// Writes the form that [`parse_rfc3339`] reads.
 pub fn format_rfc3339(time: UnixTime) -> String {
     format_utc(seconds(time))
 }
 
-/// RFC 3339 §5.6 to the second: `2026-11-20T00:00:00Z`, `2026-11-20T01:00:00+01:00`; fractions are dropped. `None`: not that,
-/// or before 1970.
+/// RFC 3339 §5.6 to the second: `2026-11-20T00:00:00Z`, `2026-11-20T01:00:00+01:00`; fractions are dropped.
+/// `None`: not that, or before 1970.
 pub fn parse_rfc3339(text: &str) -> Option<UnixTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, zone) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
@@ -133,8 +133,8 @@ pub(super) fn format_span(seconds: Seconds) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// Days since 1970 to the proleptic Gregorian date. Years are counted from March, so that a leap day ends its year, in eras
-/// of 400 years = 146,097 days.
+/// Days since 1970 to the proleptic Gregorian date. Years are counted from March, so that a leap day ends its
+/// year, in eras of 400 years = 146,097 days.
 fn civil_date(days_since_1970: i64) -> (i64, i64, i64) {
     let days = days_since_1970.saturating_add(DAYS_FROM_YEAR_0_TO_1970);
     let era = days.div_euclid(DAYS_PER_ERA);
@@ -150,7 +150,7 @@ fn civil_date(days_since_1970: i64) -> (i64, i64, i64) {
 
 const SECONDS_PER_DAY: Seconds = 86_400;
 const DAYS_PER_ERA: i64 = 146_097;
-/// From 0000-03-01.
+/// Days from 0000-03-01 to 1970-01-01.
 const DAYS_FROM_YEAR_0_TO_1970: i64 = 719_468;
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! The decision, told step by step to whoever asks.
 //!
-//! The checks report here as they pass or fail, so an explanation is the decision and not a second opinion. Online nobody listens:
-//! [`Silent`] ignores everything, its calls are compiled away, and no sentence is written.
+//! The checks report here as they pass or fail, so an explanation is the decision and not a second opinion.
+//! Online nobody listens: [`Silent`] ignores everything, its calls are compiled away, and no sentence is
+//! written.
 
 use std::fmt;
 
 use super::verdict::Refusal;
 
-/// One check and how it ended.
+/// A check and its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub check: Check,
     pub passed: bool,
-    /// What was found, or why the client is refused.
+    /// The finding, or the reason why the client is refused.
     pub detail: String,
 }
 
@@ -54,7 +55,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// Who listens.
+/// A listener to the steps of a decision.
 pub(super) trait Trace {
     fn passed(&mut self, check: Check, detail: impl FnOnce() -> String);
 

@@ -1,8 +1,9 @@
-//! A client of whom nothing is checked but that it holds the key of the certificate that it shows (mode passthrough).
+//! A client of whom nothing is checked but that it holds the key of the certificate that it shows (mode
+//! passthrough).
 //!
-//! Never a [`super::VerifiedClient`]. Owns what must hold even so: the sizes that bound what is kept and forwarded, a leaf that can be
-//! read, and a key that CertificateVerify can be checked with. The certificates above the leaf are octets to us: whoever gets them
-//! judges them. Also owns RFC 9440's spelling of both.
+//! Never a [`super::VerifiedClient`]. Owns what must hold even so: the sizes that bound what is kept and
+//! forwarded, a leaf that can be read, and a key that CertificateVerify can be checked with. The certificates
+//! above the leaf are octets to us: whoever gets them judges them. Also owns RFC 9440's spelling of both.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -24,7 +25,7 @@ pub struct UncheckedClient(Arc<Unchecked>);
 
 struct Unchecked {
     facts: Arc<CertificateFacts>,
-    /// As presented, the leaf left out.
+    /// The presented certificates, the leaf left out.
     chain: Box<[CertificateDer<'static>]>,
     public_key: SubjectPublicKeyInfoDer<'static>,
     intermediates: OnceLock<Box<[Arc<CertificateFacts>]>>,
@@ -68,13 +69,14 @@ impl UncheckedClient {
         std::iter::once(self.0.facts.der()).chain(rest)
     }
 
-    /// What was presented beside the leaf and can be read, in the order presented. Nobody has checked that one issued another.
+    /// Facts of the presented certificates that can be read, the leaf left out, in the order presented.
+    /// Nobody has checked that one issued another.
     pub fn intermediates(&self) -> &[Arc<CertificateFacts>] {
         let all = || facts_of_all(self.0.chain.iter().map(|der| &**der));
         self.0.intermediates.get_or_init(all)
     }
 
-    /// What CertificateVerify must be checked with.
+    /// The key that CertificateVerify must be checked with.
     pub fn public_key(&self) -> SubjectPublicKeyInfoDer<'static> {
         self.0.public_key.clone()
     }
@@ -86,7 +88,8 @@ impl UncheckedClient {
             .get_or_init(|| byte_sequence(self.0.facts.der()))
     }
 
-    /// RFC 9440 §2.3: the rest as a list of byte sequences, in the order presented; `None` where there is no rest.
+    /// RFC 9440 §2.3: the rest as a list of byte sequences, in the order presented; `None` where there is no
+    /// rest.
     pub fn client_cert_chain(&self) -> Option<&str> {
         let list = || {
             let items: Vec<_> = self.0.chain.iter().map(|der| byte_sequence(der)).collect();

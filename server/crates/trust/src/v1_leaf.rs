@@ -1,8 +1,10 @@
 //! X.509 version 1 client certificates.
 //!
-//! `openssl x509 -req` without an extension file makes them, and so do the launch article's commands. A version 1 certificate cannot
-//! say what it is for, so its conditions are narrow and fail closed. It is accepted as a *leaf* that
-//! - is exactly the six fields of a version 1 TBSCertificate (RFC 5280 §4.1), in DER, with the same algorithm inside and outside;
+//! `openssl x509 -req` without an extension file makes them, and so do the launch article's commands. A
+//! version 1 certificate cannot say what it is for, so its conditions are narrow and fail closed. It is
+//! accepted as a *leaf* that
+//! - is exactly the six fields of a version 1 TBSCertificate (RFC 5280 §4.1), in DER, with the same algorithm
+//!   inside and outside;
 //! - was issued by a certificate of the trust store itself;
 //! - has an issuer without name constraints, since it has no names that they could be enforced on but its
 //!   subject.
@@ -40,7 +42,8 @@ fn of_fault(fault: &Fault) -> Refusal {
 
 fn constrained(anchor: &str) -> Refusal {
     let reason = format!(
-        "the client certificate is X.509 version 1, which is not accepted from a CA with name constraints ({anchor})"
+        "the client certificate is X.509 version 1, which is not accepted from a CA with name constraints \
+         ({anchor})"
     );
     Refusal::new(RejectedKind::TypeUnsupported, reason)
 }

@@ -28,7 +28,7 @@ pub(super) struct Verified {
     pub(super) links: Box<[Link]>,
     pub(super) policy_digest: [u8; 32],
     pub(super) switches_digest: [u8; 32],
-    /// Whether validity counts.
+    /// True if validity counts.
     pub(super) ends: bool,
     pub(super) caveat: Option<String>,
     /// Read when first asked for.
@@ -39,9 +39,10 @@ pub(super) struct Verified {
 #[derive(Clone, Debug)]
 pub struct Rejected {
     pub kind: RejectedKind,
-    /// One sentence for a support engineer: what is wrong with which certificate, and where it helps, what to do.
+    /// A sentence for a support engineer: what is wrong with which certificate, and where it helps, what to
+    /// do.
     pub reason: String,
-    /// What the leaf says about itself, if it can be read. Unverified.
+    /// Facts that the leaf states about itself, if it can be read. Unverified.
     pub facts: Option<Arc<CertificateFacts>>,
 }
 
@@ -76,8 +77,8 @@ impl VerifiedClient {
         std::iter::once(self.0.facts.der()).chain(intermediates)
     }
 
-    /// The certificates of the verified path between leaf and anchor, the leaf's issuer first; nothing else that was presented. One
-    /// whose names are no names is left out.
+    /// The certificates of the verified path between leaf and anchor, the leaf's issuer first; nothing else
+    /// that was presented. One whose names are no names is left out.
     pub fn intermediates(&self) -> &[Arc<CertificateFacts>] {
         self.0.intermediates.get_or_init(|| {
             let ders = self.0.links.iter().filter_map(|link| link.der.as_deref());
@@ -85,8 +86,8 @@ impl VerifiedClient {
         })
     }
 
-    /// The earliest notAfter of the chain, anchor included: nothing derived from this verdict may outlive it. Where the policy
-    /// ignores expiry, the end of the year 9999, the last that a certificate can name.
+    /// The earliest notAfter of the chain, anchor included: nothing derived from this verdict may outlive it.
+    /// Where the policy ignores expiry, the end of the year 9999, the last that a certificate can name.
     pub fn not_after(&self) -> UnixTime {
         if !self.0.ends {
             return UnixTime::since_unix_epoch(Duration::from_secs(END_OF_TIME));
@@ -95,7 +96,7 @@ impl VerifiedClient {
         UnixTime::since_unix_epoch(Duration::from_secs(end))
     }
 
-    /// Whether a certificate of the chain has expired, whatever the policy makes of it.
+    /// True if a certificate of the chain has expired, whatever the policy makes of it.
     pub fn is_over(&self, now: UnixTime) -> bool {
         seconds(now) > self.end()
     }
@@ -122,7 +123,8 @@ impl VerifiedClient {
         Some(SubjectPublicKeyInfoDer::from(certificate.public_key()).into_owned())
     }
 
-    /// A sentence for the log, when the client was accepted although a certificate had expired, a CRL was out of date or missing.
+    /// A sentence for the log, when the client was accepted although a certificate had expired, a CRL was out
+    /// of date or missing.
     pub fn caveat(&self) -> Option<&str> {
         self.0.caveat.as_deref()
     }
@@ -190,7 +192,8 @@ impl Refusal {
     }
 }
 
-/// One certificate of an accepted chain, leaf first and anchor last: what its standing depends on from now on.
+/// A certificate of an accepted chain, leaf first and anchor last: the data on which its standing depends
+/// from now on.
 #[derive(Clone)]
 pub(super) struct Link {
     pub(super) role: Role,
@@ -249,7 +252,7 @@ impl Link {
         check_validity(self.validity, now, || self.who())
     }
 
-    /// What a CRL must cover to answer for this certificate.
+    /// The properties that a CRL must cover to answer for this certificate.
     pub(super) fn subject_of_crl(&self) -> Covered<'_> {
         Covered {
             is_ca: self.role != Role::Leaf,
@@ -285,7 +288,7 @@ impl Role {
     }
 }
 
-/// Of those that can be read, in their order.
+/// Facts of the certificates that can be read, in their order.
 pub(super) fn facts_of_all<'a>(ders: impl Iterator<Item = &'a [u8]>) -> Box<[Arc<CertificateFacts>]> {
     ders.filter_map(CertificateFacts::parse).map(Arc::new).collect()
 }

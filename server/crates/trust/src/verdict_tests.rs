@@ -1,4 +1,4 @@
-//! What a verified client tells of the path that it was verified along.
+//! Answers of a verified client about the path that it was verified along.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use rustls_pki_types::CertificateDer;
@@ -13,7 +13,8 @@ fn subjects(client: &VerifiedClient) -> Vec<&str> {
         .collect()
 }
 
-/// A root, two CAs below it, and what a client of the lower one presents, in disorder and with things that do not belong to it.
+/// A root, two CAs below it, and what a client of the lower one presents, in disorder and with things that do
+/// not belong to it.
 fn disorderly(first: Ca, root: &Ca) -> Vec<CertificateDer<'static>> {
     let second = first.intermediate(ca("Second"));
     let stranger = Ca::root("Stranger");

@@ -1,7 +1,8 @@
-//! The macro behind the table of limits: from rows to the raw keys, the fields, their defaults and their checks.
+//! The macro behind the table of limits: from rows to the raw keys, the fields, their defaults and their
+//! checks.
 //!
-//! A row is `field: key, unit, default, range;` below the reason for it, which becomes the field's documentation.
-//! A default outside its range, or one that does not fit its type, does not compile.
+//! A row is `field: key, unit, default, range;` below the reason for it, which becomes the field's
+//! documentation. A default outside its range, or one that does not fit its type, does not compile.
 
 /// Defines `Limits` and `RawLimits` from the rows of the table.
 macro_rules! limits {

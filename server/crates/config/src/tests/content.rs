@@ -1,4 +1,4 @@
-//! What is refused in origins and behaviors.
+//! Refusals in origins and behaviors.
 
 use bothways_trust::CertificateHeader;
 

@@ -1,11 +1,12 @@
-//! What is refused in a distribution itself.
+//! Refusals in a distribution itself.
 
 use super::*;
 
 #[test]
 fn an_unknown_trust_store_is_refused_exactly_like_this() {
     let text = good_with("trust_store = \"partners\"", "trust_store = \"partnrs\"");
-    let expected = "config/edge.toml: distributions[0].viewer_mtls.trust_store: no trust store is named \"partnrs\"; \
+    let expected = "config/edge.toml: distributions[0].viewer_mtls.trust_store: no trust store is named \
+        \"partnrs\"; \
                     did you mean \"partners\"? (line 18)";
     assert_eq!(message(&text), expected);
 }

@@ -77,34 +77,40 @@ fn a_name_that_leads_nowhere_is_refused_with_a_guess() {
         (
             "connection_function = \"deny-revoked\"",
             "connection_function = \"deny-revokd\"",
-            "distributions[0].viewer_mtls.connection_function: no connection function is named \"deny-revokd\"; did you mean \"deny-revoked\"?",
+            "distributions[0].viewer_mtls.connection_function: no connection function is named \
+             \"deny-revokd\"; did you mean \"deny-revoked\"?",
         ),
         (
             "connection_function = \"deny-revoked\"",
             "connection_function = \"rewrite\"",
-            "distributions[0].viewer_mtls.connection_function: no connection function is named \"rewrite\"; that is a viewer function; \
+            "distributions[0].viewer_mtls.connection_function: no connection function is named \"rewrite\"; \
+             that is a viewer function; \
              a connection function stands in [[connection_functions]]",
         ),
         (
             "viewer_request = \"rewrite\"",
             "viewer_request = \"rewrit\"",
-            "distributions[0].behaviors[0].function_associations.viewer_request: no viewer function is named \"rewrit\"; did you mean \"rewrite\"?",
+            "distributions[0].behaviors[0].function_associations.viewer_request: no viewer function is \
+             named \"rewrit\"; did you mean \"rewrite\"?",
         ),
         (
             "viewer_response = \"rewrite\"",
             "viewer_response = \"deny-revoked\"",
-            "distributions[0].behaviors[0].function_associations.viewer_response: no viewer function is named \"deny-revoked\"; that is a \
+            "distributions[0].behaviors[0].function_associations.viewer_response: no viewer function is \
+             named \"deny-revoked\"; that is a \
              connection function; a viewer function stands in [[functions]]",
         ),
         (
             "key_value_store = \"revocations\"",
             "key_value_store = \"revocation\"",
-            "connection_functions[0].key_value_store: no key-value store is named \"revocation\"; did you mean \"revocations\"?",
+            "connection_functions[0].key_value_store: no key-value store is named \"revocation\"; did you \
+             mean \"revocations\"?",
         ),
         (
             "name = \"rewrite\"",
             "name = \"deny-revoked\"",
-            "functions[0].name: \"deny-revoked\" is the name of connection_functions[0] too; give each function its own",
+            "functions[0].name: \"deny-revoked\" is the name of connection_functions[0] too; give each \
+             function its own",
         ),
         (
             "name = \"rewrite\"",
@@ -124,7 +130,8 @@ fn a_name_that_leads_nowhere_is_refused_with_a_guess() {
         (
             "viewer_request =",
             "viewer_requests =",
-            "distributions[0].behaviors[0].function_associations.viewer_requests: unknown key; did you mean \"viewer_request\"?",
+            "distributions[0].behaviors[0].function_associations.viewer_requests: unknown key; did you mean \
+             \"viewer_request\"?",
         ),
     ];
     for (from, to, expected) in cases {
@@ -147,7 +154,8 @@ fn a_function_is_bounded_as_the_managed_service_bounds_it_unless_told_otherwise(
         ),
         (Duration::from_millis(5), 2_097_152, 10_240)
     );
-    let text = "[limits]\nfunction_time_ms = 7\nfunction_memory_bytes = 4_194_304\nfunction_code_bytes = 40_960\n[[listeners]]";
+    let text = "[limits]\nfunction_time_ms = 7\nfunction_memory_bytes = 4_194_304\nfunction_code_bytes = \
+        40_960\n[[listeners]]";
     let limits = parse_text(&good_with("[[listeners]]", text)).unwrap().limits;
     assert_eq!(
         (

@@ -1,4 +1,4 @@
-//! What is refused outside of distributions.
+//! Refusals outside of distributions.
 
 use super::*;
 
@@ -473,7 +473,8 @@ fn a_command_finds_its_socket_in_a_configuration_that_is_wrong_elsewhere() {
         ),
         (
             "[control]\nsocket = \"\"\n",
-            "config/edge.toml: control.socket: \"\" is no file name; give a path, relative to the folder of this \
+            "config/edge.toml: control.socket: \"\" is no file name; give a path, relative to the folder of \
+             this \
              file or absolute (line 2)",
         ),
         (
@@ -483,7 +484,8 @@ fn a_command_finds_its_socket_in_a_configuration_that_is_wrong_elsewhere() {
         ),
         (
             "[admin]\naddress = \"127.0.0.1:9901\"\n",
-            "config/edge.toml: control: there is no control socket to reach the server through; add [control] with \
+            "config/edge.toml: control: there is no control socket to reach the server through; add \
+             [control] with \
              socket = \"bothways.sock\" and restart the server",
         ),
     ] {

@@ -1,4 +1,4 @@
-//! What is refused before any value is looked at: files, syntax, keys, types.
+//! Refusals before any value is looked at: files, syntax, keys, types.
 
 use proptest::prelude::*;
 
@@ -187,8 +187,11 @@ proptest! {
     #[test]
     fn random_toml_like_text_never_panics(
         lines in proptest::collection::vec(
-            "(\\[\\[?(listeners|trust_stores|distributions(\\.(viewer_mtls|origins|behaviors))?|limits|runtime)\\]?\\])\
-             |(id|name|address|cores|url|mode|aliases|default|sink) = (\"[a-z*.:/]{0,9}\"|-?[0-9]{1,20}|\\[[0-9,]{0,5}\\]|\\{\\}|true)",
+            "(\\[\\[?(listeners|trust_stores|distributions(\\.(viewer_mtls|origins|behaviors))?\
+             |limits|runtime)\
+             \\]?\\])\
+             |(id|name|address|cores|url|mode|aliases|default|sink) = \
+             (\"[a-z*.:/]{0,9}\"|-?[0-9]{1,20}|\\[[0-9,]{0,5}\\]|\\{\\}|true)",
             0..20
         )
     ) {

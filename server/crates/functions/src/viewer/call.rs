@@ -18,14 +18,14 @@ use crate::engine::{Called, Event, Makers};
 use crate::fault::FaultKind;
 use crate::function::Function;
 
-/// What a call has brought.
+/// The result of a call.
 #[derive(Debug)]
 pub struct ViewerOutcome<T> {
     pub result: Result<T, ViewerFault>,
     pub remarks: ViewerRemarks,
 }
 
-/// What a function said on its way.
+/// Remarks of a function on its way.
 #[derive(Debug)]
 pub struct ViewerRemarks {
     /// `cf.logCustomData`, URL-encoded, at most 800 octets.
@@ -36,7 +36,8 @@ pub struct ViewerRemarks {
     pub elapsed: Duration,
 }
 
-/// Why a call gave nothing that can be sent: a sentence with the function's name, line and column where known.
+/// A call that gave nothing that can be sent: a sentence with the function's name, line and column where
+/// known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewerFault {
     pub kind: ViewerFaultKind,
@@ -44,7 +45,7 @@ pub struct ViewerFault {
 }
 
 impl ViewerFault {
-    /// Of what `function` returned.
+    /// The fault for an invalid value that `function` returned.
     pub fn invalid(function: &Function, invalid: &Invalid) -> Self {
         Self {
             kind: ViewerFaultKind::Invalid,
@@ -63,7 +64,7 @@ pub enum ViewerFaultKind {
     Invalid,
 }
 
-/// What a viewer-request function wants.
+/// The wish of a viewer-request function.
 #[derive(Debug)]
 pub enum RequestVerdict {
     /// The request goes on, so changed.
@@ -184,7 +185,7 @@ fn settle<T>(read: Result<T, Unread>) -> rquickjs::Result<Result<T, Invalid>> {
     }
 }
 
-/// As the service writes it, cut at a whole character.
+/// Encodes as the service does, cut at a whole character.
 fn url_encoded(text: &str) -> Box<str> {
     let mut encoded = String::new();
     let mut buffer = [0; 4];

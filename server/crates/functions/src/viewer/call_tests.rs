@@ -22,12 +22,15 @@ fn a_function_sees_the_documented_event() {
         "request": {
             "method": "GET", "uri": "/old",
             "querystring": {
-                "a": { "value": "1", "multiValue": [{ "value": "1" }, { "value": "3" }] }, "b": { "value": "2" }
+                "a": { "value": "1", "multiValue": [{ "value": "1" }, { "value": "3" }] },
+                "b": { "value": "2" }
             },
             "headers": {
                 "cloudfront-viewer-cert-present": { "value": "1" },
                 "cloudfront-viewer-cert-subject": { "value": "CN=alice" },
-                "accept": { "value": "text/html", "multiValue": [{ "value": "text/html" }, { "value": "*/*" }] },
+                "accept": {
+                    "value": "text/html", "multiValue": [{ "value": "text/html" }, { "value": "*/*" }]
+                },
                 "x-one": { "value": "1" }, "content-length": { "value": "0" },
                 "host": { "value": "edge.example.com" }
             },
@@ -158,7 +161,8 @@ fn custom_data_is_url_encoded_cut_and_said_once() {
     let said = |text: &str| {
         let code = format!(
             "import cf from 'cloudfront';
-             function handler(event) {{ cf.logCustomData('first'); cf.logCustomData({text}); return event.request; }}"
+             function handler(event) {{ cf.logCustomData('first'); cf.logCustomData({text}); return \
+                 event.request; }}"
         );
         run(&code).remarks.custom_data.unwrap()
     };
@@ -190,15 +194,18 @@ fn certificate_headers_are_renamed_without_being_seen() {
     };
     assert_eq!(
         wishes(
-            "cf.mtls.renameClientCertHeaders({ 'CloudFront-Viewer-Cert-Subject': 'X-Subject', 'Client-Cert': 'X-Cert' });"
+            "cf.mtls.renameClientCertHeaders({ 'CloudFront-Viewer-Cert-Subject': 'X-Subject', \
+             'Client-Cert': 'X-Cert' });"
         ),
         ["x-cert: :BB==:", "x-subject: CN=alice"]
     );
     assert_eq!(
         wishes(
-            "cf.mtls.renamePemHeaders({ 'Cloudfront-Viewer-Cert-PEM': { newHeaderName: 'X-Pem', pemCertFormatInfo:
+            "cf.mtls.renamePemHeaders({ 'Cloudfront-Viewer-Cert-PEM': { newHeaderName: 'X-Pem', \
+             pemCertFormatInfo:
                  { certHeader: '<', certFooter: '>', certEndMarker: '', keepNewlinesInCertData: false } } });
-             cf.mtls.combinePemHeaders({ newHeaderName: 'X-All', pemCertFormatInfo: { certEndMarker: '|' } });"
+             cf.mtls.combinePemHeaders({ newHeaderName: 'X-All', pemCertFormatInfo: { certEndMarker: '|' } \
+                 });"
         ),
         ["x-all: :BB==:|:CC==:", "x-pem: <AA==>"]
     );
@@ -212,14 +219,17 @@ fn certificate_headers_are_renamed_without_being_seen() {
         "renameClientCertHeaders({ 'Client-Cert': 'a\\r\\nb' })",
         "renamePemHeaders({ 'Client-Cert': 'X' })",
         "renamePemHeaders({ 'Client-Cert': { newHeaderName: 'X', pemCertFormatInfo: 7 } })",
-        "renamePemHeaders({ 'Client-Cert': { newHeaderName: 'X', pemCertFormatInfo: { certHeader: '\\n' } } })",
-        "renamePemHeaders({ 'Client-Cert': { newHeaderName: 'X', pemCertFormatInfo: { keepNewlinesInCertData: 'yes' } } })",
+        "renamePemHeaders({ 'Client-Cert': { newHeaderName: 'X', pemCertFormatInfo: { certHeader: '\\n' } } \
+         })",
+        "renamePemHeaders({ 'Client-Cert': { newHeaderName: 'X', pemCertFormatInfo: { \
+         keepNewlinesInCertData: 'yes' } } })",
         "combinePemHeaders([])",
         "combinePemHeaders({})",
     ] {
         let code = format!(
             "import cf from 'cloudfront'; function handler(event) {{
-                 try {{ cf.mtls.{call}; }} catch (error) {{ console.log(error.name); }} return event.request; }}"
+                 try {{ cf.mtls.{call}; }} catch (error) {{ console.log(error.name); }} return \
+                     event.request; }}"
         );
         assert_eq!(run(&code).remarks.console, ["TypeError"], "{call}");
     }
@@ -235,7 +245,8 @@ fn a_viewer_response_function_sees_and_changes_the_response() {
     let outcome = respond(
         "import cf from 'cloudfront';
          function handler(event) {
-             console.log(JSON.stringify([event.context.eventType, event.request.uri, event.response, cf.edgeLocation]));
+             console.log(JSON.stringify([event.context.eventType, event.request.uri, event.response, \
+                 cf.edgeLocation]));
              var response = event.response;
              delete response.headers.server;
              response.headers['x-frame-options'] = { value: 'DENY' };

@@ -1,4 +1,5 @@
-//! The object that `handler` gets, and the memory of what it was made of: what comes back unchanged need not be read again.
+//! The object that `handler` gets, and the memory of what it was made of: what comes back unchanged need not
+//! be read again.
 
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ use crate::call::EdgeLocation;
 use crate::engine::Makers;
 use crate::header_rules::Moment;
 
-/// What a viewer function is told beside the request and the response.
+/// Facts that a viewer function is told beside the request and the response.
 #[derive(Clone, Copy, Debug)]
 pub struct ViewerContext<'a> {
     /// The name that the distribution serves the client under.
@@ -27,7 +28,7 @@ pub struct ViewerContext<'a> {
     pub edge: &'a Rc<EdgeLocation>,
 }
 
-/// What an event was made of.
+/// The parts that an event was made of.
 #[derive(Default)]
 pub(crate) struct Built<'js> {
     pub(super) querystring: BuiltFields<'js>,
@@ -43,19 +44,22 @@ pub(super) struct BuiltFields<'js>(Vec<BuiltField<'js>>);
 struct BuiltField<'js> {
     key: Atom<'js>,
     object: Object<'js>,
-    /// Where the value is all that there is. As long as it is held here, the engine neither changes the string nor gives its place to another.
+    /// The value, where there is nothing else. As long as it is held here, the engine neither changes the
+    /// string nor gives its place to another.
     value: Option<Value<'js>>,
 }
 
 impl<'js> BuiltFields<'js> {
-    /// The number of the field `key`, at `from` or not far behind it: most functions leave them in their order.
+    /// The number of the field `key`, at `from` or not far behind it: most functions leave them in their
+    /// order.
     pub(super) fn find(&self, from: usize, key: &Atom<'js>) -> Option<usize> {
         let mut near = self.0.iter().enumerate().skip(from).take(NEAR);
         near.find(|(_, field)| field.key == *key)
             .map(|(number, _)| number)
     }
 
-    /// Whether `value`, returned under the key of the field of this number, is that field and says what it said.
+    /// True if `value`, returned under the key of the field of this number, is that field and says what it
+    /// said.
     pub(super) fn is_same(
         &self,
         number: usize,
@@ -171,7 +175,7 @@ fn item<'js>(ctx: &Ctx<'js>, item: &Item<'_>) -> rquickjs::Result<(Object<'js>, 
     Ok((object, value))
 }
 
-/// So many fields may have been removed before one.
+/// Most fields that may have been removed before one that is still found.
 const NEAR: usize = 8;
 /// Among the makers of `prelude/viewer.js`.
 const EVENT: usize = 0;

@@ -141,7 +141,8 @@ fn what_is_returned_must_be_a_request_or_a_response() {
 #[test]
 fn cyclic_objects_and_prototypes_are_no_trouble() {
     let (target, _) = rewritten(&handler(
-        "request.self = request; request.headers.x = { value: '1' }; request.headers.x.x = request; return request;",
+        "request.self = request; request.headers.x = { value: '1' }; request.headers.x.x = request; return \
+         request;",
     ));
     assert_eq!(target, "/old?a=1&b=2&a=3");
     let fault = fault(&handler("request.headers.x = request; return request;"));

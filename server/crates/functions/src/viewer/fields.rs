@@ -1,13 +1,15 @@
 //! Headers, query arguments and cookies as functions see them, and what a function has done to them.
 //!
-//! Owns the one rule of all four kinds: `{ value, multiValue }`, of which a modified `multiValue` wins; what was not touched stays.
+//! Owns the one rule of all four kinds: `{ value, multiValue }`, of which a modified `multiValue` wins; what
+//! was not touched stays.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::invalid::{Invalid, Why};
 
-/// What a function is shown under one name. There is a `multiValue` where there is more than one value.
+/// A field as a function is shown it, under one name. There is a `multiValue` where there is more than one
+/// value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     pub name: Cow<'a, str>,
@@ -15,15 +17,16 @@ pub struct Field<'a> {
     pub more: Vec<Item<'a>>,
 }
 
-/// One value. What is not UTF-8 is shown with replacement characters, and sent as it was if it is not changed.
+/// A value. Octets that are not UTF-8 are shown as replacement characters, and sent as they were if they are
+/// not changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item<'a> {
     pub value: Cow<'a, str>,
-    /// Of response cookies: all that follows the first `;`.
+    /// Attributes of a response cookie: all that follows the first `;`.
     pub attributes: Option<Cow<'a, str>>,
 }
 
-/// What came back under one name.
+/// The values that came back under one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Returned {
     /// The number of the shown field that this is, untouched; then there is no more to say of it.
@@ -33,14 +36,14 @@ pub struct Returned {
     pub multi: Option<Vec<Given>>,
 }
 
-/// One value that came back.
+/// A value that came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given {
     pub value: String,
     pub attributes: Option<String>,
 }
 
-/// What is to be done with one shown field.
+/// The change of one shown field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change<'r> {
     Keep,
@@ -48,10 +51,10 @@ pub(super) enum Change<'r> {
     Replace(&'r [Given]),
 }
 
-/// What a function has done to fields of one kind.
+/// The changes that a function made to fields of one kind.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Changes<'r> {
-    /// For each shown field.
+    /// The change of each shown field.
     pub shown: Vec<Change<'r>>,
     /// Under names that were not shown.
     pub added: Vec<(&'r str, &'r [Given])>,
@@ -76,7 +79,7 @@ impl Returned {
         }
     }
 
-    /// What a function returns that leaves the field alone.
+    /// The value that a function returns which leaves the field alone.
     pub fn untouched(field: &Field<'_>) -> Self {
         let given = |item: &Item<'_>| Given {
             value: item.value.clone().into_owned(),
@@ -166,8 +169,8 @@ fn change<'r>(
     }
 }
 
-/// Finds shown fields by name: first where they are expected, since most functions return what they got, else by a table,
-/// since a client can send thousands and a function can sort them.
+/// Finds shown fields by name: first where they are expected, since most functions return what they got, else
+/// by a table, since a client can send thousands and a function can sort them.
 struct Positions<'s, 'a> {
     shown: &'s [Field<'a>],
     next: usize,
@@ -249,7 +252,7 @@ pub(super) fn text(octets: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// So many are looked through faster than hashed.
+/// Number of fields that are looked through faster than hashed.
 const FEW: usize = 16;
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn item(value: &HeaderValue) -> Item<'_> {
     Item::plain(text(value.as_bytes()))
 }
 
-/// What a function has done to the headers `shown`.
+/// Compares the headers `shown` with those that a function returned.
 ///
 /// # Errors
 /// It touched what it may not, or wrote what cannot be sent.
@@ -130,7 +130,7 @@ fn edit(moment: Moment, name: &str, values: &[Given]) -> Result<HeaderEdit, Inva
     })
 }
 
-/// What the headers take on the wire in HTTP/1.
+/// Bytes that the headers take on the wire in HTTP/1.
 pub(super) fn wire_bytes(headers: &HeaderMap) -> usize {
     headers
         .iter()

@@ -1,4 +1,5 @@
-//! No built-in operation of a viewer function holds a core, neither in the handler nor while its answer is read.
+//! No built-in operation of a viewer function holds a core, neither in the handler nor while its answer is
+//! read.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use crate::{Function, FunctionKind, FunctionLimits, FunctionSource};
 
 fn impatient(body: &str) -> Arc<Function> {
     let code = format!(
-        "function handler(event) {{ var request = event.request; if (request.uri === '/long') {{ {body} }} return request; }}"
+        "function handler(event) {{ var request = event.request; if (request.uri === '/long') {{ {body} }} \
+         return request; }}"
     );
     let source = FunctionSource {
         name: "rewrite",
@@ -26,7 +28,7 @@ fn impatient(body: &str) -> Arc<Function> {
     Arc::new(Function::compile(source).unwrap())
 }
 
-/// What a request for `/long` comes to, in time; the request after it is served.
+/// Result of a request for `/long`, in time. The request after it is served.
 fn ends(body: &str) -> Result<RequestVerdict, ViewerFault> {
     let function = impatient(body);
     let (taken, result) = fastest(|| ask(&function, "/long").result);
@@ -59,10 +61,12 @@ fn one_long_operation_ends_with_the_limit() {
 fn an_answer_that_says_that_it_is_endless_is_refused() {
     for body in [
         "request.headers = { a: { multiValue: new Array(4294967295) } }; return request;",
-        "const one = { value: 'x' }; request.headers = { a: { multiValue: new Array(30000).fill(one) } }; return request;",
+        "const one = { value: 'x' }; request.headers = { a: { multiValue: new Array(30000).fill(one) } }; \
+         return request;",
         "request.headers = 'x'.repeat(900000).split(''); return request;",
         "request.querystring = { a: { value: 'x'.repeat(1900000) } }; return request;",
-        "return { statusCode: 200, body: { get data() { return 'x'.repeat(900000) }, encoding: 'base64x' } };",
+        "return { statusCode: 200, body: { get data() { return 'x'.repeat(900000) }, encoding: 'base64x' } \
+         };",
     ] {
         ends(body).expect_err(body);
     }

@@ -1,8 +1,8 @@
-//! Why what a function returned cannot be sent.
+//! Values returned by a function that cannot be sent.
 
 use std::fmt;
 
-/// What is wrong, and where in the returned object.
+/// A fault, and its place in the returned object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
     /// `request.headers`, `response.body`, …

@@ -1,8 +1,8 @@
 //! Viewer functions: `handler(event)` for viewer requests and viewer responses.
 //!
-//! Owns what functions are shown of a request and a response, and what may become of these: everything that a function returns is
-//! checked here before it is a header, a path or a body. Does not own bodies, which functions cannot read, nor when a function is called.
-//! Pure but for [`call`]: no socket, no clock.
+//! Owns what functions are shown of a request and a response, and what may become of these: everything that a
+//! function returns is checked here before it is a header, a path or a body. Does not own bodies, which
+//! functions cannot read, nor when a function is called. Pure but for [`call`]: no socket, no clock.
 
 mod call;
 mod event;

@@ -1,4 +1,5 @@
-//! Query strings and cookies: a sequence of pieces, of which those that a function did not touch stay octet for octet, and in their places.
+//! Query strings and cookies: a sequence of pieces, of which those that a function did not touch stay octet
+//! for octet, and in their places.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ pub struct Pieces<'a> {
     pub fields: Vec<Field<'a>>,
 }
 
-/// How pieces are written.
+/// The way in which pieces are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Between two `&`. Names and values are percent-encoded, and nobody decodes them for the function.
@@ -27,7 +28,7 @@ pub enum Kind {
 #[derive(Debug)]
 struct Piece<'a> {
     raw: &'a [u8],
-    /// As the piece has it.
+    /// The name as the piece has it.
     name: &'a [u8],
     /// Its place among the fields; none: an empty piece, which is not shown.
     field: Option<usize>,
@@ -39,7 +40,7 @@ impl<'a> Pieces<'a> {
         Self::new(Kind::Query, pieces.filter(|_| !query.is_empty()))
     }
 
-    /// Of `Cookie` headers; HTTP/2 may have split one into many (RFC 9113 §8.2.3).
+    /// Reads `Cookie` headers. HTTP/2 may have split one into many (RFC 9113 §8.2.3).
     pub fn of_cookies(headers: impl Iterator<Item = &'a [u8]>) -> Self {
         let pieces = headers.flat_map(|header| header.split(|byte| *byte == b';'));
         Self::new(Kind::Cookie, pieces.map(<[u8]>::trim_ascii))
@@ -161,13 +162,14 @@ impl Kind {
     }
 }
 
-/// What is before the first `separator`, and what is behind it.
+/// The part before the first `separator`, and the part behind it.
 fn split_at(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     let mut halves = bytes.splitn(2, |byte| *byte == separator);
     (halves.next().unwrap_or_default(), halves.next())
 }
 
-/// Writes `text` with everything but `is_plain` as `%XX`. `None`: it has control characters, which nobody means.
+/// Writes `text` with everything but `is_plain` as `%XX`. `None`: it has control characters, which nobody
+/// means.
 pub(super) fn encode(out: &mut Vec<u8>, text: &str, is_plain: impl Fn(u8) -> bool) -> Option<()> {
     for byte in text.bytes() {
         if byte.is_ascii_control() {
@@ -194,7 +196,8 @@ fn push_checked(out: &mut Vec<u8>, text: &str, is_good: impl Fn(u8) -> bool) -> 
     Ok(())
 }
 
-/// What may stand in a query as it is; `%` among it, since functions see and write encoded text.
+/// True for an octet that may stand in a query as it is; `%` among them, since functions see and write
+/// encoded text.
 fn is_query_text(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(

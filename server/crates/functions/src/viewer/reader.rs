@@ -1,7 +1,7 @@
-//! From the object that a function returned to plain values, with every type checked.
+//! Reading the object that a function returned: to plain values, with every type checked.
 //!
-//! Getters run here, so a budget must be running. What is read is bounded as it is read: an object of a few bytes can name one long
-//! string a million times.
+//! Getters run here, so a budget must be running. What is read is bounded as it is read: an object of a few
+//! bytes can name one long string a million times.
 
 use rquickjs::object::Filter;
 use rquickjs::{Array, Atom, Object, Value};
@@ -12,7 +12,7 @@ use super::invalid::{Invalid, Why};
 use super::request::ReturnedRequest;
 use super::response::{ReturnedBody, ReturnedResponse};
 
-/// Why an object could not be read.
+/// An object that could not be read.
 #[derive(Debug)]
 pub(super) enum Unread {
     /// A getter has thrown, or the engine is out of something.
@@ -20,7 +20,7 @@ pub(super) enum Unread {
     Invalid(Invalid),
 }
 
-/// What a viewer-request function returned.
+/// The answer of a viewer-request function.
 #[derive(Debug)]
 pub(super) enum Answer {
     Request(ReturnedRequest),

@@ -1,4 +1,5 @@
-//! Viewer requests: from what the client sent to what the function sees, and from what it returns to what is sent on.
+//! Viewer requests: from what the client sent to what the function sees, and from what it returns to what is
+//! sent on.
 
 use std::borrow::Cow;
 
@@ -19,20 +20,20 @@ use crate::header_rules::Moment;
 pub struct RequestFacts<'a> {
     pub method: &'a Method,
     pub uri: &'a Uri,
-    /// With `Host` as the origin is to get it, whichever way the client named it; without those that end at a proxy, and without what the
-    /// client says about its own certificate.
+    /// With `Host` as the origin is to get it, whichever way the client named it; without those that end at a
+    /// proxy, and without what the client says about its own certificate.
     pub headers: &'a HeaderMap,
-    /// What we know about it: those that the service shows to functions.
+    /// Facts that this server knows about the certificate: those that the service shows to functions.
     pub certificate: &'a [(CertificateHeader, &'a str)],
 }
 
-/// What the function sees.
+/// A request as the function sees it.
 #[derive(Debug)]
 pub struct ShownRequest<'a> {
     pub method: &'a str,
     /// The path alone, encoded as it came.
     pub uri: &'a str,
-    /// What `rawQueryString()` returns.
+    /// The answer of `rawQueryString()`.
     pub raw_query: Option<&'a str>,
     pub querystring: Pieces<'a>,
     pub headers: Vec<Field<'a>>,
@@ -41,7 +42,7 @@ pub struct ShownRequest<'a> {
     certificate: &'a [(CertificateHeader, &'a str)],
 }
 
-/// What the function returned as a request.
+/// A request that the function returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReturnedRequest {
     pub method: Option<String>,
@@ -51,7 +52,7 @@ pub struct ReturnedRequest {
     pub cookies: Vec<Returned>,
 }
 
-/// What is to become of a request.
+/// Edits to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestEdits {
     target: Option<PathAndQuery>,
@@ -87,7 +88,7 @@ impl<'a> ShownRequest<'a> {
         }
     }
 
-    /// What the function wants done.
+    /// Derives the edits that the function wants.
     ///
     /// # Errors
     /// It wants what cannot or may not be sent.
@@ -113,7 +114,7 @@ impl<'a> ShownRequest<'a> {
         })
     }
 
-    /// What a function returns that changes nothing.
+    /// The value that a function returns which changes nothing.
     pub fn untouched(&self) -> ReturnedRequest {
         let untouched = |fields: &[Field<'_>]| fields.iter().map(Returned::untouched).collect();
         ReturnedRequest {
@@ -156,7 +157,8 @@ impl<'a> ShownRequest<'a> {
             .map_err(|_| Invalid::at("request.uri", Why::NotAPath))
     }
 
-    /// Takes the certificate headers out of the edits: they are not among the client's headers, but still to be added.
+    /// Takes the certificate headers out of the edits: they are not among the client's headers, but still to
+    /// be added.
     fn withheld(&self, edits: &mut Vec<HeaderEdit>) -> Vec<CertificateHeader> {
         let mut withheld = Vec::new();
         if !edits.is_empty() {
@@ -212,12 +214,13 @@ fn write_path(target: &mut Vec<u8>, uri: &str, before: &str) -> Result<(), Inval
     encode(target, uri, is_path_text).ok_or_else(|| refuse(Why::NotAPath))
 }
 
-/// What may stand in a path as it is; `%` among it, since functions see and write encoded text.
+/// True for an octet that may stand in a path as it is; `%` among them, since functions see and write encoded
+/// text.
 fn is_path_text(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`')
 }
 
-/// One header, as HTTP/1.1 wants it (RFC 6265 §5.4), whatever it was before.
+/// Makes one header of all cookies, as HTTP/1.1 wants it (RFC 6265 §5.4), whatever it was before.
 fn cookie_edit(pieces: &[Cow<'_, [u8]>]) -> Result<HeaderEdit, Invalid> {
     let pieces: Vec<&[u8]> = pieces
         .iter()

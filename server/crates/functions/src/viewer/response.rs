@@ -14,7 +14,7 @@ use super::invalid::{Invalid, Why};
 use super::pieces::Pieces;
 use crate::header_rules::Moment;
 
-/// What the function sees of a response.
+/// A response as the function sees it.
 #[derive(Debug)]
 pub struct ShownResponse<'a> {
     pub status: StatusCode,
@@ -23,7 +23,7 @@ pub struct ShownResponse<'a> {
     pub cookies: Pieces<'a>,
 }
 
-/// What the function returned as a response.
+/// A response that the function returned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReturnedResponse {
     pub status_code: Option<f64>,
@@ -39,7 +39,7 @@ pub enum ReturnedBody {
     Base64(String),
 }
 
-/// What is to become of a response.
+/// Edits to a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseEdits {
     pub status: StatusCode,
@@ -67,7 +67,7 @@ impl<'a> ShownResponse<'a> {
         }
     }
 
-    /// What the function wants done.
+    /// Derives the edits that the function wants.
     ///
     /// # Errors
     /// It wants what cannot or may not be sent.
@@ -92,7 +92,7 @@ impl<'a> ShownResponse<'a> {
         })
     }
 
-    /// What a function returns that changes nothing.
+    /// The value that a function returns which changes nothing.
     pub fn untouched(&self) -> ReturnedResponse {
         ReturnedResponse {
             status_code: Some(f64::from(self.status.as_u16())),
@@ -133,7 +133,8 @@ impl<'a> ShownResponse<'a> {
 }
 
 impl ResponseEdits {
-    /// Of a response that a function made of nothing: there is nothing whose length, or whose way here, a header could tell.
+    /// Checks a header of a response that a function made of nothing: there is nothing whose length, or whose
+    /// way here, a header could tell.
     ///
     /// # Errors
     /// As [`ShownResponse::edits`].
@@ -196,7 +197,7 @@ fn usual(status: StatusCode) -> &'static str {
 
 const STATUSES: std::ops::RangeInclusive<u16> = 200..=599;
 const DESCRIPTION_BYTES_MAX: usize = 1_024;
-/// As for a request.
+/// The same limit as for a request.
 const HEADER_BYTES_MAX: usize = 32_768;
 /// A function's memory bounds it already, by default at 2 MB.
 const BODY_BYTES_MAX: usize = 1_048_576;

@@ -1,4 +1,4 @@
-//! What functions see of responses, what may become of these, and the responses that functions make.
+//! Responses as functions see them, the edits that functions may make, and the responses that they make.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use http::StatusCode;

@@ -17,7 +17,7 @@ use rcgen::{CertificateParams, DnType, KeyPair, SerialNumber};
 
 use super::{files_with, load};
 
-/// What each test runs; every file of the gallery is here.
+/// The file that each test runs; every file of the gallery is here.
 const TESTED: [&str; 7] = [
     "address-list.js",
     "deny-revoked.js",

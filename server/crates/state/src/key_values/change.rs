@@ -1,4 +1,4 @@
-//! What can be done to a store, and why it was not.
+//! Changes of a store, and the reasons why one was not made.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::import::{ImportError, parse};
 use super::items::Items;
 use super::limits::{EntryError, StoreLimits, shown};
 
-/// One write.
+/// A write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Put {
@@ -55,14 +55,14 @@ impl Change {
     }
 }
 
-/// Why a store was not written.
+/// A write that was not made.
 #[derive(Debug)]
 pub enum WriteError {
     /// Somebody else was first.
     Conflict {
         current: ETag,
     },
-    /// As messages show it.
+    /// Holds the key as messages show it.
     NoSuchKey(String),
     Entry(EntryError),
     Import(ImportError),
@@ -70,7 +70,7 @@ pub enum WriteError {
         bytes: usize,
         bytes_max: usize,
     },
-    /// By hand, or by another process.
+    /// Somebody edited the file, or another process wrote it.
     ChangedOnDisk(PathBuf),
     /// And what went wrong.
     Disk(PathBuf, String),
@@ -89,7 +89,8 @@ impl fmt::Display for WriteError {
             Self::Conflict { current } => {
                 write!(
                     f,
-                    "the store has changed: its ETag is {current}; look at what it holds now, and try again with that one"
+                    "the store has changed: its ETag is {current}; look at what it holds now, and try again \
+                     with that one"
                 )
             }
             Self::NoSuchKey(key) => write!(f, "there is no key {key}; `list` shows those that there are"),
@@ -97,16 +98,19 @@ impl fmt::Display for WriteError {
             Self::Import(error) => write!(f, "the import cannot be used: {error}"),
             Self::StoreTooLarge { bytes, bytes_max } => write!(
                 f,
-                "the import file would have {bytes} bytes, more than {bytes_max}; delete keys, or raise limits.key_value_store_bytes"
+                "the import file would have {bytes} bytes, more than {bytes_max}; delete keys, or raise \
+                 limits.key_value_store_bytes"
             ),
             Self::ChangedOnDisk(path) => write!(
                 f,
-                "{} has been changed on disk since the server read it; send SIGHUP so that it reads it again, then try again",
+                "{} has been changed on disk since the server read it; send SIGHUP so that it reads it \
+                 again, then try again",
                 path.display()
             ),
             Self::Disk(path, fault) => write!(
                 f,
-                "{}: {fault}; nothing is acknowledged: mend it, send SIGHUP so that the server reads what is there, and try again",
+                "{}: {fault}; nothing is acknowledged: mend it, send SIGHUP so that the server reads what \
+                 is there, and try again",
                 path.display()
             ),
             Self::InMemory => f.write_str("the store has no import file"),

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// SHA-256 of the contents in the form in which the server writes them. The same contents have the same one, in any file, before and
-/// after a restart; of a file that the server has written, `sha256sum` tells it.
+/// SHA-256 of the contents in the form in which the server writes them. The same contents have the same one,
+/// in any file, before and after a restart; of a file that the server has written, `sha256sum` tells it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ETag([u8; 32]);
 
@@ -26,7 +26,7 @@ impl fmt::Debug for ETag {
     }
 }
 
-/// Not an ETag: it has 64 hexadecimal digits.
+/// A text that is no ETag: it lacks the 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidETag;
 

@@ -1,9 +1,11 @@
-//! The import file on disk: reading it, and replacing it so that a crash at any moment leaves the old one or the new one.
+//! The import file on disk: reading it, and replacing it so that a crash at any moment leaves the old one or
+//! the new one.
 //!
-//! The new contents are written beside the file, flushed, and renamed over it; then the folder is flushed. The name of that neighbour is always
-//! the same and a lock on it keeps out other processes; a lock ends with its process, so that what a crash leaves behind is neither in the
-//! way nor ever read, and the next write takes it over. Links are followed first: the file that they lead to is replaced. Access
-//! rights are kept; access control lists are not. Blocks, so no core may call it.
+//! The new contents are written beside the file, flushed, and renamed over it; then the folder is flushed.
+//! The name of that neighbour is always the same and a lock on it keeps out other processes; a lock ends with
+//! its process, so that what a crash leaves behind is neither in the way nor ever read, and the next write
+//! takes it over. Links are followed first: the file that they lead to is replaced. Access rights are kept;
+//! access control lists are not. Blocks, so no core may call it.
 
 use std::fmt;
 use std::fs::{self, File, Permissions, TryLockError};
@@ -15,7 +17,7 @@ use std::time::SystemTime;
 use super::map::sha256;
 use crate::files;
 
-/// What a file held, by which it is known again.
+/// Digest of the contents of a file, by which the file is known again.
 pub(super) type FileDigest = [u8; 32];
 
 /// A file as it was read.
@@ -36,7 +38,8 @@ pub(super) fn read(path: &Path, bytes_max: usize) -> io::Result<Contents> {
     })
 }
 
-/// Puts `text` in the place of the file `path`, which must still be what `known` is the digest of. Done when it is durable.
+/// Puts `text` in the place of the file `path`, which must still be what `known` is the digest of. Done when
+/// it is durable.
 pub(super) fn replace(
     path: &Path,
     known: &FileDigest,
@@ -60,7 +63,7 @@ pub(super) fn replace(
     folder.sync_all().map_err(fault("flush its folder"))
 }
 
-/// Why a file was not replaced, or perhaps not durably.
+/// A file that was not replaced, or perhaps not durably.
 #[derive(Debug)]
 pub(super) enum ReplaceError {
     /// The file is another than it was.
@@ -130,7 +133,8 @@ impl Draft {
         fill().inspect_err(|_| self.give_up())
     }
 
-    /// Whether the group is that of `old`: where the process may not give files away, the group's rights would be another group's.
+    /// Gives the draft to the owner of `old`. True if the group is right: where the process may not give
+    /// files away, the group's rights would be another group's.
     fn take_owner_of(&self, old: &fs::Metadata) -> bool {
         let is_whole = fchown(&self.file, Some(old.uid()), Some(old.gid())).is_ok();
         is_whole || fchown(&self.file, None, Some(old.gid())).is_ok()
@@ -140,7 +144,7 @@ impl Draft {
         fs::rename(&self.path, target).inspect_err(|_| self.give_up())
     }
 
-    /// So that a full disk has its room back.
+    /// Removes the draft, so that a full disk has its room back.
     fn give_up(&self) {
         let _it_would_do_no_harm = fs::remove_file(&self.path);
     }

@@ -1,8 +1,9 @@
 //! The import file: `{"data":[{"key":"…","value":"…"}]}`, UTF-8, as the managed service documents it.
 //!
-//! Owns its form in both directions. What is read may be laid out in any way; what is written has one entry on each line, by key, so
-//! that two versions can be compared line by line. Members that the form does not have are refused: whoever wrote one expects something of
-//! it. An empty value is a value. Pure; bounded by [`StoreLimits`].
+//! Owns its form in both directions. What is read may be laid out in any way; what is written has one entry
+//! on each line, by key, so that two versions can be compared line by line. Members that the form does not
+//! have are refused: whoever wrote one expects something of it. An empty value is a value. Pure; bounded by
+//! [`StoreLimits`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -60,7 +61,7 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a string can be written as JSON")
 }
 
-/// Why a file is no import file.
+/// A file that is no import file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportError {
     TooLarge {
@@ -190,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_file_in_any_layout_is_read() {
-        let text = "\n{ \"data\" : [ {\"value\":\"\",\"key\":\"a\"},\n{\"key\":\"\\u00e9\",\"value\":\"\\u0000\\\"\"} ] }\n";
+        let text = "\n{ \"data\" : [ {\"value\":\"\",\"key\":\"a\"},\n\
+             {\"key\":\"\\u00e9\",\"value\":\"\\u0000\\\"\"} ] }\n";
         let items = parse(text.as_bytes(), &small()).unwrap();
         assert_eq!(sorted(&items), [("a", ""), ("é", "\0\"")]);
         assert!(parse(br#"{"data":[]}"#, &small()).unwrap().is_empty());
@@ -304,7 +306,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_as_it_was(items in proptest::collection::hash_map("\\PC{1,9}|[\\x00-\\x7f]{1,9}", ".{0,9}", 0..9)) {
+        fn what_is_written_is_read_as_it_was(
+            items in proptest::collection::hash_map("\\PC{1,9}|[\\x00-\\x7f]{1,9}", ".{0,9}", 0..9),
+        ) {
             let items: Items = items.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
             let text = render(&items);
             prop_assert_eq!(text.lines().count(), if items.is_empty() { 1 } else { items.len() + 2 });

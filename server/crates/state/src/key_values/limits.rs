@@ -1,4 +1,4 @@
-//! What a store may grow to.
+//! Limits on the size of a store.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub struct StoreLimits {
 }
 
 impl StoreLimits {
-    /// Whether this can be an entry of a store.
+    /// Checks if this can be an entry of a store.
     pub(super) fn check(&self, key: &str, value: &str) -> Result<(), EntryError> {
         match () {
             () if key.is_empty() => Err(EntryError::EmptyKey),
@@ -42,7 +42,7 @@ impl Default for StoreLimits {
     }
 }
 
-/// Why a key and its value cannot be in a store.
+/// A key and a value that cannot be in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryError {
     EmptyKey,
@@ -68,7 +68,8 @@ impl fmt::Display for EntryError {
                 bytes_max,
             } => write!(
                 f,
-                "the key {key} has {bytes} bytes, more than {bytes_max}; shorten it, or raise limits.key_bytes"
+                "the key {key} has {bytes} bytes, more than {bytes_max}; shorten it, or raise \
+                 limits.key_bytes"
             ),
             Self::ValueTooLong {
                 key,
@@ -76,7 +77,8 @@ impl fmt::Display for EntryError {
                 bytes_max,
             } => write!(
                 f,
-                "the value of {key} has {bytes} bytes, more than {bytes_max}; shorten it, or raise limits.value_bytes"
+                "the value of {key} has {bytes} bytes, more than {bytes_max}; shorten it, or raise \
+                 limits.value_bytes"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! One generation of a key-value store.
+//! A generation of a key-value store.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ pub struct KeyValues {
 }
 
 impl KeyValues {
-    /// Of these items; of a key given twice the last counts.
+    /// Makes a generation that holds these items. If a key is given twice, the last counts.
     pub fn new(
         items: impl IntoIterator<Item = (Box<str>, Box<str>)>,
         created: SystemTime,
@@ -29,7 +29,7 @@ impl KeyValues {
         Self::rendered(items.into_iter().collect(), created, last_updated).0
     }
 
-    /// Of an import file.
+    /// Reads a generation from an import file.
     ///
     /// # Errors
     /// It is none, or it holds what no store may hold.
@@ -67,7 +67,7 @@ impl KeyValues {
         self.items.is_empty()
     }
 
-    /// Of all keys and values together.
+    /// Bytes of all keys and values together.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -76,17 +76,17 @@ impl KeyValues {
         self.etag
     }
 
-    /// When this process first loaded the store.
+    /// Time at which this process first loaded the store.
     pub fn created(&self) -> SystemTime {
         self.created
     }
 
-    /// When the import file was last written, by the server or by others.
+    /// Time of the last write of the import file, by the server or by others.
     pub fn last_updated(&self) -> SystemTime {
         self.last_updated
     }
 
-    /// By key, in the order of their octets.
+    /// The entries by key, in the order of their octets.
     pub fn sorted(&self) -> Vec<(&str, &str)> {
         sorted(&self.items)
     }

@@ -1,7 +1,8 @@
-//! Where the current generation of a store stands, and how the next one comes.
+//! The place of the current generation of a store, and the way to the next one.
 //!
-//! The import file is the store's one truth. A write replaces it, durably, before anybody sees the new generation or hears of it; a reload
-//! reads it again. A file that somebody else has changed since is not written over: a reload takes it up first.
+//! The import file is the store's one truth. A write replaces it, durably, before anybody sees the new
+//! generation or hears of it; a reload reads it again. A file that somebody else has changed since is not
+//! written over: a reload takes it up first.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -28,16 +29,16 @@ pub struct Store {
     file_right: FileRight,
 }
 
-/// What changes, all of it at once.
+/// The parts of a store that change, all of them at once.
 #[derive(Debug)]
 struct Generation {
     items: Arc<KeyValues>,
-    /// Of the import file that holds these items.
+    /// Digest of the import file that holds these items.
     file: FileDigest,
     limits: StoreLimits,
 }
 
-/// What a store is to become with the next snapshot.
+/// The generation that a store is to have with the next snapshot.
 #[derive(Debug)]
 pub struct Candidate {
     /// The generation that the file was read beside.
@@ -45,7 +46,7 @@ pub struct Candidate {
     next: Arc<Generation>,
 }
 
-/// Why a store cannot be loaded.
+/// A store that cannot be loaded.
 #[derive(Debug)]
 pub enum LoadError {
     Unreadable(std::io::Error),
@@ -53,7 +54,7 @@ pub enum LoadError {
 }
 
 impl Store {
-    /// One that lives in memory.
+    /// Makes a store that lives in memory.
     pub fn new(name: &str, items: KeyValues) -> Self {
         let generation = Generation {
             items: Arc::new(items),
@@ -101,7 +102,8 @@ impl Store {
         self.current.load().limits.clone()
     }
 
-    /// Reads the import file again. Nothing changes before [`Store::publish`]. Waits for the write that goes on.
+    /// Reads the import file again. Nothing changes before [`Store::publish`]. Waits for the write that goes
+    /// on.
     ///
     /// # Errors
     /// The file cannot be read, or is no import file.
@@ -123,8 +125,9 @@ impl Store {
         Ok(Candidate { base, next })
     }
 
-    /// Makes the candidate current. Where a write came after it was read, that write stays: it found the file as it was before the reload
-    /// and left it as it is now. Only the limits are taken over then. Waits for no write.
+    /// Makes the candidate current. Where a write came after it was read, that write stays: it found the file
+    /// as it was before the reload and left it as it is now. Only the limits are taken over then. Waits for
+    /// no write.
     pub fn publish(&self, candidate: &Candidate) {
         self.current.rcu(|now| match Arc::ptr_eq(now, &candidate.base) {
             true => candidate.next.clone(),
@@ -141,23 +144,27 @@ impl Store {
     /// Blocks for the time that the disk takes, and while another write waits to be published.
     ///
     /// # Errors
-    /// Nothing has changed, and why. But for [`WriteError::Disk`], which may leave the change on disk: it is not seen until a reload, and
-    /// further writes are refused until then.
+    /// Nothing has changed, and why. But for [`WriteError::Disk`], which may leave the change on disk: it is
+    /// not seen until a reload, and further writes are refused until then.
     pub fn prepare(
         self: &Arc<Self>,
         change: Change,
         if_match: Option<ETag>,
         now: SystemTime,
     ) -> Result<Written, WriteError> {
+        // Held until the write is published or dropped: the next one must begin with what this one leaves.
         let store = Held::of(self.clone());
         let base = self.current.load_full();
         let path = self.path.as_deref().ok_or(WriteError::InMemory)?;
+        // Compared while the store is held, so that nobody writes between the comparison and the write.
         let current = base.items.etag();
         if if_match.is_some_and(|wanted| wanted != current) {
             return Err(WriteError::Conflict { current });
         }
         let items = change.apply(base.items.items(), &base.limits)?;
         let (items, text) = KeyValues::rendered(items, base.items.created(), now);
+        // The whole file is bounded, not only its entries: the next start has to read it within the same
+        // bound.
         let bytes_max = base.limits.store_bytes_max;
         if text.len() > bytes_max {
             return Err(WriteError::StoreTooLarge {
@@ -165,6 +172,7 @@ impl Store {
                 bytes_max,
             });
         }
+        // Only the file that `base` was read from is replaced. A file that a person has edited since is kept.
         file::replace(path, &base.file, bytes_max, text.as_bytes()).map_err(|error| match error {
             ReplaceError::Changed => WriteError::ChangedOnDisk(path.to_owned()),
             ReplaceError::Busy | ReplaceError::Io { .. } => {

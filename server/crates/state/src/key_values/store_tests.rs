@@ -287,7 +287,7 @@ fn a_store_in_memory_is_not_written() {
     store.publish(&store.reload(&StoreLimits::default()).unwrap());
 }
 
-/// What may happen to a store; keys are few, so that they meet.
+/// An event in the life of a store. Keys are few, so that they meet.
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, String),
@@ -317,12 +317,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the store and its file should hold, and what a reload that has begun would make of it.
+/// The expected contents of the store and of its file, and those that a reload under way would lead to.
 #[derive(Default)]
 struct Model {
     seen: BTreeMap<String, String>,
     on_disk: BTreeMap<String, String>,
-    /// Whether the file is in the bytes that the store knows.
+    /// True if the file has the bytes that the store knows.
     is_known: bool,
     read: Option<BTreeMap<String, String>>,
     written_since_read: bool,
@@ -343,7 +343,7 @@ fn import(items: &BTreeMap<String, String>) -> Vec<u8> {
 }
 
 impl Model {
-    /// What a write that should lead to `next` leads to.
+    /// Judges a write that should lead to `next`.
     fn write(&mut self, next: Option<BTreeMap<String, String>>, written: Result<Arc<KeyValues>, WriteError>) {
         match (next, written) {
             (Some(next), Ok(_)) if self.is_known => {
@@ -358,10 +358,20 @@ impl Model {
     }
 }
 
+/// The entries as [`KeyValues::sorted`] lists them.
+fn listed(entries: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
+    let entries = entries.iter();
+    entries
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_happens_the_store_holds_what_the_model_says(steps in proptest::collection::vec(step(), 1..25)) {
+    fn whatever_happens_the_store_holds_what_the_model_says(
+        steps in proptest::collection::vec(step(), 1..25),
+    ) {
         let mut fixture = store_of(&[]);
         let mut model = Model { is_known: true, ..Model::default() };
         let mut candidate = None;
@@ -409,7 +419,8 @@ proptest! {
                         if !model.written_since_read {
                             model.seen = read;
                             // Whether somebody has edited the file since it was read, the store finds out.
-                            model.is_known = candidate.next.file == file::read(&fixture.path, 10_000).unwrap().digest;
+                            let on_disk = file::read(&fixture.path, 10_000).unwrap();
+                            model.is_known = candidate.next.file == on_disk.digest;
                         }
                     }
                 }
@@ -421,11 +432,10 @@ proptest! {
                     model.is_known = true;
                 }
             }
-            let seen: Vec<(&str, &str)> = model.seen.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let seen = listed(&model.seen);
             let (current, restarted) = (fixture.store.current(), fixture.restarted().current());
             prop_assert_eq!(current.sorted(), seen);
-            let on_disk: Vec<(&str, &str)> = model.on_disk.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-            prop_assert_eq!(restarted.sorted(), on_disk);
+            prop_assert_eq!(restarted.sorted(), listed(&model.on_disk));
         }
     }
 }

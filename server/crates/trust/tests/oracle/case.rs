@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use crate::authority::{Authority, Random};
 use crate::der::{self, sequence, tagged};
 
-/// What a chain is made of, so that a failure can be read.
+/// The recipe of a chain, so that a failure can be read.
 #[derive(Debug)]
 pub struct Case {
     pub faults: Vec<Fault>,
@@ -139,7 +139,8 @@ impl Case {
             .collect();
         faults.sort();
         faults.dedup();
-        let faulty = random.below(depth.max(1) as u64) as usize; // the intermediate that the Ca… faults are about
+        // The intermediate that the Ca… faults are about.
+        let faulty = random.below(depth.max(1) as u64) as usize;
         let has = |fault| faults.contains(&fault);
 
         let root_faults: &[Fault] = if has(RootPathLengthZero) {

@@ -144,7 +144,7 @@ const BEYOND_WEBPKI: &[Fault] = &[
     CaSpeltOtherwise,
 ];
 
-/// Where we refuse what one or both admit, and why that is right.
+/// Known cases in which we refuse what one or both admit, and why that is right.
 fn documented(case: &Case, verdicts: &Verdicts) -> Option<&'static str> {
     let kind = match &verdicts.ours {
         Ok(Ours::Refused(kind, _)) => *kind,

@@ -96,7 +96,7 @@ struct Case {
     cas: Vec<(Spelling, usize)>,
     /// The anchor's place in `cas`.
     issuer: usize,
-    /// How what it has issued spells its name.
+    /// Spelling of its name in the certificates and lists that it has issued.
     spelt: Spelling,
     /// The key that the anchor's CA was given later, certified by the old one and presented.
     renewed_key: Option<usize>,
