@@ -5,7 +5,7 @@ use http::{Request, Version};
 
 /// Fault of a request that names no usable host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthorityError {
+pub(super) enum AuthorityError {
     /// A request that names no host: HTTP/1.1 must (RFC 9112 §3.2), and of HTTP/1.0 the origin would have to
     /// guess.
     Missing,
@@ -20,7 +20,7 @@ pub enum AuthorityError {
 ///
 /// # Errors
 /// See [`AuthorityError`]; each is a 400.
-pub fn authority<B>(request: &Request<B>) -> Result<&str, AuthorityError> {
+pub(super) fn authority<B>(request: &Request<B>) -> Result<&str, AuthorityError> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {

@@ -15,7 +15,7 @@ use crate::admission::ClientAuth;
 
 /// Removes what the client says about itself and about the way by which it came, but for `X-Forwarded-For`,
 /// which is continued.
-pub fn remove_claims(headers: &mut HeaderMap, claims: &IdentityHeaders) {
+pub(super) fn remove_claims(headers: &mut HeaderMap, claims: &IdentityHeaders) {
     // Empty most often, and then nothing is allocated.
     let made: Vec<HeaderName> = headers
         .keys()
@@ -44,7 +44,7 @@ impl CertificateEdits {
 }
 
 /// Certificate headers that the managed service shows to viewer functions, with their text.
-pub fn shown_to_functions(client: &ClientAuth) -> Vec<(CertificateHeader, &str)> {
+pub(super) fn shown_to_functions(client: &ClientAuth) -> Vec<(CertificateHeader, &str)> {
     let shown = SHOWN_TO_FUNCTIONS.iter();
     shown
         .filter_map(|header| Some((*header, text(*header, client)?)))
@@ -53,7 +53,7 @@ pub fn shown_to_functions(client: &ClientAuth) -> Vec<(CertificateHeader, &str)>
 
 /// Adds the headers named in `wanted`, and what `edits` makes of them. Without a client only
 /// `CloudFront-Viewer-Cert-Present: 0` has anything to say.
-pub fn add_certificate_headers(
+pub(super) fn add_certificate_headers(
     headers: &mut HeaderMap,
     wanted: &[CertificateHeader],
     client: &ClientAuth,

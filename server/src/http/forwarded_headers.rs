@@ -11,7 +11,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// Makes the headers say how this request came: over https, from `client_ip`. What a function has set beside
 /// these stays.
-pub fn set_forwarded_headers(headers: &mut HeaderMap, client_ip: &HeaderValue) {
+pub(super) fn set_forwarded_headers(headers: &mut HeaderMap, client_ip: &HeaderValue) {
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     let way = way(headers, client_ip);
     headers.insert(X_FORWARDED_FOR, way);

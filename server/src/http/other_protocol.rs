@@ -12,7 +12,7 @@ use super::response::text_response;
 
 /// A protocol that cannot be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtherProtocol {
+pub(super) enum OtherProtocol {
     /// RFC 6455 §4.1. Other upgrades (h2c, TLS) are offers that a server may leave out (RFC 9110 §7.8), and
     /// are.
     WebSocket,
@@ -24,7 +24,7 @@ pub enum OtherProtocol {
 
 impl OtherProtocol {
     /// The one that `request` is of, if any.
-    pub fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
         let headers = request.headers();
         let is_http1 = request.version() < Version::HTTP_2;
         match *request.method() {
@@ -36,7 +36,7 @@ impl OtherProtocol {
     }
 
     /// The answer that clients of that protocol understand.
-    pub fn response(self) -> Response<&'static str> {
+    pub(super) fn response(self) -> Response<&'static str> {
         match self {
             Self::WebSocket => text_response(
                 StatusCode::NOT_IMPLEMENTED,
@@ -51,7 +51,7 @@ impl OtherProtocol {
     }
 
     /// Sentence for the operator.
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::WebSocket => "it asks for a WebSocket, which is not passed on to origins yet",
             Self::Grpc | Self::GrpcOverHttp1 => {

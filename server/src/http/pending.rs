@@ -16,7 +16,7 @@ use super::activity::{Activity, InFlight};
 use crate::origin::{OriginBody, ResponseBody, Upload};
 
 /// Body of a response, marked as in flight until it is gone.
-pub type Body = ResponseBody<InFlight>;
+pub(super) type Body = ResponseBody<InFlight>;
 
 /// Response of which the form is still to be settled.
 pub(super) enum Answer {

@@ -18,7 +18,7 @@ use crate::snapshot::Ambiguity;
 
 /// Reason not to serve a request.
 #[derive(Debug)]
-pub enum Refusal<'a> {
+pub(super) enum Refusal<'a> {
     /// The status says it all.
     Status(StatusCode),
     /// Origins would not agree about which path it is for.
@@ -37,7 +37,7 @@ pub enum Refusal<'a> {
 
 impl Refusal<'_> {
     /// The answer to it.
-    pub fn response(&self) -> Response<&'static str> {
+    pub(super) fn response(&self) -> Response<&'static str> {
         match self {
             Self::Status(status) => refusal(*status),
             Self::Path(_) => text_response(
@@ -119,7 +119,13 @@ impl Default for Refusals {
 
 impl Refusals {
     /// Counts `refusal` of a request for `path`, and tells it if it is time.
-    pub fn note(&self, refusal: &Refusal<'_>, counters: &CoreCounters, distribution_id: &str, path: &str) {
+    pub(super) fn note(
+        &self,
+        refusal: &Refusal<'_>,
+        counters: &CoreCounters,
+        distribution_id: &str,
+        path: &str,
+    ) {
         let Some(reason) = refusal.reason() else {
             return;
         };
@@ -143,3 +149,68 @@ impl Refusals {
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Characters of a path that are told. The client chooses the path, so not all of it is told.
 const PATH_CHARACTERS_TOLD: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Unroutable;
+
+    #[test]
+    fn every_refusal_has_its_status_and_those_for_what_a_request_is_count_by_their_reason() {
+        let unmatched = Refusal::from(Unroutable::Unmatched);
+        let framing = |why| Refusal::Framing(why);
+        for (refusal, status, reason, closes) in [
+            (Refusal::Status(StatusCode::FORBIDDEN), 403, None, false),
+            (Refusal::Status(StatusCode::MISDIRECTED_REQUEST), 421, None, false),
+            (unmatched, 404, None, false),
+            (Refusal::Function, 502, None, false),
+            (
+                Refusal::HeaderFields(100),
+                431,
+                Some(RequestRefusal::HeaderFields),
+                false,
+            ),
+            (
+                Refusal::Protocol(OtherProtocol::WebSocket),
+                501,
+                Some(RequestRefusal::WebSocket),
+                false,
+            ),
+            (
+                Refusal::Protocol(OtherProtocol::Grpc),
+                200,
+                Some(RequestRefusal::Grpc),
+                false,
+            ),
+            (
+                Refusal::Protocol(OtherProtocol::GrpcOverHttp1),
+                501,
+                Some(RequestRefusal::Grpc),
+                false,
+            ),
+            (
+                framing(BadFraming::Coding),
+                501,
+                Some(RequestRefusal::Framing),
+                true,
+            ),
+            (
+                framing(BadFraming::Chunked),
+                400,
+                Some(RequestRefusal::Framing),
+                true,
+            ),
+            (
+                framing(BadFraming::Length),
+                400,
+                Some(RequestRefusal::Framing),
+                true,
+            ),
+        ] {
+            let response = refusal.response();
+            assert_eq!(response.status().as_u16(), status, "{refusal}");
+            assert_eq!(refusal.reason(), reason, "{refusal}");
+            assert_eq!(response.headers().contains_key(CONNECTION), closes, "{refusal}");
+        }
+    }
+}

@@ -22,7 +22,7 @@ use crate::snapshot::{Behavior, Site};
 ///
 /// # Errors
 /// Why it is refused.
-pub fn check<B>(request: &Request<B>, site: &Site) -> Result<(), Refusal<'static>> {
+pub(super) fn check<B>(request: &Request<B>, site: &Site) -> Result<(), Refusal<'static>> {
     // hyper has counted those of HTTP/1 itself.
     if request.headers().len() > site.header_fields_max {
         return Err(Refusal::HeaderFields(site.header_fields_max));
@@ -35,7 +35,7 @@ pub fn check<B>(request: &Request<B>, site: &Site) -> Result<(), Refusal<'static
 ///
 /// # Errors
 /// The status with which a request is refused whose host cannot be told.
-pub fn clean<B>(request: &mut Request<B>, claims: &IdentityHeaders) -> Result<(), StatusCode> {
+pub(super) fn clean<B>(request: &mut Request<B>, claims: &IdentityHeaders) -> Result<(), StatusCode> {
     let host = authority(request).map_err(|_| StatusCode::BAD_REQUEST)?;
     let host = HeaderValue::from_str(host).map_err(|_| StatusCode::BAD_REQUEST)?;
     *request.uri_mut() = origin_form(request.uri());
@@ -107,7 +107,7 @@ pub(super) fn add_server_headers(
 const CONNECTION_ID: HeaderName = HeaderName::from_static("bothways-connection-id");
 
 /// Adds us to `Via`: the version is that of the message as it came (RFC 9110 §7.6.3).
-pub fn append_via(headers: &mut HeaderMap, version: Version) {
+pub(super) fn append_via(headers: &mut HeaderMap, version: Version) {
     let via = match version {
         Version::HTTP_2 => "2.0 bothways",
         Version::HTTP_10 => "1.0 bothways",

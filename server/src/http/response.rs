@@ -4,7 +4,7 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
 /// Answer with `status`, one of those with which we refuse requests.
-pub fn refusal(status: StatusCode) -> Response<&'static str> {
+pub(super) fn refusal(status: StatusCode) -> Response<&'static str> {
     let text = match status {
         StatusCode::BAD_REQUEST => "400 Bad Request\n",
         StatusCode::FORBIDDEN => "403 Forbidden: this client is no longer admitted\n",
@@ -28,7 +28,7 @@ pub fn refusal(status: StatusCode) -> Response<&'static str> {
 }
 
 /// Answer where a function of the behavior has failed.
-pub fn function_failure() -> Response<&'static str> {
+pub(super) fn function_failure() -> Response<&'static str> {
     text_response(
         StatusCode::BAD_GATEWAY,
         "502 Bad Gateway: a function gave no usable answer\n",
@@ -36,7 +36,7 @@ pub fn function_failure() -> Response<&'static str> {
 }
 
 /// A response of this status and text.
-pub fn text_response(status: StatusCode, text: &'static str) -> Response<&'static str> {
+pub(super) fn text_response(status: StatusCode, text: &'static str) -> Response<&'static str> {
     let mut response = Response::new(text);
     *response.status_mut() = status;
     response

@@ -10,7 +10,10 @@ use crate::snapshot::{Behavior, Unroutable};
 use std::sync::Arc;
 
 /// The behavior for `request`, or why it is refused.
-pub fn route<'a, B>(viewer: &'a Viewer, request: &Request<B>) -> Result<&'a Arc<Behavior>, Refusal<'a>> {
+pub(super) fn route<'a, B>(
+    viewer: &'a Viewer,
+    request: &Request<B>,
+) -> Result<&'a Arc<Behavior>, Refusal<'a>> {
     // CONNECT asks for a tunnel, and any 2xx would grant it; TRACE would show a client what we add for the
     // origin.
     if [Method::CONNECT, Method::TRACE].contains(request.method()) {

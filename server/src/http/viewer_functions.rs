@@ -37,10 +37,10 @@ pub enum Asked {
 
 /// The function has failed; it is counted and told.
 #[derive(Debug)]
-pub struct Failed;
+pub(super) struct Failed;
 
 /// Calls of the viewer functions of a behavior about one request and its response.
-pub struct FunctionCalls {
+pub(super) struct FunctionCalls {
     id: String,
     /// Request as the viewer-request function has left it, for the viewer-response function to be shown.
     request: Option<RequestImage>,
@@ -55,7 +55,7 @@ struct RequestImage {
 }
 
 impl FunctionCalls {
-    pub fn new(viewer: &Viewer) -> Self {
+    pub(super) fn new(viewer: &Viewer) -> Self {
         Self {
             id: request_id(viewer),
             request: None,
@@ -64,7 +64,7 @@ impl FunctionCalls {
     }
 
     /// Keeps what a viewer-response function is to be shown of the request.
-    pub fn remember(&mut self, request: &Request<()>) {
+    pub(super) fn remember(&mut self, request: &Request<()>) {
         self.request = Some(RequestImage {
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -77,7 +77,7 @@ impl FunctionCalls {
     ///
     /// # Errors
     /// It has failed.
-    pub fn call_request(
+    pub(super) fn call_request(
         &self,
         viewer: &Viewer,
         function: &LiveFunction,
@@ -95,7 +95,7 @@ impl FunctionCalls {
     ///
     /// # Errors
     /// It has failed.
-    pub fn call_response(
+    pub(super) fn call_response(
         &self,
         viewer: &Viewer,
         function: &LiveFunction,
