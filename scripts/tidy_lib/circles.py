@@ -6,7 +6,10 @@ from .layers import heads
 from .tree import complain
 
 # Folders of server/src.
-WITHOUT_CIRCLES = ("admission", "http", "origin", "runtime", "snapshot", "tls", "worker")
+WITHOUT_CIRCLES = (
+    *("admission", "app", "backstage", "cli", "control_socket", "http", "operations", "origin"),
+    *("runtime", "snapshot", "tls", "worker"),
+)
 CRATES = ("config", "functions", "state", "trust")  # crates of server/crates
 WITHIN_CRATES = ("functions/src/viewer", "state/src/key_values")  # folders of these
 

@@ -1,5 +1,5 @@
-//! Plain threads that accept connections: their start, their stop, and a word on connections that could not be
-//! accepted. What is said over a connection is for the thread to know.
+//! Plain threads that accept connections: their start, their stop, and a word on connections that could not
+//! be accepted. What is said over a connection is for the thread to know.
 
 use std::io;
 use std::net::Shutdown;

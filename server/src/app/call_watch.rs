@@ -1,5 +1,5 @@
-//! The control thread's eye on the cores' function calls. A call's own limits end it long before; one that hangs all the same holds its
-//! core, which then can neither log nor count, so that somebody else must.
+//! The control thread's eye on the cores' function calls. A call's own limits end it long before; one that
+//! hangs all the same holds its core, which then can neither log nor count, so that somebody else must.
 
 use std::time::Duration;
 
@@ -15,14 +15,15 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 const _: () = assert!(STUCK_AFTER.as_millis() > *accepted::function_time_ms.end() as u128);
 const _: () = assert!(LOOK_EVERY.as_millis() < STUCK_AFTER.as_millis());
 
-/// What was told already, by core.
+/// Calls that were told of already, by core.
 #[derive(Debug, Default)]
 pub(super) struct CallWatch {
     told: Vec<Option<OpenCall>>,
 }
 
 impl CallWatch {
-    /// Logs and counts each call that is stuck at `now`, on the clock of [`crate::metrics::monotonic`]; each once.
+    /// Logs and counts each call that is stuck at `now`, on the clock of [`crate::metrics::monotonic`]; each
+    /// once.
     pub(super) fn look(&mut self, registry: &Registry, now: Duration) {
         self.told.resize(registry.cores.len(), None);
         for (core, (counters, told)) in registry.cores.iter().zip(&mut self.told).enumerate() {

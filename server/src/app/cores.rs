@@ -18,8 +18,8 @@ use crate::worker::{self, CoreMessage, CoreSetup, ListenerSetup, Shared};
 pub(super) struct Cores(Vec<MailboxSender<CoreMessage>>);
 
 impl Cores {
-    /// Starts a thread for each core, with the CPU and the listeners that are its own. What becomes of each is
-    /// an event.
+    /// Starts a thread for each core, with the CPU and the listeners that are its own. What becomes of each
+    /// is an event.
     ///
     /// # Errors
     /// There is no thread to be had.

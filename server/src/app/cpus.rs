@@ -1,4 +1,4 @@
-//! Which CPUs the cores run on.
+//! Choice of the CPUs that the cores run on.
 
 use std::path::Path;
 

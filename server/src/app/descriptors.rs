@@ -1,4 +1,5 @@
-//! How many descriptors this process may have open (RLIMIT_NOFILE), beside how many its limits let it need.
+//! The limit on open descriptors (RLIMIT_NOFILE), beside the number that this process may need by its
+//! configured limits.
 
 use bothways_config::{Config, OriginTarget};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -22,8 +23,9 @@ pub fn raise(config: &Config, cores: usize) {
             needed,
             cores,
             connections_per_core = config.limits.connections_per_core,
-            "the limit on open files (RLIMIT_NOFILE) is below what the connections of all cores and of their origins can need: raise it \
-             (LimitNOFILE= in a systemd unit, `ulimit -Hn` in a shell), or lower limits.connections_per_core"
+            "the limit on open files (RLIMIT_NOFILE) is below what the connections of all cores and of their \
+             origins can need: raise it (LimitNOFILE= in a systemd unit, `ulimit -Hn` in a shell), or lower \
+             limits.connections_per_core"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Why the server did not start, or did not end well.
+//! Errors of a server that did not start, or did not end well.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// What cannot be opened because of what the configuration says.
+    /// Error about something that cannot be opened because of what the configuration says.
     pub fn opening(config: &Config, error: &dyn fmt::Display) -> Self {
         Self::Config(format!("{}: {error}", config.source.file().display()))
     }

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_table_are_read() {
-        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 100 0 0 10 0";
+        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 \
+                    0        0 12345 1 0000000000000000 100 0 0 10 0";
         assert_eq!(socket_listening(line, 8080).as_deref(), Some("socket:[12345]"));
         assert_eq!(socket_listening(line, 8081), None);
         assert_eq!(socket_listening(&line.replace(" 0A ", " 01 "), 8080), None);

@@ -168,14 +168,20 @@ fn explain(address: SocketAddr, error: &io::Error, holder: Option<&Holder>) -> (
     let named = holder.map_or_else(String::new, |holder| format!(" ({holder})"));
     match error.kind() {
         io::ErrorKind::AddrInUse => (
-            format!("cannot listen on {address}: another process{named} listens there already, or on an address that includes it"),
             format!(
-                "end that process (`ss -ltnp 'sport = :{port}'` shows it), or choose another address; two servers share one only where both have runtime.reuse_port = true"
+                "cannot listen on {address}: another process{named} listens there already, \
+                 or on an address that includes it"
+            ),
+            format!(
+                "end that process (`ss -ltnp 'sport = :{port}'` shows it), or choose another address; \
+                 two servers share one only where both have runtime.reuse_port = true"
             ),
         ),
         io::ErrorKind::PermissionDenied => (
             format!("cannot listen on {address}: this user may not open port {port}"),
-            "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE: in a systemd unit AmbientCapabilities=CAP_NET_BIND_SERVICE; or choose a port from there on".to_owned(),
+            "ports below net.ipv4.ip_unprivileged_port_start (1024) need CAP_NET_BIND_SERVICE: \
+             in a systemd unit AmbientCapabilities=CAP_NET_BIND_SERVICE; or choose a port from there on"
+                .to_owned(),
         ),
         io::ErrorKind::AddrNotAvailable => (
             format!("cannot listen on {address}: this machine has no such address"),

@@ -150,7 +150,10 @@ fn start_cores(
     let worst = control::await_start(&cores, events)?;
     match worst {
         Some(driver) if driver != Driver::DeferTaskrun && config.runtime.driver == DriverConfig::Auto => {
-            tracing::warn!(%driver, "the kernel refuses a better io_uring; see kernel.io_uring_disabled and seccomp");
+            tracing::warn!(
+                %driver,
+                "the kernel refuses a better io_uring; see kernel.io_uring_disabled and seccomp"
+            );
         }
         _ => {}
     }
@@ -224,5 +227,5 @@ fn start_commands(
         .map_err(|error| AppError::Setup(format!("cannot start the threads of the control socket: {error}")))
 }
 
-/// For the shipper to write what is queued when everything else has ended.
+/// Time for the shipper to write what is queued when everything else has ended.
 const FLUSH_TIME: Duration = Duration::from_secs(10);

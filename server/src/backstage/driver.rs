@@ -1,5 +1,5 @@
-//! The thread that serves the admin endpoint: waits for its listener and all its connections at once, and polls
-//! hyper where something can be done.
+//! The thread that serves the admin endpoint: waits for its listener and all its connections at once, and
+//! polls hyper where something can be done.
 
 use std::collections::VecDeque;
 use std::io;

@@ -44,7 +44,7 @@ impl Resolver {
 
 struct Watch {
     counters: Arc<ProcessCounters>,
-    /// By the address of the table, which is alive while it is in here.
+    /// Key: where the addresses lie in memory. They are alive while they are in here.
     known: HashMap<usize, Known>,
 }
 
@@ -122,7 +122,11 @@ fn tell(host: &str, addresses: &Addresses, found: io::Result<Found>, counters: &
             ResolveResult::Changed
         }
         Err(error) => {
-            tracing::warn!(host, %error, "cannot look up the name of an origin; the addresses found last stay");
+            tracing::warn!(
+                host,
+                %error,
+                "cannot look up the name of an origin; the addresses found last stay"
+            );
             ResolveResult::Failed
         }
     };

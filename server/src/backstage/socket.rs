@@ -30,7 +30,7 @@ impl Line {
         }))
     }
 
-    /// Whatever could not be completed before is tried again now.
+    /// Forgets what could not be completed before: it is tried again now.
     pub(super) fn take_up(&self) {
         self.blocked.set(PollFlags::empty());
     }

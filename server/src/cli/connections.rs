@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::output;
+use super::reply;
 use crate::app::AppError;
 use crate::control_socket::{self, Connection, Connections, ConnectionsWanted, Request};
 use crate::snapshot;
@@ -47,9 +48,9 @@ pub(super) fn run(command: ConnectionsCommand) -> Result<ExitCode, AppError> {
         distribution: command.distribution,
         limit: command.limit,
     });
-    let reply = control_socket::send(&socket, &request, &[]).map_err(super::unreachable)?;
+    let reply = control_socket::send(&socket, &request, &[]).map_err(reply::unreachable)?;
     let Some(connections) = reply.open.as_ref().filter(|_| reply.ok && !command.json) else {
-        return super::print_reply(&reply, command.json, None);
+        return reply::print_reply(&reply, command.json, None);
     };
     output::print(&table(connections))?;
     output::say(&summary(connections));

@@ -1,5 +1,5 @@
-//! `bothways function …`: to try a function out from its file, and to make it the live one of a running server, through its control
-//! socket.
+//! `bothways function …`: to try a function out from its file, and to make it the live one of a running
+//! server, through its control socket.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{ArgGroup, Args, Subcommand};
 use rustls_pki_types::UnixTime;
 
+use super::moment::moment;
 use super::output;
+use super::reply;
 use super::trial::{self, Trial, TrialEvent};
 use crate::app::AppError;
 use crate::control_socket::{self, Request};
@@ -17,9 +19,11 @@ use crate::snapshot;
 
 #[derive(Subcommand)]
 pub(super) enum FunctionCommand {
-    /// Call a function once, from its file. Exit code 0: it allows, or returned what can be sent, 1: it denies or fails.
+    /// Call a function once, from its file. Exit code 0: it allows, or returned what can be sent, 1: it
+    /// denies or fails.
     Test(TestArguments),
-    /// Make the code that a function's file holds now its live version, without a reload and without touching a connection.
+    /// Make the code that a function's file holds now its live version, without a reload and without touching
+    /// a connection.
     Publish {
         /// The TOML configuration that the server runs with.
         #[arg(long, value_name = "FILE")]
@@ -56,7 +60,7 @@ pub(super) struct TestArguments {
     )]
     client_ip: IpAddr,
     /// The moment that the function is told, such as 2026-11-20T00:00:00Z. Default: now.
-    #[arg(long, value_name = "RFC3339", value_parser = super::moment)]
+    #[arg(long, value_name = "RFC3339", value_parser = moment)]
     at: Option<UnixTime>,
     /// Print JSON.
     #[arg(long)]
@@ -70,7 +74,7 @@ pub(super) fn run(command: FunctionCommand) -> Result<ExitCode, AppError> {
         FunctionCommand::Publish { config, json, name } => {
             let socket = snapshot::load_control(&config)?.socket;
             let reply = control_socket::send(&socket, &Request::PublishFunction { name }, b"");
-            super::print_reply(&reply.map_err(super::unreachable)?, json, None)
+            reply::print_reply(&reply.map_err(reply::unreachable)?, json, None)
         }
     }
 }

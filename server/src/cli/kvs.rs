@@ -8,9 +8,10 @@ use bothways_state::key_values::ETag;
 use clap::{Args, Subcommand};
 
 use super::output::{print, say};
+use super::reply;
 use super::serial_key;
 use crate::app::AppError;
-use crate::control_socket::{self, Item, RefusalCode, Reply, Request};
+use crate::control_socket::{self, Item, Reply, Request};
 use crate::snapshot;
 
 #[derive(Subcommand)]
@@ -77,8 +78,8 @@ pub(super) struct Target {
 
 #[derive(Args)]
 pub(super) struct Condition {
-    /// Write only if the store still is what it was when `describe`, `get`, `list` or a write showed this ETag. Without it, the write
-    /// is made to whatever the store holds.
+    /// Write only if the store still is what it was when `describe`, `get`, `list` or a write showed this
+    /// ETag. Without it, the write is made to whatever the store holds.
     #[arg(long, value_name = "ETAG")]
     if_match: Option<ETag>,
 }
@@ -89,12 +90,12 @@ pub(super) fn run(command: KvsCommand) -> Result<ExitCode, AppError> {
     let control = snapshot::load_control(&target.config)?;
     let payload = command.payload(control.limits.key_value_store_bytes_max)?;
     let request = command.request(payload.len());
-    let reply = control_socket::send(&control.socket, &request, &payload).map_err(super::unreachable)?;
+    let reply = control_socket::send(&control.socket, &request, &payload).map_err(reply::unreachable)?;
     if let Some(hint) = command.hint(&payload).filter(|_| reply.ok) {
         say(&hint);
     }
     if target.json || !reply.ok {
-        return super::print_reply(&reply, target.json, command.file());
+        return reply::print_reply(&reply, target.json, command.file());
     }
     command.show(&reply)?;
     Ok(ExitCode::SUCCESS)
@@ -227,13 +228,4 @@ fn description(reply: &Reply) -> String {
         ("Import", text(&reply.import)),
     ];
     lines.map(|(name, value)| format!("{name}: {value}\n")).concat()
-}
-
-/// Where an import was at fault, its file is named.
-pub(super) fn named(reply: &Reply, file: Option<&Path>) -> String {
-    let message = reply.message.as_deref().unwrap_or("the server said no");
-    match (file, reply.error) {
-        (Some(file), Some(RefusalCode::InvalidData)) => format!("{}: {message}", file.display()),
-        _ => message.to_owned(),
-    }
 }

@@ -4,14 +4,17 @@
 //! the running server said no. 2: the configuration or the command line is wrong (whoever found it: a reload
 //! that the server refuses, too), or no server runs.
 
+mod chain;
 mod check;
 mod connections;
 mod explain;
 mod function;
 mod kvs;
+mod moment;
 mod output;
 mod panics;
 mod reload;
+mod reply;
 mod serial_key;
 mod service_user;
 mod trial;
@@ -22,7 +25,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bothways_trust::parse_rfc3339;
 use clap::{Parser, Subcommand};
 use rustls_pki_types::UnixTime;
 use signal_hook::iterator::Signals;
@@ -30,8 +32,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
+use self::moment::moment;
 use crate::app::{self, AppError};
-use crate::control_socket::{ClientError, Reply};
 use crate::logs::Messages;
 use crate::metrics::build;
 
@@ -45,7 +47,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve until SIGTERM. SIGHUP reloads the configuration and all that it names, SIGUSR1 opens the connection log anew.
+    /// Serve until SIGTERM. SIGHUP reloads the configuration and all that it names, SIGUSR1 opens the
+    /// connection log anew.
     Serve {
         /// The TOML configuration.
         #[arg(long, value_name = "FILE")]
@@ -56,7 +59,8 @@ enum Command {
         /// The TOML configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// The user that the server will run as (for root): whether that user may read the files, and write where a server does.
+        /// The user that the server will run as (for root): whether that user may read the files, and write
+        /// where a server does.
         #[arg(long, value_name = "NAME|UID:GID,…")]
         as_user: Option<String>,
     },
@@ -77,23 +81,28 @@ enum Command {
         /// The address that the client comes from, for the connection function.
         #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
         client_ip: IpAddr,
-        /// The name in its ClientHello, for the connection function. Default: the distribution's first name that is no wildcard.
+        /// The name in its ClientHello, for the connection function. Default: the distribution's first name
+        /// that is no wildcard.
         #[arg(long, value_name = "NAME")]
         sni: Option<String>,
-        /// What the client presents: PEM, its own certificate first.
-        #[arg(value_name = "CERT.pem")]
+        #[arg(
+            value_name = "CERT.pem",
+            help = "What the client presents: PEM, its own certificate first"
+        )]
         chain: PathBuf,
     },
-    /// Make a running server read its configuration and all that it names again. Exit code 0: published, 2: refused or no server, 1: late.
+    /// Make a running server read its configuration and all that it names again. Exit code 0: published, 2:
+    /// refused or no server, 1: late.
     Reload(reload::ReloadCommand),
     /// Act on the logs of a running server.
     #[command(subcommand)]
     Logs(reload::LogsCommand),
-    /// Read and write the key-value stores of a running server. Exit code 0: done, 1: the server said no, 2: there is none.
+    /// Read and write the key-value stores of a running server. Exit code 0: done, 1: the server said no, 2:
+    /// there is none.
     #[command(subcommand)]
     Kvs(kvs::KvsCommand),
-    /// List the clients that are connected to a running server: id, address, since when, distribution, protocol, requests, serial
-    /// number and subject, divided by tabs.
+    /// List the clients that are connected to a running server: id, address, since when, distribution,
+    /// protocol, requests, serial number and subject, divided by tabs.
     Connections(connections::ConnectionsCommand),
     /// Try functions out, and publish them on a running server.
     #[command(subcommand)]
@@ -117,12 +126,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// By the first argument alone: no option stands before a command.
+/// Judges by the first argument alone: no option stands before a command.
 fn asks_to_serve(mut arguments: impl Iterator<Item = OsString>) -> bool {
     arguments.nth(1).is_some_and(|command| command == "serve")
 }
 
-/// From here on nothing may wait for standard error, nor fail because of it.
+/// Serves until told to stop. Nothing may wait for standard error any more, nor fail because of it.
 fn serve(config: &Path, signals: Option<Result<Signals, AppError>>) -> ExitCode {
     let (messages, unwritten) = Messages::new();
     subscriber().with_writer(messages.clone()).init();
@@ -149,9 +158,7 @@ fn run(command: Command) -> Result<ExitCode, AppError> {
             let summary = check::check(&config, as_user.as_deref())?;
             output::print(&format!("{summary}\n"))?;
             if as_user.is_none() && service_user::is_root() {
-                output::say(
-                    "note: checked as root, who may read everything; --as-user NAME asks for the service's user\n",
-                );
+                output::say(CHECKED_AS_ROOT);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -196,37 +203,6 @@ fn print(explanation: &explain::Explanation, json: bool) -> Result<ExitCode, App
     Ok(ExitCode::from(u8::from(!explanation.is_admitted())))
 }
 
-/// Exit code 2: as with a configuration that cannot be used, nothing has been asked of anybody.
-fn unreachable(error: ClientError) -> AppError {
-    match error {
-        ClientError::NoServer { .. } => AppError::Config(error.to_string()),
-        ClientError::NoReply(_) => AppError::Setup(error.to_string()),
-    }
-}
-
-/// Prints the reply to a command whose only answer is that it was done, or to a command that was refused.
-/// `file` is what the command was about.
-fn print_reply(reply: &Reply, json: bool, file: Option<&Path>) -> Result<ExitCode, AppError> {
-    if json {
-        print_json(reply)?;
-    } else if reply.ok {
-        output::print(&format!("{}\n", reply.message.as_deref().unwrap_or("done")))?;
-    }
-    if !reply.ok {
-        output::say(&format!("error: {}\n", kvs::named(reply, file)));
-    }
-    Ok(ExitCode::from(u8::from(!reply.ok)))
-}
-
-fn print_json(reply: &Reply) -> Result<(), AppError> {
-    let text = serde_json::to_string(reply).unwrap_or_default();
-    output::print(&format!("{text}\n"))
-}
-
-fn moment(text: &str) -> Result<UnixTime, String> {
-    parse_rfc3339(text).ok_or_else(|| "write it as in 2026-11-20T00:00:00Z".to_owned())
-}
-
 /// The operator's messages: one line each, `RUST_LOG` to choose (default: info). A writer that fails is
 /// nobody's to complain about: the complaint would go the same way.
 fn subscriber() -> SubscriberBuilder<DefaultFields, Format, EnvFilter> {
@@ -237,6 +213,9 @@ fn subscriber() -> SubscriberBuilder<DefaultFields, Format, EnvFilter> {
         .with_target(false)
         .log_internal_errors(false)
 }
+
+const CHECKED_AS_ROOT: &str = "note: checked as root, who may read everything; --as-user NAME asks for the \
+                               service's user\n";
 
 #[cfg(test)]
 mod tests {

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 
 use super::output;
+use super::reply;
 use crate::app::AppError;
 use crate::control_socket::{self, RefusalCode, Request};
 use crate::snapshot;
@@ -17,7 +19,7 @@ pub(super) struct ReloadCommand {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Seconds to wait for the end of the reload, which goes on after that.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds())]
     timeout: u64,
     /// Print the server's reply as JSON.
     #[arg(long)]
@@ -26,7 +28,8 @@ pub(super) struct ReloadCommand {
 
 #[derive(Subcommand)]
 pub(super) enum LogsCommand {
-    /// Make a running server open its connection log anew, after rotation renamed it. Nothing else is read again.
+    /// Make a running server open its connection log anew, after rotation renamed it. Nothing else is read
+    /// again.
     Reopen {
         /// The TOML configuration that the server runs with.
         #[arg(long, value_name = "FILE")]
@@ -45,12 +48,12 @@ pub(super) fn reload(command: &ReloadCommand) -> Result<ExitCode, AppError> {
         timeout_ms: command.timeout * 1_000,
     };
     let reply = control_socket::send_within(&socket, &request, b"", timeout + ANSWER_TIME);
-    let reply = reply.map_err(super::unreachable)?;
+    let reply = reply.map_err(reply::unreachable)?;
     if reply.error != Some(RefusalCode::ReloadRefused) {
-        return super::print_reply(&reply, command.json, None);
+        return reply::print_reply(&reply, command.json, None);
     }
     if command.json {
-        super::print_json(&reply)?;
+        reply::print_json(&reply)?;
     }
     let why = reply.message.as_deref().unwrap_or("the server does not say why");
     output::say(&format!("error: reload refused, the old snapshot stays: {why}\n"));
@@ -61,8 +64,12 @@ pub(super) fn reload(command: &ReloadCommand) -> Result<ExitCode, AppError> {
 pub(super) fn logs(command: LogsCommand) -> Result<ExitCode, AppError> {
     let LogsCommand::Reopen { config, json } = command;
     let socket = snapshot::load_control(&config)?.socket;
-    let reply = control_socket::send(&socket, &Request::ReopenLogs, b"").map_err(super::unreachable)?;
-    super::print_reply(&reply, json, None)
+    let reply = control_socket::send(&socket, &Request::ReopenLogs, b"").map_err(reply::unreachable)?;
+    reply::print_reply(&reply, json, None)
+}
+
+fn seconds() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=3_600)
 }
 
 /// Time for the server to say that time is over.

@@ -14,7 +14,8 @@ pub(super) fn hint(key: &str) -> Option<String> {
     let (colons, plain) = (pairs.join(":"), pairs.concat());
     (key != colons && key != plain).then(|| {
         format!(
-            "note: if the key {key:?} is a serial number, no function will find it: functions see {colons}, which without colons is {plain}\n"
+            "note: if the key {key:?} is a serial number, no function will find it: functions see {colons}, \
+             which without colons is {plain}\n"
         )
     })
 }
@@ -123,7 +124,8 @@ mod tests {
 
     #[test]
     fn an_import_is_told_of_once() {
-        let file = br#"{"data":[{"key":"0a0b1c","value":""},{"key":"9E2AAF5C","value":""},{"key":"9E2AAF5D","value":""}]}"#;
+        let file = br#"{"data":[{"key":"0a0b1c","value":""},{"key":"9E2AAF5C","value":""},
+                                {"key":"9E2AAF5D","value":""}]}"#;
         let hint = hint_of_import(file).unwrap();
         assert!(
             hint.contains("\"9E2AAF5C\"") && hint.contains("1 more keys"),

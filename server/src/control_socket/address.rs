@@ -1,7 +1,8 @@
-//! The socket's file: made with mode 0600 from its first moment, in the place of one whose server is dead, removed at the end.
+//! The socket's file: made with mode 0600 from its first moment, in the place of one whose server is dead,
+//! removed at the end.
 //!
-//! It is made under another name and renamed when all is well, so that whoever finds it can use it. A lock on the folder keeps two servers
-//! that start at once apart.
+//! It is made under another name and renamed when all is well, so that whoever finds it can use it. A lock on
+//! the folder keeps two servers that start at once apart.
 
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
@@ -74,7 +75,7 @@ impl Drop for Claimed {
     }
 }
 
-/// Why the socket cannot be had.
+/// Reason why the socket cannot be had.
 #[derive(Debug)]
 pub enum ClaimError {
     /// A server answers there.

@@ -1,4 +1,4 @@
-//! From a request to the change that it asks for, or the question, and to the reply.
+//! The change or the question that a request asks for, and the reply to it.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -91,7 +91,8 @@ fn reloaded(report: ReloadReport) -> Reply {
     let (generation, distributions) = (report.generation, report.distributions);
     let entries = entries(&report);
     let message = format!(
-        "reload published: generation {generation}; distributions: {distributions}; revocation entries: {entries}"
+        "reload published: generation {generation}; distributions: {distributions}; \
+         revocation entries: {entries}"
     );
     let sizes = report.revocation_entries.into_iter();
     Reply {
@@ -129,8 +130,8 @@ fn late(operations: &Operations, what: &str, limit: Duration) -> String {
         .map(|file| format!(", which reads {}", file.display()));
     let reading = reading.unwrap_or_default();
     format!(
-        "{what} has not ended after {limit:?}: it is under way{reading}, or waits for one that is; it goes on, \
-         and the server's messages tell what becomes of it"
+        "{what} has not ended after {limit:?}: it is under way{reading}, or waits for one that is; it goes \
+         on, and the server's messages tell what becomes of it"
     )
 }
 

@@ -54,7 +54,7 @@ fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
-/// Why there is no reply.
+/// Reason why there is no reply.
 #[derive(Debug)]
 pub enum ClientError {
     NoServer { socket: PathBuf, error: io::Error },
@@ -71,7 +71,8 @@ impl fmt::Display for ClientError {
             ),
             Self::NoReply(error) => write!(
                 f,
-                "the server has not answered: {error}; whether it has done what was asked, `describe` and its log tell"
+                "the server has not answered: {error}; whether it has done what was asked, \
+                 `describe` and its log tell"
             ),
         }
     }

@@ -29,7 +29,7 @@ pub struct ConnectionsWanted {
 pub struct Connections {
     /// The oldest first.
     pub connections: Vec<Connection>,
-    /// So many meet the conditions; more than there are rows where the limit was met.
+    /// Number of those that meet the conditions; more than there are rows where the limit was met.
     pub matched: u64,
     /// Connections still in their handshake, which have no client yet.
     pub handshakes: u64,
@@ -56,7 +56,7 @@ pub struct Connection {
     pub client_leaf_cert_subject: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_leaf_cert_issuer: Option<String>,
-    /// Why it is being closed, where it is.
+    /// Reason why it is being closed, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<String>,
 }

@@ -72,7 +72,8 @@ impl Exchange<'_> {
         let (bytes, bytes_max) = (request.payload_bytes(), limits.store_bytes_max);
         if bytes > bytes_max {
             return Err(Fault::Refused(format!(
-                "the import has {bytes} bytes, more than {bytes_max}; take entries out, or raise limits.key_value_store_bytes"
+                "the import has {bytes} bytes, more than {bytes_max}; take entries out, \
+                 or raise limits.key_value_store_bytes"
             )));
         }
         let payload = self.payload(bytes)?;
@@ -173,7 +174,8 @@ impl Exchange<'_> {
         Instant::now() + self.limit + for_bytes
     }
 
-    /// How long to wait for the socket before looking again; none past the deadline. Short, so that a stop is noticed.
+    /// Time to wait for the socket before looking again; none past the deadline. Short, so that a stop is
+    /// noticed.
     fn wait_until(&self, deadline: Instant) -> io::Result<Option<Duration>> {
         if self.stopping.is_set() {
             return Err(io::ErrorKind::ConnectionAborted.into());

@@ -1,4 +1,4 @@
-//! What is said over the control socket: one JSON object each way.
+//! Messages of the control socket: one JSON object each way.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub enum Request {
     List { store: String },
     #[serde(rename = "kvs describe")]
     Describe { store: String },
-    /// So many octets of an import file follow. Its entries take the place of all that there are, or are
+    /// An import file of so many octets follows. Its entries take the place of all that there are, or are
     /// merged into them.
     #[serde(rename = "kvs import")]
     Import {
@@ -76,15 +76,15 @@ pub struct Reply {
     pub ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RefusalCode>,
-    /// For people.
+    /// Text for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Of the store as it is now: after the write, or what refused it.
+    /// ETag of the store as it is now: after the write, or as it was when it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// By key.
+    /// Items in the order of their keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<Item>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,7 @@ pub struct Reply {
     pub generation: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distributions: Option<usize>,
-    /// By trust store.
+    /// Sizes of the revocation sets, by trust store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_entries: Option<BTreeMap<String, u64>>,
     /// Answer to `connections`.
@@ -119,17 +119,17 @@ pub struct Item {
     pub value: String,
 }
 
-/// For programs.
+/// Reason of a refusal, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
-    /// Not a request, or one that is too long or too slow.
+    /// No request, or a request that is too long or too slow.
     BadRequest,
     NoSuchStore,
     NoSuchKey,
     /// `etag` is the current one.
     EtagMismatch,
-    /// What was to be written breaks a limit or is no import file.
+    /// Data that breaks a limit or is no import file.
     InvalidData,
     /// The import file was edited and not yet reloaded.
     ChangedOnDisk,

@@ -5,9 +5,9 @@
 //! line uses. A connection is one exchange:
 //!
 //! ```text
-//! → {"command":"kvs put","store":"revocations","key":"0a0b","value":"","if_match":"1f…"}    one line
-//! ← {"ok":true,"etag":"9c…"}                                                                 one line, then the end
-//! ← {"ok":false,"error":"etag_mismatch","message":"…","etag":"77…"}                           … or this
+//! → {"command":"kvs put","store":"revoked","key":"0a0b","value":"","if_match":"1f…"}   one line
+//! ← {"ok":true,"etag":"9c…"}                                            one line, then the end
+//! ← {"ok":false,"error":"etag_mismatch","message":"…","etag":"77…"}     … or this
 //! ```
 //!
 //! After the line of `kvs import` come as many octets of an import file as its `bytes` says. Who may connect

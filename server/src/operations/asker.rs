@@ -1,4 +1,4 @@
-//! Whoever has asked for a change, and waits for its one answer. How many may wait.
+//! The one answer to a change, and the number of changes that may wait for theirs.
 
 use std::fmt;
 use std::sync::Arc;

@@ -32,7 +32,7 @@ pub(super) struct Changes<C> {
     watch: Watch,
     is_closed: bool,
     events: Receiver<Event>,
-    /// For the threads that prepare changes.
+    /// Given to the threads that prepare changes.
     sender: Sender<Event>,
 }
 

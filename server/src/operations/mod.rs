@@ -1,20 +1,20 @@
 //! Changes to a running server: what an operator can do, whoever asks for it.
 //!
-//! Owns one queue with one order and one answer for each change: reloads, publications of functions, writes of
-//! key-value stores, logs opened anew. The only publisher of snapshots. A change goes four steps:
+//! Owns one queue with one order and one answer for each change: reloads, publications of functions, writes
+//! of key-value stores, logs opened anew. The only publisher of snapshots. A change goes four steps:
 //!
 //! ```text
-//! asked ─▶ its turn ─▶ prepared, on a thread of its own: files are read, built, written ─▶ committed, answered
+//! asked ─▶ its turn ─▶ prepared on a thread of its own: files read, built, written ─▶ committed, answered
 //! ```
 //!
 //! Changes of one subject ([`order::Subject`]: the snapshot, one store, the log) are prepared one after
 //! another, as they were asked for. Changes of different subjects are prepared side by side, so that a write
 //! that revokes a client does not wait for a reload that reads millions of serial numbers. Every commit is a
-//! swap in memory, and all commits are made by one thread, one after another. So whatever cores see came in one
-//! order, and no change is half seen.
+//! swap in memory, and all commits are made by one thread, one after another. So whatever cores see came in
+//! one order, and no change is half seen.
 //!
-//! A change that is refused leaves everything as it was, and is answered with the reason. It is logged here and
-//! nowhere else. Does not know who asks: a signal, the control socket, or what else may come.
+//! A change that is refused leaves everything as it was, and is answered with the reason. It is logged here
+//! and nowhere else. Does not know who asks: a signal, the control socket, or what else may come.
 //!
 //! Threads: `operations` for turns and commits, which waits for no file; one more for each change that is
 //! prepared.
@@ -107,8 +107,8 @@ impl Operations {
         Ok(answer)
     }
 
-    /// An event that is never handled is dropped with the queue, and its asker too, which closes the channel of
-    /// the answer.
+    /// An event that is never handled is dropped with the queue, and its asker too, which closes the channel
+    /// of the answer.
     fn tell(&self, event: Event) {
         let _told_by_the_closed_channel = self.events.send(event);
     }
@@ -144,8 +144,8 @@ impl OperationsThread {
         &self.operations
     }
 
-    /// Gives up reloads and publications, for the cores have ended: whoever waits for one hears that no answer
-    /// will come. Writes of key-value stores go on.
+    /// Gives up reloads and publications, for the cores have ended: whoever waits for one hears that no
+    /// answer will come. Writes of key-value stores go on.
     pub fn close(&self) {
         self.operations.tell(Event::Close);
     }

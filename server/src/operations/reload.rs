@@ -51,8 +51,8 @@ pub struct Rebuilt {
     distributions: usize,
 }
 
-/// Builds a snapshot to follow the one in force. The error tells what cannot be used, or what is fixed at start
-/// and has changed.
+/// Builds a snapshot to follow the one in force. The error tells what cannot be used, or what is fixed at
+/// start and has changed.
 pub(super) fn rebuild(running: &Running) -> Result<Rebuilt, String> {
     running.progress.show_this_thread();
     // "reload published" then also means that the log was reopened, as far as its sink lets it.
@@ -90,8 +90,8 @@ fn load(running: &Running, before: &Snapshot) -> Result<Rebuilt, ConfigError> {
     })
 }
 
-/// Key of something that a running server has built its threads and sockets from, and that has changed. Half a
-/// reload would leave the configuration file telling something that is not so.
+/// Key of something that a running server has built its threads and sockets from, and that has changed. Half
+/// a reload would leave the configuration file telling something that is not so.
 fn changed(started: &Config, now: &Config) -> Option<KeyPath> {
     let addresses = |config: &Config| -> Vec<_> {
         let listeners = config.listeners.iter();

@@ -46,8 +46,8 @@ pub(super) fn put(store: &Arc<Store>, key: &str) -> KeyValuesWrite {
     }
 }
 
-/// Changes without a server. Stores are written. A reload is answered with the next of `reloads`; where there is
-/// none it never ends, and `begun` hears of it. The one function is `good`.
+/// Changes without a server. Stores are written. A reload is answered with the next of `reloads`; where there
+/// is none it never ends, and `begun` hears of it. The one function is `good`.
 pub(crate) fn without_a_server(reloads: Receiver<Reloaded>, begun: Sender<()>) -> Operations {
     let (events, inbox) = unbounded();
     thread::spawn(move || {

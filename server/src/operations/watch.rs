@@ -1,6 +1,6 @@
 //! An eye on the reload or the publication that is under way. Files may lie on a network file system that
-//! hangs, and names may be asked of a resolver that does not answer. Such a job cannot be ended, but it is told
-//! and counted.
+//! hangs, and names may be asked of a resolver that does not answer. Such a job cannot be ended, but it is
+//! told and counted.
 
 use std::time::Duration;
 

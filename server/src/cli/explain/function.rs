@@ -7,9 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bothways_config::{Alias, Config, ConfigError};
 use bothways_functions::{ConnectionEvent, Function, TlsFacts, call_connection_at};
 use rustls_pki_types::UnixTime;
-use serde::Serialize;
 
-use super::ToldStep;
+use super::explanation::{Told, ToldStep};
 use crate::admission::{Barred, ClientAuth};
 use crate::logs::ConnectionIds;
 use crate::snapshot;
@@ -27,16 +26,6 @@ pub struct Circumstances {
 pub(super) struct Heard {
     pub(super) barred: Option<Barred>,
     pub(super) told: Told,
-}
-
-/// The call, for the JSON.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Told {
-    pub(super) name: String,
-    allowed: bool,
-    connection_log_custom_data: Option<Box<str>>,
-    execution_logs: Vec<String>,
 }
 
 /// Calls the connection function of `distribution` for the first connection of `client` over TLS 1.3. `None`:
@@ -95,19 +84,6 @@ impl Heard {
                 .as_ref()
                 .map_or_else(allowed, |barred| barred.reason.clone()),
         }
-    }
-}
-
-impl Told {
-    /// Lines of the text: whatever the function has said.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        let custom_data = self.connection_log_custom_data.iter();
-        let custom_data = custom_data.map(|text| format!("custom data {text}"));
-        custom_data.chain(
-            self.execution_logs
-                .iter()
-                .map(|line| format!("console     {line}")),
-        )
     }
 }
 

@@ -4,28 +4,27 @@
 //! function, make with the code that decides online. Loads the configuration, one trust store and one
 //! function, opens no socket. The text is for people; the JSON has the same content under stable names.
 
+mod explanation;
 mod function;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bothways_config::{Config, ConfigError, Distribution, MtlsPolicy};
-use bothways_state::files;
-use bothways_trust::{CertificateFacts, ForeignFormat, Policy, Rejected, Step, UncheckedClient};
+use bothways_trust::{Policy, Rejected, UncheckedClient};
 use rustls::AlertDescription;
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
-use serde::Serialize;
 
+pub use self::explanation::Explanation;
+use self::explanation::{Alert, Presented, ToldStep};
 pub use self::function::Circumstances;
-use self::function::Told;
+use super::chain::read_chain;
 use crate::admission::{ClientAuth, alert_of};
 use crate::app::AppError;
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::snapshot;
 use crate::worker::code_of;
 
-/// What is asked.
+/// Question to be answered.
 pub struct Question {
     pub config: PathBuf,
     pub distribution: String,
@@ -33,56 +32,6 @@ pub struct Question {
     pub chain: PathBuf,
     pub at: UnixTime,
     pub circumstances: Circumstances,
-}
-
-/// The answer.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Explanation {
-    distribution_id: String,
-    /// `None`: mode passthrough.
-    trust_store: Option<String>,
-    presented: Vec<Presented>,
-    steps: Vec<ToldStep>,
-    admitted: bool,
-    /// As the connection record would have it.
-    connection_status: &'static str,
-    /// Why the client is refused; or what is remarkable about admitting it.
-    reason: Option<String>,
-    alert: Option<Alert>,
-    /// `None`: the distribution has none, or it was not asked, the client being refused before.
-    connection_function: Option<Told>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Presented {
-    /// `None`: it cannot be read.
-    #[serde(flatten)]
-    facts: Option<Facts>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Facts {
-    subject: String,
-    issuer: String,
-    serial_number: String,
-    validity: String,
-    sha256: String,
-}
-
-#[derive(Debug, Serialize)]
-struct ToldStep {
-    check: &'static str,
-    passed: bool,
-    detail: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Alert {
-    number: u8,
-    name: String,
 }
 
 /// Decides about the chain as the distribution would.
@@ -130,7 +79,7 @@ struct Verdict {
     caveat: Option<String>,
 }
 
-/// Why a client is refused.
+/// Refusal of a client.
 struct Rejection {
     code: FailureCode,
     reason: String,
@@ -220,120 +169,3 @@ fn conclude(
         connection_function: told,
     })
 }
-
-impl Explanation {
-    pub fn is_admitted(&self) -> bool {
-        self.admitted
-    }
-
-    /// One JSON object.
-    pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.trust_store {
-            Some(store) => writeln!(f, "distribution {}, trust store {store}", self.distribution_id)?,
-            None => writeln!(f, "distribution {}, mode passthrough", self.distribution_id)?,
-        }
-        for (number, presented) in (1..).zip(&self.presented) {
-            match &presented.facts {
-                Some(facts) => write!(f, "\ncertificate {number}\n{facts}")?,
-                None => writeln!(f, "\ncertificate {number}\n  cannot be read")?,
-            }
-        }
-        writeln!(f, "\nchecks")?;
-        for step in &self.steps {
-            let outcome = if step.passed { "ok    " } else { "FAILED" };
-            writeln!(f, "  {outcome} {}: {}", step.check, step.detail)?;
-        }
-        for line in self.connection_function.iter().flat_map(Told::lines) {
-            writeln!(f, "         {line}")?;
-        }
-        let decision = if self.admitted { "admitted" } else { "refused" };
-        writeln!(f, "\n{decision}: {}", self.connection_status)?;
-        if let Some(reason) = &self.reason {
-            writeln!(f, "  reason: {reason}")?;
-        }
-        match &self.alert {
-            Some(alert) => writeln!(f, "  alert:  {} ({})", alert.name, alert.number),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Facts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  subject  {}", self.subject)?;
-        writeln!(f, "  issuer   {}", self.issuer)?;
-        writeln!(f, "  serial   {}", self.serial_number)?;
-        writeln!(f, "  validity {}", self.validity)?;
-        writeln!(f, "  SHA-256  {}", self.sha256)
-    }
-}
-
-impl Presented {
-    fn of(der: &CertificateDer<'_>) -> Self {
-        let facts = CertificateFacts::parse(der).map(|facts| Facts {
-            subject: facts.subject,
-            issuer: facts.issuer,
-            serial_number: facts.serial_number,
-            validity: facts.validity,
-            sha256: facts.sha256,
-        });
-        Self { facts }
-    }
-}
-
-impl ToldStep {
-    fn of(step: Step) -> Self {
-        Self {
-            check: step.check.name(),
-            passed: step.passed,
-            detail: step.detail,
-        }
-    }
-}
-
-impl Alert {
-    fn of(alert: AlertDescription) -> Self {
-        Self {
-            number: alert.into(),
-            name: name_of(alert),
-        }
-    }
-}
-
-/// The name of RFC 8446 §6, of those that [`alert_of`] gives.
-fn name_of(alert: AlertDescription) -> String {
-    let name = match alert {
-        AlertDescription::BadCertificate => "bad_certificate",
-        AlertDescription::UnsupportedCertificate => "unsupported_certificate",
-        AlertDescription::CertificateRevoked => "certificate_revoked",
-        AlertDescription::CertificateExpired => "certificate_expired",
-        AlertDescription::CertificateUnknown => "certificate_unknown",
-        AlertDescription::UnknownCA => "unknown_ca",
-        AlertDescription::AccessDenied => "access_denied",
-        other => return format!("{other:?}"),
-    };
-    name.to_owned()
-}
-
-/// Text around the blocks is fine, keys are not looked at: people paste what they have.
-pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem =
-        files::read_argument(path, PEM_BYTES_MAX).map_err(|error| format!("cannot be read: {error}"))?;
-    if let Some(format) = ForeignFormat::of(&pem) {
-        let command = format.certificates_command(&path.display().to_string());
-        return Err(format!(
-            "{format}, not PEM; the command that makes PEM of it is: {command}"
-        ));
-    }
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    chain.map_err(|error| snapshot::told_pem(&error).to_owned())
-}
-
-/// Ten certificates of 16 KiB are the most that is looked at.
-const PEM_BYTES_MAX: u64 = 1024 * 1024;

@@ -14,12 +14,13 @@ use bothways_trust::CertificateFacts;
 use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 
-use super::{Compute, unusable};
+use super::compute::Compute;
+use super::unusable::unusable;
 use crate::app::AppError;
-use crate::cli::explain::read_chain;
+use crate::cli::chain::read_chain;
 use crate::logs::ConnectionIds;
 
-/// What a connection function has decided.
+/// Decision of a connection function.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ConnectionTrial {

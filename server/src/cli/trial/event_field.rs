@@ -13,7 +13,7 @@ pub struct EventField<'a> {
     pub values: Vec<(&'a str, Option<&'a str>)>,
 }
 
-/// Those under `name`, in their order.
+/// Fields under `name`, in their order.
 ///
 /// # Errors
 /// One has neither a value nor several, or something else beside.

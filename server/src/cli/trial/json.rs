@@ -1,4 +1,5 @@
-//! JSON as somebody wrote it: members in their order, since a query string has one, and each with a name that a fault can be told by.
+//! JSON as somebody wrote it: members in their order, since a query string has one, and each with a name that
+//! a fault can be told by.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -6,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// One value. Its depth is bounded by `serde_json`, at 128.
+/// A value. Its depth is bounded by `serde_json`, at 128.
 #[derive(Debug)]
 pub enum Json {
     Object(Vec<(String, Json)>),
@@ -24,7 +25,7 @@ pub struct At<'a> {
     place: Cow<'static, str>,
 }
 
-/// What is wrong with an event, and where.
+/// Fault of an event, and its place.
 #[derive(Debug)]
 pub struct BadEvent(String);
 
@@ -82,7 +83,8 @@ impl<'a> At<'a> {
         self.get(name).ok_or_else(|| self.bad(format!("has no {name}")))
     }
 
-    /// Checks that this is an object with these members at most: a misspelt one would be passed over in silence.
+    /// Checks that this is an object with these members at most: a misspelt one would be passed over in
+    /// silence.
     ///
     /// # Errors
     /// It is not.
@@ -213,5 +215,5 @@ impl<'de> Visitor<'de> for Builder {
     }
 }
 
-/// What no number of an event is.
+/// Number that no number of an event is.
 const OUT_OF_RANGE: f64 = f64::INFINITY;

@@ -1,12 +1,15 @@
 //! `bothways function test`: one call of a function from its file, outside of any server.
 //!
-//! Owns where the event comes from (JSON, or a certificate) and how the answer is told. The call itself is the one that decides online,
-//! under the default limits. The JSON has the names of the managed service's test results.
+//! Owns where the event comes from (JSON, or a certificate) and how the answer is told. The call itself is
+//! the one that decides online, under the default limits. The JSON has the names of the managed service's
+//! test results.
 
+mod compute;
 mod connection;
 mod event_field;
 mod json;
 mod renamed;
+mod unusable;
 mod viewer;
 mod viewer_event;
 mod viewer_output;
@@ -15,22 +18,23 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bothways_config::Limits;
 use bothways_functions::{Function, FunctionKind, FunctionSource};
 use bothways_state::files;
 use bothways_state::key_values::{LoadError, Store};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use self::connection::ConnectionTrial;
 use self::json::Json;
+use self::unusable::unusable;
 use self::viewer::ViewerTrial;
 use self::viewer_event::ViewerEvent;
 use crate::app::AppError;
 use crate::snapshot::{function_limits, store_limits};
 
-/// What is to be tried.
+/// Call to be tried.
 pub struct Trial {
     pub code: PathBuf,
     /// An import file.
@@ -40,7 +44,7 @@ pub struct Trial {
     pub at: SystemTime,
 }
 
-/// What the function is called with.
+/// Event that the function is called with.
 pub enum TrialEvent {
     /// A JSON file: the object that the function gets. One with a `request` is for a viewer function.
     Json(PathBuf),
@@ -48,7 +52,7 @@ pub enum TrialEvent {
     Certificate { chain: PathBuf, client_ip: IpAddr },
 }
 
-/// What came of it.
+/// Result of the call.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum TrialResult {
@@ -81,7 +85,7 @@ pub fn function_test(trial: &Trial) -> Result<TrialResult, AppError> {
 }
 
 impl TrialResult {
-    /// Whether a client would get what it came for: it is allowed in, or there is something that can be sent.
+    /// True if a client would get what it came for: it is allowed in, or there is something that can be sent.
     pub fn is_good(&self) -> bool {
         match self {
             Self::Connection(tried) => tried.is_allowed(),
@@ -89,7 +93,7 @@ impl TrialResult {
         }
     }
 
-    /// One JSON object.
+    /// The result as one JSON object.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
     }
@@ -101,46 +105,6 @@ impl fmt::Display for TrialResult {
             Self::Connection(tried) => tried.fmt(f),
             Self::Viewer(tried) => tried.fmt(f),
         }
-    }
-}
-
-/// What a call took of the time that it may take.
-#[derive(Clone, Copy, Debug)]
-struct Compute {
-    elapsed: Duration,
-    limit: Duration,
-}
-
-impl Compute {
-    fn of(function: &Function, elapsed: Duration) -> Self {
-        Self {
-            elapsed,
-            limit: function.limits().time,
-        }
-    }
-
-    /// Of 0 to 100, as the managed service tells it.
-    fn percent(self) -> String {
-        let percent = self.elapsed.as_secs_f64() / self.limit.as_secs_f64() * 100.0;
-        format!("{:.0}", percent.clamp(0.0, 100.0).ceil())
-    }
-}
-
-impl Serialize for Compute {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.percent())
-    }
-}
-
-impl fmt::Display for Compute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} % of {} ms ({:.3} ms)",
-            self.percent(),
-            self.limit.as_millis(),
-            self.elapsed.as_secs_f64() * 1e3,
-        )
     }
 }
 
@@ -181,10 +145,6 @@ fn stem(file: &Path) -> String {
 
 fn read_event(file: &Path) -> Result<String, AppError> {
     files::read_argument_text(file, EVENT_BYTES_MAX).map_err(|error| unusable(file, &error))
-}
-
-fn unusable(file: &Path, fault: &dyn fmt::Display) -> AppError {
-    AppError::Config(format!("{}: {fault}", file.display()))
 }
 
 /// The service's bound on a test object (reference §2.4).

@@ -1,4 +1,4 @@
-//! What a function has asked of `cf.mtls`, in the words in which it did.
+//! Wishes of a function to `cf.mtls`, in its own words.
 
 use std::fmt;
 

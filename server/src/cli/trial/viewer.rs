@@ -1,4 +1,5 @@
-//! Trial calls of viewer functions: the same question as online, and the same changes to the request or the response.
+//! Trial calls of viewer functions: the same question as online, and the same changes to the request or the
+//! response.
 
 use std::fmt;
 use std::rc::Rc;
@@ -16,13 +17,13 @@ use http::{request, response};
 use hyper::ext::ReasonPhrase;
 use serde::Serialize;
 
-use super::Compute;
+use super::compute::Compute;
 use super::renamed::Renamed;
 use super::viewer_event::ViewerEvent;
 use super::viewer_output::ViewerOutput;
 use crate::http::{Asked, CertificateEdits, apply, ask_viewer_request, ask_viewer_response};
 
-/// What a viewer function has made of an event.
+/// Answer of a viewer function to an event.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ViewerTrial {
@@ -35,10 +36,10 @@ pub struct ViewerTrial {
     request_log_data: Option<Box<str>>,
     #[serde(rename = "viewer-response-log-data", skip_serializing_if = "Option::is_none")]
     response_log_data: Option<Box<str>>,
-    /// What `cf.mtls` was asked for.
+    /// Wishes to `cf.mtls`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     renamed_certificate_headers: Vec<Renamed>,
-    /// What the function took out of the request.
+    /// Headers that the function took out of the request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     withheld_certificate_headers: Vec<&'static str>,
     #[serde(skip)]
@@ -48,7 +49,7 @@ pub struct ViewerTrial {
     pretty: String,
 }
 
-/// What goes on.
+/// Request or response that goes on.
 struct Going {
     decision: String,
     json: String,

@@ -1,7 +1,8 @@
-//! Events of viewer functions, in the managed service's form: from JSON to the parts of HTTP that functions are asked about online.
+//! Events of viewer functions, in the managed service's form: from JSON to the parts of HTTP that functions
+//! are asked about online.
 //!
-//! An event is read back as a function would see it. One that no request or response can lead to is refused, key by key: a trial of it
-//! would prove nothing.
+//! An event is read back as a function would see it. One that no request or response can lead to is refused,
+//! key by key: a trial of it would prove nothing.
 
 use std::net::IpAddr;
 
@@ -17,7 +18,7 @@ use super::event_field::{EventField, fields};
 use super::json::{At, BadEvent, Json};
 use crate::http::{SHOWN_TO_FUNCTIONS, clean_headers};
 
-/// What a viewer function is tried with.
+/// Event that a viewer function is tried with.
 pub struct ViewerEvent {
     pub distribution_domain_name: String,
     pub distribution_id: String,
@@ -25,7 +26,7 @@ pub struct ViewerEvent {
     pub request_id: String,
     pub client_ip: String,
     pub request: request::Parts,
-    /// What the request says of the client's certificate; these are never among its headers.
+    /// Facts about the client's certificate; these are never among the headers of the request.
     pub certificate: Vec<(CertificateHeader, String)>,
     /// There is one where the function is for viewer responses.
     pub response: Option<response::Parts>,
@@ -238,7 +239,7 @@ fn cookie(fields: &[EventField<'_>]) -> Result<Option<HeaderValue>, BadEvent> {
     Ok(value.filter(|_| !line.is_empty()))
 }
 
-/// Which of the headers that functions are shown of a certificate.
+/// Header of a certificate that functions are shown.
 fn certificate_header(field: &EventField<'_>) -> Option<CertificateHeader> {
     CertificateHeader::parse(field.name).filter(|header| SHOWN_TO_FUNCTIONS.contains(header))
 }

@@ -1,4 +1,5 @@
-//! Requests and responses in the form of the managed service's events: what a test prints of what would go on.
+//! Requests and responses in the form of the managed service's events: what a test prints of what would go
+//! on.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +7,7 @@ use bothways_functions::viewer::{Field, Item, ShownRequest, ShownResponse};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
-/// What goes on to the origin or to the client.
+/// Request or response that goes on to the origin or to the client.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ViewerOutput<'a> {
