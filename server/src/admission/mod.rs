@@ -27,5 +27,5 @@ pub use self::gate::{Applicant, Barred, Gate, GateVersion, Negotiated, Ruling};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
 pub use self::tickets::TicketScope;
-pub use self::vault::{SessionOwner, SessionVault};
+pub use self::vault::SessionVault;
 pub use self::verifier::alert_of;

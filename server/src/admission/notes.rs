@@ -22,7 +22,7 @@ use crate::metrics::TicketDecline;
 #[derive(Default)]
 pub struct HandshakeNotes {
     /// Version and suite, as far as the handshake has come.
-    pub negotiated: Negotiated,
+    pub(super) negotiated: Negotiated,
     pub(super) gate: GateState,
     pub(super) shown: Shown,
     /// Use that the verifier has made of the memo, if it was called at all.
@@ -60,7 +60,7 @@ impl HandshakeNotes {
     /// # Errors
     /// Nobody: a session was resumed that no ticket of this handshake stands for. rustls does not do that; if
     /// it did, the client would not come in.
-    pub fn client(&self, resumed: bool) -> Result<ClientAuth, Error> {
+    pub(super) fn client(&self, resumed: bool) -> Result<ClientAuth, Error> {
         match (resumed, &self.shown) {
             (true, Shown::Ticket(owner)) => Ok(owner.client.clone()),
             (false, Shown::Verified(client)) => Ok(ClientAuth::Verified(client.clone())),

@@ -13,13 +13,13 @@ use super::verifier::{refuse, verify_tls12_with_key};
 
 /// Checks CertificateVerify and nothing else; then the gate is asked.
 #[derive(Debug)]
-pub struct PassthroughVerifier {
+pub(super) struct PassthroughVerifier {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl PassthroughVerifier {
     /// Makes a verifier with the signature algorithms of `provider`.
-    pub fn new(provider: &CryptoProvider) -> Self {
+    pub(super) fn new(provider: &CryptoProvider) -> Self {
         Self {
             algorithms: provider.signature_verification_algorithms,
         }

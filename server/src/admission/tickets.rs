@@ -16,7 +16,7 @@ use rustls_pki_types::UnixTime;
 use super::client::{ClientAuth, ClientPolicy};
 use super::gate::GateVersion;
 use super::notes::{Shown, note};
-use super::vault::{Scope, SessionOwner, SessionVault, Taken};
+use super::vault::{SessionOwner, SessionScope, SessionVault, Taken};
 use crate::metrics::TicketDecline;
 
 /// Tickets of one distribution, under one snapshot.
@@ -46,8 +46,8 @@ impl TicketScope {
         Self { gate, ..self }
     }
 
-    fn scope(&self) -> Scope {
-        Scope {
+    fn scope(&self) -> SessionScope {
+        SessionScope {
             policy: *self.policy.digest(),
             gate: self.gate.today(),
         }

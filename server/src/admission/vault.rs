@@ -34,7 +34,7 @@ struct Session {
     secret: [u8; SECRET_BYTES],
     /// Taken by the one redemption that the ticket is good for.
     state: Mutex<Option<SessionState>>,
-    scope: Scope,
+    scope: SessionScope,
     owner: OnceLock<SessionOwner>,
 }
 
@@ -42,23 +42,23 @@ struct Session {
 pub(super) struct Taken {
     /// Encoding of rustls.
     pub(super) plain: Vec<u8>,
-    pub(super) scope: Scope,
+    pub(super) scope: SessionScope,
     pub(super) owner: SessionOwner,
 }
 
 /// Digests that must be the same when a ticket is redeemed as when it was issued.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Scope {
+pub(super) struct SessionScope {
     pub(super) policy: [u8; 32],
     pub(super) gate: Option<[u8; 32]>,
 }
 
 /// Client of a session, and the time of its proof.
 #[derive(Clone)]
-pub struct SessionOwner {
-    pub client: ClientAuth,
+pub(super) struct SessionOwner {
+    pub(super) client: ClientAuth,
     /// Time of its full handshake; renewals keep it.
-    pub authenticated_at: UnixTime,
+    pub(super) authenticated_at: UnixTime,
 }
 
 impl SessionVault {
@@ -73,7 +73,7 @@ impl SessionVault {
 
     /// Binds the session of slab key `key` to its client, once. A ticket whose session is not bound is
     /// declined.
-    pub fn bind(&self, key: usize, owner: SessionOwner) {
+    pub(super) fn bind(&self, key: usize, owner: SessionOwner) {
         let Some(session) = self.sessions.get(key) else {
             return;
         };
@@ -96,7 +96,7 @@ impl SessionVault {
     }
 
     /// Keeps the session `plain`, and gives its slab key and its ticket. `None`: there is no room for it.
-    pub(super) fn issue(&self, plain: &[u8], scope: Scope, now: UnixTime) -> Option<(usize, Vec<u8>)> {
+    pub(super) fn issue(&self, plain: &[u8], scope: SessionScope, now: UnixTime) -> Option<(usize, Vec<u8>)> {
         if plain.len() > PLAIN_BYTES_MAX {
             return None;
         }

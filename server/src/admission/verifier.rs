@@ -25,7 +25,7 @@ use super::notes::{Shown, note, pass_gate};
 
 /// Verifier of the clients of one distribution, as rustls wants to see it.
 #[derive(Debug)]
-pub struct ClientVerifier {
+pub(super) struct ClientVerifier {
     verification: Verification,
     algorithms: WebPkiSupportedAlgorithms,
     memo_entries_max: usize,
@@ -39,7 +39,11 @@ thread_local! {
 impl ClientVerifier {
     /// Makes a verifier with the signature algorithms of `provider`. Each core remembers `memo_entries_max`
     /// verdicts.
-    pub fn new(verification: Verification, provider: &CryptoProvider, memo_entries_max: usize) -> Self {
+    pub(super) fn new(
+        verification: Verification,
+        provider: &CryptoProvider,
+        memo_entries_max: usize,
+    ) -> Self {
         Self {
             verification,
             algorithms: provider.signature_verification_algorithms,
