@@ -25,17 +25,17 @@ use crate::metrics::{DropReason, LaneCounters};
 /// A lane that has not started.
 #[derive(Debug)]
 pub struct Lane {
-    pub format: LogFormat,
-    pub batch: BatchLimits,
+    pub(super) format: LogFormat,
+    pub(super) batch: BatchLimits,
     /// Encoded bytes that may wait while the sink takes others.
-    pub bound_bytes: usize,
-    pub counters: Arc<LaneCounters>,
-    pub sink: OpenSink,
+    pub(super) bound_bytes: usize,
+    pub(super) counters: Arc<LaneCounters>,
+    pub(super) sink: OpenSink,
 }
 
 /// Size at which a batch is handed over. Smaller ones are handed over at the end of the shipper's turn.
 #[derive(Clone, Copy, Debug)]
-pub struct BatchLimits {
+pub(super) struct BatchLimits {
     pub records_max: usize,
     /// Bounds memory where names of clients are long.
     pub bytes_max: usize,
@@ -176,3 +176,7 @@ fn encode(format: LogFormat, record: &ConnectionRecord, lines: &mut Vec<u8>) {
 const SPARE_BUFFERS_MAX: usize = 2;
 /// Commands that wait for a sink that blocks.
 const COMMANDS_MAX: usize = 8;
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

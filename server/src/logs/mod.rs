@@ -31,10 +31,10 @@ mod throttle;
 
 pub use connection_id::{ConnectionId, ConnectionIds};
 pub use console::Console;
-pub use lane::{BatchLimits, Lane};
-pub use messages::{Messages, Unwritten};
+pub use lane::Lane;
+pub use messages::Messages;
 pub use queue::RecordSender;
 pub use record::ConnectionRecord;
 pub use shipper::{Shipper, ShipperRemote, StopError};
-pub use sink::{OpenSink, Sink, SinkError};
+pub use sink::{Sink, SinkError};
 pub use throttle::Throttle;

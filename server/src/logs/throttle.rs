@@ -61,7 +61,7 @@ impl Throttle {
     }
 
     /// Takes the number of events that were not told, whatever the time.
-    pub fn take_untold(&mut self) -> u64 {
+    pub(super) fn take_untold(&mut self) -> u64 {
         std::mem::take(&mut self.untold)
     }
 

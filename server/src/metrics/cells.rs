@@ -122,11 +122,11 @@ impl<S: Scale> Histogram<S> {
     }
 
     /// Counts by bucket, smallest first; not cumulated.
-    pub fn buckets(&self) -> impl Iterator<Item = u64> {
+    pub(super) fn buckets(&self) -> impl Iterator<Item = u64> {
         self.buckets.iter().map(Counter::get)
     }
 
-    pub fn sum_ns(&self) -> u64 {
+    pub(super) fn sum_ns(&self) -> u64 {
         self.sum_ns.get()
     }
 }

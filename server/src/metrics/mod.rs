@@ -26,8 +26,7 @@ mod records;
 mod registry;
 mod table;
 
-pub use call_mark::{CallMark, Marked, OpenCall, monotonic};
-pub use cells::{Counter, Family, Gauge, Histogram};
+pub use call_mark::{OpenCall, monotonic};
 pub use core_counters::CoreCounters;
 pub use exposition::render;
 pub use labels::{
@@ -36,9 +35,8 @@ pub use labels::{
     ResolveResult, ShedReason, StalledBody, StatusClass, TicketDecline, ViewerFunctionResult,
 };
 pub use named::{
-    CrlDates, Dates, Directory, DistributionCells, DistributionCounters, DistributionName, OriginCells,
-    OriginCounters, OriginName, PerCore, count,
+    CrlDates, Dates, Directory, DistributionCounters, DistributionName, OriginCounters, OriginName, count,
 };
 pub use process_counters::{MessageDrops, ProcessCounters};
-pub use records::{LaneCounters, RecordCounters, RecordDrops};
+pub use records::{LaneCounters, RecordDrops};
 pub use registry::Registry;
