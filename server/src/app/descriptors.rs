@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the soft limit to the hard one, and says so where that is not enough: clients would then be turned
 /// away by the kernel, without a record, before any limit of the configuration is reached.
-pub fn raise(config: &Config, cores: usize) {
+pub(super) fn raise(config: &Config, cores: usize) {
     let needed = needed(config, cores);
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

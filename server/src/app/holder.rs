@@ -13,13 +13,13 @@ use bothways_state::files;
 
 /// A process that listens.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Holder {
+pub(super) struct Holder {
     pid: u32,
     name: String,
 }
 
 /// Finds a process that listens at `port`, whatever the address.
-pub fn of_port(port: u16) -> Option<Holder> {
+pub(super) fn of_port(port: u16) -> Option<Holder> {
     let sockets = listening(port);
     if sockets.is_empty() {
         return None;

@@ -23,7 +23,7 @@ use super::holder::{self, Holder};
 use crate::worker::{ListenerSetup, QUEUED_MAX};
 
 /// All sockets, by core.
-pub struct Bound {
+pub(super) struct Bound {
     pub by_core: Vec<Vec<ListenerSetup>>,
     /// The address of each listener of the configuration, with its real port.
     pub addresses: Vec<SocketAddr>,
@@ -33,7 +33,7 @@ pub struct Bound {
 ///
 /// # Errors
 /// An address cannot be listened on.
-pub fn bind(config: &Config, cores: usize) -> Result<Bound, AppError> {
+pub(super) fn bind(config: &Config, cores: usize) -> Result<Bound, AppError> {
     let mut sockets: Vec<Vec<TcpListener>> = Vec::with_capacity(config.listeners.len());
     let mut addresses = Vec::with_capacity(config.listeners.len());
     for listener in &config.listeners {

@@ -27,7 +27,7 @@ pub fn signals() -> Result<Signals, AppError> {
 }
 
 /// Held while the server starts.
-pub struct Starting {
+pub(super) struct Starting {
     _dropped_when_started: Sender<Infallible>,
 }
 

@@ -15,7 +15,7 @@ use crate::snapshot;
 ///
 /// # Errors
 /// The configuration, or a file or folder that it names, cannot be used.
-pub fn check(path: &Path, as_user: Option<&str>) -> Result<String, AppError> {
+pub(super) fn check(path: &Path, as_user: Option<&str>) -> Result<String, AppError> {
     match as_user {
         None => check_as_we_are(path, |_| Vec::new()),
         Some(name) => ServiceUser::find(name)

@@ -19,7 +19,7 @@ use crate::app::AppError;
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceUser {
+pub(super) struct ServiceUser {
     name: String,
     uid: u32,
     /// The user's own first.
@@ -32,7 +32,7 @@ impl ServiceUser {
     ///
     /// # Errors
     /// There is none.
-    pub fn find(name: &str) -> Result<Self, String> {
+    pub(super) fn find(name: &str) -> Result<Self, String> {
         let numbers = || Self::of_numbers(name);
         let users = system_file("/etc/passwd")?;
         let Some((uid, gid)) = user_in(&users, name) else {
@@ -63,7 +63,10 @@ impl ServiceUser {
     ///
     /// # Errors
     /// Only root may take another user's rights; or `work` has failed.
-    pub fn work<T: Send>(&self, work: impl FnOnce() -> Result<T, AppError> + Send) -> Result<T, AppError> {
+    pub(super) fn work<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, AppError> + Send,
+    ) -> Result<T, AppError> {
         let working = || {
             self.become_it().map_err(|error| {
                 let name = &self.name;
@@ -97,12 +100,12 @@ impl ServiceUser {
 }
 
 /// True if this process may read what others may not.
-pub fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     geteuid().is_root()
 }
 
 /// Every file of `config` that cannot be read by whoever asks, in words.
-pub fn unreadable(config: &Config) -> Vec<String> {
+pub(super) fn unreadable(config: &Config) -> Vec<String> {
     let readable = |(path, key): (&Path, &KeyPath)| match files::read_beginning(path, 0) {
         Ok(_) => None,
         Err(error) => Some(fault(
@@ -115,7 +118,7 @@ pub fn unreadable(config: &Config) -> Vec<String> {
 }
 
 /// Every place of `config` where whoever asks could not write what a server has to, in words.
-pub fn unwritable(config: &Config) -> Vec<String> {
+pub(super) fn unwritable(config: &Config) -> Vec<String> {
     let mut faults = Vec::new();
     if let Some(control) = &config.control {
         let made = writable_folder(&control.socket.path);

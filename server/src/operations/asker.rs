@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 /// Sending end of an answer. Dropped without one, it says that the server is about to end.
-pub struct Asker<T> {
+pub(super) struct Asker<T> {
     answer: Sender<T>,
     _place: Arc<()>,
 }

@@ -14,7 +14,7 @@ use super::watch::Watch;
 use crate::metrics::monotonic;
 
 /// Everything that wakes the thread.
-pub enum Event {
+pub(super) enum Event {
     Asked(Order),
     /// The log was renamed; nobody waits for its reopening.
     LogRotated,

@@ -27,7 +27,7 @@ pub struct NotWritten {
 }
 
 /// Order to write a store.
-pub struct WriteOrder {
+pub(super) struct WriteOrder {
     pub(super) write: KeyValuesWrite,
     pub(super) asker: Asker<Written>,
 }

@@ -13,7 +13,7 @@ use super::reopen::{self, ReopenOrder, Reopened};
 use super::running::{Cores, Running};
 
 /// Order for a change, with whoever waits for its answer.
-pub enum Order {
+pub(super) enum Order {
     Reload(ReloadOrder),
     Publish(PublishOrder),
     Write(Box<WriteOrder>),

@@ -11,7 +11,7 @@ use crate::snapshot::{NewVersion, Publication, Unpublished};
 pub type Published = Result<Publication, Unpublished>;
 
 /// Order to publish a function.
-pub struct PublishOrder {
+pub(super) struct PublishOrder {
     pub(super) name: String,
     pub(super) asker: Asker<Published>,
 }

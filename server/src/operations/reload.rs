@@ -27,7 +27,7 @@ pub struct ReloadReport {
 /// Order to reload. All askers that wait for their turn are served by one reload; nobody waits for one that a
 /// signal has asked for.
 #[derive(Default)]
-pub struct ReloadOrder(Vec<Asker<Reloaded>>);
+pub(super) struct ReloadOrder(Vec<Asker<Reloaded>>);
 
 impl ReloadOrder {
     pub(super) fn of(asker: Asker<Reloaded>) -> Self {
@@ -46,7 +46,7 @@ impl ReloadOrder {
 }
 
 /// A snapshot that can be published.
-pub struct Rebuilt {
+pub(super) struct Rebuilt {
     built: Built,
     distributions: usize,
 }

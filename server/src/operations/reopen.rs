@@ -9,7 +9,7 @@ use crate::logs::ShipperRemote;
 pub type Reopened = Result<String, String>;
 
 /// Order to open the log anew. All askers that wait for their turn are served by one reopening.
-pub struct ReopenOrder(Vec<Asker<Reopened>>);
+pub(super) struct ReopenOrder(Vec<Asker<Reopened>>);
 
 impl ReopenOrder {
     pub(super) fn of(asker: Asker<Reopened>) -> Self {

@@ -25,7 +25,7 @@ use crate::snapshot;
 use crate::worker::code_of;
 
 /// Question to be answered.
-pub struct Question {
+pub(super) struct Question {
     pub config: PathBuf,
     pub distribution: String,
     /// A PEM file, leaf first.
@@ -39,7 +39,7 @@ pub struct Question {
 /// # Errors
 /// The configuration or the PEM file cannot be used, or there is no such distribution, or it does not ask for
 /// certificates.
-pub fn explain(question: &Question) -> Result<Explanation, AppError> {
+pub(super) fn explain(question: &Question) -> Result<Explanation, AppError> {
     let config = snapshot::load_config(&question.config)?;
     let distribution = config.distribution(&question.distribution)?;
     let unasked = || -> ConfigError {

@@ -35,7 +35,7 @@ use crate::app::AppError;
 use crate::snapshot::{function_limits, store_limits};
 
 /// Call to be tried.
-pub struct Trial {
+pub(super) struct Trial {
     pub code: PathBuf,
     /// An import file.
     pub key_value_store: Option<PathBuf>,
@@ -45,7 +45,7 @@ pub struct Trial {
 }
 
 /// Event that the function is called with.
-pub enum TrialEvent {
+pub(super) enum TrialEvent {
     /// A JSON file: the object that the function gets. One with a `request` is for a viewer function.
     Json(PathBuf),
     /// The connection of a client that presents this chain (PEM, leaf first).
@@ -55,7 +55,7 @@ pub enum TrialEvent {
 /// Result of the call.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum TrialResult {
+pub(super) enum TrialResult {
     Connection(ConnectionTrial),
     Viewer(ViewerTrial),
 }
@@ -64,7 +64,7 @@ pub enum TrialResult {
 ///
 /// # Errors
 /// A file cannot be used: what it names, and where.
-pub fn function_test(trial: &Trial) -> Result<TrialResult, AppError> {
+pub(super) fn function_test(trial: &Trial) -> Result<TrialResult, AppError> {
     let (file, text) = match &trial.event {
         TrialEvent::Certificate { chain, client_ip } => {
             let function = load(trial, FunctionKind::Connection)?;
@@ -86,7 +86,7 @@ pub fn function_test(trial: &Trial) -> Result<TrialResult, AppError> {
 
 impl TrialResult {
     /// True if a client would get what it came for: it is allowed in, or there is something that can be sent.
-    pub fn is_good(&self) -> bool {
+    pub(super) fn is_good(&self) -> bool {
         match self {
             Self::Connection(tried) => tried.is_allowed(),
             Self::Viewer(tried) => tried.is_sendable(),
@@ -94,7 +94,7 @@ impl TrialResult {
     }
 
     /// The result as one JSON object.
-    pub fn json(&self) -> String {
+    pub(super) fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
     }
 }
