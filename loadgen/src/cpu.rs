@@ -17,7 +17,7 @@ pub struct ThreadTime {
 }
 
 impl ThreadTime {
-    /// Of the calling thread; `None` where the kernel does not say.
+    /// Reads the time of the calling thread; `None` where the kernel does not say.
     pub fn now() -> Option<Self> {
         let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
         let (running, waiting) = parse_schedstat(&text)?;
@@ -52,7 +52,7 @@ pub struct Server {
     pids: Vec<u32>,
 }
 
-/// One look at the server.
+/// A full look at the server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerSample {
     pub taken_at: Instant,
@@ -152,7 +152,7 @@ impl Glances {
         }
     }
 
-    /// When the next one is due, as an offset from the start of the run.
+    /// The time of the next look, as an offset from the start of the run.
     pub fn next(&self) -> Duration {
         self.next
     }

@@ -1,11 +1,11 @@
-//! Why an operation did not end as hoped, in a form that can be counted.
+//! Failures of operations, in a form that can be counted.
 //!
 //! A failure is a small value with a stable text: equal failures are one line of the report.
 
 use std::fmt;
 use std::io;
 
-/// How far an operation had come.
+/// The step that an operation had reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     #[default]
@@ -105,12 +105,12 @@ impl Failure {
         }
     }
 
-    /// Whether the peer ended the connection without a word.
+    /// `true`: the peer ended the connection without a word.
     pub fn is_disconnect(&self) -> bool {
         matches!(self, Failure::Closed(_) | Failure::Reset(_))
     }
 
-    /// Whether this is how a server refuses a client's certificate, given that it had asked for one.
+    /// `true`: a server refuses a client's certificate in this way, given that it had asked for one.
     ///
     /// Alerts about anything else (protocol version, unknown name, internal error) are not refusals of a
     /// certificate.

@@ -1,4 +1,4 @@
-//! Who loadgen is towards the server, and whom it accepts as the server: files become rustls configurations.
+//! Client identities, and the trust in the server: files become rustls configurations.
 //!
 //! Runs before the load starts; every mistake names the file and the remedy. There may be tens of thousands
 //! of identities: they share one configuration for each entry of the mix, which asks the client that acts on
@@ -25,11 +25,11 @@ use crate::plan::{Entry, IdentitySet, Plan, TlsChoice, Trust, UsageError};
 use crate::session::{Sessions, SessionsOfTheActing};
 use crate::verdict::Remembering;
 
-/// For each entry of the mix, everything that its TLS connections need.
+/// Everything that TLS connections need, for each entry of the mix.
 #[derive(Debug)]
 pub struct Identities(Vec<Party>);
 
-/// How the connections of one entry are made, and who makes them.
+/// The TLS configuration of one entry's connections, and its clients.
 #[derive(Clone, Debug)]
 pub struct Party {
     pub config: Arc<ClientConfig>,
@@ -38,7 +38,7 @@ pub struct Party {
     resumes: bool,
 }
 
-/// One logical client: an identity, and where it resumes, its sessions, because a session belongs to the
+/// A logical client: an identity, and where it resumes, its sessions, because a session belongs to the
 /// identity that made it.
 #[derive(Debug)]
 pub struct Client {
@@ -69,7 +69,7 @@ impl Identities {
         &self.0
     }
 
-    /// How many client certificates there are.
+    /// The number of different client certificates.
     pub fn count(&self) -> usize {
         let mut seen = HashSet::new();
         let sets = self
@@ -100,8 +100,8 @@ impl Party {
         })
     }
 
-    /// Those that user number `index` of `users` takes in turn. All are used even when they outnumber the
-    /// users.
+    /// The clients that user number `index` of `users` takes in turn. All are used even when they outnumber
+    /// the users.
     pub fn clients(&self, index: usize, users: usize) -> Clients {
         Clients {
             party: self.clone(),
@@ -119,7 +119,7 @@ pub struct Clients {
     first: usize,
     step: usize,
     next: Option<usize>,
-    /// Those that have sessions to keep.
+    /// Clients that have sessions to keep.
     known: HashMap<usize, Rc<Client>>,
 }
 
@@ -163,7 +163,8 @@ pub fn seed_random_generator() {
     let _ = aws_lc_rs::default_provider().secure_random.fill(&mut [0; 32]);
 }
 
-/// Whether a server asked for a client certificate since the last call, on this thread.
+/// Takes note of a server's request for a client certificate on this thread: `true` where one came since the
+/// last call.
 ///
 /// rustls resolves a certificate exactly when a CertificateRequest has come, within `process_new_packets`.
 pub fn take_certificate_requested() -> bool {
@@ -390,7 +391,7 @@ impl Loader {
     }
 }
 
-/// Why a key and a certificate do not make an identity.
+/// Reasons why a key and a certificate do not make an identity.
 enum Unusable {
     Key(rustls::Error),
     Mismatch,

@@ -1,5 +1,4 @@
-//! What the kernel of this machine counts and nobody else sees: connections that a full listen queue turned
-//! away.
+//! A count of this machine's kernel that nobody else has: connections that a full listen queue turned away.
 
 use std::fs;
 

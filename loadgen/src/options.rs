@@ -25,7 +25,7 @@ pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// What to load: https://NAME[:PORT][/PATH]. --address, --sni, --host and --path override its parts
+    /// URL to load: https://NAME[:PORT][/PATH]. --address, --sni, --host and --path override its parts
     pub url: Option<String>,
 
     /// TOML file that says what to load and how: phases, a mix of operations, sets of identities, idle
@@ -34,11 +34,11 @@ pub struct Options {
     #[arg(long, value_name = "FILE", conflicts_with_all = SAID_BY_A_SCENARIO)]
     pub scenario: Option<PathBuf>,
 
-    /// Where to connect, HOST:PORT (default: the URL's host and port)
+    /// HOST:PORT to connect to (default: the URL's host and port)
     #[arg(long)]
     pub address: Option<String>,
 
-    /// What an operation is
+    /// Kind of operation
     #[arg(long, value_enum, default_value_t = Work::Handshake)]
     pub mode: Work,
 
@@ -130,7 +130,7 @@ pub struct Options {
     #[arg(long, value_name = "HEADER")]
     pub header: Vec<String>,
 
-    /// How an operation should end. `refused`: the server asks for a certificate and then refuses the client
+    /// Expected end of an operation. `refused`: the server asks for a certificate and then refuses the client
     /// by a TLS alert or by closing before any response (mode handshake)
     #[arg(long, value_enum, default_value_t = Expect::Ok)]
     pub expect: Expect,
@@ -173,7 +173,7 @@ pub struct Options {
     #[arg(long, default_value = "1", value_name = "N|LIST")]
     pub cores: String,
 
-    /// How to wait for sockets: `auto` is io_uring where the kernel allows it
+    /// Way to wait for sockets: `auto` is io_uring where the kernel allows it
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
     pub driver: Driver,
 
@@ -198,7 +198,7 @@ pub struct Options {
     pub quiet: bool,
 }
 
-/// What else than a run can be asked for.
+/// Commands beside that of a run.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     Pki(PkiOptions),
@@ -209,13 +209,13 @@ pub enum Command {
         #[arg(required = true, num_args = 1..=12, value_name = "REPORT.json")]
         reports: Vec<PathBuf>,
 
-        /// Where to write the page
+        /// File to write the page to
         #[arg(long, value_name = "FILE")]
         html: PathBuf,
     },
 }
 
-/// What one operation is.
+/// Kind of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Work {
@@ -224,13 +224,13 @@ pub enum Work {
     Handshake,
     /// The same, but the handshake resumes a session of an earlier connection; full handshakes do not count
     Resume,
-    /// One HTTP/1.1 request on a connection that stays open
+    /// HTTP/1.1 requests, one after the other on a connection that stays open
     Keepalive,
-    /// One HTTP/2 request, --streams at a time on a connection that stays open
+    /// HTTP/2 requests, --streams at a time on a connection that stays open
     H2,
 }
 
-/// What the operations of a run are: all the same work, or several.
+/// Kind of operations of a run: all the same work, or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {

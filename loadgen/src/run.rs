@@ -39,7 +39,7 @@ pub struct Outcome {
     /// In the window, of all listening sockets of this machine; unknown where the kernel does not say.
     pub listen_overflows: Option<u64>,
     pub server: Option<(ServerSample, ServerSample)>,
-    /// Why there is no figure for the server although one was asked for.
+    /// The reason why there is no figure for the server although one was asked for.
     pub server_lost: Option<String>,
     pub interrupted: bool,
     /// Memory of the server at the start and the end of each phase that began, where the phase has idle
@@ -47,7 +47,7 @@ pub struct Outcome {
     pub memory: Vec<Memory>,
 }
 
-/// Of the server's processes, their share of what they share with others (PSS).
+/// Memory of the server's processes, with their share of what they share with others (PSS).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
     pub before_bytes: Option<u64>,
@@ -106,12 +106,12 @@ fn join(threads: Vec<LoadThread>) -> Result<Vec<Recording>, String> {
     recordings.collect()
 }
 
-/// What the control thread does while the load runs.
+/// The control thread's state while the load runs.
 struct Watch {
     clock: Arc<Clock>,
     plan: Arc<Plan>,
     stages: Arc<Stages>,
-    /// Of the phases that have begun.
+    /// Memory at the phases that have begun.
     memory: Vec<Memory>,
     phases_ended: usize,
     server: Option<Server>,
@@ -368,7 +368,7 @@ fn listen_for_signals(interrupted: &Arc<AtomicBool>) -> Result<(), String> {
     })
 }
 
-/// How often the control thread looks for signals.
+/// Time between two looks of the control thread for signals.
 const GLANCE: Duration = Duration::from_millis(100);
 /// Patience with a load thread on a machine that is busy with other things.
 const OVERRUN_MAX: Duration = Duration::from_secs(10);

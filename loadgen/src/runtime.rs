@@ -1,4 +1,4 @@
-//! One pinned thread with its monoio runtime.
+//! The pinned thread of a core with its monoio runtime.
 //!
 //! The ring is built on its own thread with SINGLE_ISSUER and DEFER_TASKRUN (a third less CPU per operation
 //! than a default ring), stepping down to COOP_TASKRUN, to no flags, and to epoll where the kernel refuses.

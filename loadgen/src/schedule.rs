@@ -1,4 +1,4 @@
-//! When operations of an open loop are due.
+//! Times at which operations of an open loop are due.
 //!
 //! The rate may change from phase to phase and evenly within one: arrival `k` of the whole run is due as soon
 //! as the rate's integral over time has reached `k`, whatever happened to earlier ones. With a constant rate
@@ -58,7 +58,7 @@ impl Schedule {
         }
     }
 
-    /// When this thread's `n`th operation is due; [`Duration::MAX`] when there are not so many.
+    /// The time at which this thread's `n`th operation is due; [`Duration::MAX`] when there are not so many.
     pub fn at(&self, n: u64) -> Duration {
         let arrival = (self.first as f64) + (n as f64) * (self.stride as f64);
         let segment = self
@@ -68,7 +68,7 @@ impl Schedule {
         segment.map_or(Duration::MAX, |segment| segment.at(arrival))
     }
 
-    /// How many of this thread's operations are due at `now` or before.
+    /// The number of this thread's operations that are due at `now` or before.
     pub fn due(&self, now: Duration) -> u64 {
         let reached = self.integral(now.as_secs_f64());
         let mut count = ((reached - self.first as f64) / self.stride as f64).max(0.0) as u64;
@@ -82,7 +82,7 @@ impl Schedule {
         count
     }
 
-    /// How many are due before `end`.
+    /// The number of operations that are due before `end`.
     pub fn due_before(&self, end: Duration) -> u64 {
         end.checked_sub(Duration::from_nanos(1))
             .map_or(0, |last| self.due(last))
@@ -118,8 +118,8 @@ impl Segment {
         }
     }
 
-    /// Where the integral reaches `arrival`: the root of a parabola, in the form that loses no digits when it
-    /// is flat.
+    /// The time at which the integral reaches `arrival`: the root of a parabola, in the form that loses no
+    /// digits when it is flat.
     fn at(&self, arrival: f64) -> Duration {
         let missing = (arrival - self.before).max(0.0);
         let from = self.rate.from;
@@ -150,7 +150,7 @@ fn nanoseconds(seconds: f64) -> Duration {
 pub struct Arrivals {
     schedule: Schedule,
     taken: u64,
-    /// When the last one that was taken had been due.
+    /// Scheduled time of the last arrival that was taken.
     last_due: Option<Duration>,
     leftovers: Vec<Leftover>,
 }
@@ -206,7 +206,7 @@ impl Arrivals {
         self.schedule.at(self.schedule.due(now).max(self.taken))
     }
 
-    /// How many arrivals are due and not taken.
+    /// The number of arrivals that are due and not taken.
     pub fn backlog(&self, now: Duration) -> u64 {
         self.schedule.due(now).saturating_sub(self.taken)
     }
@@ -220,7 +220,7 @@ impl Arrivals {
         end.max(behind_last)
     }
 
-    /// How many were due within `time`, whatever became of them.
+    /// The number of arrivals that were due within `time`, whatever became of them.
     pub fn due_within(&self, time: Range<Duration>) -> u64 {
         let before_start = self.schedule.due_before(time.start);
         self.schedule.due_before(time.end).saturating_sub(before_start)
@@ -235,7 +235,7 @@ impl Arrivals {
         &self.leftovers
     }
 
-    /// How many are left over that were due within `time`.
+    /// The number of arrivals left over that were due within `time`.
     pub fn left_within(&self, time: Range<Duration>) -> u64 {
         let (start, end) = (
             self.schedule.due_before(time.start),
@@ -248,7 +248,7 @@ impl Arrivals {
         self.leftovers.iter().map(within).sum()
     }
 
-    /// How long each that is left over has waited, as pairs of a wait and how many had about the same: of
+    /// The waits of the arrivals that are left over, as pairs of a wait and how many had about the same. Of
     /// very many only evenly spaced ones are looked at.
     pub fn waits_of(&self, left: &Leftover) -> impl Iterator<Item = (Duration, u64)> {
         let Range { start, end } = left.numbers.clone();
@@ -261,9 +261,9 @@ impl Arrivals {
     }
 }
 
-/// So many waits say as much as all of them.
+/// A number of waits that says as much as all of them.
 const WAITS_MAX: u64 = 100_000;
-/// Of the arithmetic: far less than an operation, and than a nanosecond.
+/// Error of the arithmetic: far less than an operation, and than a nanosecond.
 const ROUNDING: f64 = 1e-6;
 
 #[cfg(test)]
@@ -434,9 +434,9 @@ mod tests {
         assert_eq!(arrivals.backlog(MS / 2), 0);
     }
 
-    /// One connection, 1,000 operations a second, each served in 100 µs, but the server stalls once for 100
-    /// ms. A generator with coordinated omission would record one slow operation; we must record about a
-    /// hundred.
+    /// Simulates a single connection with 1,000 operations a second, each served in 100 µs, where the server
+    /// stalls once for 100 ms. A generator with coordinated omission would record one slow operation; we must
+    /// record about a hundred.
     #[test]
     fn a_stalled_server_is_seen_by_every_operation_that_was_due_during_the_stall() {
         let mut arrivals = Arrivals::new(constant(1000.0, 0, 1));

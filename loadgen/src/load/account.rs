@@ -21,7 +21,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// How many of those asked for are unaccounted for; below zero: counted twice.
+    /// The number of operations that were asked for and are unaccounted for; below zero: counted twice.
     pub fn missing(&self) -> i128 {
         let known = [
             self.ok,

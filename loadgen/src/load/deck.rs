@@ -1,4 +1,4 @@
-//! Which entry of the mix the next operation is.
+//! The order in which entries of the mix come.
 //!
 //! A deck has as many cards of each entry as its weight, in lowest terms; when it is used up it is shuffled
 //! anew. So the shares are exact after every deck, and the order has no period in which clients and entries

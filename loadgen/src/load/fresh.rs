@@ -24,14 +24,14 @@ pub struct Hand {
     core: Rc<Core>,
     pub job: Rc<Job>,
     clients: Clients,
-    /// Who is next, and why it cannot be.
+    /// The next client, and the reason why it cannot operate.
     ready: Option<(Rc<Client>, Result<(), Failure>)>,
-    /// What is left of the last operation.
+    /// Connection left by the last operation.
     connection: Option<Connection>,
     failed: Option<Failure>,
 }
 
-/// What a completed operation has shown.
+/// Result of a completed operation.
 struct Exchange {
     answer: Answer,
     kind: HandshakeKind,
@@ -50,7 +50,7 @@ impl Hand {
         }
     }
 
-    /// Where sessions are resumed, makes sure that there is one, by a full handshake outside of any
+    /// Makes sure that there is a session where sessions are resumed, by a full handshake outside of any
     /// operation.
     pub async fn prepare(&mut self) {
         if self.ready.is_none() {
@@ -123,7 +123,7 @@ impl Hand {
     }
 }
 
-/// One operation. The connection is left in `slot`, however far it came.
+/// Runs an operation. The connection is left in `slot`, however far it came.
 async fn exchange(
     core: &Core,
     job: &Job,
@@ -190,7 +190,7 @@ async fn receive(connection: &mut Connection, mut response: Response) -> Result<
     Ok(response)
 }
 
-/// What the result means for the outcome that the entry expects.
+/// Judges the result by the outcome that the entry expects.
 fn judge(job: &Job, client: &Client, progress: &Progress, result: Result<Exchange, Failure>) -> Outcome {
     let entry = &job.entry;
     match (entry.expect, result) {
@@ -217,5 +217,5 @@ fn judge(job: &Job, client: &Client, progress: &Progress, result: Result<Exchang
     }
 }
 
-/// How long a server may take to close after its response, or after its alert.
+/// Time in which a server has to close after its response, or after its alert.
 const SERVER_CLOSES: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! When the next operation may start, on one thread.
+//! The start of operations on one thread: when the next one may begin.
 //!
 //! Clients that are not at work in the current phase wait for one in which they are. Closed loop: a client
 //! starts at once. Open loop: when the schedule says so; a client that is free waits for its turn, and
@@ -62,7 +62,7 @@ impl Clock {
         Duration::from_nanos(self.window_end.load(Ordering::Relaxed))
     }
 
-    /// When the run is to end, where a time was set for it.
+    /// The planned end of the run, where a time was set for it.
     pub fn planned_end(&self) -> Option<Duration> {
         let end = self.window_end.load(Ordering::Relaxed);
         (end < u64::MAX).then(|| Duration::from_nanos(end))
@@ -77,14 +77,14 @@ impl Clock {
 /// The start of an operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
-    /// When it was due; the same as `began` in a closed loop. Latency counts from here.
+    /// Time at which it was due; the same as `began` in a closed loop. Latency counts from here.
     pub due: Instant,
-    /// When a connection took it.
+    /// Time at which a connection took it.
     pub began: Instant,
     /// The time from `due` to `began` is our own doing: a connection was free when it was due, or would have
     /// been if this thread had not been stalled.
     pub late_by_us: bool,
-    /// By an open loop's schedule.
+    /// `true`: it was due by an open loop's schedule.
     pub scheduled: bool,
 }
 
@@ -117,7 +117,7 @@ pub struct Gate {
 
 /// A free client's place in the queue.
 pub struct Seat {
-    /// When the client became free.
+    /// Time at which the client became free.
     since: Duration,
     call: Cell<Option<Next>>,
     waker: RefCell<Option<Waker>>,
@@ -136,7 +136,7 @@ pub struct Arrived {
     pub accounts: Vec<Account>,
     /// Left over at the end of the run, and the wait of the oldest.
     pub backlog: (u64, Duration),
-    /// How long each that was never started in the window has waited, and how many waited so long.
+    /// Waits of the arrivals of the window that were never started, and how many waited so long.
     pub waits: Vec<(Duration, u64)>,
     pub stalled: Stalled,
 }
@@ -158,7 +158,7 @@ impl Gate {
         }
     }
 
-    /// Whether client number `client` is at work now.
+    /// `true`: client number `client` is at work now.
     pub fn is_turn(&self, client: usize) -> bool {
         matches!(self.turn(client, self.clock.now()), Turn::Free | Turn::Scheduled)
     }
@@ -257,13 +257,13 @@ impl Gate {
         Some(next.min(self.stretch_end()).min(self.clock.window_end()))
     }
 
-    /// Whether those who wait have been told that the run is over: cheaper than [`Gate::is_over`], and a
-    /// little later.
+    /// `true`: the clients that wait have been told that the run is over. Cheaper than [`Gate::is_over`], and
+    /// a little later.
     pub fn is_closed(&self) -> bool {
         self.closed.get()
     }
 
-    /// Whether no operation will start any more.
+    /// `true`: no operation will start any more.
     pub fn is_over(&self) -> bool {
         self.over(self.clock.now())
     }

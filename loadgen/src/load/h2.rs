@@ -26,7 +26,7 @@ pub struct Hand {
     core: Rc<Core>,
     pub job: Rc<Job>,
     lane: Option<Lane>,
-    /// Why there is none: that is how the next operation ends.
+    /// The reason why there is none; the next operation ends with it.
     unopened: Option<Failure>,
     failed: Option<Failure>,
 }
@@ -120,7 +120,7 @@ impl Hand {
     }
 }
 
-/// Why a request got no response.
+/// The reason why a request got no response.
 enum Broken {
     /// The server has surely not processed it, and says so in this way.
     Unprocessed(Failure),

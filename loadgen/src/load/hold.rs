@@ -87,7 +87,7 @@ impl Holder {
         self.held = Some(held);
     }
 
-    /// What is held from the phase before, if it is of the same kind.
+    /// Takes the connection held from the phase before if it is of the same kind; else prepares one.
     async fn take_or_prepare(&mut self, hold: Hold) -> Option<Held> {
         if self
             .held
@@ -190,7 +190,7 @@ impl Holder {
     }
 }
 
-/// How many idle connections of one thread may be busy at the same time.
+/// Permits to be busy, for the idle connections of one thread: few have one at the same time.
 pub struct Permits {
     free: Cell<usize>,
     waiting: RefCell<VecDeque<Waker>>,

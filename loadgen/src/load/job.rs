@@ -25,7 +25,7 @@ pub struct Job {
     /// The body that follows it, empty where there is none.
     pub body: Bytes,
     pub template: Template,
-    /// Where the work is h2: the connections that this thread's clients share.
+    /// Connections that this thread's clients share, where the work is h2.
     pub links: Links,
 }
 
@@ -34,7 +34,7 @@ pub struct Job {
 pub struct Answer {
     pub status: u16,
     pub body_bytes: u64,
-    /// From the start of its request to its first byte.
+    /// Time from the start of its request to its first byte.
     pub first_byte: Duration,
 }
 
@@ -65,14 +65,14 @@ impl Job {
         self.entry.method == http::Method::HEAD
     }
 
-    /// Whether a connection that has carried so many requests is to be closed.
+    /// `true`: a connection that has carried so many requests is to be closed.
     pub fn is_worn(&self, requests: u64) -> bool {
         self.entry
             .requests_per_connection
             .is_some_and(|limit| requests >= limit.get())
     }
 
-    /// How an operation that should succeed has ended.
+    /// The end of an operation that should succeed.
     pub fn judge(&self, result: Result<Answer, Failure>) -> Done {
         let answer = result.as_ref().ok().copied();
         let outcome = match result.and_then(|answer| self.check(answer)) {
@@ -95,7 +95,7 @@ impl Job {
         }
     }
 
-    /// What an answer makes of an operation that should succeed.
+    /// Checks an answer to an operation that should succeed: its status, then the length of its body.
     pub fn check(&self, answer: Answer) -> Result<(), Failure> {
         let expected = match self.entry.expect_status.as_slice() {
             [] => answer.status < 400,

@@ -22,7 +22,7 @@ pub struct Hand {
     pub job: Rc<Job>,
     clients: Clients,
     open: Option<Open>,
-    /// Why it could not be opened: that is how the next operation ends.
+    /// The reason why it could not be opened; the next operation ends with it.
     unopened: Option<Failure>,
     was_open: bool,
     failed: Option<Failure>,
@@ -35,7 +35,7 @@ pub struct Open {
     /// The requests that it has carried: should it be closed after one, the server may just have been tired
     /// of it.
     requests: u64,
-    /// How many storms there had been when it was opened.
+    /// Number of storms at the time when it was opened.
     storms: u64,
 }
 
@@ -128,7 +128,7 @@ impl Hand {
         self.request(deadline).await
     }
 
-    /// One request on the open connection, which is kept only if it may be used again.
+    /// Sends a request on the open connection, which is kept only if it may be used again.
     async fn request(&mut self, deadline: Instant) -> Result<Answer, Failure> {
         let Some(mut open) = self.open.take() else {
             return Err(Failure::Closed(Stage::Connect));

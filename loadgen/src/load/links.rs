@@ -37,7 +37,7 @@ struct Link {
     progress: Rc<Progress>,
     members: Cell<usize>,
     requests: Cell<u64>,
-    /// How many storms there had been when it was opened.
+    /// Number of storms at the time when it was opened.
     storms: u64,
     /// Streams that may be open at the same time: one until the server's SETTINGS have come.
     streams_allowed: Rc<Cell<usize>>,
@@ -176,7 +176,7 @@ impl Link {
 }
 
 impl Lane {
-    /// Whether the next request should go over another connection.
+    /// `true`: the next request should go over another connection.
     pub fn is_done_with(&self, core: &Core, job: &Job) -> bool {
         self.link.is_done_with(core, job)
     }

@@ -51,7 +51,7 @@ use stages::{Bell, Stage, Stages};
 use stalls::TICK;
 use tally::Done;
 
-/// What the clients of a thread share.
+/// State that the clients of a thread share.
 pub struct Core {
     pub plan: Arc<Plan>,
     clock: Arc<Clock>,
@@ -62,17 +62,17 @@ pub struct Core {
     jobs: Vec<Rc<Job>>,
     deck: RefCell<Deck>,
     random: RefCell<fastrand::Rng>,
-    /// Of this thread, where all its connections are to stay open.
+    /// Number of this thread's connections, where all of them are to stay open.
     slots: usize,
-    /// Of these, those whose clients are at work when the window begins.
+    /// Number of these slots whose clients are at work when the window begins.
     slots_at_start: usize,
-    /// How many storms there have been.
+    /// Number of storms so far.
     storms: Cell<u64>,
     bell: Bell,
     permits: Permits,
 }
 
-/// What a thread is given to build its [`Core`] of.
+/// Parts from which a thread builds its [`Core`].
 pub struct Parts {
     pub plan: Arc<Plan>,
     pub clock: Arc<Clock>,
@@ -173,7 +173,7 @@ impl Core {
         Rc::new(core)
     }
 
-    /// Those that share a connection are on one thread.
+    /// The clients of this thread; clients that share a connection are on one thread.
     fn clients_of(&self, thread: usize) -> impl Iterator<Item = usize> + use<> {
         clients_of(&self.plan, thread)
     }
@@ -255,7 +255,7 @@ impl Core {
         Ok((connection, kind))
     }
 
-    /// When an operation that begins now has to end, whatever it consists of.
+    /// The time by which an operation that begins now has to end, whatever it consists of.
     fn deadline(&self) -> Instant {
         Instant::now() + self.plan.timeout
     }
@@ -279,7 +279,8 @@ fn clients_of(plan: &Plan, thread: usize) -> impl Iterator<Item = usize> + use<>
     (0..plan.clients).filter(move |client| client / together % threads == thread)
 }
 
-/// How many connections are to stay open on a thread for these clients, where that is what all entries do.
+/// The number of connections that are to stay open on a thread for these clients, where that is what all
+/// entries do.
 fn slots(plan: &Plan, thread: usize, of: impl Fn(usize) -> bool) -> usize {
     let clients = clients_of(plan, thread).filter(|client| of(*client)).count();
     match plan.mode {
@@ -314,7 +315,7 @@ struct Latch {
     waker: RefCell<Option<Waker>>,
 }
 
-/// One task inside a latch, until it is dropped.
+/// A task inside a latch, until it is dropped.
 struct Inside(Rc<Latch>);
 
 impl Latch {

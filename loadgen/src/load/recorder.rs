@@ -1,4 +1,4 @@
-//! What one thread has seen: counts, latencies, and the CPU time that it took.
+//! The record of one thread: counts, latencies, and the CPU time that it took.
 //!
 //! An operation counts in the part of the run (warm-up, window, after) in which it *ended*. Latencies are
 //! recorded for operations that ended as expected, in nanoseconds. Each second's share is also sent to the
@@ -82,8 +82,8 @@ impl Recorder {
         recorder
     }
 
-    /// Where the course of the run is written down: made beforehand, so that the run does not begin with
-    /// waiting for memory.
+    /// Sets the timeline in which the course of the run is written down. It is made beforehand, so that the
+    /// run does not begin with waiting for memory.
     pub fn write_to(&mut self, mut timeline: Timeline) {
         timeline.begin(self.gauges());
         self.recording.timeline = timeline;
@@ -218,7 +218,7 @@ impl Recorder {
         self.opened += 1;
     }
 
-    /// Where what the idle connections of a phase do is written down.
+    /// The sheet for the idle connections of a phase.
     pub fn hold(&mut self, phase: usize) -> &mut HoldSheet {
         self.recording.sheets.hold(phase)
     }
@@ -325,7 +325,7 @@ impl Recorder {
         }
     }
 
-    /// When what ends no longer counts.
+    /// The time from which on operations that end no longer count.
     fn window_end(&self) -> Duration {
         if self.waits {
             Duration::MAX

@@ -29,9 +29,9 @@ pub struct Mark {
 pub struct Recording {
     pub warm_up: Tally,
     pub window: Tally,
-    /// From the time an operation was due.
+    /// Latencies from the time an operation was due.
     pub latency: Histogram<u64>,
-    /// From the time a connection took it.
+    /// Latencies from the time a connection took an operation.
     pub service: Histogram<u64>,
     /// Open loop: from the time an operation was due to its start, where a connection was free, and where
     /// none was.
@@ -42,7 +42,8 @@ pub struct Recording {
     pub handshake: Histogram<u64>,
     pub request: Histogram<u64>,
     pub first_byte: Histogram<u64>,
-    /// From the end of an operation to the server's close, and how many connections it did not close in time.
+    /// Times from the end of an operation to the server's close, and the number of connections that it did
+    /// not close in time.
     pub close: Histogram<u64>,
     pub never_closed: u64,
     /// On h2 connections; `None`: there was none.
@@ -66,7 +67,7 @@ pub struct Recording {
 #[derive(Debug, Clone)]
 pub struct Unfinished {
     pub in_flight: u64,
-    /// How long the oldest in flight had been under way at the end of the window.
+    /// Time for which the oldest in flight had been under way at the end of the window.
     pub oldest: Duration,
     /// In an open loop: how long those in flight and those never started had been due.
     pub since_due: Histogram<u64>,

@@ -1,4 +1,4 @@
-//! One second of one thread, for the line that is shown while the run goes on.
+//! Counts of one second of one thread, for the line that is shown while the run goes on.
 
 use std::time::Duration;
 

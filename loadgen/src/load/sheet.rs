@@ -1,4 +1,4 @@
-//! What one thread has seen of each entry of the mix, of each phase, and of the idle connections.
+//! Records of one thread for each entry of the mix, for each phase, and for the idle connections.
 //!
 //! Entries count within the measured window, as the run as a whole does; phases count what ended while they
 //! lasted, the warm-up included. The account of a phase is that of the operations that were asked for in it,
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::plan::Plan;
 use crate::plan::phase::{self, Phase};
 
-/// One for each entry and each phase of the plan, in their order.
+/// Sheets for each entry and each phase of the plan, in their order.
 #[derive(Debug, Default)]
 pub struct Sheets {
     pub entries: Vec<EntrySheet>,
@@ -28,7 +28,7 @@ pub struct Sheets {
 #[derive(Debug)]
 pub struct EntrySheet {
     pub tally: Tally,
-    /// Of the operations that ended as expected, from the time they were due, in nanoseconds.
+    /// Latencies of the operations that ended as expected, from the time they were due, in nanoseconds.
     pub latency: Histogram<u64>,
 }
 
@@ -54,7 +54,7 @@ pub struct HoldSheet {
     pub lost: HashMap<Failure, u64>,
     /// Dropped on purpose at the start of the phase.
     pub dropped: u64,
-    /// From the drop to the first response on the new connection, in nanoseconds.
+    /// Times from the drop to the first response on the new connection, in nanoseconds.
     pub reopened: Histogram<u64>,
     pub not_reopened: HashMap<Failure, u64>,
 }

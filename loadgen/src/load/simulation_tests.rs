@@ -36,7 +36,7 @@ struct World {
     stop: Option<Duration>,
     budget: u64,
     service: Duration,
-    /// From then on the server answers nothing.
+    /// Time from which on the server answers nothing.
     hangs: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! What the control thread tells the load threads about the phases, so that its looks at the server fall
+//! Signals from the control thread to the load threads about the phases, so that its looks at the server fall
 //! before and after what they do.
 //!
 //! A phase begins, for its idle connections and its storm, when the control thread has looked at the server's
@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Poll, Waker};
 
-/// How far each phase is. Shared by all threads.
+/// Stage of each phase. Shared by all threads.
 #[derive(Debug)]
 pub struct Stages(Vec<AtomicU8>);
 

@@ -1,4 +1,4 @@
-//! When this thread's loop stood still: stopped by a signal, without a core, its virtual machine paused.
+//! Stalls of this thread's loop: it was stopped by a signal, had no core, or its virtual machine was paused.
 //!
 //! The loop is known to run each time something here is told the time, at least once in [`TICK`]. A longer
 //! pause is a stall: everything that was due meanwhile starts late by the generator's doing, and so does what
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[derive(Debug)]
 pub struct Stalls {
-    /// When the loop last ran.
+    /// Last time at which the loop ran.
     ran: Duration,
     last: Range<Duration>,
     /// The stalls since the queue of arrivals was last empty.
@@ -96,11 +96,11 @@ impl Stalls {
     }
 }
 
-/// How often the loop runs if nothing else makes it.
+/// The longest time between two runs of the loop if nothing else makes it run.
 pub const TICK: Duration = Duration::from_millis(20);
 /// Precision of the runtime's timers.
 const TICK_SLACK: Duration = Duration::from_millis(5);
-/// From here on a start counts as late (see `limits`).
+/// Delay from which on a start counts as late (see `limits`).
 const LATE: Duration = Duration::from_millis(1);
 /// A stall that is worth telling.
 const COUNTED: Duration = Duration::from_millis(10);

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use super::job::Answer;
 use crate::failure::Failure;
 
-/// How an operation ended.
+/// End of an operation.
 #[derive(Debug)]
 pub enum Outcome {
     Ok,
-    /// As expected: the server refused the client, in this way.
+    /// The server refused the client in this way, as was expected.
     Refused(Failure),
     /// A response came, but after a full handshake although a session was offered.
     NotResumed,
@@ -48,7 +48,7 @@ impl Statuses {
             .for_each(|(status, times)| self.count(*status, *times));
     }
 
-    /// By number.
+    /// The counts in the order of the statuses.
     pub fn sorted(&self) -> Vec<(u16, u64)> {
         let mut all = self.0.clone();
         all.sort_unstable();

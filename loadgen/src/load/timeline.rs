@@ -1,5 +1,5 @@
-//! How the run went over time, as one thread saw it: counts, bytes, latencies and CPU time of equally long
-//! intervals.
+//! The course of the run over time, as one thread saw it: counts, bytes, latencies and CPU time of equally
+//! long intervals.
 //!
 //! All memory is taken before the run: an operation costs an addition and a histogram's increment, an
 //! interval one look at the thread's own CPU time. When the intervals are used up, neighbours are merged, and
@@ -21,13 +21,13 @@ pub struct Timeline {
     before: usize,
     intervals: Vec<Interval>,
     current: usize,
-    /// Where the current interval ends.
+    /// End of the current interval.
     until: Duration,
-    /// What was last told, from which the next difference is taken.
+    /// Values that were told last, from which the next difference is taken.
     told: Gauges,
 }
 
-/// One interval of one thread, or of several.
+/// An interval of one thread, or of several.
 #[derive(Debug, Clone)]
 pub struct Interval {
     pub ok: u64,
@@ -55,7 +55,7 @@ pub struct Gauges {
     pub backlog: u64,
 }
 
-/// What an operation counts as.
+/// Column in which an operation is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     AsExpected,
@@ -79,7 +79,7 @@ impl Timeline {
         self.told = gauges;
     }
 
-    /// Of a thread that never ran.
+    /// The timeline of a thread that never ran.
     pub fn empty() -> Self {
         Timeline::with(Duration::ZERO, SHORTEST, 1)
     }
@@ -99,7 +99,7 @@ impl Timeline {
         timeline
     }
 
-    /// Whether the current interval is over: then [`Timeline::advance`] is due.
+    /// `true`: the current interval is over, and [`Timeline::advance`] is due.
     pub fn is_due(&self, now: Duration) -> bool {
         now >= self.until
     }
@@ -350,7 +350,7 @@ fn intervals_in(time: Duration, width: Duration) -> usize {
 
 /// About 14 kB each: eight megabytes for each thread at most.
 const INTERVALS_MAX: usize = 600;
-/// So many operations say something about a 99th percentile.
+/// Number of operations that says something about a 99th percentile.
 const OPERATIONS_WANTED: u64 = 300;
 const INTERVALS_WANTED: u128 = 20;
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ fn told(received: u64) -> Gauges {
     }
 }
 
-/// One operation each 10 ms up to `end_ms`, and a byte with each.
+/// Counts an operation each 10 ms up to `end_ms`, and a byte with each.
 fn filled(mut timeline: Timeline, end_ms: u32) -> Timeline {
     for at in (0..end_ms).step_by(10) {
         let now = at * MS;

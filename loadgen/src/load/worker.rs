@@ -1,4 +1,4 @@
-//! One client: an operation after the other, each of the entry that the mix says.
+//! A client: an operation after the other, each of the entry that the mix says.
 //!
 //! A client keeps a connection for each entry whose connections stay open (a stream, where the work is h2),
 //! and opens it before its first operation, not within it. While the phase has no work for it, it has none
@@ -56,7 +56,7 @@ async fn operate(core: &Core, hands: &mut [Hand], client: usize, start: Start) {
     }
 }
 
-/// What a client needs for one entry.
+/// A client's place for the work of one entry.
 enum Hand {
     Fresh(fresh::Hand),
     Keepalive(keepalive::Hand),

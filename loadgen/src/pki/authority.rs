@@ -24,7 +24,7 @@ pub struct Authority {
     key: Key,
 }
 
-/// What a client or a server shows, and its key.
+/// Certificate of a client or a server, with its key.
 pub struct Identity {
     pub key_pem: String,
     /// The certificate and the intermediate.
@@ -39,7 +39,7 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// From a day ago, so that clocks may differ.
+    /// Valid from a day ago, so that clocks may differ, for so many days.
     pub fn days(days: u32) -> Self {
         let now = OffsetDateTime::now_utc();
         Validity {
@@ -57,7 +57,7 @@ impl Validity {
         }
     }
 
-    /// That of an authority: also when what it issues was valid.
+    /// Validity of an authority: it also covers the past of what it issues.
     fn with_the_past(self) -> Self {
         Validity {
             from: self.from - Duration::days(3650),
@@ -191,7 +191,7 @@ fn new_serial() -> Result<Vec<u8>, Error> {
     Ok(serial.to_vec())
 }
 
-/// One serial number a line.
+/// Serial numbers in hexadecimal, one a line.
 pub fn hexadecimal(serials: &[Vec<u8>]) -> String {
     let mut text = String::new();
     for serial in serials {

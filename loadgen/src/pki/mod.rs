@@ -45,15 +45,15 @@ pub struct PkiOptions {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 
-    /// How many good clients
+    /// Number of good clients
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub identities: u32,
 
-    /// How many bad clients of each kind
+    /// Number of bad clients of each kind
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub bad: u32,
 
-    /// What the private keys are. An RSA key takes some 50 ms to make
+    /// Kind of the private keys. An RSA key takes some 50 ms to make
     #[arg(long, value_enum, default_value_t = Key::P256)]
     pub key: Key,
 
@@ -61,7 +61,7 @@ pub struct PkiOptions {
     #[arg(long, value_name = "NAME")]
     pub server_name: Vec<String>,
 
-    /// How long the certificates and the CRL are valid from now on
+    /// Days from now on for which the certificates and the CRL are valid
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=9125))]
     pub days: u32,
 
@@ -70,7 +70,7 @@ pub struct PkiOptions {
     pub quiet: bool,
 }
 
-/// Of which kind keys are.
+/// Kind of private keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "lowercase")]
 pub enum Key {
@@ -131,7 +131,7 @@ pub fn run(options: &PkiOptions) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// One bundle.
+/// Order for a bundle.
 #[derive(Clone, Copy)]
 struct Order<'a> {
     file: &'static str,

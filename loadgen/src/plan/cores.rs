@@ -1,4 +1,4 @@
-//! Which cores to run on.
+//! Choice of the cores to run on.
 
 /// A count of cores or a list of them, as the core numbers. `allowed` are those that this process may use.
 pub fn choose(text: &str, allowed: &[usize]) -> Result<Vec<usize>, String> {

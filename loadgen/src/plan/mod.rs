@@ -1,5 +1,5 @@
-//! What a run is to do: options, or a scenario's file, become a [`Plan`], complete and consistent, that is
-//! not checked again. Certificates and keys are read by [`crate::identity`].
+//! The plan of a run: options, or a scenario's file, become a [`Plan`], complete and consistent, that is not
+//! checked again. Certificates and keys are read by [`crate::identity`].
 //!
 //! A run without a scenario is one of a single entry and two phases: the warm-up and the measured window.
 
@@ -35,7 +35,7 @@ impl fmt::Display for UsageError {
     }
 }
 
-/// What to do.
+/// A run that is to be made.
 #[derive(Debug)]
 pub struct Plan {
     /// The file that the plan is from.
@@ -57,18 +57,19 @@ pub struct Plan {
     pub connections: usize,
     /// Operations under way at the same time, at the most: more than `connections` where these carry several.
     pub clients: usize,
-    /// So many clients in a row share connections, and so have to be on the same thread.
+    /// Number of clients in a row that share connections, and so have to be on the same thread.
     pub clients_together: usize,
     pub requests: Option<u64>,
     pub timeout: Duration,
-    /// How long the end of the run waits for operations in flight, which then count in the window.
+    /// Time for which the end of the run waits for operations in flight, which then count in the window.
+    /// `None`: it does not wait.
     pub wait: Option<Duration>,
     pub thresholds: Vec<Threshold>,
     /// Decides in which order the entries come.
     pub seed: u64,
     pub cores: Vec<usize>,
     pub driver: Driver,
-    /// What the report says of the run as a whole; follows from the above.
+    /// Mode that the report tells for the run as a whole; follows from the entries.
     pub mode: Mode,
     pub streams: usize,
     pub expect: Expect,
@@ -79,7 +80,7 @@ pub struct Plan {
     pub rate: Option<f64>,
 }
 
-/// How the server is verified.
+/// Verification of the server.
 #[derive(Clone, Debug)]
 pub struct Trust {
     pub ca: Vec<PathBuf>,
@@ -94,14 +95,14 @@ pub struct IdentitySet {
     pub bundles: Vec<PathBuf>,
 }
 
-/// One kind of operation.
+/// A kind of operation of the mix.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub name: String,
-    /// Of `weight / sum of all weights` of the operations.
+    /// Weight of this entry: its share of the operations is `weight / sum of all weights`.
     pub weight: u32,
     pub work: Work,
-    /// Which of the plan's sets; `None`: without a certificate.
+    /// Index into the plan's sets; `None`: without a certificate.
     pub set: Option<usize>,
     pub expect: Expect,
     pub refusal_status: Vec<u16>,
@@ -117,12 +118,12 @@ pub struct Entry {
     /// After so many a connection that stays open is closed and another opened.
     pub requests_per_connection: Option<NonZeroU64>,
     pub think: Option<Think>,
-    /// How long the body of a response is to be.
+    /// Accepted length of a response's body, in bytes; `None`: any.
     pub response_bytes: Option<RangeInclusive<u64>>,
     pub tls: TlsChoice,
 }
 
-/// How long a client waits between the end of an operation and its next: evenly distributed around `mean`.
+/// Time that a client waits between the end of an operation and its next: evenly distributed around `mean`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Think {
     pub mean: Duration,
@@ -137,7 +138,7 @@ impl Think {
     }
 }
 
-/// What is offered to the server, where it is not everything.
+/// Restriction of the offer to the server; `None`: everything is offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TlsChoice {
     pub tls: Option<Tls>,
@@ -146,7 +147,7 @@ pub struct TlsChoice {
 }
 
 impl Plan {
-    /// Who starts operations, in a word.
+    /// The kind of the loops that start operations, in a word.
     pub fn loop_kind(&self) -> &'static str {
         let loaded = self.phases.iter().filter(|phase| phase.pace.clients_max() > 0);
         let open = |phase: &&Phase| matches!(phase.pace, Pace::Open { .. });
@@ -172,7 +173,7 @@ impl Plan {
 }
 
 impl IdentitySet {
-    /// Those that certificates are read from.
+    /// Files that certificates are read from.
     pub fn files(&self) -> Vec<PathBuf> {
         let certificates = self.pairs.iter().map(|(certificate, _)| certificate);
         certificates.chain(&self.bundles).cloned().collect()
@@ -240,7 +241,7 @@ impl Draft {
     }
 }
 
-/// Where the measured window begins and how long it is.
+/// The start of the measured window and its length; `None`: it has no set end.
 fn window(phases: &[Phase]) -> (Duration, Option<Duration>) {
     let start = phases
         .iter()
@@ -250,7 +251,7 @@ fn window(phases: &[Phase]) -> (Duration, Option<Duration>) {
     (start, (end < Duration::MAX).then(|| end - start))
 }
 
-/// Of the measured phases, when all that have load are open loops.
+/// The mean rate of the measured phases, when all that have load are open loops.
 fn mean_rate(phases: &[Phase]) -> Option<f64> {
     let (mut operations, mut seconds, mut constant) = (0.0, 0.0, None);
     for phase in phases.iter().filter(|phase| phase.measured) {

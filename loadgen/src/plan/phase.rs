@@ -13,10 +13,10 @@ pub struct Ramp {
     pub to: f64,
 }
 
-/// Who starts operations.
+/// Rule by which operations are started.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// So many clients, each its next operation when the last has ended.
+    /// Clients in this number, each starting its next operation when the last has ended.
     Closed(Ramp),
     /// The schedule, operations per second; at most `clients` are under way at the same time, the others
     /// wait.
@@ -45,16 +45,16 @@ pub struct Phase {
     pub reconnect: Option<Duration>,
 }
 
-/// Whether a client may start operations.
+/// Permission of a client to start operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// Whenever it likes.
     Free,
-    /// When an operation is due.
+    /// The client starts operations when they are due.
     Scheduled,
-    /// Not before this time.
+    /// The client starts none before this time.
     Later(Duration),
-    /// Not in this run.
+    /// The client starts none in this run any more.
     Never,
 }
 
@@ -86,8 +86,8 @@ impl Phase {
         self.end.saturating_sub(self.start)
     }
 
-    /// When client number `client` is at work in this phase: it is as long as there are more clients than its
-    /// number.
+    /// The time in which client number `client` is at work in this phase: as long as there are more clients
+    /// than its number.
     fn at_work(&self, client: usize) -> Option<Range<Duration>> {
         let number = client as f64;
         let Ramp { from, to } = match self.pace {
@@ -113,7 +113,7 @@ pub fn index_at(phases: &[Phase], now: Duration) -> usize {
     index.min(phases.len().saturating_sub(1))
 }
 
-/// What client number `client` may do at `now`.
+/// The permission of client number `client` at `now`.
 pub fn turn(phases: &[Phase], client: usize, now: Duration) -> Turn {
     let first = index_at(phases, now);
     for phase in phases.iter().skip(first) {

@@ -1,5 +1,5 @@
-//! Where to connect and what to ask for, from text. The faults are told without the name of the option or key
-//! that they came by: who calls knows it.
+//! The address to connect to and the path to ask for, from text. The faults are told without the name of the
+//! option or key that they came by: the caller knows it.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -14,12 +14,12 @@ pub struct Parts {
     pub sni: Option<String>,
 }
 
-/// Where to connect and what to ask for, before names are resolved.
+/// The address to connect to and the path to ask for, before names are resolved.
 #[derive(Debug)]
 pub struct Target {
     pub address: String,
     pub name: String,
-    /// What stands in the Host header where nothing else is asked for.
+    /// Host header where nothing else is asked for.
     pub host: String,
     pub path: String,
 }

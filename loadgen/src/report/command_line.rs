@@ -37,7 +37,7 @@ fn quote(word: &str) -> String {
     }
 }
 
-/// Of header names: `Authorization`, `Proxy-Authorization`, `Cookie`, `X-Api-Key`, `X-Auth-Token`, …
+/// Parts of header names: `Authorization`, `Proxy-Authorization`, `Cookie`, `X-Api-Key`, `X-Auth-Token`, …
 const SECRET_PARTS: [&str; 6] = ["authorization", "cookie", "api-key", "apikey", "token", "secret"];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::merged::Merged;
 
-/// One point of the curve. They lie closer together towards the end, as in HdrHistogram's own output.
+/// A point of the curve. Points lie closer together towards the end, as in HdrHistogram's own output.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     pub percentile: f64,

@@ -139,7 +139,7 @@ pub struct Timeline {
     pub intervals: Vec<Interval>,
 }
 
-/// One part of a run, in seconds from the run's start (not the window's). Bands and tables shift it by the
+/// A phase of a run, in seconds from the run's start (not the window's). Bands and tables shift it by the
 /// warm-up.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -147,7 +147,7 @@ pub struct Phase {
     pub name: String,
     pub start_s: f64,
     pub end_s: f64,
-    /// Whether it belongs to the window; else it is warm-up.
+    /// `true`: it belongs to the window; else it is warm-up.
     pub measured: bool,
     pub account: Option<AccountReport>,
     pub clients: Option<Course>,
@@ -198,7 +198,7 @@ pub struct Storm {
     pub latency_us: Option<Latency>,
 }
 
-/// One entry of a mix.
+/// An entry of a mix, with its operations of the window.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Entry {
@@ -215,7 +215,7 @@ pub struct Entry {
 }
 
 impl Document {
-    /// What a reader of this run's file would see.
+    /// The document that a reader of this run's file would see.
     pub fn of(summary: &Summary) -> Result<Self, String> {
         serde_json::to_value(summary)
             .and_then(serde_json::from_value)
@@ -249,12 +249,12 @@ impl Document {
             .unwrap_or(0.0)
     }
 
-    /// Whether it had a file of its own, and so more than one thing to say of entries and phases.
+    /// `true`: the run had a scenario's file, and so more than one thing to say of entries and phases.
     pub fn is_scenario(&self) -> bool {
         self.settings.get("scenario").is_some_and(Value::is_string)
     }
 
-    /// Whether it had nothing to do but to hold connections open.
+    /// `true`: the run had nothing to do but to hold connections open.
     pub fn is_idle_only(&self) -> bool {
         let is_loaded = |phase: &Phase| phase.clients.is_some() || phase.rate.is_some();
         self.phases.iter().any(|phase| phase.idle.is_some()) && !self.phases.iter().any(is_loaded)

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// What the decision rests on.
+/// Measurements that the decision rests on.
 #[derive(Debug, Default, Clone)]
 pub struct Facts {
     pub threads: Vec<ThreadUse>,
@@ -27,12 +27,12 @@ pub struct Facts {
     pub late_by_generator: Late,
     /// The same where every connection was busy.
     pub late_for_connection: Late,
-    /// What there were too few of then: connections, or a scenario's clients.
+    /// Resources of which there were too few then: connections, or a scenario's clients.
     pub connections: String,
     /// Connection attempts that failed here: EADDRNOTAVAIL, and EMFILE or ENFILE.
     pub no_port: u64,
     pub no_descriptor: u64,
-    /// Of the machine's listening sockets; 0 where the server runs elsewhere.
+    /// Overflows of the machine's listening sockets; 0 where the server runs elsewhere.
     pub listen_overflows: u64,
     /// Stalls of the generator's threads.
     pub stalled: Stalled,
@@ -95,9 +95,9 @@ impl Facts {
 /// Operations that started after they were due.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
 pub struct Late {
-    /// By over a millisecond.
+    /// Number of those that started over a millisecond late.
     pub over_1ms: u64,
-    /// Of those that were late at all, however little.
+    /// Median delay in microseconds of all that were late, however little.
     pub p50_us: f64,
     pub p99_us: f64,
     pub max_us: f64,
@@ -119,7 +119,7 @@ impl Late {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     pub kind: Kind,
-    /// Whether it lies with the generator, its settings or its machine: then the server could have done more.
+    /// `true`: it lies with the generator, its settings or its machine, and the server could have done more.
     pub by_generator: bool,
     pub what: String,
     pub remedy: String,

@@ -1,4 +1,5 @@
-//! One line each second while the run goes on: in place on a terminal, one below the other elsewhere.
+//! The line that is shown each second while the run goes on: in place on a terminal, one below the other
+//! elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;

@@ -37,7 +37,7 @@ pub struct Merged {
     pub oldest_wait: Duration,
     pub unfinished: Unfinished,
     pub stalled: Stalled,
-    /// From the last operation that ended to the end of the window.
+    /// Time from the last operation that ended to the end of the window.
     pub silence: Duration,
     pub connections_not_open: u64,
     pub timeline: Timeline,
@@ -154,7 +154,7 @@ impl Merged {
         self.sheets.add(recording.sheets);
     }
 
-    /// What the connections agreed on, and how many of them.
+    /// The TLS parameters that connections agreed on, and how many connections did.
     pub fn negotiated(&self) -> Vec<Kind> {
         let kinds = self.negotiated.iter();
         sorted(

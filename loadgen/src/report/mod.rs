@@ -1,4 +1,4 @@
-//! What a run has shown, as one value: the table and the JSON file are two views of it.
+//! Results of a run as one value: the table and the JSON file are two views of it.
 
 mod account;
 mod command_line;
@@ -78,7 +78,7 @@ pub struct Summary {
     pub scenario: ScenarioReport,
     /// Every operation of the run, its warm-up included.
     pub account: AccountReport,
-    /// What bounded the figures beside the server's own speed.
+    /// Limits of the figures beside the server's own speed.
     pub limits: Vec<Limit>,
     /// Facts that change how the figures must be read.
     pub warnings: Vec<String>,
@@ -94,13 +94,13 @@ pub struct Summary {
 #[derive(Debug, Serialize)]
 pub struct Window {
     pub seconds: f64,
-    /// Which operations count in it.
+    /// The rule by which an operation counts in it.
     pub rule: &'static str,
     pub interrupted: bool,
     /// Part of `seconds`: how long the end of the run waited for operations in flight.
     pub waited_s: f64,
     pub in_flight_at_end: u64,
-    /// How long the oldest of them had been under way.
+    /// Time for which the oldest of them had been under way.
     pub oldest_in_flight_ms: f64,
 }
 
@@ -155,7 +155,7 @@ pub struct Latencies {
     pub tls_handshake: Option<Latency>,
     /// Modes with a connection per operation: from the client's end of the handshake to the response.
     pub request: Option<Latency>,
-    /// From the start of the request to the first byte of the response.
+    /// Time from the start of the request to the first byte of the response.
     pub first_byte: Option<Latency>,
     /// Modes with a connection per operation: from its end to the server's close.
     pub close: Option<Latency>,
@@ -289,7 +289,7 @@ impl Summary {
 /// Operations that ended, and those in flight at the end beside them.
 struct Ends {
     overdue: Option<Overdue>,
-    /// From their start.
+    /// Median of the times that operations took from their start.
     median: Duration,
 }
 
@@ -315,8 +315,8 @@ fn thresholds(plan: &Plan, summary: &Summary, merged: &Merged) -> Vec<ThresholdR
         .collect()
 }
 
-/// From the start of the window to its end, or to the end of the last operation if that was the end of the
-/// run.
+/// The time from the start of the window to its end, or to the end of the last operation if that was the end
+/// of the run.
 fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
     let end = recordings
         .iter()
@@ -382,7 +382,8 @@ impl Operations {
 }
 
 impl Handshakes {
-    /// Of the window; of the whole run where connections stay open, because they are opened before it.
+    /// Handshakes of the window; of the whole run where connections stay open, because they are opened before
+    /// it.
     fn of(plan: &Plan, merged: &Merged) -> Self {
         let mut all = merged.window.handshakes.clone();
         if !plan.mode.opens_a_connection_per_operation() {

@@ -20,9 +20,9 @@ use crate::run::Memory;
 
 #[derive(Debug, Serialize)]
 pub struct ScenarioReport {
-    /// What ended within the measured window.
+    /// Operations that ended within the measured window, by entry.
     pub entries: Vec<EntryReport>,
-    /// What ended while they lasted, the warm-up included.
+    /// Operations that ended while each phase lasted, the warm-up included.
     pub phases: Vec<PhaseReport>,
     #[serde(skip)]
     interrupted: bool,
@@ -46,7 +46,7 @@ pub struct EntryReport {
 #[derive(Debug, Serialize)]
 pub struct PhaseReport {
     pub name: String,
-    /// From the start of the run.
+    /// Seconds from the start of the run.
     pub start_s: f64,
     pub end_s: f64,
     pub measured: bool,
@@ -80,8 +80,8 @@ pub struct IdleReport {
     pub alive: u64,
     pub lost: Vec<Kind>,
     pub server_memory: Option<MemoryReport>,
-    /// Why there are no figures of it: the server gave back more than the connections took. Start it anew
-    /// before the run.
+    /// `true`: there are no figures of it, because the server gave back more than the connections took. Start
+    /// it anew before the run.
     pub server_memory_shrank: bool,
 }
 
@@ -104,7 +104,7 @@ pub struct StormReport {
     /// Until the last one was open again, if all were.
     pub all_after_ms: Option<f64>,
     pub reopened_per_s: Option<f64>,
-    /// From the drop to the first response on the new connection.
+    /// Microseconds from the drop to the first response on the new connection.
     pub latency_us: Option<Latency>,
 }
 
@@ -141,7 +141,7 @@ impl ScenarioReport {
         }
     }
 
-    /// Whether idle connections and storms went as they should.
+    /// `true`: idle connections and storms went as they should.
     pub fn as_expected(&self) -> bool {
         let idle = self.phases.iter().filter_map(|phase| phase.idle.as_ref());
         let mut storms = self.phases.iter().filter_map(|phase| phase.storm.as_ref());
@@ -153,7 +153,7 @@ impl ScenarioReport {
             && storms.all(|storm| storm.failed_attempts.is_empty() && storm.reopened == storm.dropped)
     }
 
-    /// Whether there was nothing to be expected but idle connections.
+    /// `true`: there was nothing to be expected but idle connections.
     pub fn is_idle_only(&self) -> bool {
         self.phases.iter().any(|phase| phase.idle.is_some())
             && !self.phases.iter().any(PhaseReport::is_loaded)

@@ -19,7 +19,7 @@ pub struct Settings {
     /// Addresses of its name that were tried before the run, where it has several.
     pub addresses_tried: Vec<String>,
     pub server_name: String,
-    /// As the user told it, or as the server says itself.
+    /// Version as the user told it, or as the server says itself.
     pub server_version: Option<String>,
     pub host: String,
     pub path: String,

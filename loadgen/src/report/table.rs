@@ -324,7 +324,8 @@ pub fn bytes(number: f64) -> String {
     out
 }
 
-/// Of a terminal beside something else, and of what can be pasted into a report.
+/// Width in columns: that of a terminal beside something else, and of a table that can be pasted into a
+/// report.
 const WIDTH: usize = 100;
 const INDENT: &str = "               ";
 

@@ -11,14 +11,14 @@ use crate::load::timeline::{self as load, Timeline as Recorded};
 /// Warm-up and window; the sums over the intervals that begin at zero or later are the window's totals.
 #[derive(Debug, Serialize)]
 pub struct Timeline {
-    /// How long an interval is; the first of the warm-up and the last may be shorter.
+    /// Length of an interval; the first of the warm-up and the last may be shorter.
     pub interval_s: f64,
     pub intervals: Vec<Interval>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Interval {
-    /// From the start of the window; below zero in the warm-up.
+    /// Seconds from the start of the window; below zero in the warm-up.
     pub start_s: f64,
     pub length_s: f64,
     /// Operations that ended in it as expected.
@@ -34,7 +34,7 @@ pub struct Interval {
     pub backlog: u64,
     /// 100: all of the generator's threads had a core all the time.
     pub generator_busy_percent: Option<f64>,
-    /// Of one core: 200 is two cores all the time.
+    /// Percentage of one core: 200 is two cores all the time.
     pub server_busy_percent: Option<f64>,
     pub server_resident_bytes: Option<u64>,
 }

@@ -18,7 +18,7 @@ use super::thresholds::About;
 pub struct Verdict {
     /// Kinds of operations that did not end as expected.
     pub unexpected: Vec<String>,
-    /// Why the figures are no measurement of the server.
+    /// Reasons why the figures are no measurement of the server.
     pub invalid: Vec<String>,
     /// Thresholds that were crossed, with what was measured.
     pub crossed: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a scenario's target, identities and mix mean, and whether they fit together.
+//! Meaning of a scenario's target, identities and mix, and the checks that they fit together.
 
 use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
@@ -367,7 +367,7 @@ fn response_bytes(key: &Key, given: &raw::Mix) -> Result<Option<RangeInclusive<u
     }
 }
 
-/// What concerns the mix and the phases at once.
+/// Checks what concerns the mix and the phases at once.
 fn check_together(raw: &Scenario, entries: &[Entry], phases: &[Phase]) -> Result<(), Problem> {
     let works = phases.iter().any(|phase| phase.pace.clients_max() > 0);
     if works && entries.iter().all(|entry| entry.weight == 0) {
@@ -388,7 +388,8 @@ fn check_together(raw: &Scenario, entries: &[Entry], phases: &[Phase]) -> Result
     Ok(())
 }
 
-/// So many clients share a connection; where some entries do not, none has to be near another.
+/// The number of clients that share a connection; where some entries share none, no client has to be near
+/// another.
 fn together(entries: &[Entry]) -> usize {
     let mut loaded = entries.iter().filter(|entry| entry.weight > 0);
     loaded

@@ -1,4 +1,4 @@
-//! What a scenario's phases mean: their times, their load, their idle connections and storms.
+//! Meaning of a scenario's phases: their times, their load, their idle connections and storms.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ pub struct Source {
     text: String,
 }
 
-/// What is wrong with the value at `key`.
+/// Mistake in the value at `key`.
 #[derive(Debug)]
 pub struct Problem {
     pub key: Key,
@@ -166,7 +166,7 @@ fn about(key: &Key, what: &str) -> String {
     }
 }
 
-/// What the deserializer's message means to the person who wrote the file.
+/// Explains the deserializer's message to the person who wrote the file.
 fn fault_of_shape(message: &str) -> String {
     let names = |text: &str| text.replace('`', "");
     if let Some(rest) = message.strip_prefix("unknown field ") {

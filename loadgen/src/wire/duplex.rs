@@ -154,7 +154,7 @@ impl Write for Duplex {
     }
 }
 
-/// One direction of a socket: at most one operation in flight, never abandoned while the pump lives.
+/// Direction of a socket: at most one operation in flight, never abandoned while the pump lives.
 struct Pump {
     cells: Rc<Cells>,
     drive: Pin<Box<dyn Future<Output = Infallible>>>,
@@ -176,7 +176,7 @@ impl Pump {
         }
     }
 
-    /// Whether an operation is in flight or its result not fetched.
+    /// `true`: an operation is in flight or its result not fetched.
     fn busy(&self) -> bool {
         self.cells.busy.get()
     }

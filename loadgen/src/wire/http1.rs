@@ -62,11 +62,11 @@ pub struct Response {
     /// The part of a head that came without its end.
     head: Vec<u8>,
     pub status: u16,
-    /// Of the body, without its coding.
+    /// Bytes of the body, without its coding.
     pub body_bytes: u64,
     /// The connection ends after this response.
     pub close: bool,
-    /// When its first byte came.
+    /// Time at which its first byte came.
     pub first_byte: Option<Instant>,
     /// The product that the server says it is, where that is asked for.
     pub server: Option<String>,
@@ -264,7 +264,7 @@ impl Chunk {
     }
 }
 
-/// What the head says about the body and the connection.
+/// Framing of the body and future of the connection, as the head says.
 #[derive(Debug, Default)]
 struct Framing {
     length: Option<u64>,

@@ -48,12 +48,12 @@ impl Drop for OpenConnection {
     }
 }
 
-/// How far a connection has come: readable from outside, also after the operation on it was abandoned.
+/// Progress of a connection, readable from outside, also after the operation on it was abandoned.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub stage: Cell<Stage>,
     pub certificate_requested: Cell<bool>,
-    /// Why the connection broke, for those who only see an I/O error (hyper).
+    /// The reason why the connection broke, for code that only sees an I/O error (hyper).
     pub failure: RefCell<Option<Failure>>,
 }
 
@@ -70,7 +70,7 @@ pub struct Records {
     ended: bool,
 }
 
-/// What the server has sent in clear.
+/// Plaintext that the server has sent.
 pub enum Plaintext<'a> {
     Chunk(&'a [u8]),
     /// Feed more records first.
@@ -425,7 +425,7 @@ impl Connection {
     }
 }
 
-/// What [`Connection::receive`] hands on.
+/// Result of waiting for input, which [`Connection::receive`] hands on.
 pub enum Input<'a> {
     Bytes(&'a [u8]),
     /// The server has said that this is all.
@@ -434,7 +434,7 @@ pub enum Input<'a> {
     Cut,
 }
 
-/// Whether a taker of plaintext has what it wants.
+/// State of a taker of plaintext: it has what it wants, or needs more.
 pub enum Taken<T> {
     Done(T),
     More,
@@ -450,7 +450,7 @@ fn other(failure: &Failure) -> io::Error {
     io::Error::other(failure.to_string())
 }
 
-/// One TLS record and a bit: a response head rarely needs more, a long body comes in several.
+/// Size of a TLS record and a bit: a response head rarely needs more, a long body comes in several.
 const READ_BYTES: usize = 32 * 1024;
 const WRITE_BYTES: usize = 4 * 1024;
 /// A response before the response (RFC 9110 §15.2): the server waits for the rest of the request.

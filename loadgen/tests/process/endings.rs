@@ -1,4 +1,4 @@
-//! How runs end: in time whatever the server does, with every operation accounted for, and with a verdict
+//! Ends of runs: in time whatever the server does, with every operation accounted for, and with a verdict
 //! that tells a server that hangs, or a generator that stood still.
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! How operations and runs end: refusals, failures, mistakes in the options, SIGINT.
+//! Ends of operations and runs: refusals, failures, mistakes in the options, SIGINT.
 
 use std::process::Command;
 use std::sync::atomic::Ordering;

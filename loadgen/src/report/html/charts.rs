@@ -1,4 +1,4 @@
-//! What the pages draw: one run by its percentiles, several runs beside each other.
+//! Charts of the pages: one run by its percentiles, several runs beside each other.
 
 use super::Run;
 use super::format::{bytes, count, or_unknown, percent, rate, round_number, round_time, seconds, time};
@@ -140,7 +140,7 @@ fn server_load(runs: &[Run]) -> Option<Chart> {
     })
 }
 
-/// Where operations can queue, or phases change the load.
+/// Chart for runs where operations can queue, or phases change the load.
 fn connections(run: &Run) -> Option<Chart> {
     let document = &run.document;
     (document.open_loop.is_some() || has_several_phases(document)).then(|| {
@@ -161,7 +161,7 @@ fn connections(run: &Run) -> Option<Chart> {
     })
 }
 
-/// Where connections are held open to learn what they take.
+/// Chart for runs where connections are held open to learn what they take.
 fn memory(runs: &[Run]) -> Option<Chart> {
     let holds = |run: &Run| run.document.phases.iter().any(|phase| phase.idle.is_some());
     let of = |run: &Run| {
@@ -251,8 +251,8 @@ fn percentiles(runs: &[Run]) -> Chart {
     }
 }
 
-/// How many tens of operations there are for one that takes longer; the maximum is put where its own count
-/// ends.
+/// Rarity of a point, in powers of ten: operations for one that takes longer. The maximum is put where its
+/// own count ends.
 fn rarity(point: &Point) -> f64 {
     let above = (1.0 - point.percentile / 100.0).max(0.0);
     let finest = 1.0 / (point.count.max(1) as f64);

@@ -21,7 +21,7 @@ pub fn head(out: &mut Markup, runs: &[Run]) {
     }
 }
 
-/// What changes how a run's figures must be read.
+/// Remarks that change how a run's figures must be read.
 fn remarks(out: &mut Markup, run: &Run) {
     let warnings = &run.document.warnings;
     let verdict = run.document.verdict.as_ref();
@@ -105,14 +105,14 @@ pub fn compared(out: &mut Markup, name: &str, values: &[Option<f64>], text: fn(f
     });
 }
 
-/// One column for each run, after that of the names.
+/// Headings of the columns: that of the names, then one for each run.
 pub fn run_heads(runs: &[Run]) -> Vec<&str> {
     std::iter::once("")
         .chain(runs.iter().map(|run| run.letter.as_str()))
         .collect()
 }
 
-/// As a percentage of the first, or a multiple of it; nothing where that says nothing.
+/// The difference as a percentage of the first, or a multiple of it; nothing where that says nothing.
 fn difference(first: f64, value: f64) -> String {
     let change = 100.0 * (value - first) / first;
     if first > 0.0 && change.is_finite() && change >= MUCH {
@@ -175,7 +175,7 @@ fn facts(run: &Document) -> Vec<(String, String)> {
     facts
 }
 
-/// From here on a factor is easier to read than a percentage.
+/// Percentage from which on a factor is easier to read.
 const MUCH: f64 = 900.0;
 const FIGURES: [Figure; 12] = [
     Figure {

@@ -2,7 +2,7 @@
 
 pub use crate::report::table::count;
 
-/// What a number that is not known looks like.
+/// Text in place of a number that is not known.
 pub const UNKNOWN: &str = "–";
 
 /// Microseconds in the unit that fits.

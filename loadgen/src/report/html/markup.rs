@@ -65,7 +65,8 @@ impl Markup {
     }
 }
 
-/// What has a meaning in markup becomes an entity; what is invisible or turns text around is spelt out.
+/// Escapes characters with a meaning in markup as entities; those that are invisible or turn text around are
+/// spelt out.
 fn escape(out: &mut String, text: &str) {
     for character in text.chars() {
         match character {

@@ -23,9 +23,9 @@ use markup::Markup;
 
 /// A run as a page shows it.
 pub struct Run {
-    /// How lines and columns are called where there are several.
+    /// Short name of lines and columns where there are several runs.
     letter: String,
-    /// Where it comes from.
+    /// File that the run was read from.
     name: String,
     document: Document,
 }
@@ -112,6 +112,6 @@ fn run_class(index: usize) -> String {
     format!("run{}", index % RUN_COLOURS + 1)
 }
 
-/// As many as the style sheet has.
+/// Number of colours in the style sheet.
 const RUN_COLOURS: usize = 6;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";

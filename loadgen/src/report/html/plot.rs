@@ -9,9 +9,9 @@ use super::scale::Scale;
 
 pub struct Chart {
     pub title: &'static str,
-    /// What the vertical axis shows.
+    /// Caption of the vertical axis.
     pub subtitle: String,
-    /// For readers who do not see the picture.
+    /// Text for readers who do not see the picture.
     pub description: String,
     pub x: Axis,
     pub y: Axis,

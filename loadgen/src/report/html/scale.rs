@@ -1,4 +1,4 @@
-//! Where a value lies along an axis, and which values are marked there. Whatever comes in, no position is
+//! Places of values along an axis, and the values that are marked there. Whatever comes in, no position is
 //! NaN.
 
 /// An axis' range; `low` is below `high`, and above zero where it is logarithmic.
@@ -10,7 +10,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// From exactly `low` to exactly `high`.
+    /// A scale that runs exactly from `low` to `high`.
     pub fn exact(low: f64, high: f64) -> Self {
         let low = if low.is_finite() { low } else { 0.0 };
         let high = if high.is_finite() && high > low {
@@ -25,7 +25,7 @@ impl Scale {
         }
     }
 
-    /// From zero to a round number above all `values`, and at least to `least`.
+    /// A scale that runs from zero to a round number above all `values`, and at least to `least`.
     pub fn from_zero(values: impl Iterator<Item = f64>, least: f64) -> Self {
         let high = values.filter(|value| value.is_finite()).fold(least, f64::max);
         let step = step(high / TICKS_WANTED);

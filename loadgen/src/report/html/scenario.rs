@@ -19,7 +19,7 @@ pub fn tables(out: &mut Markup, run: &Document) {
     }
 }
 
-/// Whether the measured window has more than one.
+/// `true`: the measured window has more than one phase.
 pub fn has_several_phases(run: &Document) -> bool {
     run.phases.iter().filter(|phase| phase.measured).count() > 1
 }
@@ -123,7 +123,7 @@ fn course(course: Option<&Course>) -> String {
     }
 }
 
-/// What has no place in the table.
+/// Sentences about a phase that have no place in the table.
 fn sentences(phase: &Phase) -> Vec<String> {
     let idle = phase.idle.iter().flat_map(idle_sentences);
     let storm = phase.storm.iter().flat_map(storm_sentences);

@@ -13,7 +13,7 @@ use crate::report::document::{Document, plain};
 use crate::report::latency::PERCENTILES;
 use crate::report::timeline::Interval;
 
-/// What was run against what.
+/// The heading: the work and the server.
 pub fn title(run: &Document) -> String {
     let scenario = run.setting("scenario");
     let stem = Path::new(&scenario)
@@ -103,7 +103,7 @@ pub fn about(run: &Document) -> String {
     )
 }
 
-/// How much at the same time.
+/// The load at the same time: clients, connections, streams.
 fn clients(run: &Document) -> String {
     let connections = run.setting("connections");
     match (run.is_scenario(), run.setting("streams").as_str()) {
@@ -114,7 +114,7 @@ fn clients(run: &Document) -> String {
     }
 }
 
-/// What changes how the figures must be read.
+/// Remarks that change how the figures must be read.
 pub fn remarks(out: &mut Markup, run: &Document) {
     for limit in &run.limits {
         let (class, who) = if limit.by_generator {

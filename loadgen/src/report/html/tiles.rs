@@ -46,7 +46,7 @@ fn latencies(out: &mut Markup, latency: Option<&Latency>) {
     tile(out, false, "p99.9", &at(|l| l.p99_9), &max);
 }
 
-/// Of the last phase that had some.
+/// Tile of the last phase that had idle connections.
 fn idle_connections(out: &mut Markup, idle: &Idle) {
     let of = format!("alive of {}", count(idle.connections));
     let lost = idle.alive < idle.connections;

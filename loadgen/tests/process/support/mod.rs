@@ -1,4 +1,4 @@
-//! What the process tests share: a PKI, servers in threads, and the built loadgen.
+//! Tools that the process tests share: a PKI, servers in threads, and the built loadgen.
 
 pub mod h2;
 pub mod misbehaving;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use pki::Pki;
 use serde_json::Value;
 
-/// How a run of loadgen ended.
+/// Result of a run of loadgen.
 pub struct Run {
     pub code: i32,
     pub stdout: String,
@@ -188,7 +188,7 @@ impl Run {
             .unwrap_or_else(|| panic!("{pointer} is no number in\n{:#}", self.json))
     }
 
-    /// How often `kind` occurs in the list at `pointer`.
+    /// The count of `kind` in the list at `pointer`.
     pub fn kind(&self, pointer: &str, kind: &str) -> u64 {
         let kinds = self
             .json

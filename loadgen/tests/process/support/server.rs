@@ -29,7 +29,7 @@ pub struct Seen {
     pub head: Mutex<String>,
 }
 
-/// How the server behaves.
+/// Behaviour of the server.
 #[derive(Clone)]
 pub struct Behaviour {
     /// The bytes of each response.
@@ -40,7 +40,7 @@ pub struct Behaviour {
     /// Later connections are accepted, and nothing is said on them.
     pub connections_max: u64,
     pub client_certificates: bool,
-    /// What to do with an admitted connection in place of HTTP/1.1.
+    /// Service of an admitted connection in place of HTTP/1.1.
     pub serve: Option<fn(Stream, &Seen)>,
     pub alpn: &'static [u8],
 }
