@@ -92,6 +92,7 @@ impl Server {
         Ok(Server { pids })
     }
 
+    /// The ids of all processes: those that were named and their descendants.
     pub fn pids(&self) -> &[u32] {
         &self.pids
     }
@@ -144,6 +145,7 @@ pub struct Glances {
 }
 
 impl Glances {
+    /// Looks every `every` from the start of the run; further apart once there is no room left.
     pub fn new(every: Duration) -> Self {
         Glances {
             every,
@@ -157,6 +159,7 @@ impl Glances {
         self.next
     }
 
+    /// Looks at `server` if a look is due at `now`, an offset from the start of the run.
     pub fn take(&mut self, now: Duration, server: &Server) {
         if now < self.next {
             return;
@@ -173,6 +176,7 @@ impl Glances {
         self.next = now + self.every;
     }
 
+    /// All looks, in the order of time.
     pub fn taken(self) -> Vec<ServerGlance> {
         self.taken
     }

@@ -31,6 +31,7 @@ impl fmt::Display for Stage {
     }
 }
 
+/// The reason why an operation did not end as expected. Its text (`Display`) is the `kind` in the report.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Failure {
     /// No TCP connection.
@@ -63,6 +64,7 @@ pub enum Failure {
     NoTicket,
 }
 
+/// The reason why a TCP connection could not be opened, by its error number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ConnectError {
     Refused,
@@ -74,6 +76,7 @@ pub enum ConnectError {
 }
 
 impl Failure {
+    /// Sorts the error of a `connect` call: no free port or descriptor is told apart from a refusal.
     pub fn from_connect(error: &io::Error) -> Self {
         let kind = match error.raw_os_error() {
             Some(libc::ECONNREFUSED) => ConnectError::Refused,
@@ -87,6 +90,7 @@ impl Failure {
         Failure::Connect(kind)
     }
 
+    /// Sorts an error of the socket that came at `stage`: an end, a reset, or something else by its text.
     pub fn from_io(error: &io::Error, stage: Stage) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
@@ -98,6 +102,7 @@ impl Failure {
         }
     }
 
+    /// Sorts an error of our TLS: an alert that the server sent, or our own refusal by its text.
     pub fn from_tls(error: rustls::Error) -> Self {
         match error {
             rustls::Error::AlertReceived(alert) => Failure::Alert(u8::from(alert)),

@@ -124,6 +124,8 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// The next client in turn; after the last one the first again. A client that resumes comes back with its
+    /// sessions.
     pub fn next(&mut self) -> Rc<Client> {
         let members = &self.party.members;
         let index = self
@@ -153,6 +155,7 @@ pub fn acting_as<T>(client: &Rc<Client>, use_tls: impl FnOnce() -> T) -> T {
     result
 }
 
+/// The client that [`acting_as`] has set on this thread; `None` outside of it.
 pub fn acting() -> Option<Rc<Client>> {
     ACTING.with_borrow(Clone::clone)
 }

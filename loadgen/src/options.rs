@@ -242,10 +242,12 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// `true`: each operation connects anew, and its set-up is part of its latency.
     pub fn opens_a_connection_per_operation(self) -> bool {
         matches!(self, Mode::Handshake | Mode::Resume)
     }
 
+    /// The word for this mode on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Mode::Handshake => "handshake",
@@ -268,6 +270,7 @@ impl From<Work> for Mode {
     }
 }
 
+/// The expected end of an operation: a good response, or the server's refusal of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Expect {
@@ -275,12 +278,14 @@ pub enum Expect {
     Refused,
 }
 
+/// The way to wait for sockets: io_uring where the kernel allows it, or epoll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Driver {
     Auto,
     Epoll,
 }
 
+/// A version of TLS, as options, scenarios and reports write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Tls {
     #[value(name = "1.2")]
@@ -291,6 +296,7 @@ pub enum Tls {
     V13,
 }
 
+/// A key exchange group, as options, scenarios and reports write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
@@ -301,6 +307,7 @@ pub enum Group {
     Secp384r1,
 }
 
+/// A bulk cipher of AEAD suites, as options, scenarios and reports write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
@@ -336,7 +343,9 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The longest time that an option or a scenario may name.
 pub const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The highest rate of an open loop, in operations per second.
 pub const RATE_MAX: f64 = 1e8;
 /// Options that a scenario has keys of its own for, by phase or by entry of its mix.
 const SAID_BY_A_SCENARIO: [&str; 21] = [

@@ -53,6 +53,7 @@ impl CoreRuntime {
         })
     }
 
+    /// Runs `future` and the tasks that it spawns on the calling thread, until `future` is ready.
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         match &mut self.runtime {
             Kind::Uring(runtime) => runtime.block_on(future),

@@ -163,12 +163,14 @@ pub struct Leftover {
 }
 
 impl Leftover {
+    /// The number of these arrivals.
     pub fn count(&self) -> u64 {
         self.numbers.end - self.numbers.start
     }
 }
 
 impl Arrivals {
+    /// A queue of the schedule's arrivals, of which none is taken yet.
     pub fn new(schedule: Schedule) -> Self {
         Arrivals {
             schedule,
@@ -231,6 +233,7 @@ impl Arrivals {
         left.until.saturating_sub(self.schedule.at(left.numbers.start))
     }
 
+    /// The arrivals that nobody took, an entry for each open loop that has ended and had some.
     pub fn leftovers(&self) -> &[Leftover] {
         &self.leftovers
     }

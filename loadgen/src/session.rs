@@ -26,6 +26,7 @@ struct Held {
 }
 
 impl Sessions {
+    /// `true`: there is a ticket or a session to resume with.
     pub fn can_resume(&self) -> bool {
         let held = self.0.borrow();
         held.tls12.is_some() || !held.tickets.is_empty()

@@ -11,6 +11,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+/// A WebPKI verifier with a memory of the last chain that it accepted.
 #[derive(Debug)]
 pub struct Remembering {
     verifier: Arc<WebPkiServerVerifier>,
@@ -28,6 +29,7 @@ struct Accepted {
 }
 
 impl Remembering {
+    /// Wraps `verifier`; nothing is remembered yet.
     pub fn new(verifier: Arc<WebPkiServerVerifier>) -> Self {
         Remembering {
             verifier,

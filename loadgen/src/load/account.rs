@@ -33,6 +33,7 @@ impl Account {
         i128::from(self.asked) - known.map(i128::from).iter().sum::<i128>()
     }
 
+    /// Adds the operations of another phase or thread.
     pub fn add(&mut self, other: &Account) {
         self.asked += other.asked;
         self.ok += other.ok;
@@ -66,6 +67,7 @@ pub struct Flights {
 pub struct Ticket(usize);
 
 impl Flights {
+    /// Takes a place for an operation that begins.
     pub fn begin(&mut self, flight: Flight) -> Ticket {
         match self.free.pop() {
             Some(place) => {
@@ -88,6 +90,7 @@ impl Flights {
         flight.expect("a ticket is made for a flight and taken back once")
     }
 
+    /// The operations that are under way now.
     pub fn all(&self) -> impl Iterator<Item = &Flight> {
         self.places.iter().flatten()
     }

@@ -4,6 +4,7 @@
 //! anew. So the shares are exact after every deck, and the order has no period in which clients and entries
 //! could fall into step. The same seed gives the same order.
 
+/// Cards with the numbers of entries, drawn one for each operation.
 pub struct Deck {
     cards: Vec<usize>,
     next: usize,

@@ -20,6 +20,7 @@ use crate::options::Expect;
 use crate::wire::http1::Response;
 use crate::wire::{Connection, Input, Progress, Taken};
 
+/// A client's place for work with a connection per operation.
 pub struct Hand {
     core: Rc<Core>,
     pub job: Rc<Job>,
@@ -38,6 +39,7 @@ struct Exchange {
 }
 
 impl Hand {
+    /// The place of client number `client` of the plan.
     pub fn new(core: Rc<Core>, job: Rc<Job>, client: usize) -> Self {
         let clients = job.clients(&core.plan, client);
         Hand {
@@ -60,6 +62,8 @@ impl Hand {
         }
     }
 
+    /// Runs an operation of the client that [`Hand::prepare`] has chosen. The connection stays for
+    /// [`Hand::settle`].
     pub async fn operate(&mut self) -> Done {
         let progress = Rc::new(Progress::default());
         let (client, ready) = match self.ready.take() {
@@ -76,6 +80,8 @@ impl Hand {
         Done { outcome, answer }
     }
 
+    /// Waits for the server to close the connection of the last operation and records that wait; then pauses
+    /// after a failure that would repeat at once.
     pub async fn settle(&mut self) {
         self.see_out().await;
         if let Some(failure) = self.failed.take() {

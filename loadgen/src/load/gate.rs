@@ -41,6 +41,7 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// A clock whose zero is `epoch`. `duration` is the length of the window, `None` where the end is open.
     pub fn new(epoch: Instant, warm_up: Duration, duration: Option<Duration>) -> Self {
         let end = duration.map_or(u64::MAX, |duration| nanos(warm_up + duration));
         Clock {
@@ -50,14 +51,17 @@ impl Clock {
         }
     }
 
+    /// The time at `instant`; zero before the epoch.
     pub fn at(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.epoch)
     }
 
+    /// The time now.
     pub fn now(&self) -> Duration {
         self.at(Instant::now())
     }
 
+    /// The end of the window: the planned one, or an earlier one by [`Clock::stop`].
     pub fn window_end(&self) -> Duration {
         Duration::from_nanos(self.window_end.load(Ordering::Relaxed))
     }
@@ -98,6 +102,7 @@ pub enum Next {
     Over,
 }
 
+/// The gate of one thread, through which each of its operations starts.
 pub struct Gate {
     clock: Arc<Clock>,
     phases: Vec<Phase>,
@@ -142,6 +147,7 @@ pub struct Arrived {
 }
 
 impl Gate {
+    /// A gate that lets `budget` operations through, those of open loops by `arrivals`.
     pub fn new(clock: Arc<Clock>, phases: &[Phase], budget: u64, arrivals: Arrivals) -> Self {
         Gate {
             stretches: phase::open_stretches(phases),
@@ -448,6 +454,7 @@ impl Gate {
 }
 
 impl Seat {
+    /// Takes the answer, if the client has been called.
     pub fn take_call(&self) -> Option<Next> {
         self.call.take()
     }

@@ -22,6 +22,7 @@ use crate::plan::Entry;
 use crate::wire::Progress;
 use crate::wire::http1::{SERVER_CHARS_MAX, USER_AGENT};
 
+/// A client's place for h2 work: at most one stream.
 pub struct Hand {
     core: Rc<Core>,
     pub job: Rc<Job>,
@@ -32,6 +33,7 @@ pub struct Hand {
 }
 
 impl Hand {
+    /// A place without a connection.
     pub fn new(core: Rc<Core>, job: Rc<Job>) -> Self {
         Hand {
             core,
@@ -42,12 +44,14 @@ impl Hand {
         }
     }
 
+    /// Joins a connection if the client has none.
     pub async fn prepare(&mut self) {
         if self.unopened.is_none() {
             self.unopened = self.ensure_lane(self.core.deadline()).await.err();
         }
     }
 
+    /// Sends a request, again on another connection where the server has not processed it.
     pub async fn operate(&mut self) -> Done {
         let result = match self.unopened.take() {
             Some(failure) => Err(failure),
@@ -60,12 +64,14 @@ impl Hand {
         done
     }
 
+    /// Pauses after a failure that would repeat at once.
     pub async fn settle(&mut self) {
         if let Some(failure) = self.failed.take() {
             pause_after(&failure).await;
         }
     }
 
+    /// Leaves the connection; the last client to leave closes it.
     pub async fn let_go(&mut self) {
         self.unopened = None;
         if let Some(lane) = self.lane.take() {
@@ -173,6 +179,7 @@ fn tell_server<B>(core: &Core, response: &http::Response<B>) {
     }
 }
 
+/// Sorts hyper's error; `progress` tells why the connection broke, where hyper sees only an I/O error.
 pub fn classify(error: &hyper::Error, progress: &Progress) -> Failure {
     if let Some(failure) = progress.failure.borrow().clone() {
         return failure;
@@ -217,6 +224,7 @@ pub struct Template {
 }
 
 impl Template {
+    /// Makes the request of an entry.
     pub fn new(entry: &Entry) -> Self {
         let uri = format!("https://{}{}", entry.host, entry.path);
         let mut headers: http::HeaderMap = entry.headers.iter().cloned().collect();

@@ -14,6 +14,7 @@ use crate::identity::{Clients, Party};
 use crate::plan::{Entry, Plan};
 use crate::wire::http1;
 
+/// The work of one entry of the mix on one thread, with its requests made beforehand.
 pub struct Job {
     /// Its number in the plan.
     pub index: usize,
@@ -39,6 +40,7 @@ pub struct Answer {
 }
 
 impl Job {
+    /// Makes the requests of entry number `index`, and the identities of `thread`.
     pub fn new(plan: &Plan, index: usize, entry: &Entry, party: &Party, thread: usize) -> Rc<Self> {
         Rc::new(Job {
             index,
@@ -61,6 +63,7 @@ impl Job {
         self.party.clients(client, plan.clients)
     }
 
+    /// `true`: the method is HEAD, and responses have no body.
     pub fn is_head(&self) -> bool {
         self.entry.method == http::Method::HEAD
     }

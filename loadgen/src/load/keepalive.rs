@@ -40,6 +40,7 @@ pub struct Open {
 }
 
 impl Hand {
+    /// The place of client number `client` of the plan, with nothing open.
     pub fn new(core: Rc<Core>, job: Rc<Job>, client: usize) -> Self {
         let clients = job.clients(&core.plan, client);
         Hand {
@@ -53,6 +54,7 @@ impl Hand {
         }
     }
 
+    /// Opens the connection if there is none.
     pub async fn prepare(&mut self) {
         self.give_up_after_a_storm();
         if self.unopened.is_none() {
@@ -60,6 +62,7 @@ impl Hand {
         }
     }
 
+    /// Sends a request and judges its response.
     pub async fn operate(&mut self) -> Done {
         self.give_up_after_a_storm();
         let result = match self.unopened.take() {
@@ -73,6 +76,8 @@ impl Hand {
         done
     }
 
+    /// Closes a connection that has carried enough requests, and pauses after a failure that would repeat at
+    /// once.
     pub async fn settle(&mut self) {
         if self
             .open
@@ -86,6 +91,7 @@ impl Hand {
         }
     }
 
+    /// Closes the connection.
     pub async fn let_go(&mut self) {
         self.unopened = None;
         if let Some(open) = self.open.take() {

@@ -25,6 +25,7 @@ use crate::identity::{Client, Clients};
 use crate::wire::Progress;
 use crate::wire::duplex::Duplex;
 
+/// The connections of one entry on one thread, and the identities for those to come.
 pub struct Links {
     clients: RefCell<Clients>,
     open: RefCell<Vec<Rc<Link>>>,
@@ -58,6 +59,7 @@ pub struct Lane {
 }
 
 impl Links {
+    /// No connection yet; each that is opened takes the next of `clients`.
     pub fn new(clients: Clients) -> Self {
         Links {
             clients: RefCell::new(clients),
@@ -191,6 +193,7 @@ impl Lane {
         }
     }
 
+    /// Counts a request towards `requests_per_connection`.
     pub fn count_request(&self) {
         self.link.requests.set(self.link.requests.get() + 1);
     }

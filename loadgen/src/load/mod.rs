@@ -145,6 +145,7 @@ async fn supervise(core: &Core, clients: &Latch, holders: &Latch) {
 }
 
 impl Core {
+    /// Builds the core of thread number `thread`, with a job for each entry of the plan.
     pub fn new(parts: Parts, identities: &Identities, thread: usize) -> Rc<Self> {
         let plan = parts.plan;
         let entries = plan.entries.iter().zip(identities.parties()).enumerate();

@@ -15,6 +15,7 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
+    /// Reads the parameters of a connection whose handshake is done.
     pub fn of(records: &Records) -> Self {
         Negotiated {
             version: records.tls.protocol_version().map_or(0, u16::from),

@@ -30,6 +30,7 @@ enum Part {
     After,
 }
 
+/// The recorder of one thread. It writes the thread's [`Recording`] while the run goes on.
 pub struct Recorder {
     clock: Arc<Clock>,
     traffic: Rc<Traffic>,
@@ -57,6 +58,7 @@ pub struct Begun {
 }
 
 impl Recorder {
+    /// Begins a recording at the start of the run. Each second of it is sent by `intervals`, too.
     pub fn new(plan: &Plan, clock: Arc<Clock>, traffic: Rc<Traffic>, intervals: Sender<Second>) -> Self {
         let part = if clock.window_start.is_zero() {
             Part::Window
@@ -202,12 +204,14 @@ impl Recorder {
         }
     }
 
+    /// Counts a handshake in which the server asked for a client certificate.
     pub fn certificate_requested(&mut self) {
         if let Some(tally) = self.tally() {
             tally.handshakes.certificate_requested += 1;
         }
     }
 
+    /// Counts the TLS parameters that a connection agreed on.
     pub fn negotiated(&mut self, records: &Records) {
         let key = Negotiated::of(records);
         *self.recording.negotiated.entry(key).or_default() += 1;
@@ -252,6 +256,7 @@ impl Recorder {
         self.recording.server_product.get_or_insert(product);
     }
 
+    /// `true`: a response has already told the server's product.
     pub fn knows_server(&self) -> bool {
         self.recording.server_product.is_some()
     }

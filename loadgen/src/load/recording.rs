@@ -76,6 +76,7 @@ pub struct Unfinished {
 }
 
 impl Recording {
+    /// The recording of a thread that never ran.
     pub fn empty() -> Self {
         Recording {
             warm_up: Tally::default(),
@@ -119,6 +120,7 @@ impl Recording {
 }
 
 impl Unfinished {
+    /// No unfinished operations.
     pub fn none() -> Self {
         Unfinished {
             in_flight: 0,
@@ -146,6 +148,7 @@ pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_MAX_NS, 3).expect("the bounds are valid")
 }
 
+/// Adds a time, in nanoseconds; one above [`LATENCY_MAX_NS`] counts as that.
 pub fn record<T: hdrhistogram::Counter>(histogram: &mut Histogram<T>, time: Duration) {
     histogram.saturating_record(nanos(time));
 }
@@ -158,4 +161,5 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
+/// The longest latency that is told apart: an hour, in nanoseconds.
 pub const LATENCY_MAX_NS: u64 = 3_600_000_000_000;

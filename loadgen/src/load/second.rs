@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::recording::{LATENCY_MAX_NS, record};
 
+/// Operations that ended within a second of the run.
 #[derive(Debug)]
 pub struct Second {
     /// Whole seconds since the start of the run.
@@ -17,6 +18,7 @@ pub struct Second {
 }
 
 impl Second {
+    /// Second number `second` of the run, in which nothing has ended.
     pub fn new(second: u64) -> Self {
         let latency = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 2).expect("the bounds are valid");
         Second {
@@ -38,6 +40,7 @@ impl Second {
             .expect("all histograms have the same bounds");
     }
 
+    /// Counts an operation that ended; its latency only if it ended as expected.
     pub fn count(&mut self, expected: bool, latency: Duration) {
         if expected {
             self.ok += 1;

@@ -25,6 +25,7 @@ pub struct Sheets {
     times: Vec<Phase>,
 }
 
+/// Operations of one entry of the mix that ended within the measured window.
 #[derive(Debug)]
 pub struct EntrySheet {
     pub tally: Tally,
@@ -32,6 +33,7 @@ pub struct EntrySheet {
     pub latency: Histogram<u64>,
 }
 
+/// Operations of one phase, the warm-up's included.
 #[derive(Debug)]
 pub struct PhaseSheet {
     pub account: Account,
@@ -60,6 +62,7 @@ pub struct HoldSheet {
 }
 
 impl Sheets {
+    /// Empty sheets for the plan's entries and phases.
     pub fn new(plan: &Plan) -> Self {
         Sheets {
             entries: plan.entries.iter().map(|_| EntrySheet::default()).collect(),
@@ -74,10 +77,12 @@ impl Sheets {
         phase::index_at(&self.times, now)
     }
 
+    /// The sheet of phase number `phase`.
     pub fn phase(&mut self, phase: usize) -> &mut PhaseSheet {
         sheet(&mut self.phases, phase)
     }
 
+    /// The idle connections of phase number `phase`.
     pub fn hold(&mut self, phase: usize) -> &mut HoldSheet {
         sheet(&mut self.holds, phase)
     }
@@ -131,18 +136,22 @@ impl Sheets {
 }
 
 impl HoldSheet {
+    /// Counts an attempt to open an idle connection that failed.
     pub fn not_opened(&mut self, why: Failure) {
         count_kind(&mut self.not_opened, why);
     }
 
+    /// Counts an idle connection that did not last to the end of the phase.
     pub fn lost(&mut self, why: Failure) {
         count_kind(&mut self.lost, why);
     }
 
+    /// Counts a failed attempt to open a dropped connection again.
     pub fn not_reopened(&mut self, why: Failure) {
         count_kind(&mut self.not_reopened, why);
     }
 
+    /// Counts a dropped connection that is open again, `time` after the drop.
     pub fn reopened(&mut self, time: Duration) {
         record(&mut self.reopened, time);
     }

@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 #[derive(Debug)]
 pub struct Stages(Vec<AtomicU8>);
 
+/// The stage of a phase; it only ever goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     ToCome = 0,
@@ -21,16 +22,19 @@ pub enum Stage {
 }
 
 impl Stages {
+    /// Stages of `phases` phases, none of which has begun.
     pub fn new(phases: usize) -> Self {
         Stages((0..phases).map(|_| AtomicU8::new(Stage::ToCome as u8)).collect())
     }
 
+    /// Tells the load threads that phase number `phase` has reached `stage`.
     pub fn set(&self, phase: usize, stage: Stage) {
         if let Some(known) = self.0.get(phase) {
             known.fetch_max(stage as u8, Ordering::Release);
         }
     }
 
+    /// The stage of phase number `phase`; one that does not exist counts as ended.
     pub fn get(&self, phase: usize) -> Stage {
         match self.0.get(phase).map(|stage| stage.load(Ordering::Acquire)) {
             Some(0) => Stage::ToCome,
@@ -54,6 +58,7 @@ impl Stages {
 pub struct Bell(RefCell<Vec<Waker>>);
 
 impl Bell {
+    /// Wakes everybody who waits.
     pub fn ring(&self) {
         for waker in self.0.take() {
             waker.wake();

@@ -8,6 +8,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+/// A record of the stalls of one thread.
 #[derive(Debug)]
 pub struct Stalls {
     /// Last time at which the loop ran.
@@ -27,6 +28,7 @@ pub struct Stalled {
 }
 
 impl Stalls {
+    /// No stalls yet. Only the parts of stalls after `window_start` are told.
     pub fn new(window_start: Duration) -> Self {
         Stalls {
             ran: Duration::ZERO,
@@ -64,6 +66,7 @@ impl Stalls {
         !self.debt.is_zero() && late <= self.debt + TICK + LATE
     }
 
+    /// Ends the record, and tells the stalls of the window.
     pub fn conclude(&mut self) -> Stalled {
         self.count_last();
         self.last = Duration::ZERO..Duration::ZERO;

@@ -17,6 +17,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// `true`: the operation counts as `ok`.
     pub fn is_expected(&self) -> bool {
         matches!(self, Outcome::Ok | Outcome::Refused(_))
     }
@@ -34,6 +35,7 @@ pub struct Done {
 pub struct Statuses(Vec<(u16, u64)>);
 
 impl Statuses {
+    /// Adds `times` responses with this status.
     pub fn count(&mut self, status: u16, times: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == status) {
             Some((_, count)) => *count += times,
@@ -41,6 +43,7 @@ impl Statuses {
         }
     }
 
+    /// Adds the responses of another thread.
     pub fn add(&mut self, other: &Statuses) {
         other
             .0
@@ -70,6 +73,7 @@ pub struct Tally {
     pub retried: u64,
 }
 
+/// Counts of TLS handshakes of one part of the run.
 #[derive(Debug, Default, Clone)]
 pub struct Handshakes {
     pub full: u64,
@@ -81,6 +85,7 @@ pub struct Handshakes {
 }
 
 impl Tally {
+    /// Counts the end of an operation.
     pub fn count(&mut self, done: &Done) {
         if let Some(answer) = &done.answer {
             self.statuses.count(answer.status, 1);
@@ -99,6 +104,7 @@ impl Tally {
         }
     }
 
+    /// Adds the counts of another thread.
     pub fn add(&mut self, other: Tally) {
         self.ok += other.ok;
         self.not_resumed += other.not_resumed;

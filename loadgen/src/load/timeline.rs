@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 
 use crate::cpu::ThreadTime;
 
+/// The intervals of a run, from its start to its end.
 #[derive(Debug)]
 pub struct Timeline {
     window_start: Duration,
@@ -141,6 +142,7 @@ impl Timeline {
         self.current = self.intervals.len().saturating_sub(1);
     }
 
+    /// The length of an interval now; it grows as intervals are merged.
     pub fn width(&self) -> Duration {
         self.width
     }

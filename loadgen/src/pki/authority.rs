@@ -18,6 +18,7 @@ pub struct Authorities {
     pub issuing: Authority,
 }
 
+/// An authority that issues client certificates and a CRL.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -32,6 +33,7 @@ pub struct Identity {
     pub serial: Vec<u8>,
 }
 
+/// The times between which a certificate or a CRL is valid.
 #[derive(Clone, Copy, Debug)]
 pub struct Validity {
     from: OffsetDateTime,
@@ -72,6 +74,7 @@ impl Validity {
 }
 
 impl Authorities {
+    /// Makes a root, which signs itself, and an intermediate under it, each with a new key of this kind.
     pub fn new(key: Key, validity: Validity) -> Result<Self, Error> {
         let validity = validity.with_the_past();
         let (root_key, issuing_key) = (new_key(key)?, new_key(key)?);
@@ -95,6 +98,7 @@ impl Authorities {
         format!("{}{}", self.root_pem, self.issuing.pem)
     }
 
+    /// Issues a server certificate for these DNS names and IP addresses.
     pub fn server(&self, names: &[String], validity: Validity) -> Result<Identity, Error> {
         let mut params = CertificateParams::new(names)?;
         if let Some(name) = names.first() {
@@ -106,6 +110,7 @@ impl Authorities {
 }
 
 impl Authority {
+    /// Issues the client certificate of `client-NUMBER`.
     pub fn client(&self, number: u32, validity: Validity) -> Result<Identity, Error> {
         let mut params = CertificateParams::default();
         params
@@ -114,6 +119,7 @@ impl Authority {
         self.issue(params, ExtendedKeyUsagePurpose::ClientAuth, validity)
     }
 
+    /// Signs a CRL with these serial numbers, as PEM; `validity` gives its thisUpdate and nextUpdate.
     pub fn crl(&self, serials: &[Vec<u8>], validity: Validity) -> Result<String, Error> {
         let revoked = |serial: &Vec<u8>| RevokedCertParams {
             serial_number: SerialNumber::from_slice(serial),

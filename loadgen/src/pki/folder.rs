@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::plan::UsageError;
 
+/// The folder that `loadgen pki` fills.
 pub struct Folder(PathBuf);
 
 /// A file that grows.
@@ -35,14 +36,17 @@ impl Folder {
         Ok(Folder(path.to_owned()))
     }
 
+    /// Writes a file that everybody may read (mode 0644).
     pub fn write(&self, name: &str, text: &str) -> Result<(), UsageError> {
         self.file(name, 0o644)?.all(text)
     }
 
+    /// Writes a file that only its owner may read (mode 0600).
     pub fn write_secret(&self, name: &str, text: &str) -> Result<(), UsageError> {
         self.secret(name)?.all(text)
     }
 
+    /// Begins a file that only its owner may read (mode 0600); it fails if there is one of the name.
     pub fn secret(&self, name: &str) -> Result<Draft, UsageError> {
         self.file(name, 0o600)
     }
@@ -65,12 +69,14 @@ impl Folder {
 }
 
 impl Draft {
+    /// Adds text; the error names the file.
     pub fn append(&mut self, text: &str) -> Result<(), UsageError> {
         self.file
             .write_all(text.as_bytes())
             .map_err(|error| complain(&self.path, &error))
     }
 
+    /// Writes out what is still buffered. A draft that is dropped instead may lose errors.
     pub fn finish(mut self) -> Result<(), UsageError> {
         self.file.flush().map_err(|error| complain(&self.path, &error))
     }

@@ -203,6 +203,7 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Adds what follows from the rest of the draft.
     pub fn complete(self) -> Plan {
         let (warm_up, duration) = window(&self.phases);
         let mode = match self.entries.as_slice() {
@@ -274,4 +275,5 @@ fn mean_rate(phases: &[Phase]) -> Option<f64> {
 /// A target has at least one address; this stands for none.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 const TRY_MAX: Duration = Duration::from_secs(2);
+/// The time limit of an operation where none is given.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

@@ -31,6 +31,7 @@ pub struct Hold {
     pub entry: usize,
 }
 
+/// A stretch of the run with its own load.
 #[derive(Clone, Debug)]
 pub struct Phase {
     pub name: String,
@@ -59,6 +60,7 @@ pub enum Turn {
 }
 
 impl Ramp {
+    /// A value that stays.
     pub fn constant(value: f64) -> Self {
         Ramp {
             from: value,
@@ -66,6 +68,7 @@ impl Ramp {
         }
     }
 
+    /// The highest value on the way.
     pub fn max(&self) -> f64 {
         self.from.max(self.to)
     }
@@ -82,6 +85,7 @@ impl Pace {
 }
 
 impl Phase {
+    /// The time from its start to its end.
     pub fn length(&self) -> Duration {
         self.end.saturating_sub(self.start)
     }
@@ -172,10 +176,12 @@ pub mod tests {
         phases
     }
 
+    /// A closed loop of `from` to `to` clients.
     pub fn closed(from: f64, to: f64) -> Pace {
         Pace::Closed(Ramp { from, to })
     }
 
+    /// An open loop of `from` to `to` operations per second.
     pub fn open(from: f64, to: f64) -> Pace {
         Pace::Open {
             rate: Ramp { from, to },

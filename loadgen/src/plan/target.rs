@@ -25,6 +25,8 @@ pub struct Target {
 }
 
 impl Target {
+    /// Combines the parts: an address or a name that is given wins over that of the URL. Fails where nothing
+    /// says where to connect.
     pub fn new(parts: &Parts) -> Result<Target, String> {
         let url = parts.url.as_deref().map(parse_url).transpose()?;
         let (authority, path) = match &url {
@@ -120,12 +122,14 @@ pub fn choose(addresses: &[SocketAddr], patience: Duration) -> (Option<SocketAdd
     (first, tried)
 }
 
+/// Parses a DNS name or an IP address, with or without brackets.
 pub fn server_name(name: &str) -> Result<ServerName<'static>, String> {
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(bare.to_owned())
         .map_err(|_| format!("{name:?} is neither a DNS name nor an IP address"))
 }
 
+/// Checks that a path begins with `/` and has visible ASCII characters only.
 pub fn check_path(path: &str) -> Result<String, String> {
     let well_formed = path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
     if well_formed {
@@ -135,6 +139,7 @@ pub fn check_path(path: &str) -> Result<String, String> {
     }
 }
 
+/// Checks that a text can be a Host header: `NAME` or `NAME:PORT`.
 pub fn check_host(host: &str) -> Result<String, String> {
     match host.parse::<http::uri::Authority>() {
         Ok(_) => Ok(host.to_owned()),
@@ -142,6 +147,7 @@ pub fn check_host(host: &str) -> Result<String, String> {
     }
 }
 
+/// Parses a request method; CONNECT is refused.
 pub fn parse_method(text: &str) -> Result<http::Method, String> {
     match text.parse() {
         Ok(method) if method != http::Method::CONNECT => Ok(method),

@@ -16,6 +16,7 @@ pub struct Threshold {
     pub value: f64,
 }
 
+/// A figure of the report that a threshold is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
     Time(Time, Figure),
@@ -36,6 +37,7 @@ pub enum Time {
     Close,
 }
 
+/// A figure of a distribution of times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Figure {
     /// 0 to 100.
@@ -44,12 +46,14 @@ pub enum Figure {
     Max,
 }
 
+/// A scale for counts: the number itself, or percent of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     Number,
     Percent,
 }
 
+/// The comparison of a measured value with that of a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     Below,
@@ -59,6 +63,7 @@ pub enum Order {
 }
 
 impl Order {
+    /// `true`: `measured` keeps to `value`.
     pub fn holds(self, measured: f64, value: f64) -> bool {
         match self {
             Order::Below => measured < value,
@@ -70,6 +75,7 @@ impl Order {
 }
 
 impl Threshold {
+    /// Parses `MEASURE ORDER VALUE`. The error quotes the text and says how to write one.
     pub fn parse(text: &str) -> Result<Self, String> {
         let orders = [
             ("<=", Order::AtMost),

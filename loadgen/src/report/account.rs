@@ -26,6 +26,7 @@ pub struct AccountReport {
 }
 
 impl AccountReport {
+    /// The report of an account, with the check that its numbers add up.
     pub fn of(account: &Account) -> Self {
         let Account {
             asked,
@@ -58,6 +59,7 @@ impl AccountReport {
         report
     }
 
+    /// Writes the lines of the table on the account.
     pub fn render(&self, out: &mut String) -> fmt::Result {
         write!(out, "asked for      {} operations", count(self.asked))?;
         write!(out, " = {} ok + {} failed", count(self.ok), count(self.failed))?;

@@ -41,6 +41,7 @@ pub struct Curves {
 }
 
 impl Curves {
+    /// Curves of the window; `from_actual_start` is empty where the run has no open loop.
     pub fn of(open_loop: bool, merged: &Merged) -> Self {
         Curves {
             operation: curve(&merged.latency),

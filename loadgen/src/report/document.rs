@@ -18,6 +18,8 @@ use super::timeline::Interval;
 use super::verdict::Verdict;
 use super::{EARLIER_FORMATS, FORMAT, Kind, Operations, Status, Summary};
 
+/// A report as it is read. Fields are those of [`Summary`], with the same units; an absent one has its
+/// default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Document {
@@ -55,6 +57,7 @@ pub struct Document {
     pub thresholds: Vec<ThresholdReport>,
 }
 
+/// The measured window, as [`super::Window`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Window {
@@ -64,6 +67,7 @@ pub struct Window {
     pub rule: String,
 }
 
+/// TLS handshakes, as [`super::Handshakes`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Handshakes {
@@ -72,6 +76,7 @@ pub struct Handshakes {
     pub client_certificate_requested: u64,
 }
 
+/// Rates of the window, as [`super::Throughput`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Throughput {
@@ -80,6 +85,7 @@ pub struct Throughput {
     pub sent_bytes_per_s: f64,
 }
 
+/// Times in microseconds, as [`super::Latencies`]; `None`: nothing was measured.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Latencies {
@@ -93,6 +99,7 @@ pub struct Latencies {
     pub close: Option<Latency>,
 }
 
+/// Distributions in microseconds, empty where nothing was measured.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Curves {
@@ -101,6 +108,7 @@ pub struct Curves {
     pub tls_handshake: Vec<Point>,
 }
 
+/// Figures of an open loop, as [`super::OpenLoop`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct OpenLoop {
@@ -109,6 +117,7 @@ pub struct OpenLoop {
     pub backlog_at_end: u64,
 }
 
+/// CPU time and memory of the server's processes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Server {
@@ -117,6 +126,7 @@ pub struct Server {
     pub resident_bytes: u64,
 }
 
+/// CPU time of loadgen itself.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Generator {
@@ -125,6 +135,7 @@ pub struct Generator {
     pub threads: Vec<Thread>,
 }
 
+/// CPU time of one load thread.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Thread {
@@ -132,6 +143,7 @@ pub struct Thread {
     pub busy_percent: f64,
 }
 
+/// The course of the run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Timeline {
@@ -180,6 +192,7 @@ pub struct Idle {
     pub server_memory_shrank: bool,
 }
 
+/// Memory that idle connections take in the server.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct IdleMemory {
@@ -222,6 +235,7 @@ impl Document {
             .map_err(|error| format!("the report cannot be read back: {error}; please report this"))
     }
 
+    /// Reads a report's file of this format or an earlier one. The error names the file and the remedy.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         Document::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
@@ -242,6 +256,7 @@ impl Document {
         serde_json::from_value(value).map_err(|error| format!("{not_ours} ({error})"))
     }
 
+    /// The length of the warm-up in seconds; 0 where the settings do not say.
     pub fn warm_up_s(&self) -> f64 {
         self.settings
             .get("warm_up_s")

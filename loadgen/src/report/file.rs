@@ -14,6 +14,7 @@ pub struct Place {
 }
 
 impl Place {
+    /// Checks that a file can be written at `path`, without changing one that is there.
     pub fn try_out(path: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()); // a link stays one
         let replaced = fs::metadata(&path).map_or(true, |about| about.is_file());
@@ -28,6 +29,8 @@ impl Place {
         Ok(place)
     }
 
+    /// Writes the file as a whole: readers see the old one or the new one. A pipe or a device is written to
+    /// as it is.
     pub fn write(&self, contents: &[u8]) -> io::Result<()> {
         if !self.replaced {
             return OpenOptions::new()

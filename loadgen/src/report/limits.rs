@@ -60,6 +60,7 @@ impl Closes {
 }
 
 impl Facts {
+    /// Gathers the facts of a window of length `window`.
     pub fn of(
         plan: &Plan,
         operations: &Operations,
@@ -104,6 +105,7 @@ pub struct Late {
 }
 
 impl Late {
+    /// Reads the figures from a histogram of delays in nanoseconds.
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let micros = |nanos: u64| nanos.min(histogram.max()) as f64 / 1e3;
         Late {
@@ -125,6 +127,7 @@ pub struct Limit {
     pub remedy: String,
 }
 
+/// Kinds of limits; their names are part of the report's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -327,6 +330,7 @@ const STALL_MAX: Duration = Duration::from_millis(100);
 /// In a short window a single pause is a large share.
 const STALLED_MIN: Duration = Duration::from_millis(50);
 const STALLED_SHARE_MAX: f64 = 0.01;
+/// Time without a core, in percent, from which on a thread's core counts as crowded.
 pub const WAITING_PERCENT: f64 = 5.0;
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ enum Output {
 }
 
 impl Live {
+    /// A display for `threads` load threads; it shows nothing where `quiet`.
     pub fn new(threads: usize, warm_up: Duration, duration: Option<Duration>, quiet: bool) -> Self {
         let output = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Output::None,
@@ -44,6 +45,7 @@ impl Live {
         }
     }
 
+    /// Takes a second of one thread; shows that second when it was the last thread's.
     pub fn take(&mut self, interval: Second) {
         let second = interval.second;
         let entry = self.open.entry(second).and_modify(|(threads, all)| {

@@ -10,6 +10,7 @@ use crate::load::recording::Recording;
 use crate::load::stalls::Stalled;
 use crate::plan::Plan;
 
+/// CPU time and memory of the server's processes in the window.
 #[derive(Debug, Serialize)]
 pub struct ServerUse {
     pub cpu_us_per_operation: Option<f64>,
@@ -21,6 +22,7 @@ pub struct ServerUse {
     pub resident_bytes: u64,
 }
 
+/// CPU time and stalls of loadgen in the window.
 #[derive(Debug, Serialize)]
 pub struct GeneratorUse {
     /// It was the limit: the server could have done more (see `limits`).
@@ -33,6 +35,7 @@ pub struct GeneratorUse {
     pub threads: Vec<ThreadUse>,
 }
 
+/// CPU time of one load thread in the window.
 #[derive(Debug, Clone, Serialize)]
 pub struct ThreadUse {
     pub core: usize,
@@ -68,6 +71,7 @@ impl ServerUse {
 }
 
 impl GeneratorUse {
+    /// Adds up the load threads' CPU time between the two ends of a window of `length`.
     pub fn of(plan: &Plan, recordings: &[Recording], length: Duration) -> Self {
         let mut threads = Vec::new();
         let mut cpu = 0.0;
@@ -100,6 +104,7 @@ impl GeneratorUse {
 }
 
 impl GeneratorUse {
+    /// Adds the stalls of the threads' loops.
     pub fn with_stalls(mut self, stalled: Stalled) -> Self {
         self.longest_stall_ms = stalled.longest.as_secs_f64() * 1e3;
         self.stalled_ms = stalled.total.as_secs_f64() * 1e3;

@@ -45,6 +45,7 @@ pub struct Merged {
 }
 
 impl Merged {
+    /// Adds up the recordings of all threads of a run.
     pub fn of(mut recordings: Vec<Recording>) -> Self {
         let timelines = recordings
             .iter_mut()

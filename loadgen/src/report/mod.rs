@@ -44,6 +44,8 @@ use thresholds::{Counts, ThresholdReport};
 use timeline::{ServerCourse, Timeline};
 use verdict::Verdict;
 
+/// The report of a run. Its JSON form is described in loadgen's README.md; field names are part of the
+/// format.
 #[derive(Debug, Serialize)]
 pub struct Summary {
     /// The name and version of this form; a change that breaks readers has another number.
@@ -91,6 +93,7 @@ pub struct Summary {
     pub backlog_at_end: u64,
 }
 
+/// The measured window.
 #[derive(Debug, Serialize)]
 pub struct Window {
     pub seconds: f64,
@@ -104,6 +107,7 @@ pub struct Window {
     pub oldest_in_flight_ms: f64,
 }
 
+/// Counts of operations that ended. `total` = `ok` + `failed` + `not_resumed`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Operations {
@@ -114,6 +118,7 @@ pub struct Operations {
     pub retried: u64,
 }
 
+/// A kind of failure, refusal or TLS parameters, and how often it was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kind {
     pub kind: String,
@@ -122,12 +127,14 @@ pub struct Kind {
     pub count: u64,
 }
 
+/// Responses with one status.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     pub status: u16,
     pub count: u64,
 }
 
+/// TLS handshakes of the window; of the whole run where connections stay open.
 #[derive(Debug, Serialize)]
 pub struct Handshakes {
     pub full: u64,
@@ -136,6 +143,7 @@ pub struct Handshakes {
     pub client_certificate_requested: u64,
 }
 
+/// Amounts of the window, and per second of it. Bytes are those on the wire: with TLS, without TCP and IP.
 #[derive(Debug, Serialize)]
 pub struct Throughput {
     pub operations_per_s: f64,
@@ -145,6 +153,7 @@ pub struct Throughput {
     pub sent_bytes: u64,
 }
 
+/// Distributions of times in microseconds; `None`: no value was recorded.
 #[derive(Debug, Serialize)]
 pub struct Latencies {
     pub operation: Option<Latency>,
@@ -161,6 +170,7 @@ pub struct Latencies {
     pub close: Option<Latency>,
 }
 
+/// Figures of a run whose measured phases are open loops.
 #[derive(Debug, Serialize)]
 pub struct OpenLoop {
     pub asked_per_s: f64,
@@ -175,6 +185,8 @@ pub struct OpenLoop {
 }
 
 impl Summary {
+    /// Makes the report of a run that has ended. `identities` is the number of client certificates, `pids`
+    /// are the server's processes.
     pub fn new(plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
         let Outcome {
             recordings,

@@ -18,6 +18,7 @@ use crate::plan::phase::{Hold, Pace, Phase, Ramp};
 use crate::plan::{Entry, Plan};
 use crate::run::Memory;
 
+/// Figures by the parts of a run: its entries and its phases.
 #[derive(Debug, Serialize)]
 pub struct ScenarioReport {
     /// Operations that ended within the measured window, by entry.
@@ -28,6 +29,7 @@ pub struct ScenarioReport {
     interrupted: bool,
 }
 
+/// Figures of one entry of the mix, within the measured window.
 #[derive(Debug, Serialize)]
 pub struct EntryReport {
     pub name: String,
@@ -43,6 +45,7 @@ pub struct EntryReport {
     pub latency_us: Option<Latency>,
 }
 
+/// Figures of one phase.
 #[derive(Debug, Serialize)]
 pub struct PhaseReport {
     pub name: String,
@@ -64,6 +67,7 @@ pub struct PhaseReport {
     pub storm: Option<StormReport>,
 }
 
+/// A value that goes evenly from the start of a phase to its end.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Course {
     pub from: f64,
@@ -95,6 +99,7 @@ pub struct MemoryReport {
     pub bytes_per_connection: u64,
 }
 
+/// A reconnect storm: all idle connections dropped and opened again.
 #[derive(Debug, Serialize)]
 pub struct StormReport {
     /// Idle connections that were dropped at the start of the phase.

@@ -7,6 +7,7 @@ use crate::options::{Cipher, Expect, Group, Mode, Tls};
 use crate::plan::target::Tried;
 use crate::plan::{Entry, Plan};
 
+/// The settings of a run. Those of a scenario that differ between entries are those of its first entry.
 #[derive(Debug, Serialize)]
 pub struct Settings {
     pub command_line: String,
@@ -47,6 +48,7 @@ pub struct Settings {
     pub files: Files,
 }
 
+/// Paths of the files that were read, as they were given.
 #[derive(Debug, Serialize)]
 pub struct Files {
     pub ca: Vec<String>,

@@ -278,6 +278,7 @@ fn statuses(out: &mut String, statuses: &[Status]) -> fmt::Result {
     writeln!(out, "responses      by status: {}", each.join(", "))
 }
 
+/// Writes the kinds with their counts, after `label`; nothing where there are none.
 pub fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
     kinds.iter().try_for_each(|kind| {
         let one_line = kind.kind.replace('\n', " ");
@@ -312,6 +313,7 @@ pub fn time(micros: Option<f64>) -> String {
     }
 }
 
+/// A number of bytes in the unit that fits.
 pub fn bytes(number: f64) -> String {
     let (scaled, unit) = match number {
         n if n < 1e3 => (n, "B"),

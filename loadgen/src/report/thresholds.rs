@@ -8,6 +8,7 @@ use super::table::{count, time};
 use super::{Operations, account::AccountReport};
 use crate::plan::threshold::{Figure, Measure, Scale, Threshold, Time};
 
+/// A threshold, and how the run did by it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThresholdReport {
@@ -23,6 +24,7 @@ pub struct ThresholdReport {
     pub about: About,
 }
 
+/// The subject of a threshold: figures, or a rule that it takes the place of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum About {
     #[default]
@@ -39,6 +41,7 @@ pub struct Counts<'a> {
 }
 
 impl ThresholdReport {
+    /// Measures a threshold's figure and compares.
     pub fn of(threshold: &Threshold, merged: &Merged, counts: &Counts<'_>) -> Self {
         let (measured, unit, about) = match threshold.measure {
             Measure::Time(time, figure) => (figure_of(histogram(merged, time), figure), "us", About::Figures),

@@ -16,6 +16,7 @@ pub struct Timeline {
     pub intervals: Vec<Interval>,
 }
 
+/// Figures of one interval, all threads together.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Interval {
     /// Seconds from the start of the window; below zero in the warm-up.
@@ -105,6 +106,7 @@ struct Look {
 }
 
 impl ServerCourse {
+    /// Puts the looks, taken from `epoch` on, on the time scale of the window that begins at `window_start`.
     pub fn of(glances: &[ServerGlance], window_start: Instant, epoch: Instant) -> Self {
         let warm_up = window_start.saturating_duration_since(epoch).as_secs_f64();
         let look = |glance: &ServerGlance| Look {

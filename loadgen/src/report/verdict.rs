@@ -26,6 +26,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Judges a summary whose other parts are complete.
     pub fn of(summary: &Summary, overdue: Option<&Overdue>, silence: Option<Silence>) -> Self {
         let unexpected = unexpected(summary, overdue, silence);
         let allowed = |about: About| {
@@ -52,6 +53,7 @@ impl Verdict {
         }
     }
 
+    /// `true`: every operation ended as it should, in the warm-up, too.
     pub fn as_expected(&self) -> bool {
         self.unexpected.is_empty()
     }
@@ -78,6 +80,7 @@ impl Verdict {
         sentences
     }
 
+    /// Writes the sentences of the verdict, a line each. `total` is the number of operations.
     pub fn render(&self, out: &mut String, total: u64) -> fmt::Result {
         self.sentences(total)
             .iter()

@@ -14,6 +14,8 @@ use crate::plan::target::{self, Parts, Target};
 use crate::plan::threshold::Threshold;
 use crate::plan::{Draft, Entry, IdentitySet, Plan, TIMEOUT, Think, TlsChoice, Trust, cores};
 
+/// Makes a plan of a scenario's file and the options beside it, which win over `[target]`. `allowed` are the
+/// cores that this process may use.
 pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize]) -> Result<Plan, Problem> {
     let default = raw::Target::default();
     let given = raw.target.as_ref().unwrap_or(&default);

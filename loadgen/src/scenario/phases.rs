@@ -8,6 +8,7 @@ use crate::options::{DURATION_MAX, RATE_MAX, Work};
 use crate::plan::Entry;
 use crate::plan::phase::{Hold, Pace, Phase, Ramp};
 
+/// Makes phases that follow each other from the start of the run, or tells the first problem.
 pub fn check(raw: &Scenario, entries: &[Entry]) -> Result<Vec<Phase>, Problem> {
     let mut phases: Vec<Phase> = Vec::new();
     let mut start = Duration::ZERO;

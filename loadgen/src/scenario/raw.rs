@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::options::{Cipher, Expect, Group, Tls, Work, parse_duration};
 
+/// The whole file: its top keys and its tables.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
@@ -26,6 +27,7 @@ pub struct Scenario {
     pub phases: Vec<Phase>,
 }
 
+/// The table `[target]`: the server, and the trust in it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
@@ -43,6 +45,7 @@ pub struct Target {
     pub timeout: Option<Time>,
 }
 
+/// An element of `[[identities]]`: client certificates under a name. Either `cert` and `key`, or `bundle`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identities {
@@ -52,6 +55,8 @@ pub struct Identities {
     pub bundle: Option<PathBuf>,
 }
 
+/// An element of `[[mix]]`: a kind of operation. Keys that are absent have the defaults of the options of the
+/// same name.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mix {
@@ -84,6 +89,7 @@ pub struct Mix {
     pub cipher: Option<Cipher>,
 }
 
+/// An element of `[[phases]]`: a stretch of the run. It follows the one before without a gap.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {

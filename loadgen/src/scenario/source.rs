@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::raw::Scenario;
 use crate::plan::UsageError;
 
+/// A scenario's file and its text.
 pub struct Source {
     pub file: PathBuf,
     text: String,
@@ -37,6 +38,7 @@ enum Segment {
 }
 
 impl Source {
+    /// Reads a file of at most a mebibyte.
     pub fn read(file: &Path) -> Result<Self, UsageError> {
         let unreadable = |what: String| UsageError(format!("{}: {what}", file.display()));
         let bytes =
@@ -51,6 +53,7 @@ impl Source {
         Ok(Source::new(file, text))
     }
 
+    /// A text that was read from `file`.
     pub fn new(file: &Path, text: String) -> Self {
         Source {
             file: file.to_owned(),
@@ -58,6 +61,7 @@ impl Source {
         }
     }
 
+    /// Parses the text into names and types. The error names file, line, key and remedy.
     pub fn parse(&self) -> Result<Scenario, UsageError> {
         let table = DeTable::parse(&self.text).map_err(|error| {
             let line = error.span().map(|span| self.line_at(span.start));
@@ -72,6 +76,7 @@ impl Source {
         })
     }
 
+    /// The problem as a message for the user, with file and line.
     pub fn locate(&self, problem: &Problem) -> UsageError {
         let table = DeTable::parse(&self.text).ok();
         let line = table.and_then(|table| self.line_of(table.get_ref(), &problem.key));
@@ -118,14 +123,17 @@ impl Source {
 }
 
 impl Key {
+    /// The key of a value at the top of the file.
     pub fn of(name: &str) -> Self {
         Key::default().child(name)
     }
 
+    /// The key `name` in the table at this key.
     pub fn child(&self, name: &str) -> Self {
         self.with(Segment::Name(name.to_owned()))
     }
 
+    /// The key of element number `index`, from 0, of the list at this key.
     pub fn index(&self, index: usize) -> Self {
         self.with(Segment::Index(index))
     }

@@ -33,6 +33,7 @@ pub struct Duplex {
 }
 
 impl Duplex {
+    /// Takes over a connection whose handshake is done.
     pub fn new(connection: Connection) -> Self {
         let Connection {
             stream,

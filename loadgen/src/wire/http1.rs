@@ -53,6 +53,7 @@ fn has_a_body_by_meaning(method: &http::Method) -> bool {
     )
 }
 
+/// Value of the User-Agent header of every request.
 pub const USER_AGENT: &str = concat!("loadgen/", env!("CARGO_PKG_VERSION"));
 
 /// A response as far as it has come.
@@ -99,6 +100,7 @@ enum Chunk {
 }
 
 impl Response {
+    /// A response of which nothing has come; `head_request`: it answers a HEAD, and has no body.
     pub fn new(head_request: bool) -> Self {
         Response {
             body: Body::Head,

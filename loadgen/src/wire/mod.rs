@@ -94,6 +94,7 @@ impl Records {
         }
     }
 
+    /// The step that the connection has reached.
     pub fn stage(&self) -> Stage {
         self.progress.stage.get()
     }
@@ -134,6 +135,7 @@ impl Records {
         }
     }
 
+    /// Marks `bytes` of the plaintext as used.
     pub fn consume(&mut self, bytes: usize) {
         self.tls.reader().consume(bytes);
     }

@@ -6,6 +6,7 @@ use super::sections::{about, row, section, settings_of, table, title};
 use super::{Run, run_class};
 use crate::report::document::Document;
 
+/// Writes the heading, a legend of the runs, and the remarks on each.
 pub fn head(out: &mut Markup, runs: &[Run]) {
     out.element("header", &[], |out| {
         out.leaf("p", &[("class", "product")], "loadgen");
@@ -58,6 +59,7 @@ fn legend(out: &mut Markup, index: usize, run: &Run) {
     });
 }
 
+/// Writes the table of figures, a column for each run.
 pub fn figures(out: &mut Markup, runs: &[Run]) {
     section(out, "Figures", |out| {
         table(out, &run_heads(runs), |out| {

@@ -43,6 +43,7 @@ pub fn seconds(s: f64) -> String {
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// A number of bytes in the unit that fits.
 pub fn bytes(bytes: f64) -> String {
     match bytes {
         n if !n.is_finite() => UNKNOWN.to_owned(),
@@ -62,6 +63,7 @@ pub fn rate(per_s: f64) -> String {
     }
 }
 
+/// A percentage with its sign, with two decimals below ten.
 pub fn percent(percent: f64) -> String {
     match percent {
         p if !p.is_finite() => UNKNOWN.to_owned(),
@@ -71,6 +73,7 @@ pub fn percent(percent: f64) -> String {
     }
 }
 
+/// The value as `format` writes it, or [`UNKNOWN`].
 pub fn or_unknown(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), format)
 }

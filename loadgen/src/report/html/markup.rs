@@ -9,15 +9,18 @@ pub struct Markup {
     out: String,
 }
 
+/// Name and value of an attribute; the value is escaped when it is written.
 pub type Attribute<'a> = (&'static str, &'a str);
 
 impl Markup {
+    /// A document that begins with `prologue`, which is written as it is.
     pub fn new(prologue: &'static str) -> Self {
         Markup {
             out: prologue.to_owned(),
         }
     }
 
+    /// The whole text.
     pub fn finish(self) -> String {
         self.out
     }
@@ -46,6 +49,7 @@ impl Markup {
         self.out.push_str("/>");
     }
 
+    /// Text within the current element, escaped.
     pub fn text(&mut self, text: &str) {
         escape(&mut self.out, text);
     }

@@ -7,6 +7,7 @@
 use super::markup::Markup;
 use super::scale::Scale;
 
+/// A chart with one horizontal and one vertical axis.
 pub struct Chart {
     pub title: &'static str,
     /// Caption of the vertical axis.
@@ -22,6 +23,7 @@ pub struct Chart {
     pub height: f64,
 }
 
+/// An axis of a chart.
 pub struct Axis {
     pub scale: Scale,
     pub label: &'static str,
@@ -30,6 +32,7 @@ pub struct Axis {
     pub marks: Option<Vec<(f64, String)>>,
 }
 
+/// A named stretch of the horizontal axis, drawn behind the lines.
 #[derive(PartialEq)]
 pub struct Band {
     pub name: String,
@@ -39,6 +42,7 @@ pub struct Band {
     pub shaded: bool,
 }
 
+/// A line of a chart.
 pub struct Series {
     pub name: String,
     /// Its looks, for the style sheet.
@@ -48,6 +52,7 @@ pub struct Series {
     pub points: Vec<Option<(f64, f64)>>,
 }
 
+/// A stretch of the horizontal axis with a tooltip.
 pub struct Spot {
     pub start: f64,
     pub end: f64,
@@ -55,6 +60,7 @@ pub struct Spot {
 }
 
 impl Chart {
+    /// Draws the chart, once for a wide and once for a narrow window.
     pub fn draw(&self, out: &mut Markup) {
         out.element("figure", &[("class", "chart")], |out| {
             out.element("figcaption", &[], |out| {

@@ -23,6 +23,7 @@ pub fn title(run: &Document) -> String {
     format!("{what} {}", run.setting("server_name"))
 }
 
+/// Writes the heading, the verdict and the run in a sentence.
 pub fn head(out: &mut Markup, run: &Document, title: &str) {
     out.element("header", &[], |out| {
         out.leaf("p", &[("class", "product")], &format!("loadgen {}", run.loadgen));
@@ -133,6 +134,7 @@ pub fn remarks(out: &mut Markup, run: &Document) {
     }
 }
 
+/// Writes all tables of the page, in their order.
 pub fn tables(out: &mut Markup, run: &Document) {
     section(out, "Latency", |out| latencies(out, run));
     if !run.thresholds.is_empty() {
@@ -152,6 +154,7 @@ pub fn tables(out: &mut Markup, run: &Document) {
     section(out, "Numbers", |out| intervals(out, run));
 }
 
+/// Writes a section with its heading.
 pub fn section(out: &mut Markup, title: &str, inside: impl FnOnce(&mut Markup)) {
     out.element("section", &[], |out| {
         out.leaf("h2", &[], title);
@@ -198,6 +201,7 @@ fn latencies(out: &mut Markup, run: &Document) {
     }
 }
 
+/// Headings of a table of latencies: `first`, the percentiles, then `last`.
 pub fn percentile_heads(first: &'static str, last: &[&'static str]) -> Vec<&'static str> {
     let names = PERCENTILES.iter().map(|(name, _)| *name);
     std::iter::once(first)
@@ -456,6 +460,7 @@ pub fn table(out: &mut Markup, heads: &[&str], rows: impl FnOnce(&mut Markup)) {
     });
 }
 
+/// Writes a table's row, whose first cell is its heading.
 pub fn row(out: &mut Markup, cells: &[impl AsRef<str>]) {
     out.element("tr", &[], |out| {
         for (index, cell) in cells.iter().enumerate() {
@@ -468,6 +473,7 @@ pub fn row(out: &mut Markup, cells: &[impl AsRef<str>]) {
     });
 }
 
+/// A share of `of` in percent, as text; unknown where `of` is 0.
 pub fn share(number: u64, of: u64) -> String {
     if of == 0 {
         UNKNOWN.to_owned()

@@ -6,6 +6,7 @@ use super::sections::share;
 use crate::report::document::{Document, Idle};
 use crate::report::latency::Latency;
 
+/// Writes the row of tiles: operations, latencies, idle connections, server and generator.
 pub fn tiles(out: &mut Markup, run: &Document) {
     let attributes = [("class", "tiles"), ("aria-label", "Summary")];
     out.element("section", &attributes, |out| {
