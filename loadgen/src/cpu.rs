@@ -9,6 +9,7 @@ use crate::sys;
 /// CPU time of one thread of ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ThreadTime {
+    /// Time of this look; `None`: there was none.
     pub taken_at: Option<Instant>,
     /// Ran on a core.
     pub running: Duration,
@@ -56,9 +57,11 @@ pub struct Server {
 #[derive(Clone, Copy, Debug)]
 pub struct ServerSample {
     pub taken_at: Instant,
+    /// CPU time of all its processes since they began, user and system.
     pub cpu: Duration,
     /// Time in which its threads could have run but had no core.
     pub waiting: Duration,
+    /// Resident memory of all its processes; pages that they share count for each.
     pub resident_bytes: u64,
 }
 
@@ -66,7 +69,9 @@ pub struct ServerSample {
 #[derive(Clone, Copy, Debug)]
 pub struct ServerGlance {
     pub taken_at: Instant,
+    /// CPU time of all its processes since they began, user and system.
     pub cpu: Duration,
+    /// Resident memory of all its processes; pages that they share count for each.
     pub resident_bytes: u64,
 }
 

@@ -32,6 +32,7 @@ pub struct Identities(Vec<Party>);
 /// The TLS configuration of one entry's connections, and its clients.
 #[derive(Clone, Debug)]
 pub struct Party {
+    /// Trust and what is offered to the server. Certificate and sessions are those of the client that acts.
     pub config: Arc<ClientConfig>,
     /// Never empty; `None` is a client without a certificate.
     members: Arc<Vec<Option<Arc<CertifiedKey>>>>,
@@ -43,6 +44,7 @@ pub struct Party {
 #[derive(Debug)]
 pub struct Client {
     certificate: Option<Arc<CertifiedKey>>,
+    /// Tickets and sessions to resume with; `None`: each handshake is a full one.
     pub sessions: Option<Rc<Sessions>>,
 }
 

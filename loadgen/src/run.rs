@@ -30,17 +30,23 @@ use crate::wire::Traffic;
 
 /// Everything that the report is made of.
 pub struct Outcome {
+    /// Recordings of the load threads, in the order of the plan's cores.
     pub recordings: Vec<Recording>,
+    /// Names of the ways in which the load threads wait for sockets, in the same order.
     pub drivers: Vec<&'static str>,
+    /// Time of day at the start of the run.
     pub started_at: SystemTime,
     /// The start of the run, from which the clock counts.
     pub epoch: Instant,
+    /// Quick looks at the server in the course of the run; empty without `--server-pid`.
     pub glances: Vec<ServerGlance>,
     /// In the window, of all listening sockets of this machine; unknown where the kernel does not say.
     pub listen_overflows: Option<u64>,
+    /// Full looks at the server at the start and the end of the window.
     pub server: Option<(ServerSample, ServerSample)>,
     /// The reason why there is no figure for the server although one was asked for.
     pub server_lost: Option<String>,
+    /// A signal ended the run early.
     pub interrupted: bool,
     /// Memory of the server at the start and the end of each phase that began, where the phase has idle
     /// connections.
@@ -50,7 +56,9 @@ pub struct Outcome {
 /// Memory of the server's processes, with their share of what they share with others (PSS).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
+    /// Bytes at the start of the phase.
     pub before_bytes: Option<u64>,
+    /// Bytes at the end of the phase.
     pub after_bytes: Option<u64>,
 }
 

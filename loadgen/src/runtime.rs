@@ -16,6 +16,7 @@ use crate::sys;
 /// A runtime that is bound to the thread that built it.
 pub struct CoreRuntime {
     runtime: Kind,
+    /// Name of the way in which the thread waits for sockets, as the report tells it.
     pub driver: &'static str,
 }
 

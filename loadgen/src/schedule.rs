@@ -158,7 +158,9 @@ pub struct Arrivals {
 /// Arrivals of one open loop that nobody took, by their numbers, and when that loop ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
+    /// Numbers of the thread's own arrivals, counted from 0.
     pub numbers: Range<u64>,
+    /// End of the open loop, as an offset from the start of the run.
     pub until: Duration,
 }
 

@@ -9,10 +9,13 @@ use std::time::Duration;
 /// The operations of one phase, or of a run, its warm-up included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
+    /// Operations that were due, or begun by a client that was free.
     pub asked: u64,
     /// Ended as expected while the run lasted.
     pub ok: u64,
+    /// Ended otherwise than expected.
     pub failed: u64,
+    /// Ended by a full handshake in place of a resumed one.
     pub not_resumed: u64,
     /// Begun, and not ended when the run did.
     pub in_flight: u64,
@@ -47,7 +50,9 @@ impl Account {
 /// An operation under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Flight {
+    /// Time at which it was due, from the start of the run.
     pub due: Duration,
+    /// Time at which a client took it, from the start of the run.
     pub began: Duration,
     /// The phase in which it was asked for.
     pub phase: usize,

@@ -33,6 +33,7 @@ use crate::sys;
 /// The times of a run, the same for all threads.
 #[derive(Debug)]
 pub struct Clock {
+    /// Start of the run: the zero of all offsets.
     pub epoch: Instant,
     /// Offset from the epoch at which measuring begins.
     pub window_start: Duration,
@@ -143,6 +144,7 @@ pub struct Arrived {
     pub backlog: (u64, Duration),
     /// Waits of the arrivals of the window that were never started, and how many waited so long.
     pub waits: Vec<(Duration, u64)>,
+    /// Stalls of the thread's loop within the window.
     pub stalled: Stalled,
 }
 

@@ -18,13 +18,17 @@ use crate::wire::http1;
 pub struct Job {
     /// Its number in the plan.
     pub index: usize,
+    /// The entry of the plan.
     pub entry: Entry,
+    /// Identities and TLS configuration of the entry's connections.
     pub party: Party,
     /// The head of an HTTP/1.1 request after which the connection goes on, or ends.
     pub request: Vec<u8>,
+    /// The head of a request that asks the server to close after its response.
     pub last_request: Vec<u8>,
     /// The body that follows it, empty where there is none.
     pub body: Bytes,
+    /// The request as hyper takes it, for h2.
     pub template: Template,
     /// Connections that this thread's clients share, where the work is h2.
     pub links: Links,
@@ -34,6 +38,7 @@ pub struct Job {
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     pub status: u16,
+    /// Length of the body, without its coding.
     pub body_bytes: u64,
     /// Time from the start of its request to its first byte.
     pub first_byte: Duration,

@@ -31,6 +31,7 @@ pub struct Hand {
 /// A connection between two requests.
 pub struct Open {
     pub connection: Connection,
+    /// Progress of the connection, which outlives an operation that was given up.
     pub progress: Rc<Progress>,
     /// The requests that it has carried: should it be closed after one, the server may just have been tired
     /// of it.

@@ -54,7 +54,9 @@ enum State {
 /// A client's place on a connection.
 pub struct Lane {
     link: Rc<Link>,
+    /// hyper's handle, by which requests are sent on the connection.
     pub sender: SendRequest<Full<Bytes>>,
+    /// Progress of the connection.
     pub progress: Rc<Progress>,
 }
 

@@ -47,6 +47,7 @@ pub struct Recorder {
     recording: Recording,
     opened: u64,
     flights: Flights,
+    /// Arrivals that are due and not started, as of the last tick.
     pub backlog: u64,
 }
 

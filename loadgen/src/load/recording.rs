@@ -16,9 +16,13 @@ use crate::cpu::ThreadTime;
 /// Values at a boundary of the window.
 #[derive(Debug, Clone, Default)]
 pub struct Mark {
+    /// Offset from the start of the run.
     pub at: Duration,
+    /// Bytes received since the start of the run, TLS included.
     pub received: u64,
+    /// Bytes sent since the start of the run, TLS included.
     pub sent: u64,
+    /// CPU time of the thread; `None` where the kernel does not say.
     pub cpu: Option<ThreadTime>,
     /// Connection slots that have been open at some time.
     pub opened: u64,
@@ -27,7 +31,9 @@ pub struct Mark {
 /// The whole of what one thread hands to the report.
 #[derive(Debug)]
 pub struct Recording {
+    /// Operations and handshakes that ended before the window.
     pub warm_up: Tally,
+    /// Operations and handshakes that ended in the window.
     pub window: Tally,
     /// Latencies from the time an operation was due.
     pub latency: Histogram<u64>,
@@ -36,36 +42,53 @@ pub struct Recording {
     /// Open loop: from the time an operation was due to its start, where a connection was free, and where
     /// none was.
     pub late_by_generator: Histogram<u64>,
+    /// The same where every connection was busy.
     pub late_for_connection: Histogram<u64>,
+    /// Latencies of operations that were to resume a session and did not.
     pub not_resumed: Histogram<u64>,
+    /// Times to open a TCP connection.
     pub connect: Histogram<u64>,
+    /// TLS handshakes, from the open TCP connection to the client's end of the handshake.
     pub handshake: Histogram<u64>,
+    /// Requests on connections made for them, from the end of the handshake to the end of the response.
     pub request: Histogram<u64>,
+    /// Times from the start of a request to the first byte of its response.
     pub first_byte: Histogram<u64>,
     /// Times from the end of an operation to the server's close, and the number of connections that it did
     /// not close in time.
     pub close: Histogram<u64>,
+    /// Connections that the server had not closed a second after the operation's end.
     pub never_closed: u64,
     /// On h2 connections; `None`: there was none.
     pub streams_allowed: Option<usize>,
+    /// Product that the server names in its Server field; `None`: no response had one.
     pub server_product: Option<String>,
+    /// TLS parameters with the number of connections of the whole run that agreed on them.
     pub negotiated: HashMap<Negotiated, u64>,
+    /// The start of the window.
     pub start: Mark,
+    /// The end of the window, or of the recording if that was earlier.
     pub end: Mark,
     /// Arrivals not started at the end of the window, and the wait of the oldest.
     pub backlog: (u64, Duration),
+    /// Operations in flight at the end, and arrivals never started.
     pub unfinished: Unfinished,
+    /// Stalls of the thread's loop within the window.
     pub stalled: Stalled,
     /// The last operation of warm-up and window.
     pub last_end: Duration,
+    /// Connections that were to stay open from the start of the window on and never opened.
     pub connections_not_open: u64,
+    /// Course of the run over time.
     pub timeline: Timeline,
+    /// Figures by entry and by phase.
     pub sheets: Sheets,
 }
 
 /// The operations of which nobody knows how long they would have taken.
 #[derive(Debug, Clone)]
 pub struct Unfinished {
+    /// Operations under way at the end of the window.
     pub in_flight: u64,
     /// Time for which the oldest in flight had been under way at the end of the window.
     pub oldest: Duration,

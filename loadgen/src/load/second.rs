@@ -11,9 +11,13 @@ use super::recording::{LATENCY_MAX_NS, record};
 pub struct Second {
     /// Whole seconds since the start of the run.
     pub second: u64,
+    /// Operations that ended as expected.
     pub ok: u64,
+    /// Operations that ended otherwise.
     pub failed: u64,
+    /// Arrivals that were due and not started at its end.
     pub backlog: u64,
+    /// Latencies of the operations that ended as expected, in nanoseconds.
     pub latency: Histogram<u32>,
 }
 

@@ -21,6 +21,7 @@ use crate::plan::phase::{self, Phase};
 pub struct Sheets {
     pub entries: Vec<EntrySheet>,
     pub phases: Vec<PhaseSheet>,
+    /// Idle connections of each phase; zeros where it has none.
     pub holds: Vec<HoldSheet>,
     times: Vec<Phase>,
 }
@@ -28,6 +29,7 @@ pub struct Sheets {
 /// Operations of one entry of the mix that ended within the measured window.
 #[derive(Debug)]
 pub struct EntrySheet {
+    /// Counts of its operations and handshakes.
     pub tally: Tally,
     /// Latencies of the operations that ended as expected, from the time they were due, in nanoseconds.
     pub latency: Histogram<u64>,
@@ -36,12 +38,15 @@ pub struct EntrySheet {
 /// Operations of one phase, the warm-up's included.
 #[derive(Debug)]
 pub struct PhaseSheet {
+    /// Operations that were due in it, whenever they ended.
     pub account: Account,
     /// Begun, by the phase in which they were due.
     pub started: u64,
     /// Ended, as expected and otherwise.
     pub ok: u64,
+    /// Ended otherwise, also by a handshake that was not resumed.
     pub failed: u64,
+    /// Latencies of the operations that ended in it as expected, in nanoseconds.
     pub latency: Histogram<u64>,
 }
 
@@ -50,14 +55,17 @@ pub struct PhaseSheet {
 pub struct HoldSheet {
     /// Opened in this phase, because there were fewer before.
     pub opened: u64,
+    /// Failures of attempts to open one.
     pub not_opened: HashMap<Failure, u64>,
     /// Answered a request at the end.
     pub alive: u64,
+    /// Failures by which open ones ended before the phase did.
     pub lost: HashMap<Failure, u64>,
     /// Dropped on purpose at the start of the phase.
     pub dropped: u64,
     /// Times from the drop to the first response on the new connection, in nanoseconds.
     pub reopened: Histogram<u64>,
+    /// Failures of attempts to open a dropped one again.
     pub not_reopened: HashMap<Failure, u64>,
 }
 

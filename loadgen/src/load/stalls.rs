@@ -23,7 +23,9 @@ pub struct Stalls {
 /// The stalls of the measured window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stalled {
+    /// The longest stall of one thread.
     pub longest: Duration,
+    /// Sum of the stalls of ten milliseconds and more.
     pub total: Duration,
 }
 

@@ -62,10 +62,15 @@ impl Statuses {
 /// Counts of one part of the run.
 #[derive(Debug, Default, Clone)]
 pub struct Tally {
+    /// Operations that ended as expected, refusals that were to be among them.
     pub ok: u64,
+    /// Operations that ended by a full handshake in place of a resumed one.
     pub not_resumed: u64,
+    /// Operations that ended otherwise than expected.
     pub failed: u64,
+    /// Reasons of the failed ones, at most [`KINDS_MAX`] kinds.
     pub failures: HashMap<Failure, u64>,
+    /// Ways in which the server refused clients that it was to refuse.
     pub refusals: HashMap<Failure, u64>,
     pub statuses: Statuses,
     pub handshakes: Handshakes,
@@ -76,9 +81,11 @@ pub struct Tally {
 /// Counts of TLS handshakes of one part of the run.
 #[derive(Debug, Default, Clone)]
 pub struct Handshakes {
+    /// Full handshakes, those with a HelloRetryRequest among them.
     pub full: u64,
     /// Full handshakes with a HelloRetryRequest.
     pub retry_requests: u64,
+    /// Handshakes that resumed a session.
     pub resumed: u64,
     /// Handshakes in which the server asked for a client certificate.
     pub certificate_requested: u64,

@@ -31,28 +31,40 @@ pub struct Timeline {
 /// An interval of one thread, or of several.
 #[derive(Debug, Clone)]
 pub struct Interval {
+    /// Operations that ended in it as expected.
     pub ok: u64,
+    /// Operations that ended in it otherwise.
     pub failed: u64,
+    /// Operations that ended in it by a full handshake in place of a resumed one.
     pub not_resumed: u64,
     /// Nanoseconds, of the operations that ended as expected.
     pub latency: Histogram<u32>,
+    /// Bytes received, TLS included.
     pub received: u64,
+    /// Bytes sent, TLS included.
     pub sent: u64,
     /// The thread's time on a core, and the time over which that was measured; of several threads, the sums.
     pub running: Duration,
+    /// Time over which `running` was measured.
     pub measured: Duration,
     /// At the interval's end.
     pub open: u64,
+    /// Arrivals due and not started at the interval's end.
     pub backlog: u64,
 }
 
 /// The values that a thread tells when an interval ends: the first three only ever grow.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Gauges {
+    /// Bytes received since the start of the run.
     pub received: u64,
+    /// Bytes sent since the start of the run.
     pub sent: u64,
+    /// CPU time of the thread; `None` where the kernel does not say.
     pub cpu: Option<ThreadTime>,
+    /// TCP connections that are open now.
     pub open: u64,
+    /// Arrivals that are due and not started now.
     pub backlog: u64,
 }
 

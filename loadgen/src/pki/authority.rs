@@ -14,7 +14,9 @@ use super::Key;
 
 /// A root and the intermediate that issues everything else.
 pub struct Authorities {
+    /// Certificate of the root, as PEM.
     pub root_pem: String,
+    /// The intermediate.
     pub issuing: Authority,
 }
 
@@ -27,9 +29,11 @@ pub struct Authority {
 
 /// Certificate of a client or a server, with its key.
 pub struct Identity {
+    /// Private key in PKCS #8, as PEM.
     pub key_pem: String,
     /// The certificate and the intermediate.
     pub chain_pem: String,
+    /// Serial number, big-endian.
     pub serial: Vec<u8>,
 }
 

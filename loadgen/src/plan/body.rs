@@ -8,7 +8,9 @@ use bytes::Bytes;
 /// A request's body, and how HTTP/1.1 frames it.
 #[derive(Clone, Debug)]
 pub struct Body {
+    /// The content, without any coding.
     pub bytes: Bytes,
+    /// HTTP/1.1 sends it in chunks, without a Content-Length.
     pub chunked: bool,
     /// The bytes as HTTP/1.1 sends them.
     pub wire: Bytes,
@@ -17,8 +19,11 @@ pub struct Body {
 /// The choice of a body as options or a scenario's entry say it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice<'a> {
+    /// File whose bytes are the body; not beside `bytes`.
     pub file: Option<&'a Path>,
+    /// Length of a body that is made up; not beside `file`.
     pub bytes: Option<u64>,
+    /// Send it in chunks (HTTP/1.1).
     pub chunked: bool,
 }
 

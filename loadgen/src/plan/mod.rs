@@ -42,12 +42,17 @@ pub struct Plan {
     pub scenario: Option<PathBuf>,
     /// The address that is loaded: the first of `addresses`, until they have been tried.
     pub address: SocketAddr,
+    /// All addresses of the target's name, in the order of the resolver, without repetitions.
     pub addresses: Vec<SocketAddr>,
+    /// Attempts by which `address` was chosen; empty where there was no choice.
     pub tried: Vec<Tried>,
+    /// Name that is sent as SNI and that the server's certificate is verified for.
     pub server_name: ServerName<'static>,
     /// Told in the report, and otherwise of no effect.
     pub server_version: Option<String>,
+    /// Trust in the server's certificate.
     pub trust: Trust,
+    /// Sets of client certificates, to which `Entry::set` points.
     pub sets: Vec<IdentitySet>,
     /// Never empty.
     pub entries: Vec<Entry>,
@@ -59,20 +64,28 @@ pub struct Plan {
     pub clients: usize,
     /// Number of clients in a row that share connections, and so have to be on the same thread.
     pub clients_together: usize,
+    /// Operations after which the run ends, over all threads; `None`: the phases end it.
     pub requests: Option<u64>,
+    /// Time limit of one operation, from its actual start.
     pub timeout: Duration,
     /// Time for which the end of the run waits for operations in flight, which then count in the window.
     /// `None`: it does not wait.
     pub wait: Option<Duration>,
+    /// Limits that decide about exit code 3.
     pub thresholds: Vec<Threshold>,
     /// Decides in which order the entries come.
     pub seed: u64,
+    /// Cores to run on, one pinned thread each. Never empty.
     pub cores: Vec<usize>,
+    /// Way to wait for sockets.
     pub driver: Driver,
     /// Mode that the report tells for the run as a whole; follows from the entries.
     pub mode: Mode,
+    /// The most concurrent requests on one connection of any entry.
     pub streams: usize,
+    /// `Refused` if all entries expect it.
     pub expect: Expect,
+    /// Length of the phases that are not measured; the window begins then.
     pub warm_up: Duration,
     /// `None`: until the operations of `requests` are done.
     pub duration: Option<Duration>,
@@ -83,7 +96,9 @@ pub struct Plan {
 /// Verification of the server.
 #[derive(Clone, Debug)]
 pub struct Trust {
+    /// PEM files of authorities that may vouch for the server.
     pub ca: Vec<PathBuf>,
+    /// Any certificate is accepted; only the handshake's signature is checked.
     pub insecure: bool,
 }
 
@@ -92,40 +107,52 @@ pub struct Trust {
 pub struct IdentitySet {
     /// Certificate and key.
     pub pairs: Vec<(PathBuf, PathBuf)>,
+    /// Files with many identities each, as `loadgen pki` makes.
     pub bundles: Vec<PathBuf>,
 }
 
 /// A kind of operation of the mix.
 #[derive(Clone, Debug)]
 pub struct Entry {
+    /// Name in the report.
     pub name: String,
     /// Weight of this entry: its share of the operations is `weight / sum of all weights`.
     pub weight: u32,
+    /// Kind of its operations.
     pub work: Work,
     /// Index into the plan's sets; `None`: without a certificate.
     pub set: Option<usize>,
+    /// End of its operations that counts as `ok`.
     pub expect: Expect,
+    /// Statuses that count as a refusal, beside alerts and closes.
     pub refusal_status: Vec<u16>,
+    /// Host header, or `:authority` in h2.
     pub host: String,
+    /// Path and query to ask for.
     pub path: String,
     pub method: http::Method,
+    /// Body of each request.
     pub body: Option<Body>,
     /// The statuses that an answer may have; empty: all below 400.
     pub expect_status: Vec<u16>,
+    /// Further request headers, in their order.
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// Concurrent requests on one connection: 1 unless the work is h2.
     pub streams: usize,
     /// After so many a connection that stays open is closed and another opened.
     pub requests_per_connection: Option<NonZeroU64>,
+    /// Pause of a client after each operation; `None`: it goes on at once.
     pub think: Option<Think>,
     /// Accepted length of a response's body, in bytes; `None`: any.
     pub response_bytes: Option<RangeInclusive<u64>>,
+    /// TLS parameters that are offered.
     pub tls: TlsChoice,
 }
 
 /// Time that a client waits between the end of an operation and its next: evenly distributed around `mean`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Think {
+    /// Mean of the pauses.
     pub mean: Duration,
     /// At most so much less or more; at most the mean.
     pub spread: Duration,
@@ -141,8 +168,11 @@ impl Think {
 /// Restriction of the offer to the server; `None`: everything is offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TlsChoice {
+    /// The only version; `None`: 1.3 and 1.2.
     pub tls: Option<Tls>,
+    /// The only group; `None`: all of loadgen's, by its order.
     pub group: Option<Group>,
+    /// The only cipher, with the version's suites; `None`: all.
     pub cipher: Option<Cipher>,
 }
 

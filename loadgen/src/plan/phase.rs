@@ -9,7 +9,9 @@ use std::time::Duration;
 /// A value that stays, or goes evenly from one to another while a phase lasts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ramp {
+    /// Value at the start of the phase.
     pub from: f64,
+    /// Value at the end of the phase.
     pub to: f64,
 }
 
@@ -26,6 +28,7 @@ pub enum Pace {
 /// Idle connections that stay open through a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
+    /// Connections over all threads.
     pub connections: usize,
     /// The entry of the mix that says how they connect and what they ask for.
     pub entry: usize,
@@ -34,13 +37,17 @@ pub struct Hold {
 /// A stretch of the run with its own load.
 #[derive(Clone, Debug)]
 pub struct Phase {
+    /// Name in the report.
     pub name: String,
+    /// Offset from the start of the run.
     pub start: Duration,
     /// [`Duration::MAX`]: until the operations that the run is limited to are done.
     pub end: Duration,
     /// Only the first phases may be unmeasured: they are the warm-up.
     pub measured: bool,
+    /// Load of the phase.
     pub pace: Pace,
+    /// Idle connections beside the load; `None`: those of the phase before are closed.
     pub hold: Option<Hold>,
     /// At its start all open connections are dropped; idle ones are opened again within this time.
     pub reconnect: Option<Duration>,

@@ -9,18 +9,24 @@ use rustls_pki_types::ServerName;
 /// The parts of a target that an option or a key of a scenario may give.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
+    /// `https://NAME[:PORT][/PATH]`.
     pub url: Option<String>,
+    /// `HOST:PORT` to connect to; absent: host and port of `url`.
     pub address: Option<String>,
+    /// Server name; absent: the host of `url`, then that of `address`.
     pub sni: Option<String>,
 }
 
 /// The address to connect to and the path to ask for, before names are resolved.
 #[derive(Debug)]
 pub struct Target {
+    /// `HOST:PORT` to connect to.
     pub address: String,
+    /// Server name to send and to verify.
     pub name: String,
     /// Host header where nothing else is asked for.
     pub host: String,
+    /// Path and query; `/` where the URL has none.
     pub path: String,
 }
 
@@ -98,7 +104,9 @@ fn unique(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
 /// An address that was tried before the run, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Tried {
+    /// Address that was tried.
     pub address: SocketAddr,
+    /// Text of the error; `None`: it took the connection.
     pub failure: Option<String>,
 }
 

@@ -9,8 +9,11 @@ use crate::options::parse_duration;
 /// A limit that a figure of the run has to keep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
+    /// The threshold as it was written, with single spaces.
     pub text: String,
+    /// Figure that is compared.
     pub measure: Measure,
+    /// Side of `value` on which the figure has to be.
     pub order: Order,
     /// Microseconds, operations, percent, or operations a second, as the measure is.
     pub value: f64,

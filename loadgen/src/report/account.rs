@@ -13,9 +13,13 @@ use crate::load::account::Account;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountReport {
+    /// Operations that were due, or begun by a client that was free.
     pub asked: u64,
+    /// Ended as expected while the run lasted.
     pub ok: u64,
+    /// Ended otherwise while the run lasted.
     pub failed: u64,
+    /// Ended by a full handshake in place of a resumed one.
     pub not_resumed: u64,
     /// Begun, and not ended when the run did.
     pub in_flight: u64,

@@ -8,7 +8,9 @@ use super::merged::Merged;
 /// A point of the curve. Points lie closer together towards the end, as in HdrHistogram's own output.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
+    /// Share of the operations that took no longer, from 0 to 100.
     pub percentile: f64,
+    /// Time in microseconds.
     pub us: f64,
     /// Operations that took no longer.
     pub count: u64,
@@ -34,9 +36,11 @@ fn curve(histogram: &Histogram<u64>) -> Vec<Point> {
 /// The distributions that are worth a curve.
 #[derive(Debug, Serialize)]
 pub struct Curves {
+    /// Latencies of operations; in an open loop from the time they were due.
     pub operation: Vec<Point>,
     /// Open loop only: without the time between schedule and start.
     pub from_actual_start: Vec<Point>,
+    /// Times of TLS handshakes.
     pub tls_handshake: Vec<Point>,
 }
 

@@ -13,6 +13,7 @@ use super::timeline::Interval;
 /// Operations in flight at the end of the window that are far older than operations of this run become.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Overdue {
+    /// Age of the oldest operation in flight.
     pub oldest: Duration,
     /// Older than this is overdue.
     pub limit: Duration,
@@ -47,7 +48,9 @@ fn usual(took: &Histogram<u64>) -> Duration {
 /// A stretch of the window, in seconds from its start, in which no operation ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Silence {
+    /// Seconds from the start of the window.
     pub start_s: f64,
+    /// Length in seconds.
     pub length_s: f64,
 }
 

@@ -17,9 +17,11 @@ pub const PERCENTILES: [(&str, f64); 6] = [
 /// the maximum under another name.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Latency {
+    /// Number of values.
     pub count: u64,
     pub mean: f64,
     pub min: f64,
+    /// Half of the values are not above it.
     pub p50: Option<f64>,
     pub p75: Option<f64>,
     pub p90: Option<f64>,

@@ -17,6 +17,7 @@ use hdrhistogram::Histogram;
 /// Measurements that the decision rests on.
 #[derive(Debug, Default, Clone)]
 pub struct Facts {
+    /// Each load thread's use of its core in the window.
     pub threads: Vec<ThreadUse>,
     /// Over which the threads' time was measured.
     pub window_s: f64,
@@ -31,11 +32,13 @@ pub struct Facts {
     pub connections: String,
     /// Connection attempts that failed here: EADDRNOTAVAIL, and EMFILE or ENFILE.
     pub no_port: u64,
+    /// Connection attempts that failed for want of a file descriptor: EMFILE or ENFILE.
     pub no_descriptor: u64,
     /// Overflows of the machine's listening sockets; 0 where the server runs elsewhere.
     pub listen_overflows: u64,
     /// Stalls of the generator's threads.
     pub stalled: Stalled,
+    /// Closes by the server that clients waited for.
     pub closes: Closes,
     /// Streams that an h2 connection was to have at the same time, and that the server allows.
     pub streams: Option<(u64, u64)>,
@@ -44,8 +47,11 @@ pub struct Facts {
 /// Connections that the server was to close after their only response.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Closes {
+    /// All of them.
     pub count: u64,
+    /// Closed over ten milliseconds after the response.
     pub slow: u64,
+    /// Open for longer than a second.
     pub never: u64,
 }
 
@@ -100,7 +106,9 @@ pub struct Late {
     pub over_1ms: u64,
     /// Median delay in microseconds of all that were late, however little.
     pub p50_us: f64,
+    /// 99th percentile of the same delays, in microseconds.
     pub p99_us: f64,
+    /// The longest delay, in microseconds.
     pub max_us: f64,
 }
 
@@ -120,10 +128,13 @@ impl Late {
 /// Something other than the server's own speed that bounded what was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
+    /// Resource or party that was the limit.
     pub kind: Kind,
     /// `true`: it lies with the generator, its settings or its machine, and the server could have done more.
     pub by_generator: bool,
+    /// Sentence on what was seen.
     pub what: String,
+    /// Sentence on what to do about it.
     pub remedy: String,
 }
 

@@ -13,12 +13,15 @@ use crate::plan::Plan;
 /// CPU time and memory of the server's processes in the window.
 #[derive(Debug, Serialize)]
 pub struct ServerUse {
+    /// CPU time per operation of the window; `None` where none ended.
     pub cpu_us_per_operation: Option<f64>,
+    /// CPU time in seconds between the looks at both ends of the window.
     pub cpu_s: f64,
     /// CPU use, as a percentage of one core.
     pub busy_percent: f64,
     /// Time in which a thread of the server was ready to run and something else had the core.
     pub waiting_for_core_percent: f64,
+    /// Resident memory at the end of the window.
     pub resident_bytes: u64,
 }
 
@@ -27,19 +30,25 @@ pub struct ServerUse {
 pub struct GeneratorUse {
     /// It was the limit: the server could have done more (see `limits`).
     pub was_the_limit: bool,
+    /// CPU time of all load threads per operation; `None` where none ended.
     pub cpu_us_per_operation: Option<f64>,
     /// Times in which its loop stood still although it had something to do: the longest, and all of its
     /// threads.
     pub longest_stall_ms: f64,
+    /// Milliseconds that the loops of all threads stood still, altogether.
     pub stalled_ms: f64,
+    /// Each load thread's use of its core, where the kernel tells it.
     pub threads: Vec<ThreadUse>,
 }
 
 /// CPU time of one load thread in the window.
 #[derive(Debug, Clone, Serialize)]
 pub struct ThreadUse {
+    /// Number of the core that the thread is pinned to.
     pub core: usize,
+    /// Time on the core, in percent of the window.
     pub busy_percent: f64,
+    /// Time in which it could have run but something else had the core, in percent of the window.
     pub waiting_for_core_percent: f64,
 }
 

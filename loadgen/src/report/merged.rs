@@ -15,32 +15,58 @@ use crate::load::timeline::Timeline;
 
 /// Everything of all threads together.
 pub struct Merged {
+    /// Operations and handshakes that ended before the window.
     pub warm_up: Tally,
+    /// Operations and handshakes that ended in the window.
     pub window: Tally,
+    /// Nanoseconds from the time an operation was due to its end, of those that ended as expected. In this
+    /// and all other histograms values are nanoseconds, of the window.
     pub latency: Histogram<u64>,
+    /// The same from the time a connection took the operation.
     pub service: Histogram<u64>,
+    /// Delays of an open loop's starts although a connection was free.
     pub late_by_generator: Histogram<u64>,
+    /// Delays of an open loop's starts because every connection was busy.
     pub late_for_connection: Histogram<u64>,
+    /// Latencies of operations that were to resume a session and did not.
     pub not_resumed: Histogram<u64>,
+    /// Times to open a TCP connection.
     pub connect: Histogram<u64>,
+    /// TLS handshakes, from the open TCP connection to the client's end of the handshake.
     pub handshake: Histogram<u64>,
+    /// Requests on connections made for them, from the end of the handshake to the end of the response.
     pub request: Histogram<u64>,
+    /// Times from the start of a request to the first byte of its response.
     pub first_byte: Histogram<u64>,
+    /// Times from the end of an operation to the server's close.
     pub close: Histogram<u64>,
+    /// Connections that the server had not closed a second after the operation's end.
     pub never_closed: u64,
+    /// The least that the server allowed on any h2 connection; `None`: there was none.
     pub streams_allowed: Option<usize>,
+    /// Product that the server names in its Server field, as one of the threads saw it first.
     pub server_product: Option<String>,
+    /// TLS parameters, as text, with the number of connections of the whole run.
     pub negotiated: HashMap<String, u64>,
+    /// Bytes received in the window, TLS included.
     pub received: u64,
+    /// Bytes sent in the window, TLS included.
     pub sent: u64,
+    /// Arrivals not started at the end of the window.
     pub backlog: u64,
+    /// Time for which the oldest of these had been due.
     pub oldest_wait: Duration,
+    /// Operations in flight at the end, and arrivals never started.
     pub unfinished: Unfinished,
+    /// Stalls in the window: the longest of any thread, and the sum over all threads.
     pub stalled: Stalled,
     /// Time from the last operation that ended to the end of the window.
     pub silence: Duration,
+    /// Connections that were to stay open from the start of the window on and never opened.
     pub connections_not_open: u64,
+    /// Course of the run over time.
     pub timeline: Timeline,
+    /// Figures by entry and by phase.
     pub sheets: Sheets,
 }
 

@@ -50,32 +50,48 @@ use verdict::Verdict;
 pub struct Summary {
     /// The name and version of this form; a change that breaks readers has another number.
     pub format: &'static str,
+    /// Start of the run, UTC, RFC 3339.
     pub started_at: String,
+    /// Version of loadgen.
     pub loadgen: &'static str,
+    /// Name and versions of loadgen's TLS library.
     pub tls_library: &'static str,
+    /// Release of the kernel; empty where it is not known.
     pub kernel: String,
+    /// Way in which sockets were waited for, as the first thread tells it.
     pub driver: String,
+    /// Options as they took effect.
     pub settings: Settings,
     pub window: Window,
+    /// Operations that ended in the window.
     pub operations: Operations,
+    /// Operations that ended before the window.
     pub warm_up: Operations,
+    /// Failures of window and warm-up by kind, the most frequent first; at most 64 kinds each.
     pub failures: Vec<Kind>,
+    /// Refusals of the window that were expected, by kind.
     pub refusals: Vec<Kind>,
     /// Responses of the window.
     pub statuses: Vec<Status>,
     pub handshakes: Handshakes,
     /// Streams that the server allows at the same time on an h2 connection; absent: any number, or no h2.
     pub h2_streams_allowed: Option<u64>,
+    /// TLS parameters with the number of connections of the whole run.
     pub negotiated: Vec<Kind>,
     pub throughput: Throughput,
     /// Microseconds, of the operations that ended as expected.
     pub latency_us: Latencies,
     /// The whole distributions behind `latency_us`.
     pub latency_curves: Curves,
+    /// `None` where a part of the measured load is a closed loop.
     pub open_loop: Option<OpenLoop>,
+    /// `None` without `--server-pid`, and where a process has ended.
     pub server: Option<ServerUse>,
+    /// CPU time and stalls of the load threads.
     pub generator: GeneratorUse,
+    /// Warm-up and window, interval by interval.
     pub timeline: Timeline,
+    /// Figures by entry and by phase, as the fields `entries` and `phases`.
     #[serde(flatten)]
     pub scenario: ScenarioReport,
     /// Every operation of the run, its warm-up included.
@@ -84,11 +100,15 @@ pub struct Summary {
     pub limits: Vec<Limit>,
     /// Facts that change how the figures must be read.
     pub warnings: Vec<String>,
+    /// Thresholds of the run, in their order.
     pub thresholds: Vec<ThresholdReport>,
+    /// Every operation ended as it should, in the warm-up, too.
     pub as_expected: bool,
     /// The figures are a measurement of the server, not of something else.
     pub valid: bool,
+    /// The last word, which `as_expected` and `valid` follow from.
     pub verdict: Verdict,
+    /// Operations due and not started when the window ended; told in `open_loop`.
     #[serde(skip)]
     pub backlog_at_end: u64,
 }
@@ -96,12 +116,15 @@ pub struct Summary {
 /// The measured window.
 #[derive(Debug, Serialize)]
 pub struct Window {
+    /// Length; with `--wait` up to the last operation that was waited for.
     pub seconds: f64,
     /// The rule by which an operation counts in it.
     pub rule: &'static str,
+    /// A signal ended the run early.
     pub interrupted: bool,
     /// Part of `seconds`: how long the end of the run waited for operations in flight.
     pub waited_s: f64,
+    /// Operations under way when the window ended.
     pub in_flight_at_end: u64,
     /// Time for which the oldest of them had been under way.
     pub oldest_in_flight_ms: f64,
@@ -111,19 +134,28 @@ pub struct Window {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Operations {
+    /// All that ended.
     pub total: u64,
+    /// Ended as expected, refusals that were to be among them.
     pub ok: u64,
+    /// Ended otherwise than expected.
     pub failed: u64,
+    /// Ended by a full handshake in place of a resumed one.
     pub not_resumed: u64,
+    /// Requests sent again on another connection: the idle one was closed or given up by a 408, or an h2
+    /// server had not processed them. Part of no other count.
     pub retried: u64,
 }
 
 /// A kind of failure, refusal or TLS parameters, and how often it was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kind {
+    /// Text of the failure, or of the TLS parameters.
     pub kind: String,
+    /// Code of the TLS alert (RFC 8446 §6); `None` where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<u8>,
+    /// Operations, or connections.
     pub count: u64,
 }
 
@@ -137,30 +169,43 @@ pub struct Status {
 /// TLS handshakes of the window; of the whole run where connections stay open.
 #[derive(Debug, Serialize)]
 pub struct Handshakes {
+    /// Full handshakes, those with a HelloRetryRequest among them.
     pub full: u64,
+    /// Handshakes that resumed a session.
     pub resumed: u64,
+    /// Full handshakes with a HelloRetryRequest.
     pub hello_retry_requests: u64,
+    /// Handshakes in which the server asked for a client certificate.
     pub client_certificate_requested: u64,
 }
 
 /// Amounts of the window, and per second of it. Bytes are those on the wire: with TLS, without TCP and IP.
 #[derive(Debug, Serialize)]
 pub struct Throughput {
+    /// Operations that ended as expected.
     pub operations_per_s: f64,
+    /// Received per second of the window.
     pub received_bytes_per_s: f64,
+    /// Sent per second of the window.
     pub sent_bytes_per_s: f64,
+    /// Received in the window.
     pub received_bytes: u64,
+    /// Sent in the window.
     pub sent_bytes: u64,
 }
 
 /// Distributions of times in microseconds; `None`: no value was recorded.
 #[derive(Debug, Serialize)]
 pub struct Latencies {
+    /// Latency of operations; in an open loop from the time they were due.
     pub operation: Option<Latency>,
     /// Open loop: without the time between schedule and start. It hides queueing; for comparison only.
     pub from_actual_start: Option<Latency>,
+    /// Operations that were to resume a session and did not.
     pub not_resumed: Option<Latency>,
+    /// Opening of the TCP connection.
     pub tcp_connect: Option<Latency>,
+    /// Handshake, from the open TCP connection to the client's end of it.
     pub tls_handshake: Option<Latency>,
     /// Modes with a connection per operation: from the client's end of the handshake to the response.
     pub request: Option<Latency>,
@@ -173,10 +218,13 @@ pub struct Latencies {
 /// Figures of a run whose measured phases are open loops.
 #[derive(Debug, Serialize)]
 pub struct OpenLoop {
+    /// Mean of the rates that were asked for.
     pub asked_per_s: f64,
+    /// Operations per second that ended as expected.
     pub done_per_s: f64,
     /// Due but not started when the window ended.
     pub backlog_at_end: u64,
+    /// Time for which the oldest of the backlog had been due.
     pub oldest_wait_ms: f64,
     /// Started after they were due, although a connection was free: the generator's own doing.
     pub late_by_generator: Late,

@@ -32,57 +32,85 @@ pub struct ScenarioReport {
 /// Figures of one entry of the mix, within the measured window.
 #[derive(Debug, Serialize)]
 pub struct EntryReport {
+    /// Name in the scenario; without one the mode.
     pub name: String,
+    /// Share of the operations, as a part of the sum of all weights.
     pub weight: u32,
+    /// Kind of its operations.
     pub work: Work,
+    /// End of its operations that counts as `ok`.
     pub expect: Expect,
+    /// Path and query that it asks for.
     pub path: String,
+    /// Counts of those that ended, as the fields `total`, `ok`, `failed`, `not_resumed` and `retried`.
     #[serde(flatten)]
     pub operations: Operations,
+    /// Failures by kind, the most frequent first.
     pub failures: Vec<Kind>,
+    /// Refusals that were expected, by kind.
     pub refusals: Vec<Kind>,
+    /// Responses by status.
     pub statuses: Vec<Status>,
+    /// Latency in microseconds of those that ended as expected; `None`: none did.
     pub latency_us: Option<Latency>,
 }
 
 /// Figures of one phase.
 #[derive(Debug, Serialize)]
 pub struct PhaseReport {
+    /// Name in the scenario.
     pub name: String,
     /// Seconds from the start of the run.
     pub start_s: f64,
+    /// Seconds from the start of the run; for a run that ended within the phase, its end.
     pub end_s: f64,
+    /// The phase belongs to the window; else to the warm-up.
     pub measured: bool,
+    /// Clients at work; `None` in an open loop and without load.
     pub clients: Option<Course>,
+    /// Operations per second that were due; `None` in a closed loop and without load.
     pub rate: Option<Course>,
     /// Operations that were asked for in it, whenever they ended.
     pub account: AccountReport,
+    /// Operations that were due in it and began.
     pub started: u64,
     /// Ended in it.
     pub ok: u64,
+    /// Ended in it otherwise.
     pub failed: u64,
+    /// Operations per second that ended in it as expected.
     pub operations_per_s: f64,
+    /// Latency in microseconds of those that ended in it as expected; `None`: none did.
     pub latency_us: Option<Latency>,
+    /// Idle connections; `None` where it was to hold none.
     pub idle: Option<IdleReport>,
+    /// Reconnect storm at its start; `None` where there was none.
     pub storm: Option<StormReport>,
 }
 
 /// A value that goes evenly from the start of a phase to its end.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Course {
+    /// Value at the start of the phase.
     pub from: f64,
+    /// Value at the end of the phase.
     pub to: f64,
 }
 
 /// Connections that were to stay open through the phase.
 #[derive(Debug, Serialize)]
 pub struct IdleReport {
+    /// Connections that were to be open.
     pub connections: usize,
+    /// Opened in this phase; those of phases before stay open.
     pub opened: u64,
+    /// Failures of attempts to open one, by kind.
     pub not_opened: Vec<Kind>,
     /// Answered a request at the end of the phase.
     pub alive: u64,
+    /// Failures by which open ones ended before the phase did, by kind.
     pub lost: Vec<Kind>,
+    /// `None` without `--server-pid`, where the kernel does not say, and where the memory shrank.
     pub server_memory: Option<MemoryReport>,
     /// `true`: there are no figures of it, because the server gave back more than the connections took. Start
     /// it anew before the run.
@@ -95,7 +123,9 @@ pub struct IdleReport {
 pub struct MemoryReport {
     /// Before the first idle connection was opened.
     pub before_bytes: u64,
+    /// At the end of this phase.
     pub after_bytes: u64,
+    /// Growth from the one to the other, divided by the connections.
     pub bytes_per_connection: u64,
 }
 
@@ -104,10 +134,13 @@ pub struct MemoryReport {
 pub struct StormReport {
     /// Idle connections that were dropped at the start of the phase.
     pub dropped: u64,
+    /// Connections that were open again by the phase's end.
     pub reopened: u64,
+    /// Failures of attempts to open one again, by kind.
     pub failed_attempts: Vec<Kind>,
     /// Until the last one was open again, if all were.
     pub all_after_ms: Option<f64>,
+    /// Mean rate until then; `None` where not all came back.
     pub reopened_per_s: Option<f64>,
     /// Microseconds from the drop to the first response on the new connection.
     pub latency_us: Option<Latency>,

@@ -10,40 +10,67 @@ use crate::plan::{Entry, Plan};
 /// The settings of a run. Those of a scenario that differ between entries are those of its first entry.
 #[derive(Debug, Serialize)]
 pub struct Settings {
+    /// The command that was given, quoted for a shell, without values that let others in.
     pub command_line: String,
     /// The file that says more than can be said here.
     pub scenario: Option<String>,
+    /// Kind of operations, `mix` where there are several.
     pub mode: Mode,
+    /// `open`, `closed`, or `open and closed`.
     pub loop_kind: &'static str,
+    /// Mean rate in operations per second, where all measured load is an open loop.
     pub rate: Option<f64>,
+    /// Address that was loaded, `IP:PORT`.
     pub address: String,
     /// Addresses of its name that were tried before the run, where it has several.
     pub addresses_tried: Vec<String>,
+    /// Name that was sent as SNI and verified.
     pub server_name: String,
     /// Version as the user told it, or as the server says itself.
     pub server_version: Option<String>,
+    /// Host header, or `:authority` in h2.
     pub host: String,
+    /// Path and query.
     pub path: String,
     pub method: String,
+    /// Further request headers, `Name: value`; values that let others in are left out.
     pub headers: Vec<String>,
+    /// Length of the request's body; `None`: it had none.
     pub body_bytes: Option<u64>,
+    /// Body sent in chunks (HTTP/1.1).
     pub chunked: bool,
+    /// Statuses that an answer may have; empty: all below 400.
     pub expect_status: Vec<u16>,
+    /// Connections kept busy at the same time; of a scenario, its clients at the most.
     pub connections: usize,
+    /// Concurrent requests per connection.
     pub streams: usize,
+    /// Different client certificates that were used in turn.
     pub identities: usize,
+    /// `false`: any server certificate was accepted (`--insecure`).
     pub server_verified: bool,
     pub warm_up_s: f64,
+    /// Planned length of the window in seconds; `None`: until `requests` operations were done.
     pub duration_s: Option<f64>,
+    /// Operations after which the run was to end.
     pub requests: Option<u64>,
+    /// Time limit of one operation in seconds.
     pub timeout_s: f64,
+    /// Longest wait for operations in flight at the end, in seconds; `None`: it did not wait.
     pub wait_s: Option<f64>,
+    /// End of an operation that counts as `ok`.
     pub expect: Expect,
+    /// Statuses that count as a refusal.
     pub refusal_status: Vec<u16>,
+    /// The only version that was offered; `None`: 1.3 and 1.2.
     pub tls: Option<Tls>,
+    /// The only group that was offered; `None`: all.
     pub group: Option<Group>,
+    /// The only cipher that was offered; `None`: all.
     pub cipher: Option<Cipher>,
+    /// Numbers of the cores of the load threads.
     pub cores: Vec<usize>,
+    /// Processes that were measured as the server's, descendants included.
     pub server_pids: Vec<u32>,
     pub files: Files,
 }
@@ -51,7 +78,9 @@ pub struct Settings {
 /// Paths of the files that were read, as they were given.
 #[derive(Debug, Serialize)]
 pub struct Files {
+    /// Authorities that vouch for the server.
     pub ca: Vec<String>,
+    /// Client certificates and bundles; keys are not told.
     pub certificates: Vec<String>,
 }
 

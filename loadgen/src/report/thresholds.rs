@@ -12,11 +12,13 @@ use crate::plan::threshold::{Figure, Measure, Scale, Threshold, Time};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThresholdReport {
+    /// The threshold as it was written, with single spaces.
     pub threshold: String,
     /// `null`: there is nothing to measure it by, and it does not hold.
     pub measured: Option<f64>,
     /// Unit of `measured`: us, %, operations or op/s.
     pub unit: String,
+    /// The run kept to it.
     pub held: bool,
     /// A threshold about failures, or about operations never started, decides in place of the rule that there
     /// be none.
@@ -37,6 +39,7 @@ pub enum About {
 pub struct Counts<'a> {
     pub operations: &'a Operations,
     pub account: &'a AccountReport,
+    /// Operations a second that ended as expected.
     pub rate: f64,
 }
 

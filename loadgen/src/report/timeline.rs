@@ -13,6 +13,7 @@ use crate::load::timeline::{self as load, Timeline as Recorded};
 pub struct Timeline {
     /// Length of an interval; the first of the warm-up and the last may be shorter.
     pub interval_s: f64,
+    /// Intervals in the order of time, without gaps.
     pub intervals: Vec<Interval>,
 }
 
@@ -21,13 +22,19 @@ pub struct Timeline {
 pub struct Interval {
     /// Seconds from the start of the window; below zero in the warm-up.
     pub start_s: f64,
+    /// Length in seconds.
     pub length_s: f64,
     /// Operations that ended in it as expected.
     pub ok: u64,
+    /// Operations that ended in it otherwise.
     pub failed: u64,
+    /// Operations that ended in it by a full handshake in place of a resumed one.
     pub not_resumed: u64,
+    /// Bytes received, TLS included.
     pub received_bytes: u64,
+    /// Bytes sent, TLS included.
     pub sent_bytes: u64,
+    /// Latency of those that ended as expected; `None`: none did.
     pub latency_us: Option<Percentiles>,
     /// TCP connections that were open at its end.
     pub connections_open: u64,
@@ -37,6 +44,7 @@ pub struct Interval {
     pub generator_busy_percent: Option<f64>,
     /// Percentage of one core: 200 is two cores all the time.
     pub server_busy_percent: Option<f64>,
+    /// Resident memory of the server's processes at the last look before its end.
     pub server_resident_bytes: Option<u64>,
 }
 

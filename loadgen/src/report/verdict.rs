@@ -22,6 +22,7 @@ pub struct Verdict {
     pub invalid: Vec<String>,
     /// Thresholds that were crossed, with what was measured.
     pub crossed: Vec<String>,
+    /// Code with which the process ends: 0, 1 or 3.
     pub exit_code: u8,
 }
 

@@ -12,9 +12,12 @@ use crate::plan::Plan;
 
 /// Beside the summary.
 pub struct Seen<'a> {
+    /// Stretch of the window in which nothing ended.
     pub silence: Option<Silence>,
     pub merged: &'a Merged,
+    /// Operations in flight that are far too old.
     pub overdue: Option<&'a Overdue>,
+    /// The reason why there is no figure for the server.
     pub server_lost: Option<String>,
 }
 

@@ -15,6 +15,7 @@ use crate::plan::UsageError;
 
 /// A scenario's file and its text.
 pub struct Source {
+    /// Path of the file, as it was given.
     pub file: PathBuf,
     text: String,
 }
@@ -22,6 +23,7 @@ pub struct Source {
 /// Mistake in the value at `key`.
 #[derive(Debug)]
 pub struct Problem {
+    /// Place in the file.
     pub key: Key,
     /// The fault and its remedy.
     pub what: String,

@@ -62,6 +62,7 @@ pub struct Response {
     body: Body,
     /// The part of a head that came without its end.
     head: Vec<u8>,
+    /// Status code; 0 until the head has come.
     pub status: u16,
     /// Bytes of the body, without its coding.
     pub body_bytes: u64,

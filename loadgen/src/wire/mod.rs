@@ -26,7 +26,9 @@ use crate::sys;
 /// Bytes on the wire of one thread's connections, TLS included.
 #[derive(Debug, Default)]
 pub struct Traffic {
+    /// Bytes read from sockets since the start of the run.
     pub received: Cell<u64>,
+    /// Bytes written to sockets since the start of the run.
     pub sent: Cell<u64>,
     /// TCP connections that are open now.
     pub open: Cell<u64>,
@@ -51,7 +53,9 @@ impl Drop for OpenConnection {
 /// Progress of a connection, readable from outside, also after the operation on it was abandoned.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// Step that the connection has reached.
     pub stage: Cell<Stage>,
+    /// The server has asked for a client certificate.
     pub certificate_requested: Cell<bool>,
     /// The reason why the connection broke, for code that only sees an I/O error (hyper).
     pub failure: RefCell<Option<Failure>>,
@@ -180,6 +184,7 @@ impl Records {
 /// A client connection that is used by one operation at a time.
 pub struct Connection {
     stream: TcpStream,
+    /// TLS state of the connection.
     pub records: Records,
     outbound: Vec<u8>,
 }

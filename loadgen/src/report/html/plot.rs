@@ -20,13 +20,16 @@ pub struct Chart {
     pub series: Vec<Series>,
     /// Stretches of the horizontal axis with what is to be read there.
     pub spots: Vec<Spot>,
+    /// Height of the drawing, without the axis' text, in units of the picture.
     pub height: f64,
 }
 
 /// An axis of a chart.
 pub struct Axis {
     pub scale: Scale,
+    /// Caption of the axis.
     pub label: &'static str,
+    /// Text of a value beside its mark.
     pub text: fn(f64) -> String,
     /// Marks in place of the scale's own.
     pub marks: Option<Vec<(f64, String)>>,
@@ -36,7 +39,9 @@ pub struct Axis {
 #[derive(PartialEq)]
 pub struct Band {
     pub name: String,
+    /// Value on the horizontal axis.
     pub start: f64,
+    /// Value on the horizontal axis.
     pub end: f64,
     /// Set apart from the others: what happens there does not count.
     pub shaded: bool,
@@ -44,9 +49,11 @@ pub struct Band {
 
 /// A line of a chart.
 pub struct Series {
+    /// Text beside the line's end.
     pub name: String,
     /// Its looks, for the style sheet.
     pub class: String,
+    /// Area below the line is filled.
     pub filled: bool,
     /// `None` interrupts the line.
     pub points: Vec<Option<(f64, f64)>>,
@@ -56,6 +63,7 @@ pub struct Series {
 pub struct Spot {
     pub start: f64,
     pub end: f64,
+    /// Text of the tooltip.
     pub text: String,
 }
 
