@@ -84,7 +84,8 @@ pub fn run(
     let clock = Arc::new(Clock::new(Instant::now(), plan.warm_up, plan.duration));
     let stages = Arc::new(Stages::new(plan.phases.len()));
     for thread in &threads {
-        let _ = thread.clock.send((clock.clone(), stages.clone())); // a thread that has died is reported by its join
+        // A thread that has died is reported by its join.
+        let _ = thread.clock.send((clock.clone(), stages.clone()));
     }
     let mut watch = Watch::new(plan, clock.clone(), stages, server, interrupted);
     let ended = watch.until_done(&interval_rx, &mut live, || {

@@ -131,7 +131,8 @@ mod tests {
     fn a_stall_explains_what_was_due_in_it_until_the_queue_is_empty() {
         let mut stalls = Stalls::new(Duration::ZERO);
         stalls.ran = 1500 * MS;
-        stalls.runs(2000 * MS); // a client that became free sees it first, and knows only the tick that was missed
+        // A client that became free sees it first, and knows only the tick that was missed.
+        stalls.runs(2000 * MS);
         stalls.woke(1501 * MS, 2000 * MS);
         assert!(stalls.explain(499 * MS) && stalls.explain(MS));
         assert!(

@@ -46,11 +46,21 @@ pub struct PkiOptions {
     pub out: PathBuf,
 
     /// Number of good clients
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     pub identities: u32,
 
     /// Number of bad clients of each kind
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     pub bad: u32,
 
     /// Kind of the private keys. An RSA key takes some 50 ms to make
@@ -62,7 +72,12 @@ pub struct PkiOptions {
     pub server_name: Vec<String>,
 
     /// Days from now on for which the certificates and the CRL are valid
-    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=9125))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 365,
+        value_parser = clap::value_parser!(u32).range(1..=9125)
+    )]
     pub days: u32,
 
     /// Nothing on stderr but errors

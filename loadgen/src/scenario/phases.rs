@@ -109,7 +109,8 @@ fn hold(key: &Key, given: &raw::Phase, entries: &[Entry]) -> Result<Option<Hold>
         None => None,
     };
     let entry = found.ok_or_else(|| {
-        let names: Vec<&str> = entries.iter().filter(|entry| idle(entry)).map(|entry| entry.name.as_str()).collect();
+        let fitting = entries.iter().filter(|entry| idle(entry));
+        let names: Vec<&str> = fitting.map(|entry| entry.name.as_str()).collect();
         key.child("hold_entry").problem(format!(
             "give the entry of the mix with work = \"keepalive\" that says how idle connections connect (weight = 0 where it is only for them); there are: {names:?}"
         ))
