@@ -119,7 +119,7 @@ fn load(options: &Options, prepared: Prepared) -> ExitCode {
         json,
         html,
     } = prepared;
-    let live = Live::new(plan.cores.len(), plan.warm_up, plan.duration, options.quiet);
+    let live = Live::new(plan.cores.len(), plan.warm_up(), plan.duration(), options.quiet);
     let pids = server
         .as_ref()
         .map(|server| server.pids().to_vec())

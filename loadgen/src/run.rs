@@ -81,7 +81,7 @@ pub fn run(
     let drivers = threads.iter().map(|thread| thread.driver).collect();
 
     let started_at = SystemTime::now();
-    let clock = Arc::new(Clock::new(Instant::now(), plan.warm_up, plan.duration));
+    let clock = Arc::new(Clock::new(Instant::now(), plan.warm_up(), plan.duration()));
     let stages = Arc::new(Stages::new(plan.phases.len()));
     for thread in &threads {
         // A thread that has died is reported by its join.
@@ -310,8 +310,8 @@ impl LoadThread {
                     }
                 };
                 identity::seed_random_generator();
-                let end = plan.duration.map(|duration| plan.warm_up + duration);
-                let timeline = Timeline::new(plan.warm_up, end);
+                let end = plan.duration().map(|duration| plan.warm_up() + duration);
+                let timeline = Timeline::new(plan.warm_up(), end);
                 let _ = ready_tx.send(Ok(runtime.driver));
                 match clock_rx.recv() {
                     Ok(clock) => {
@@ -404,10 +404,10 @@ mod tests {
         let options = crate::options::Options::try_parse_from(words).unwrap();
         let plan = Arc::new(Plan::new(&options, &[0]).unwrap());
         let epoch = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-        let clock = Arc::new(Clock::new(epoch, plan.warm_up, plan.duration));
+        let clock = Arc::new(Clock::new(epoch, plan.warm_up(), plan.duration()));
         let stages = Arc::new(Stages::new(plan.phases.len()));
         let (kept, intervals) = channel();
-        let mut live = Live::new(1, plan.warm_up, plan.duration, true);
+        let mut live = Live::new(1, plan.warm_up(), plan.duration(), true);
         let mut watch = Watch::new(&plan, clock, stages, None, Arc::default());
         let ended = watch.until_done(&intervals, &mut live, || all_ended);
         drop(kept);

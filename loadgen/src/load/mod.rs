@@ -284,15 +284,15 @@ fn clients_of(plan: &Plan, thread: usize) -> impl Iterator<Item = usize> + use<>
 /// entries do.
 fn slots(plan: &Plan, thread: usize, of: impl Fn(usize) -> bool) -> usize {
     let clients = clients_of(plan, thread).filter(|client| of(*client)).count();
-    match plan.mode {
+    match plan.mode() {
         Mode::Keepalive => clients,
-        Mode::H2 => clients.div_ceil(plan.streams),
+        Mode::H2 => clients.div_ceil(plan.streams()),
         Mode::Handshake | Mode::Resume | Mode::Mix => 0,
     }
 }
 
 fn is_at_work_before_the_window(plan: &Plan, client: usize) -> bool {
-    let last = plan.warm_up.saturating_sub(Duration::from_nanos(1));
+    let last = plan.warm_up().saturating_sub(Duration::from_nanos(1));
     matches!(
         phase::turn(&plan.phases, client, last),
         Turn::Free | Turn::Scheduled

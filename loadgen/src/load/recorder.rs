@@ -69,7 +69,7 @@ impl Recorder {
         let mut recorder = Recorder {
             clock,
             traffic,
-            connection_per_operation: plan.mode.opens_a_connection_per_operation(),
+            connection_per_operation: plan.mode().opens_a_connection_per_operation(),
             part,
             window_began: false,
             waits: plan.wait.is_some(),

@@ -137,13 +137,6 @@ fn plan(phases: Vec<Phase>, wait: Option<Duration>) -> Plan {
         "keepalive",
     ];
     let mut plan = Plan::new(&Options::try_parse_from(words).unwrap(), &[0]).unwrap();
-    let end = phases[phases.len() - 1].end;
-    plan.warm_up = if phases[0].measured {
-        Duration::ZERO
-    } else {
-        phases[0].end
-    };
-    plan.duration = Some(end - plan.warm_up);
     plan.clients = phases
         .iter()
         .map(|phase| phase.pace.clients_max())
@@ -156,10 +149,10 @@ fn plan(phases: Vec<Phase>, wait: Option<Duration>) -> Plan {
 impl<'w> Run<'w> {
     fn new(world: &'w mut World) -> Self {
         let plan = &world.plan;
-        let clock = Arc::new(Clock::new(Instant::now(), plan.warm_up, plan.duration));
+        let clock = Arc::new(Clock::new(Instant::now(), plan.warm_up(), plan.duration()));
         let arrivals = Arrivals::new(Schedule::new(&plan.phases, 0, 1));
         let mut recorder = Recorder::new(plan, clock.clone(), Rc::new(Traffic::default()), channel().0);
-        recorder.write_to(Timeline::new(plan.warm_up, Some(Duration::from_secs(1))));
+        recorder.write_to(Timeline::new(plan.warm_up(), Some(Duration::from_secs(1))));
         Run {
             gate: Gate::new(clock.clone(), &plan.phases, world.budget, arrivals),
             clients: (0..plan.clients).map(|_| Client::Free).collect(),

@@ -79,18 +79,6 @@ pub struct Plan {
     pub cores: Vec<usize>,
     /// Way to wait for sockets.
     pub driver: Driver,
-    /// Mode that the report tells for the run as a whole; follows from the entries.
-    pub mode: Mode,
-    /// The most concurrent requests on one connection of any entry.
-    pub streams: usize,
-    /// `Refused` if all entries expect it.
-    pub expect: Expect,
-    /// Length of the phases that are not measured; the window begins then.
-    pub warm_up: Duration,
-    /// `None`: until the operations of `requests` are done.
-    pub duration: Option<Duration>,
-    /// Operations per second of the measured phases, on average, where they are all open loops.
-    pub rate: Option<f64>,
 }
 
 /// Verification of the server.
@@ -190,9 +178,41 @@ impl Plan {
             (false, _) => "closed",
         }
     }
-}
 
-impl Plan {
+    /// Mode that the report tells for the run as a whole.
+    pub fn mode(&self) -> Mode {
+        match self.entries.as_slice() {
+            [only] => only.work.into(),
+            _ => Mode::Mix,
+        }
+    }
+
+    /// The most concurrent requests on one connection of any entry.
+    pub fn streams(&self) -> usize {
+        self.entries.iter().map(|entry| entry.streams).max().unwrap_or(1)
+    }
+
+    /// `Refused` if all entries expect it.
+    pub fn expect(&self) -> Expect {
+        let all_refused = self.entries.iter().all(|entry| entry.expect == Expect::Refused);
+        if all_refused { Expect::Refused } else { Expect::Ok }
+    }
+
+    /// Length of the phases that are not measured; the window begins then.
+    pub fn warm_up(&self) -> Duration {
+        window(&self.phases).0
+    }
+
+    /// Length of the window; `None`: until the operations of `requests` are done.
+    pub fn duration(&self) -> Option<Duration> {
+        window(&self.phases).1
+    }
+
+    /// Operations per second of the measured phases, on average, where they are all open loops.
+    pub fn rate(&self) -> Option<f64> {
+        mean_rate(&self.phases)
+    }
+
     /// Tries the addresses of the target in order, where it has several.
     pub fn choose_address(&mut self) {
         let patience = self.timeout.min(TRY_MAX);
@@ -207,68 +227,6 @@ impl IdentitySet {
     pub fn files(&self) -> Vec<PathBuf> {
         let certificates = self.pairs.iter().map(|(certificate, _)| certificate);
         certificates.chain(&self.bundles).cloned().collect()
-    }
-}
-
-/// A plan without what follows from the rest of it.
-pub struct Draft {
-    pub scenario: Option<PathBuf>,
-    pub addresses: Vec<SocketAddr>,
-    pub server_name: ServerName<'static>,
-    pub server_version: Option<String>,
-    pub trust: Trust,
-    pub sets: Vec<IdentitySet>,
-    pub entries: Vec<Entry>,
-    pub phases: Vec<Phase>,
-    pub connections: usize,
-    pub clients: usize,
-    pub clients_together: usize,
-    pub requests: Option<u64>,
-    pub timeout: Duration,
-    pub wait: Option<Duration>,
-    pub thresholds: Vec<Threshold>,
-    pub seed: u64,
-    pub cores: Vec<usize>,
-    pub driver: Driver,
-}
-
-impl Draft {
-    /// Adds what follows from the rest of the draft.
-    pub fn complete(self) -> Plan {
-        let (warm_up, duration) = window(&self.phases);
-        let mode = match self.entries.as_slice() {
-            [only] => only.work.into(),
-            _ => Mode::Mix,
-        };
-        let all_refused = self.entries.iter().all(|entry| entry.expect == Expect::Refused);
-        Plan {
-            mode,
-            streams: self.entries.iter().map(|entry| entry.streams).max().unwrap_or(1),
-            expect: if all_refused { Expect::Refused } else { Expect::Ok },
-            warm_up,
-            duration,
-            rate: mean_rate(&self.phases),
-            scenario: self.scenario,
-            address: self.addresses.first().copied().unwrap_or(NOWHERE),
-            addresses: self.addresses,
-            tried: Vec::new(),
-            server_name: self.server_name,
-            server_version: self.server_version,
-            trust: self.trust,
-            sets: self.sets,
-            entries: self.entries,
-            phases: self.phases,
-            connections: self.connections,
-            clients: self.clients,
-            clients_together: self.clients_together,
-            requests: self.requests,
-            timeout: self.timeout,
-            wait: self.wait,
-            thresholds: self.thresholds,
-            seed: self.seed,
-            cores: self.cores,
-            driver: self.driver,
-        }
     }
 }
 
@@ -302,8 +260,6 @@ fn mean_rate(phases: &[Phase]) -> Option<f64> {
     }
 }
 
-/// A target has at least one address; this stands for none.
-const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 const TRY_MAX: Duration = Duration::from_secs(2);
 /// The time limit of an operation where none is given.
 pub const TIMEOUT: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::body::{self, Body};
 use super::phase::{Pace, Phase, Ramp};
 use super::target::{self, Parts, Target};
-use super::{Draft, Entry, IdentitySet, Plan, TIMEOUT, TlsChoice, Trust, UsageError, cores};
+use super::{Entry, IdentitySet, Plan, TIMEOUT, TlsChoice, Trust, UsageError, cores};
 use crate::options::{Expect, Mode, Options, Work};
 
 impl Plan {
@@ -30,9 +30,12 @@ impl Plan {
                 .collect(),
             bundles: options.bundle.clone(),
         };
-        let draft = Draft {
+        let addresses = target::resolve(&target.address).map_err(UsageError)?;
+        Ok(Plan {
             scenario: None,
-            addresses: target::resolve(&target.address).map_err(UsageError)?,
+            address: target::first(&addresses),
+            addresses,
+            tried: Vec::new(),
             server_name: target::server_name(&target.name).map_err(named("--sni"))?,
             server_version: options.server_version.clone(),
             trust: Trust {
@@ -52,8 +55,7 @@ impl Plan {
             seed: 0,
             cores: cores::choose(&options.cores, allowed).map_err(UsageError)?,
             driver: options.driver,
-        };
-        Ok(draft.complete())
+        })
     }
 }
 
@@ -214,7 +216,7 @@ mod tests {
         assert_eq!(plan.address, "127.0.0.1:8443".parse().unwrap());
         assert_eq!(plan.entries[0].host, "127.0.0.1:8443");
         assert_eq!(plan.entries[0].path, "/a?b=c");
-        assert_eq!(plan.duration, Some(DURATION));
+        assert_eq!(plan.duration(), Some(DURATION));
     }
 
     #[test]
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn a_number_of_requests_removes_warm_up_and_deadline() {
         let plan = plan("--address 127.0.0.1:1 --insecure --requests 5").unwrap();
-        assert_eq!((plan.warm_up, plan.duration), (Duration::ZERO, None));
+        assert_eq!((plan.warm_up(), plan.duration()), (Duration::ZERO, None));
     }
 
     #[test]

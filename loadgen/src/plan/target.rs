@@ -101,6 +101,11 @@ fn unique(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     addresses
 }
 
+/// The address that is loaded until the addresses have been tried. A target has at least one.
+pub fn first(addresses: &[SocketAddr]) -> SocketAddr {
+    addresses.first().copied().unwrap_or(NOWHERE)
+}
+
 /// An address that was tried before the run, and what came of it.
 #[derive(Clone, Debug)]
 pub struct Tried {
@@ -205,6 +210,8 @@ pub fn with_content_type(
     Ok(headers)
 }
 
+/// A target has at least one address; this stands for none.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 const RESERVED_HEADERS: [&str; 4] = ["host", "connection", "content-length", "transfer-encoding"];
 
 #[cfg(test)]

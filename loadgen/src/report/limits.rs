@@ -94,7 +94,7 @@ impl Facts {
             closes: Closes::of(merged),
             streams: merged
                 .streams_allowed
-                .map(|allowed| (plan.streams as u64, allowed as u64)),
+                .map(|allowed| (plan.streams() as u64, allowed as u64)),
         }
     }
 }
@@ -321,7 +321,7 @@ fn listen_queue(facts: &Facts) -> Option<Limit> {
 }
 
 fn connections_of(plan: &Plan) -> String {
-    match (&plan.scenario, plan.streams) {
+    match (&plan.scenario, plan.streams()) {
         (Some(_), _) => format!("{} clients", plan.clients),
         (None, 1) => format!("{} connections", plan.connections),
         (None, streams) => format!("{} connections of {streams} streams", plan.connections),

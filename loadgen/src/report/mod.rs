@@ -257,16 +257,19 @@ impl Summary {
         let ends = Ends::of(&merged);
         merged.count_unfinished();
         let sheets = std::mem::take(&mut merged.sheets);
-        let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up + length, interrupted);
+        let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up() + length, interrupted);
         let operations = Operations::of(&merged.window);
         let warm_up = Operations::of(&merged.warm_up);
-        let asking = plan.duration.map_or(length, |duration| length.min(duration));
+        let asking = plan.duration().map_or(length, |duration| length.min(duration));
         let open_loop = plan
-            .rate
+            .rate()
             .map(|rate| OpenLoop::of(rate, &operations, &merged, asking));
-        let scale = plan.duration.filter(|_| plan.requests.is_none()).map(|_| length);
+        let scale = plan
+            .duration()
+            .filter(|_| plan.requests.is_none())
+            .map(|_| length);
         let server = server.map(|(first, last)| ServerUse::of(&first, &last, &operations, scale));
-        let course = ServerCourse::of(&glances, epoch + plan.warm_up, epoch);
+        let course = ServerCourse::of(&glances, epoch + plan.warm_up(), epoch);
         let overflows_here = if plan.address.ip().is_loopback() || !pids.is_empty() {
             listen_overflows.unwrap_or(0)
         } else {
@@ -303,7 +306,7 @@ impl Summary {
             negotiated: merged.negotiated(),
             throughput: Throughput::of(&operations, &merged, length),
             latency_us: Latencies::of(plan, &merged),
-            latency_curves: Curves::of(plan.rate.is_some(), &merged),
+            latency_curves: Curves::of(plan.rate().is_some(), &merged),
             scenario,
             account: AccountReport::of_run(&account, &operations, &warm_up),
             operations,
@@ -329,7 +332,7 @@ impl Summary {
         let silence = ending::silence(
             &self.timeline.intervals,
             &self.scenario.phases,
-            plan.warm_up.as_secs_f64(),
+            plan.warm_up().as_secs_f64(),
             ends.median.as_secs_f64(),
         );
         let seen = warnings::Seen {
@@ -383,8 +386,8 @@ fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
         .map(|recording| recording.end.at)
         .max()
         .unwrap_or_default();
-    let length = end.saturating_sub(plan.warm_up);
-    let planned = plan.duration.filter(|_| plan.wait.is_none());
+    let length = end.saturating_sub(plan.warm_up());
+    let planned = plan.duration().filter(|_| plan.wait.is_none());
     planned.map_or(length, |duration| length.min(duration))
 }
 
@@ -392,8 +395,8 @@ fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
 /// warm-up.
 fn window_end_s(plan: &Plan, recordings: &[Recording]) -> f64 {
     let ends = recordings.iter().map(|recording| recording.end.at);
-    let end = ends.max().unwrap_or_default().as_secs_f64() - plan.warm_up.as_secs_f64();
-    let planned = plan.duration.filter(|_| plan.wait.is_none());
+    let end = ends.max().unwrap_or_default().as_secs_f64() - plan.warm_up().as_secs_f64();
+    let planned = plan.duration().filter(|_| plan.wait.is_none());
     planned.map_or(end, |duration| end.min(duration.as_secs_f64()))
 }
 
@@ -446,7 +449,7 @@ impl Handshakes {
     /// it.
     fn of(plan: &Plan, merged: &Merged) -> Self {
         let mut all = merged.window.handshakes.clone();
-        if !plan.mode.opens_a_connection_per_operation() {
+        if !plan.mode().opens_a_connection_per_operation() {
             all.full += merged.warm_up.handshakes.full;
             all.resumed += merged.warm_up.handshakes.resumed;
             all.retry_requests += merged.warm_up.handshakes.retry_requests;
@@ -482,10 +485,10 @@ impl Throughput {
 
 impl Latencies {
     fn of(plan: &Plan, merged: &Merged) -> Self {
-        let per_operation = plan.mode.opens_a_connection_per_operation();
+        let per_operation = plan.mode().opens_a_connection_per_operation();
         Latencies {
             operation: Latency::of(&merged.latency),
-            from_actual_start: plan.rate.and_then(|_| Latency::of(&merged.service)),
+            from_actual_start: plan.rate().and_then(|_| Latency::of(&merged.service)),
             not_resumed: Latency::of(&merged.not_resumed),
             tcp_connect: Latency::of(&merged.connect),
             tls_handshake: Latency::of(&merged.handshake),

@@ -50,14 +50,14 @@ pub fn warnings(plan: &Plan, identities: usize, summary: &Summary, seen: &Seen<'
         let (start, end) = (silence.start_s, silence.start_s + silence.length_s);
         format!("no operation ended from {start:.1} s to {end:.1} s of the window")
     }));
-    if !plan.warm_up.is_zero() && merged.connections_not_open > 0 {
+    if !plan.warm_up().is_zero() && merged.connections_not_open > 0 {
         warnings.push(format!(
             "{} connections were not open yet when the window began; a longer warm-up may help",
             merged.connections_not_open
         ));
     }
     let asked = summary.handshakes.client_certificate_requested;
-    if identities > 0 && asked == 0 && summary.handshakes.full > 0 && plan.expect == Expect::Ok {
+    if identities > 0 && asked == 0 && summary.handshakes.full > 0 && plan.expect() == Expect::Ok {
         warnings.push("the server never asked for a client certificate".to_owned());
     }
     warnings.extend(

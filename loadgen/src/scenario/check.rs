@@ -12,7 +12,7 @@ use crate::plan::body::{self, Body};
 use crate::plan::phase::{Pace, Phase};
 use crate::plan::target::{self, Parts, Target};
 use crate::plan::threshold::Threshold;
-use crate::plan::{Draft, Entry, IdentitySet, Plan, TIMEOUT, Think, TlsChoice, Trust, cores};
+use crate::plan::{Entry, IdentitySet, Plan, TIMEOUT, Think, TlsChoice, Trust, cores};
 
 /// Makes a plan of a scenario's file and the options beside it, which win over `[target]`. `allowed` are the
 /// cores that this process may use.
@@ -30,9 +30,12 @@ pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize
         .map(|phase| phase.pace.clients_max())
         .max()
         .unwrap_or(0);
-    let draft = Draft {
+    let addresses = target::resolve(&target.address).map_err(|fault| key.child("address").problem(fault))?;
+    Ok(Plan {
         scenario: Some(source.file.clone()),
-        addresses: target::resolve(&target.address).map_err(|fault| key.child("address").problem(fault))?,
+        address: target::first(&addresses),
+        addresses,
+        tried: Vec::new(),
         server_name: target::server_name(&target.name).map_err(|fault| key.child("sni").problem(fault))?,
         server_version: options.server_version.clone(),
         trust: trust(source, given, options)?,
@@ -49,8 +52,7 @@ pub fn plan(source: &Source, raw: &Scenario, options: &Options, allowed: &[usize
         seed: raw.seed,
         cores: cores::choose(&options.cores, allowed).map_err(|fault| Key::default().problem(fault))?,
         driver: options.driver,
-    };
-    Ok(draft.complete())
+    })
 }
 
 fn check_target(given: &raw::Target, options: &Options) -> Result<Target, Problem> {

@@ -55,10 +55,10 @@ fn edited(from: &str, to: &str) -> String {
 fn a_minimal_scenario_is_a_plan() {
     let plan = plan(MINIMAL);
     assert_eq!(
-        (plan.clients, plan.connections, plan.warm_up),
+        (plan.clients, plan.connections, plan.warm_up()),
         (4, 4, Duration::ZERO)
     );
-    assert_eq!(plan.duration, Some(10 * S));
+    assert_eq!(plan.duration(), Some(10 * S));
     assert_eq!(
         (plan.entries[0].work, plan.entries[0].weight, plan.entries[0].set),
         (Work::Handshake, 1, None)
@@ -73,7 +73,7 @@ fn phases_follow_each_other_and_the_first_may_be_a_warm_up() {
         "clients = { from = 0, to = 8 }\nmeasured = false\n[[phases]]\nname = \"spike\"\nduration = \"500ms\"\nrate = 1000\nclients = 50\n",
     );
     let plan = plan(&text);
-    assert_eq!((plan.warm_up, plan.duration), (10 * S, Some(S / 2)));
+    assert_eq!((plan.warm_up(), plan.duration()), (10 * S, Some(S / 2)));
     assert_eq!(plan.phases[0].pace, Pace::Closed(Ramp { from: 0.0, to: 8.0 }));
     let (rate, clients) = (Ramp::constant(1000.0), 50);
     assert_eq!(plan.phases[1].pace, Pace::Open { rate, clients });
@@ -81,7 +81,7 @@ fn phases_follow_each_other_and_the_first_may_be_a_warm_up() {
         (plan.phases[1].start, plan.phases[1].end),
         (10 * S, 10 * S + S / 2)
     );
-    assert_eq!((plan.clients, plan.rate), (50, Some(1000.0)));
+    assert_eq!((plan.clients, plan.rate()), (50, Some(1000.0)));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn an_entry_that_is_to_be_refused_and_its_statuses() {
     ));
     assert_eq!(plan.entries[0].expect, Expect::Refused);
     assert_eq!(
-        (plan.expect, plan.entries[0].refusal_status.as_slice()),
+        (plan.expect(), plan.entries[0].refusal_status.as_slice()),
         (Expect::Refused, [400].as_slice())
     );
 }
