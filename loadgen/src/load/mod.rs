@@ -4,6 +4,7 @@
 //! [`Clock`].
 
 pub mod account;
+pub mod clock;
 mod deck;
 mod fresh;
 pub mod gate;
@@ -41,8 +42,9 @@ use crate::options::Mode;
 use crate::plan::Plan;
 use crate::plan::phase::{self, Pace, Turn};
 use crate::wire::{Connection, Progress, Traffic};
+use clock::Clock;
 use deck::Deck;
-use gate::{Clock, Gate, Timer};
+use gate::{Gate, Timer};
 use hold::Permits;
 use job::Job;
 use recorder::{Begun, Recorder};

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use rustls::HandshakeKind;
 
 use super::account::{Account, Flight, Flights, Ticket};
-use super::gate::{Arrived, Clock, Start};
+use super::clock::Clock;
+use super::gate::{Arrived, Start};
 use super::negotiated::Negotiated;
 use super::recording::{Mark, Recording, record};
 use super::second::Second;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use super::account::Account;
-use super::gate::{Asked, Clock, Gate, Next, Seat, Start};
+use super::clock::Clock;
+use super::gate::{Asked, Gate, Next, Seat, Start};
 use super::recorder::{Begun, Recorder};
 use super::recording::Recording;
 use super::stalls::TICK;

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::Operations;
+use super::counts::Operations;
 use super::table::count;
 use crate::load::account::Account;
 

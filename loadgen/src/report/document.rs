@@ -10,13 +10,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::account::AccountReport;
+use super::counts::{Kind, Operations, Status};
 use super::curve::Point;
 use super::latency::Latency;
 use super::limits::Limit;
 use super::thresholds::ThresholdReport;
 use super::timeline::Interval;
 use super::verdict::Verdict;
-use super::{EARLIER_FORMATS, FORMAT, Kind, Operations, Status, Summary};
+use super::{EARLIER_FORMATS, FORMAT, Summary};
 
 /// A report as it is read. Fields are those of [`Summary`], with the same units; an absent one has its
 /// default.
@@ -92,7 +93,7 @@ pub struct Window {
     pub rule: String,
 }
 
-/// TLS handshakes, as [`super::Handshakes`].
+/// TLS handshakes, as [`super::figures::Handshakes`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Handshakes {
@@ -104,7 +105,7 @@ pub struct Handshakes {
     pub client_certificate_requested: u64,
 }
 
-/// Rates of the window, as [`super::Throughput`].
+/// Rates of the window, as [`super::figures::Throughput`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Throughput {
@@ -116,7 +117,7 @@ pub struct Throughput {
     pub sent_bytes_per_s: f64,
 }
 
-/// Times in microseconds, as [`super::Latencies`]; `None`: nothing was measured.
+/// Times in microseconds, as [`super::figures::Latencies`]; `None`: nothing was measured.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Latencies {
@@ -150,7 +151,7 @@ pub struct Curves {
     pub tls_handshake: Vec<Point>,
 }
 
-/// Figures of an open loop, as [`super::OpenLoop`].
+/// Figures of an open loop, as [`super::figures::OpenLoop`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct OpenLoop {

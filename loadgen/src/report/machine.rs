@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Operations;
+use super::counts::Operations;
 use crate::cpu::ServerSample;
 use crate::load::recording::Recording;
 use crate::load::stalls::Stalled;

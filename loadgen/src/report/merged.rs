@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::{Kind, sorted};
+use super::counts::{Kind, sorted};
 use crate::load::account::Account;
 use crate::load::recording::{Recording, Unfinished};
 use crate::load::sheet::Sheets;

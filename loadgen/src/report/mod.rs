@@ -2,9 +2,12 @@
 
 mod account;
 mod command_line;
+mod counts;
 mod curve;
 pub mod document;
 mod ending;
+mod facts;
+mod figures;
 pub mod file;
 pub mod html;
 mod latency;
@@ -24,19 +27,19 @@ mod warnings;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::failure::Failure;
 use crate::load::recording::Recording;
-use crate::load::tally::Tally;
 use crate::plan::Plan;
 use crate::run::Outcome;
 use account::AccountReport;
+use counts::{Kind, Operations, Status, kinds, statuses};
 use curve::Curves;
 use ending::Overdue;
-use latency::Latency;
-use limits::{Facts, Late, Limit};
-use machine::{GeneratorUse, ServerUse, ThreadUse};
+use facts::Facts;
+use figures::{Handshakes, Latencies, OpenLoop, Throughput};
+use limits::Limit;
+use machine::{GeneratorUse, ServerUse};
 use merged::Merged;
 use scenario::ScenarioReport;
 use settings::Settings;
@@ -130,174 +133,46 @@ pub struct Window {
     pub oldest_in_flight_ms: f64,
 }
 
-/// Counts of operations that ended. `total` = `ok` + `failed` + `not_resumed`.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Operations {
-    /// All that ended.
-    pub total: u64,
-    /// Ended as expected, refusals that were to be among them.
-    pub ok: u64,
-    /// Ended otherwise than expected.
-    pub failed: u64,
-    /// Ended by a full handshake in place of a resumed one.
-    pub not_resumed: u64,
-    /// Requests sent again on another connection: the idle one was closed or given up by a 408, or an h2
-    /// server had not processed them. Part of no other count.
-    pub retried: u64,
-}
-
-/// A kind of failure, refusal or TLS parameters, and how often it was seen.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Kind {
-    /// Text of the failure, or of the TLS parameters.
-    pub kind: String,
-    /// Code of the TLS alert (RFC 8446 §6); `None` where there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alert: Option<u8>,
-    /// Operations, or connections.
-    pub count: u64,
-}
-
-/// Responses with one status.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Status {
-    pub status: u16,
-    pub count: u64,
-}
-
-/// TLS handshakes of the window; of the whole run where connections stay open.
-#[derive(Debug, Serialize)]
-pub struct Handshakes {
-    /// Full handshakes, those with a HelloRetryRequest among them.
-    pub full: u64,
-    /// Handshakes that resumed a session.
-    pub resumed: u64,
-    /// Full handshakes with a HelloRetryRequest.
-    pub hello_retry_requests: u64,
-    /// Handshakes in which the server asked for a client certificate.
-    pub client_certificate_requested: u64,
-}
-
-/// Amounts of the window, and per second of it. Bytes are those on the wire: with TLS, without TCP and IP.
-#[derive(Debug, Serialize)]
-pub struct Throughput {
-    /// Operations that ended as expected.
-    pub operations_per_s: f64,
-    /// Received per second of the window.
-    pub received_bytes_per_s: f64,
-    /// Sent per second of the window.
-    pub sent_bytes_per_s: f64,
-    /// Received in the window.
-    pub received_bytes: u64,
-    /// Sent in the window.
-    pub sent_bytes: u64,
-}
-
-/// Distributions of times in microseconds; `None`: no value was recorded.
-#[derive(Debug, Serialize)]
-pub struct Latencies {
-    /// Latency of operations; in an open loop from the time they were due.
-    pub operation: Option<Latency>,
-    /// Open loop: without the time between schedule and start. It hides queueing; for comparison only.
-    pub from_actual_start: Option<Latency>,
-    /// Operations that were to resume a session and did not.
-    pub not_resumed: Option<Latency>,
-    /// Opening of the TCP connection.
-    pub tcp_connect: Option<Latency>,
-    /// Handshake, from the open TCP connection to the client's end of it.
-    pub tls_handshake: Option<Latency>,
-    /// Modes with a connection per operation: from the client's end of the handshake to the response.
-    pub request: Option<Latency>,
-    /// Time from the start of the request to the first byte of the response.
-    pub first_byte: Option<Latency>,
-    /// Modes with a connection per operation: from its end to the server's close.
-    pub close: Option<Latency>,
-}
-
-/// Figures of a run whose measured phases are open loops.
-#[derive(Debug, Serialize)]
-pub struct OpenLoop {
-    /// Mean of the rates that were asked for.
-    pub asked_per_s: f64,
-    /// Operations per second that ended as expected.
-    pub done_per_s: f64,
-    /// Due but not started when the window ended.
-    pub backlog_at_end: u64,
-    /// Time for which the oldest of the backlog had been due.
-    pub oldest_wait_ms: f64,
-    /// Started after they were due, although a connection was free: the generator's own doing.
-    pub late_by_generator: Late,
-    /// Started after they were due, because every connection was busy.
-    pub late_for_connection: Late,
-}
-
 impl Summary {
     /// Makes the report of a run that has ended. `identities` is the number of client certificates, `pids`
     /// are the server's processes.
     pub fn new(plan: &Plan, identities: usize, pids: &[u32], outcome: Outcome) -> Self {
-        let Outcome {
-            recordings,
-            drivers,
-            started_at,
-            epoch,
-            glances,
-            listen_overflows,
-            server,
-            server_lost,
-            interrupted,
-            memory,
-        } = outcome;
-        let length = window_length(plan, &recordings);
-        let generator = GeneratorUse::of(plan, &recordings, length);
-        let end_s = window_end_s(plan, &recordings);
-        let mut merged = Merged::of(recordings);
+        let length = window_length(plan, &outcome.recordings);
+        let generator = GeneratorUse::of(plan, &outcome.recordings, length);
+        let end_s = window_end_s(plan, &outcome.recordings);
+        let mut merged = Merged::of(outcome.recordings);
         merged.timeline.coarsen_to_fit();
         let account = merged.account();
         let ends = Ends::of(&merged);
         merged.count_unfinished();
         let sheets = std::mem::take(&mut merged.sheets);
-        let scenario = ScenarioReport::of(plan, sheets, &memory, plan.warm_up() + length, interrupted);
+        let run = plan.warm_up() + length;
+        let scenario = ScenarioReport::of(plan, sheets, &outcome.memory, run, outcome.interrupted);
         let operations = Operations::of(&merged.window);
         let warm_up = Operations::of(&merged.warm_up);
         let asking = plan.duration().map_or(length, |duration| length.min(duration));
-        let open_loop = plan
-            .rate()
-            .map(|rate| OpenLoop::of(rate, &operations, &merged, asking));
-        let scale = plan
-            .duration()
-            .filter(|_| plan.requests.is_none())
-            .map(|_| length);
-        let server = server.map(|(first, last)| ServerUse::of(&first, &last, &operations, scale));
-        let course = ServerCourse::of(&glances, epoch + plan.warm_up(), epoch);
-        let overflows_here = if plan.address.ip().is_loopback() || !pids.is_empty() {
-            listen_overflows.unwrap_or(0)
-        } else {
-            0 // another machine's server fills no queue of ours
-        };
-        let facts = Facts::of(plan, &operations, &generator, length, &merged, overflows_here);
+        let open_loop = |rate| OpenLoop::of(rate, &operations, &merged, asking);
+        let open_loop = plan.rate().map(open_loop);
+        let has_end = plan.duration().is_some() && plan.requests.is_none();
+        let scale = has_end.then_some(length);
+        let server = |(first, last)| ServerUse::of(&first, &last, &operations, scale);
+        let server = outcome.server.map(server);
+        let epoch = outcome.epoch;
+        let course = ServerCourse::of(&outcome.glances, epoch + plan.warm_up(), epoch);
+        let overflows = overflows_here(plan, pids, outcome.listen_overflows);
+        let facts = Facts::of(plan, &operations, &generator, length, &merged, overflows);
         let limits = limits::limits(&facts);
         let mut generator = generator.with_stalls(merged.stalled);
         generator.was_the_limit = limits.iter().any(|limit| limit.by_generator);
         let mut summary = Summary {
             format: FORMAT,
-            started_at: utc::text(started_at),
+            started_at: utc::text(outcome.started_at),
             loadgen: env!("CARGO_PKG_VERSION"),
             tls_library: "rustls 0.23, aws-lc-rs",
-            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            driver: drivers.first().copied().unwrap_or("none").to_owned(),
+            kernel: kernel_release(),
+            driver: outcome.drivers.first().copied().unwrap_or("none").to_owned(),
             settings: Settings::of(plan, identities, pids, merged.server_product.take()),
-            window: Window {
-                seconds: length.as_secs_f64(),
-                rule: "an operation counts in the window in which it ended",
-                interrupted,
-                waited_s: (length - asking).as_secs_f64(),
-                in_flight_at_end: merged.unfinished.in_flight,
-                oldest_in_flight_ms: merged.unfinished.oldest.as_secs_f64() * 1e3,
-            },
+            window: Window::of(length, length - asking, outcome.interrupted, &merged),
             failures: kinds(&merged.window.failures, &merged.warm_up.failures),
             refusals: kinds(&merged.window.refusals, &HashMap::new()),
             statuses: statuses(&merged.window),
@@ -323,7 +198,7 @@ impl Summary {
             verdict: Verdict::default(),
             backlog_at_end: merged.backlog,
         };
-        summary.judge(plan, identities, &merged, &ends, server_lost);
+        summary.judge(plan, identities, &merged, &ends, outcome.server_lost);
         summary
     }
 
@@ -346,6 +221,19 @@ impl Summary {
         self.verdict = Verdict::of(self, ends.overdue.as_ref(), silence);
         self.as_expected = self.verdict.as_expected();
         self.valid = self.verdict.invalid.is_empty();
+    }
+}
+
+impl Window {
+    fn of(length: Duration, waited: Duration, interrupted: bool, merged: &Merged) -> Self {
+        Window {
+            seconds: length.as_secs_f64(),
+            rule: "an operation counts in the window in which it ended",
+            interrupted,
+            waited_s: waited.as_secs_f64(),
+            in_flight_at_end: merged.unfinished.in_flight,
+            oldest_in_flight_ms: merged.unfinished.oldest.as_secs_f64() * 1e3,
+        }
     }
 }
 
@@ -378,6 +266,18 @@ fn thresholds(plan: &Plan, summary: &Summary, merged: &Merged) -> Vec<ThresholdR
         .collect()
 }
 
+/// Overflows of listen queues that the server can have caused: another machine's server fills no queue of
+/// ours.
+fn overflows_here(plan: &Plan, pids: &[u32], overflows: Option<u64>) -> u64 {
+    let is_here = plan.address.ip().is_loopback() || !pids.is_empty();
+    overflows.filter(|_| is_here).unwrap_or(0)
+}
+
+fn kernel_release() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+    release.unwrap_or_default().trim().to_owned()
+}
+
 /// The time from the start of the window to its end, or to the end of the last operation if that was the end
 /// of the run.
 fn window_length(plan: &Plan, recordings: &[Recording]) -> Duration {
@@ -400,124 +300,9 @@ fn window_end_s(plan: &Plan, recordings: &[Recording]) -> f64 {
     planned.map_or(end, |duration| end.min(duration.as_secs_f64()))
 }
 
-fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec<Kind> {
-    let mut all: HashMap<&Failure, u64> = HashMap::new();
-    for (failure, count) in window.iter().chain(warm_up) {
-        *all.entry(failure).or_default() += count;
-    }
-    let kinds = all.into_iter();
-    sorted(
-        kinds
-            .map(|(failure, count)| Kind {
-                kind: failure.to_string(),
-                alert: failure.alert(),
-                count,
-            })
-            .collect(),
-    )
-}
-
-fn statuses(tally: &Tally) -> Vec<Status> {
-    let sorted = tally.statuses.sorted().into_iter();
-    sorted.map(|(status, count)| Status { status, count }).collect()
-}
-
 /// No limit is the largest number that there is.
 fn stated(limit: usize) -> Option<u64> {
     u32::try_from(limit).ok().map(u64::from)
-}
-
-fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
-    kinds.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
-    kinds
-}
-
-impl Operations {
-    fn of(tally: &Tally) -> Self {
-        Operations {
-            total: tally.ok + tally.failed + tally.not_resumed,
-            ok: tally.ok,
-            failed: tally.failed,
-            not_resumed: tally.not_resumed,
-            retried: tally.retried,
-        }
-    }
-}
-
-impl Handshakes {
-    /// Handshakes of the window; of the whole run where connections stay open, because they are opened before
-    /// it.
-    fn of(plan: &Plan, merged: &Merged) -> Self {
-        let mut all = merged.window.handshakes.clone();
-        if !plan.mode().opens_a_connection_per_operation() {
-            all.full += merged.warm_up.handshakes.full;
-            all.resumed += merged.warm_up.handshakes.resumed;
-            all.retry_requests += merged.warm_up.handshakes.retry_requests;
-            all.certificate_requested += merged.warm_up.handshakes.certificate_requested;
-        }
-        Handshakes {
-            full: all.full,
-            resumed: all.resumed,
-            hello_retry_requests: all.retry_requests,
-            client_certificate_requested: all.certificate_requested,
-        }
-    }
-}
-
-impl Throughput {
-    fn of(operations: &Operations, merged: &Merged, length: Duration) -> Self {
-        let per_second = |count: u64| {
-            if length.is_zero() {
-                0.0
-            } else {
-                count as f64 / length.as_secs_f64()
-            }
-        };
-        Throughput {
-            operations_per_s: per_second(operations.ok),
-            received_bytes_per_s: per_second(merged.received),
-            sent_bytes_per_s: per_second(merged.sent),
-            received_bytes: merged.received,
-            sent_bytes: merged.sent,
-        }
-    }
-}
-
-impl Latencies {
-    fn of(plan: &Plan, merged: &Merged) -> Self {
-        let per_operation = plan.mode().opens_a_connection_per_operation();
-        Latencies {
-            operation: Latency::of(&merged.latency),
-            from_actual_start: plan.rate().and_then(|_| Latency::of(&merged.service)),
-            not_resumed: Latency::of(&merged.not_resumed),
-            tcp_connect: Latency::of(&merged.connect),
-            tls_handshake: Latency::of(&merged.handshake),
-            request: if per_operation {
-                Latency::of(&merged.request)
-            } else {
-                None
-            },
-            first_byte: Latency::of(&merged.first_byte),
-            close: Latency::of(&merged.close),
-        }
-    }
-}
-
-impl OpenLoop {
-    fn of(rate: f64, operations: &Operations, merged: &Merged, length: Duration) -> Self {
-        OpenLoop {
-            asked_per_s: rate,
-            done_per_s: if length.is_zero() {
-                0.0
-            } else {
-                operations.total as f64 / length.as_secs_f64()
-            },
-            backlog_at_end: merged.backlog,
-            oldest_wait_ms: merged.oldest_wait.as_secs_f64() * 1e3,
-            late_by_generator: Late::of(&merged.late_by_generator),
-            late_for_connection: Late::of(&merged.late_for_connection),
-        }
-    }
 }
 
 /// Readers of the JSON file look at this first; loadgen/README.md describes the form.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::Summary;
 use super::account::AccountReport;
+use super::counts::{Kind, Operations, Status, kinds, statuses};
 use super::latency::Latency;
 use super::table::{bytes, count, kinds as render_kinds, time};
-use super::{Kind, Operations, Status, Summary, kinds, statuses};
 use crate::load::sheet::{EntrySheet, HoldSheet, PhaseSheet, Sheets};
 use crate::options::{Expect, Work};
 use crate::plan::phase::{Hold, Pace, Phase, Ramp};

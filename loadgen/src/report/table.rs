@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Write};
 
+use super::counts::{Kind, Status};
 use super::html::markup::is_hidden;
 use super::latency::{Latency, PERCENTILES};
-use super::{Kind, Status, Summary, scenario};
+use super::{Summary, scenario};
 use crate::options::{Expect, Mode};
 
 /// The whole report as text.

@@ -3,9 +3,10 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use super::account::AccountReport;
+use super::counts::Operations;
 use super::merged::Merged;
 use super::table::{count, time};
-use super::{Operations, account::AccountReport};
 use crate::plan::threshold::{Figure, Measure, Scale, Threshold, Time};
 
 /// A threshold, and how the run did by it.

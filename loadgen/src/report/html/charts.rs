@@ -1,12 +1,12 @@
 //! Charts of the pages: one run by its percentiles, several runs beside each other.
 
 use super::Run;
-use super::format::{bytes, count, or_unknown, percent, rate, round_number, round_time, seconds, time};
-use super::plot::{Axis, Band, Chart, Series, Spot};
+use super::format::{bytes, percent, rate, round_number, round_time, time};
+use super::over_time::{HIGH, middles, over_time, steps};
+use super::plot::{Axis, Chart, Series, Spot};
 use super::scale::Scale;
 use super::scenario::has_several_phases;
 use crate::report::curve::Point;
-use crate::report::document::{Document, Phase};
 use crate::report::timeline::{Interval, Percentiles};
 
 /// All charts of a page in their order.
@@ -48,7 +48,12 @@ fn throughput(runs: &[Run]) -> Chart {
         several => by_run(several, |run| of(run, |interval| interval.ok)),
     };
     if let [run] = runs
-        && intervals(run).iter().any(|interval| failed(interval) > 0)
+        && run
+            .document
+            .timeline
+            .intervals
+            .iter()
+            .any(|interval| failed(interval) > 0)
     {
         series.push(named("failed", "bad", true, of(run, failed)));
     }
@@ -59,7 +64,7 @@ fn throughput(runs: &[Run]) -> Chart {
             "Operations per second over time; {} on average in the window.",
             list(runs, |run| rate(run.document.throughput.operations_per_s))
         ),
-        y: axis(Scale::from_zero(values(&series), 1.0), "", round_number),
+        y: Axis::new(Scale::from_zero(values(&series), 1.0), "", round_number),
         ..over_time(runs, series)
     }
 }
@@ -85,7 +90,7 @@ fn latency(run: &Run) -> Chart {
             run.percentile(|l| l.p50),
             run.percentile(|l| l.p99)
         ),
-        y: axis(Scale::logarithmic(values(&series)), "", round_time),
+        y: Axis::new(Scale::logarithmic(values(&series)), "", round_time),
         ..over_time(std::slice::from_ref(run), series)
     }
 }
@@ -96,7 +101,7 @@ fn one_percentile(runs: &[Run], title: &'static str, value: fn(&Percentiles) -> 
         title,
         subtitle: "latency by interval; logarithmic".to_owned(),
         description: format!("{title}, one line for each run."),
-        y: axis(Scale::logarithmic(values(&series)), "", round_time),
+        y: Axis::new(Scale::logarithmic(values(&series)), "", round_time),
         ..over_time(runs, series)
     }
 }
@@ -121,7 +126,7 @@ fn load(run: &Run) -> Chart {
         title: "CPU",
         subtitle: "server: percent of one core; loadgen: percent of its own cores".to_owned(),
         description: "CPU time of the server and of the load generator over time.".to_owned(),
-        y: axis(Scale::from_zero(values(&series), 100.0), "", percent),
+        y: Axis::new(Scale::from_zero(values(&series), 100.0), "", percent),
         height: LOW,
         ..over_time(std::slice::from_ref(run), series)
     }
@@ -134,7 +139,7 @@ fn server_load(runs: &[Run]) -> Option<Chart> {
         title: "Server CPU",
         subtitle: "percent of one core".to_owned(),
         description: "CPU time of the server over time, one line for each run.".to_owned(),
-        y: axis(Scale::from_zero(values(&series), 100.0), "", percent),
+        y: Axis::new(Scale::from_zero(values(&series), 100.0), "", percent),
         height: LOW,
         ..over_time(runs, series)
     })
@@ -154,7 +159,7 @@ fn connections(run: &Run) -> Option<Chart> {
             title: "Connections",
             subtitle: "open connections, and operations that were due and waited for one".to_owned(),
             description: "Open connections and waiting operations over time.".to_owned(),
-            y: axis(Scale::from_zero(values(&series), 4.0), "", round_number),
+            y: Axis::new(Scale::from_zero(values(&series), 4.0), "", round_number),
             height: LOW,
             ..over_time(std::slice::from_ref(run), series)
         }
@@ -178,7 +183,7 @@ fn memory(runs: &[Run]) -> Option<Chart> {
         title: "Server memory",
         subtitle: "resident (RSS)".to_owned(),
         description: "Resident memory of the server over time.".to_owned(),
-        y: axis(Scale::from_zero(values(&series), 1e6), "", bytes),
+        y: Axis::new(Scale::from_zero(values(&series), 1e6), "", bytes),
         height: LOW,
         ..over_time(runs, series)
     })
@@ -240,7 +245,7 @@ fn percentiles(runs: &[Run]) -> Chart {
                     .collect(),
             ),
         },
-        y: axis(Scale::fitting(values(&series)), "", round_time),
+        y: Axis::new(Scale::fitting(values(&series)), "", round_time),
         bands: Vec::new(),
         spots: match runs {
             [run] => percentile_spots(&run.document.latency_curves.operation),
@@ -271,126 +276,6 @@ fn percentile_spots(curve: &[Point]) -> Vec<Spot> {
         .collect()
 }
 
-/// The parts that all charts over time share; the vertical axis is the caller's.
-fn over_time(runs: &[Run], series: Vec<Series>) -> Chart {
-    let all = || runs.iter().flat_map(intervals);
-    let start = all().map(|interval| interval.start_s).fold(0.0, f64::min);
-    let end = all()
-        .map(|interval| interval.start_s + interval.length_s)
-        .fold(0.0, f64::max);
-    Chart {
-        title: "",
-        subtitle: String::new(),
-        description: String::new(),
-        x: axis(
-            Scale::exact(start, end),
-            "seconds from the start of the window",
-            round_number,
-        ),
-        y: axis(Scale::exact(0.0, 1.0), "", round_number),
-        bands: bands(runs),
-        spots: match runs {
-            [run] => intervals(run).iter().map(spot).collect(),
-            _ => Vec::new(),
-        },
-        series,
-        height: HIGH,
-    }
-}
-
-/// The phases where all runs say the same of them, else the warm-up.
-fn bands(runs: &[Run]) -> Vec<Band> {
-    let mut phases = runs.iter().map(|run| phase_bands(&run.document));
-    if let Some(first) = phases.next().filter(|first| !first.is_empty())
-        && phases.all(|other| other == first)
-    {
-        return first;
-    }
-    let starts = runs.iter().flat_map(intervals).map(|interval| interval.start_s);
-    let first = starts.fold(0.0, f64::min);
-    let warm_up = Band {
-        name: "warm-up".to_owned(),
-        start: first,
-        end: 0.0,
-        shaded: true,
-    };
-    (first < 0.0).then_some(warm_up).into_iter().collect()
-}
-
-/// Phases count from the start of the run, and pages from the start of the window. The only measured one
-/// needs no name.
-fn phase_bands(run: &Document) -> Vec<Band> {
-    let (warm_up, several) = (run.warm_up_s(), has_several_phases(run));
-    let band = |phase: &Phase| Band {
-        name: if several || !phase.measured {
-            phase.name.clone()
-        } else {
-            String::new()
-        },
-        start: phase.start_s - warm_up,
-        end: phase.end_s - warm_up,
-        shaded: !phase.measured,
-    };
-    let lasted = run.phases.iter().filter(|phase| phase.end_s > phase.start_s);
-    lasted.map(band).collect()
-}
-
-fn spot(interval: &Interval) -> Spot {
-    let end = interval.start_s + interval.length_s;
-    let failed = interval.failed + interval.not_resumed;
-    let mut text = format!(
-        "{} to {}\n{} op/s, {} failed",
-        seconds(interval.start_s),
-        seconds(end),
-        rate(interval.ok as f64 / interval.length_s.max(1e-9)),
-        count(failed)
-    );
-    if let Some(latency) = &interval.latency_us {
-        let [p50, p90, p99] = [latency.p50, latency.p90, latency.p99].map(|value| or_unknown(value, time));
-        text.push_str(&format!(
-            "\np50 {p50}, p90 {p90}, p99 {p99}, max {}",
-            time(latency.max)
-        ));
-    }
-    text.push_str(&format!(
-        "\nserver {}, loadgen {}\n{} connections open, received {}",
-        or_unknown(interval.server_busy_percent, percent),
-        or_unknown(interval.generator_busy_percent, percent),
-        count(interval.connections_open),
-        bytes(interval.received_bytes as f64)
-    ));
-    Spot {
-        start: interval.start_s,
-        end,
-        text,
-    }
-}
-
-fn intervals(run: &Run) -> &[Interval] {
-    &run.document.timeline.intervals
-}
-
-/// A value that holds for the whole of an interval.
-fn steps(run: &Run, value: impl Fn(&Interval) -> Option<f64>) -> Vec<Option<(f64, f64)>> {
-    let interval = |interval: &Interval| {
-        let end = interval.start_s + interval.length_s;
-        match value(interval).filter(|_| interval.length_s > 0.0) {
-            Some(value) => vec![Some((interval.start_s, value)), Some((end, value))],
-            None => vec![None],
-        }
-    };
-    intervals(run).iter().flat_map(interval).collect()
-}
-
-/// A value of an interval's operations, put in its middle.
-fn middles(run: &Run, value: impl Fn(&Percentiles) -> Option<f64>) -> Vec<Option<(f64, f64)>> {
-    let point = |interval: &Interval| {
-        let value = interval.latency_us.as_ref().and_then(&value)?;
-        Some((interval.start_s + interval.length_s / 2.0, value))
-    };
-    intervals(run).iter().map(point).collect()
-}
-
 fn by_run(runs: &[Run], points: impl Fn(&Run) -> Vec<Option<(f64, f64)>>) -> Vec<Series> {
     let series =
         |(index, run): (usize, &Run)| named(&run.letter, &super::run_class(index), false, points(run));
@@ -414,20 +299,10 @@ fn values(series: &[Series]) -> impl Iterator<Item = f64> + Clone {
         .map(|point| point.1)
 }
 
-fn axis(scale: Scale, label: &'static str, text: fn(f64) -> String) -> Axis {
-    Axis {
-        scale,
-        label,
-        text,
-        marks: None,
-    }
-}
-
 fn list(runs: &[Run], text: impl Fn(&Run) -> String) -> String {
     runs.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-const HIGH: f64 = 270.0;
 const LOW: f64 = 180.0;
 const NINES: [(f64, &str); 9] = [
     (0.0, "0 %"),

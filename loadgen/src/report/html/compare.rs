@@ -1,8 +1,10 @@
 //! Several runs in columns: their figures with the difference to the first, and where their settings differ.
 
 use super::format::{UNKNOWN, bytes, count, percent, rate, time};
+use super::headline::{about, title};
 use super::markup::Markup;
-use super::sections::{about, row, section, settings_of, table, title};
+use super::sections::settings_of;
+use super::tables::{row, section, table};
 use super::{Run, run_class};
 use crate::report::document::Document;
 

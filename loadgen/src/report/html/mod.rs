@@ -6,12 +6,15 @@
 mod charts;
 mod compare;
 mod format;
+mod headline;
 pub mod markup;
+mod over_time;
 mod parts;
 mod plot;
 mod scale;
 mod scenario;
 mod sections;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -44,11 +47,11 @@ pub fn page(document: Document) -> String {
         name: String::new(),
         document,
     };
-    let title = sections::title(&run.document);
+    let title = headline::title(&run.document);
     frame(&title, |out| {
-        sections::head(out, &run.document, &title);
+        headline::head(out, &run.document, &title);
         tiles::tiles(out, &run.document);
-        sections::remarks(out, &run.document);
+        headline::remarks(out, &run.document);
         draw(out, std::slice::from_ref(&run));
         sections::tables(out, &run.document);
     })

@@ -6,7 +6,7 @@ use super::compare::{compared, run_heads};
 use super::format::{bytes, count, rate, time};
 use super::markup::Markup;
 use super::scenario::has_several_phases;
-use super::sections::{section, table};
+use super::tables::{section, table};
 use crate::report::document::{Document, Entry, Phase};
 
 /// Nothing where no run has more than one of them.

@@ -67,6 +67,18 @@ pub struct Spot {
     pub text: String,
 }
 
+impl Axis {
+    /// An axis with the scale's own marks; `text` is that of a mark.
+    pub fn new(scale: Scale, label: &'static str, text: fn(f64) -> String) -> Self {
+        Axis {
+            scale,
+            label,
+            text,
+            marks: None,
+        }
+    }
+}
+
 impl Chart {
     /// Draws the chart, once for a wide and once for a narrow window.
     pub fn draw(&self, out: &mut Markup) {

@@ -3,8 +3,8 @@
 
 use super::format::{bytes, count, or_unknown, rate, round_number, seconds, time};
 use super::markup::Markup;
-use super::sections::{percentile_heads, row, section, table};
-use crate::report::Kind;
+use super::tables::{percentile_heads, row, section, table};
+use crate::report::counts::Kind;
 use crate::report::document::{Course, Document, Entry, Idle, Phase, Storm};
 use crate::report::latency::Latency;
 

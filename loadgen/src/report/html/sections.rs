@@ -1,138 +1,15 @@
-//! The parts of a single run's page that are not charts.
-
-use std::path::Path;
+//! The tables of a single run's page.
 
 use serde_json::Value;
 
 use super::format::{UNKNOWN, bytes, count, or_unknown, percent, rate, seconds, time};
 use super::markup::Markup;
 use super::scenario;
-use crate::report::Kind;
+use super::tables::{percentile_heads, row, section, share, table};
 use crate::report::account::AccountReport;
+use crate::report::counts::Kind;
 use crate::report::document::{Document, plain};
-use crate::report::latency::PERCENTILES;
 use crate::report::timeline::Interval;
-
-/// The heading: the work and the server.
-pub fn title(run: &Document) -> String {
-    let scenario = run.setting("scenario");
-    let stem = Path::new(&scenario)
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
-    let what = stem.unwrap_or_else(|| run.setting("mode"));
-    format!("{what} {}", run.setting("server_name"))
-}
-
-/// Writes the heading, the verdict and the run in a sentence.
-pub fn head(out: &mut Markup, run: &Document, title: &str) {
-    out.element("header", &[], |out| {
-        out.leaf("p", &[("class", "product")], &format!("loadgen {}", run.loadgen));
-        out.leaf("h1", &[], title);
-        out.leaf("p", &[("class", "about")], &about(run));
-        for (class, sentence) in verdict(run) {
-            out.leaf("p", &[("class", class)], &sentence);
-        }
-    });
-}
-
-/// The last word on the run, with its looks. Figures that measure something else than the server are never
-/// green.
-fn verdict(run: &Document) -> Vec<(&'static str, String)> {
-    let verdict = run.verdict.clone().unwrap_or_default();
-    let reasons = |reasons: &[String]| match reasons {
-        [] => String::new(),
-        some => format!(": {}", some.join("; ")),
-    };
-    let operations = match (run.as_expected, run.operations.total) {
-        (true, _) => "Every operation ended as expected".to_owned(),
-        (false, 0) => "No operation was completed in the window".to_owned(),
-        (false, _) => format!(
-            "Not every operation ended as expected{}",
-            reasons(&verdict.unexpected)
-        ),
-    };
-    let invalid = (!verdict.invalid.is_empty()).then(|| {
-        (
-            "verdict doubtful",
-            format!("Not a valid measurement{}", reasons(&verdict.invalid)),
-        )
-    });
-    let class = match (run.as_expected, &invalid) {
-        (false, _) if verdict.exit_code != 0 => "verdict ill",
-        (false, _) => "verdict doubtful",
-        (true, Some(_)) => "verdict doubtful",
-        (true, None) => "verdict good",
-    };
-    let crossed = (!verdict.crossed.is_empty()).then(|| {
-        (
-            "verdict ill",
-            format!("Not every threshold held{}", reasons(&verdict.crossed)),
-        )
-    });
-    invalid
-        .into_iter()
-        .chain(crossed)
-        .chain([(class, operations)])
-        .collect()
-}
-
-/// The run in a sentence.
-pub fn about(run: &Document) -> String {
-    let asked = run.settings.get("rate").and_then(Value::as_f64).map(rate);
-    let pace = match (asked, run.is_scenario()) {
-        (Some(asked), true) => format!("open loop at {asked} op/s on average"),
-        (Some(asked), false) => format!("open loop at {asked} op/s"),
-        (None, _) if run.is_idle_only() => "no load".to_owned(),
-        (None, _) => format!("{} loop", run.setting("loop_kind")),
-    };
-    let path = if run.entries.len() > 1 {
-        String::new()
-    } else {
-        run.setting("path")
-    };
-    let version = match run.setting("server_version") {
-        none if none.is_empty() => none,
-        version => format!(" ({version})"),
-    };
-    format!(
-        "{}{path}{version} · {pace}, {} · {} after {} of warm-up · {}",
-        run.setting("address"),
-        clients(run),
-        seconds(run.window.seconds),
-        seconds(run.warm_up_s()),
-        run.started_at.replace('T', " ").replace('Z', " UTC")
-    )
-}
-
-/// The load at the same time: clients, connections, streams.
-fn clients(run: &Document) -> String {
-    let connections = run.setting("connections");
-    match (run.is_scenario(), run.setting("streams").as_str()) {
-        (true, _) if run.is_idle_only() => "idle connections only".to_owned(),
-        (true, _) => format!("at most {connections} clients"),
-        (false, "" | "1") => format!("{connections} connections"),
-        (false, many) => format!("{connections} connections × {many} streams"),
-    }
-}
-
-/// Remarks that change how the figures must be read.
-pub fn remarks(out: &mut Markup, run: &Document) {
-    for limit in &run.limits {
-        let (class, who) = if limit.by_generator {
-            ("remark ill", "The generator was the limit")
-        } else {
-            ("remark", "Not only the server was measured")
-        };
-        out.element("aside", &[("class", class)], |out| {
-            out.leaf("strong", &[], who);
-            out.text(&format!(": {}. To do: {}.", limit.what, limit.remedy));
-        });
-    }
-    let told = |warning: &&String| !run.limits.iter().any(|limit| warning.contains(&limit.what));
-    for warning in run.warnings.iter().filter(told) {
-        out.leaf("aside", &[("class", "remark")], warning);
-    }
-}
 
 /// Writes all tables of the page, in their order.
 pub fn tables(out: &mut Markup, run: &Document) {
@@ -152,14 +29,6 @@ pub fn tables(out: &mut Markup, run: &Document) {
     }
     section(out, "What was run", |out| settings(out, run));
     section(out, "Numbers", |out| intervals(out, run));
-}
-
-/// Writes a section with its heading.
-pub fn section(out: &mut Markup, title: &str, inside: impl FnOnce(&mut Markup)) {
-    out.element("section", &[], |out| {
-        out.leaf("h2", &[], title);
-        inside(out);
-    });
 }
 
 fn latencies(out: &mut Markup, run: &Document) {
@@ -199,15 +68,6 @@ fn latencies(out: &mut Markup, run: &Document) {
                     from the time an operation was due.";
         out.leaf("p", &[("class", "note")], note);
     }
-}
-
-/// Headings of a table of latencies: `first`, the percentiles, then `last`.
-pub fn percentile_heads(first: &'static str, last: &[&'static str]) -> Vec<&'static str> {
-    let names = PERCENTILES.iter().map(|(name, _)| *name);
-    std::iter::once(first)
-        .chain(names)
-        .chain(last.iter().copied())
-        .collect()
 }
 
 fn reasons(out: &mut Markup, run: &Document) {
@@ -442,42 +302,4 @@ fn interval_cells(interval: &Interval) -> Vec<String> {
         or_unknown(interval.server_resident_bytes.map(|n| n as f64), bytes),
         bytes(interval.received_bytes as f64),
     ]
-}
-
-/// A table whose first column names the rows; it scrolls where the window is too narrow.
-pub fn table(out: &mut Markup, heads: &[&str], rows: impl FnOnce(&mut Markup)) {
-    out.element("div", &[("class", "scroll")], |out| {
-        out.element("table", &[], |out| {
-            out.element("thead", &[], |out| {
-                out.element("tr", &[], |out| {
-                    for head in heads {
-                        out.leaf("th", &[("scope", "col")], head);
-                    }
-                });
-            });
-            out.element("tbody", &[], rows);
-        });
-    });
-}
-
-/// Writes a table's row, whose first cell is its heading.
-pub fn row(out: &mut Markup, cells: &[impl AsRef<str>]) {
-    out.element("tr", &[], |out| {
-        for (index, cell) in cells.iter().enumerate() {
-            if index == 0 {
-                out.leaf("th", &[("scope", "row")], cell.as_ref());
-            } else {
-                out.leaf("td", &[], cell.as_ref());
-            }
-        }
-    });
-}
-
-/// A share of `of` in percent, as text; unknown where `of` is 0.
-pub fn share(number: u64, of: u64) -> String {
-    if of == 0 {
-        UNKNOWN.to_owned()
-    } else {
-        percent(100.0 * number as f64 / of as f64)
-    }
 }

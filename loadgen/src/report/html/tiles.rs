@@ -2,7 +2,7 @@
 
 use super::format::{bytes, count, or_unknown, percent, rate, time};
 use super::markup::Markup;
-use super::sections::share;
+use super::tables::share;
 use crate::report::document::{Document, Idle};
 use crate::report::latency::Latency;
 
