@@ -13,10 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use bothways::admission::SessionVault;
-use bothways::metrics::Directory;
-use bothways::origin::AddressTable;
-use bothways::snapshot::{Built, Snapshot, build, load_config};
+use bothways::loading::{AddressTable, Built, Directory, SessionVault, Snapshot, build, load_config};
 use bothways_state::files;
 use bothways_test_pki::{Ca, bundle};
 

@@ -1,32 +1,50 @@
 //! Bothways: an edge server that authenticates every client by certificate, thread per core, on io_uring.
 //!
-//! The library exists for the binary, the fuzz targets and the tests; it promises no stable interface.
+//! The library exists for the binary and the fuzz targets; it promises no stable interface. Its modules are
+//! private, so that the compiler sees what nobody uses.
 //! Dependencies between modules point down, in the order of this list (ARCHITECTURE.md has the table).
 
 // Both panic where the stream is closed or full, and wait where nobody reads it: see `logs::Messages` and
 // `cli`'s output.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod cli;
+mod cli;
 
-pub mod app;
+mod app;
 
-pub mod backstage;
+mod backstage;
 
-pub mod control_socket;
-pub mod worker;
+mod control_socket;
+mod worker;
 
-pub mod http;
-pub mod operations;
-pub mod snapshot;
+mod http;
+mod operations;
+mod snapshot;
 
-pub mod origin;
+mod origin;
 
-pub mod admission;
-pub mod logs;
+mod admission;
+mod logs;
 
-pub mod tls;
+mod tls;
 
-pub mod listening;
-pub mod metrics;
-pub mod runtime;
+mod listening;
+mod metrics;
+mod runtime;
+
+pub use cli::main;
+
+/// Parsers of foreign bytes, for the fuzz targets alone.
+pub mod parsers {
+    pub use crate::control_socket::Request;
+    pub use crate::tls::client_hello::ClientHello;
+    pub use crate::tls::hello::HelloReader;
+}
+
+/// Building a snapshot, for the bench `reload` alone.
+pub mod loading {
+    pub use crate::admission::SessionVault;
+    pub use crate::metrics::Directory;
+    pub use crate::origin::AddressTable;
+    pub use crate::snapshot::{Built, Snapshot, build, load_config};
+}

@@ -1,4 +1,4 @@
-//! The `bothways` binary: see `bothways::cli`.
+//! The `bothways` binary: see the module `cli` of the library.
 
 use std::process::ExitCode;
 
@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    bothways::cli::main()
+    bothways::main()
 }

@@ -20,12 +20,12 @@ mod tickets;
 mod vault;
 mod verifier;
 
-pub use self::acceptor::{Accepted, Begun, Greeted, HandshakeFacts, first_octet};
+pub use self::acceptor::{Accepted, HandshakeFacts, first_octet};
 pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
-pub use self::failure::{Farewell, HandshakeError, HandshakeErrorKind, HelloRefused};
-pub use self::gate::{Applicant, Barred, Gate, GateVersion, Negotiated, Ruling};
+pub use self::failure::{HandshakeError, HandshakeErrorKind, HelloRefused};
+pub use self::gate::{Applicant, Barred, Gate, GateVersion, Ruling};
 pub use self::notes::HandshakeNotes;
-pub use self::server_config::{ServerConfigError, ServerIdentity, TlsPolicy, server_config};
+pub use self::server_config::{ServerIdentity, TlsPolicy, server_config};
 pub use self::tickets::TicketScope;
 pub use self::vault::SessionVault;
 pub use self::verifier::alert_of;

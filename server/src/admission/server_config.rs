@@ -33,7 +33,9 @@ impl ServerIdentity {
     ) -> Result<Self, ServerConfigError> {
         let signer = aws_lc_rs::default_provider().key_provider.load_private_key(key);
         let certified = CertifiedKey::new(chain, signer.map_err(ServerConfigError::Key)?);
-        certified.keys_match().map_err(ServerConfigError::KeyMismatch)?;
+        certified
+            .keys_match()
+            .map_err(|_| ServerConfigError::KeyMismatch)?;
         Ok(Self(Arc::new(certified)))
     }
 
@@ -61,7 +63,7 @@ pub enum ServerConfigError {
     /// The private key is of no usable kind.
     Key(rustls::Error),
     /// The private key is not the certificate's.
-    KeyMismatch(rustls::Error),
+    KeyMismatch,
     /// A suite that this build does not have.
     UnknownCipherSuite(&'static str),
     /// A key exchange group that this build does not have.
@@ -74,7 +76,7 @@ impl fmt::Display for ServerConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(error) => write!(f, "the private key cannot be used: {error}"),
-            Self::KeyMismatch(_) => f.write_str("the private key does not belong to the certificate"),
+            Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
             Self::UnknownCipherSuite(name) => write!(f, "cipher suite {name} is not available"),
             Self::UnknownGroup(name) => write!(f, "key exchange group {name} is not available"),
             Self::Refused(error) => write!(f, "{error}"),

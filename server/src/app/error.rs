@@ -26,7 +26,7 @@ impl AppError {
     }
 
     /// Says what the configuration lacks for user `name`. Somebody else than that user reads the message.
-    pub fn as_user(self, name: &str) -> Self {
+    pub fn for_user(self, name: &str) -> Self {
         match self {
             Self::Config(message) => Self::Config(format!("as user {name}: {message}")),
             other => other,

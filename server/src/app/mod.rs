@@ -142,7 +142,6 @@ fn start_cores(
     let config = &running.started;
     let shared = Shared {
         snapshot: running.snapshot.clone(),
-        origin_addresses: running.origin_addresses.clone(),
         vault: running.vault.clone(),
         records,
     };

@@ -27,6 +27,7 @@ impl AdminListener {
     }
 
     /// Address with the real port, where 0 was asked for.
+    #[cfg(test)]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }

@@ -18,7 +18,7 @@ mod page;
 mod resolver;
 mod socket;
 
-pub use self::admin::{AdminListener, AdminServer, BindError};
+pub use self::admin::{AdminListener, AdminServer};
 pub use self::resolver::Resolver;
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(super) fn check(path: &Path, as_user: Option<&str>) -> Result<String, AppErr
         Some(name) => ServiceUser::find(name)
             .map_err(AppError::Config)?
             .work(|| check_as_we_are(path, service_user::unreadable))
-            .map_err(|error| error.as_user(name)),
+            .map_err(|error| error.for_user(name)),
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 pub struct ConnectionId([u8; BYTES]);
 
 impl ConnectionId {
+    #[cfg(test)]
     pub const fn from_bytes(bytes: [u8; BYTES]) -> Self {
         Self(bytes)
     }
@@ -54,10 +55,6 @@ impl ConnectionIds {
     ///
     /// # Panics
     /// When the system has no randomness to give, which aws-lc itself treats as fatal.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "an endless source, of which no adapter is wanted"
-    )]
     pub fn next(&mut self) -> ConnectionId {
         loop {
             if let Some(id) = self.block.get(self.used) {

@@ -36,5 +36,5 @@ pub use messages::Messages;
 pub use queue::RecordSender;
 pub use record::ConnectionRecord;
 pub use shipper::{Shipper, ShipperRemote, StopError};
-pub use sink::{Sink, SinkError};
+pub use sink::Sink;
 pub use throttle::Throttle;

@@ -19,11 +19,12 @@ pub struct Registry {
 
 impl Registry {
     /// Zeroed counters for so many cores.
+    #[cfg(test)]
     pub fn new(cores: usize) -> Self {
         Self::with_messages(cores, Arc::default())
     }
 
-    /// The same, with a counter that has begun already.
+    /// Zeroed counters for so many cores, and the operator's messages that were dropped so far.
     pub fn with_messages(cores: usize, messages_dropped: Arc<MessageDrops>) -> Self {
         Self {
             started: SystemTime::now(),

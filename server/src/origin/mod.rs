@@ -40,7 +40,6 @@ pub use self::address_table::{AddressTable, NamedAddresses};
 pub use self::addresses::{Addresses, Found, Name, look_up};
 pub use self::destination::Destination;
 pub use self::fetch_error::FetchError;
-pub use self::fetched_body::FetchedBody;
 pub use self::forward::{Exit, ForwardError, OriginBody, OriginPool, forward};
 pub use self::framing::{BadFraming, check_request, frame_request, settle_response};
 pub use self::hop_by_hop::remove_hop_by_hop;

@@ -223,6 +223,7 @@ impl Duplex {
     ///
     /// # Errors
     /// As `recv(2)`.
+    #[cfg(test)]
     pub async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
     }

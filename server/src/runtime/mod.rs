@@ -32,6 +32,6 @@ pub use self::outbox::{Outbox, Peephole};
 pub use self::pump::Unread;
 pub use self::stats::DuplexStats;
 pub use self::task::{Signal, SignalKind, run_guarded, spawn_guarded};
-pub use self::tcp::{DetachedStream, Listener, Stream, connect};
+pub use self::tcp::{DetachedStream, Listener, Stream};
 
 pub use monoio::time::{sleep, timeout};

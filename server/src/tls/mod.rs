@@ -28,6 +28,6 @@ pub(crate) use self::machine::Machine;
 pub(crate) use self::names::{cipher_name, protocol_name};
 pub(crate) use self::record_header::PLAIN_BYTES_MAX;
 pub(crate) use self::records::CIPHER_SUITES;
-pub use self::side::{ClientSide, ServerSide, Side};
+pub use self::side::ServerSide;
 pub use self::stream::TlsStream;
 pub use self::unfit::{Answer, Unfit};

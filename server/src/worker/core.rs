@@ -18,7 +18,7 @@ use crate::admission::SessionVault;
 use crate::http::{CoreResources, Refusals};
 use crate::logs::{ConnectionIds, ConnectionRecord, RecordSender};
 use crate::metrics::{CoreCounters, ShedReason};
-use crate::origin::{AddressTable, OriginPool, Shares};
+use crate::origin::{OriginPool, Shares};
 use crate::runtime::{Signal, SignalKind, spawn_guarded};
 use crate::snapshot::Snapshot;
 
@@ -26,8 +26,6 @@ use crate::snapshot::Snapshot;
 #[derive(Clone)]
 pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// Addresses of the origins that snapshots name, each snapshot by handles of its own.
-    pub origin_addresses: Arc<AddressTable>,
     pub vault: Arc<SessionVault>,
     pub records: RecordSender,
 }

@@ -31,7 +31,7 @@ mod tick;
 mod watch;
 
 pub use self::accept::QUEUED_MAX;
-pub use self::balance::{CorePlace, places};
+pub use self::balance::places;
 pub use self::census::{Census, Connected, Page, Wanted};
 pub use self::connection_function::{barred, intermediates};
 pub use self::core::Shared;

@@ -2,8 +2,7 @@
 //! ClientHello can be looked at. The first byte of the input says into how large pieces the rest is cut.
 #![no_main]
 
-use bothways::tls::client_hello::ClientHello;
-use bothways::tls::hello::HelloReader;
+use bothways::parsers::{ClientHello, HelloReader};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((&size, bytes)) = bytes.split_first() else {

@@ -2,7 +2,7 @@
 //! as the same.
 #![no_main]
 
-use bothways::control_socket::Request;
+use bothways::parsers::Request;
 
 libfuzzer_sys::fuzz_target!(|line: &[u8]| {
     if let Ok(request) = serde_json::from_slice::<Request>(line) {

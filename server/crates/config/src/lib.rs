@@ -10,6 +10,7 @@
 
 // Standard output and error are the operator's, and printing waits where nobody reads them.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(unreachable_pub)]
 
 mod behaviors;
 mod control;

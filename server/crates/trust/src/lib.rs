@@ -32,6 +32,7 @@
 
 // Standard output and error are the operator's, and printing waits where nobody reads them.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(unreachable_pub)]
 
 mod attributes;
 mod canonical_name;

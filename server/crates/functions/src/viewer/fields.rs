@@ -110,7 +110,7 @@ impl<'a> Item<'a> {
 }
 
 impl Changes<'_> {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.added.is_empty() && self.shown.iter().all(|change| *change == Change::Keep)
     }
 }
@@ -218,7 +218,7 @@ pub(super) struct Grouping<'a> {
 
 impl<'a> Grouping<'a> {
     /// Adds a value; where its field is.
-    pub fn add(&mut self, name: Cow<'a, str>, item: Item<'a>) -> usize {
+    pub(super) fn add(&mut self, name: Cow<'a, str>, item: Item<'a>) -> usize {
         if let Some(at) = self.find(&name)
             && let Some(field) = self.fields.get_mut(at)
         {

@@ -10,13 +10,13 @@ use crate::header_rules::{Moment, is_hidden, is_read_only};
 
 /// In place of all headers of this name; no value: they are removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderEdit {
-    pub name: HeaderName,
-    pub values: Vec<HeaderValue>,
+pub(super) struct HeaderEdit {
+    pub(super) name: HeaderName,
+    pub(super) values: Vec<HeaderValue>,
 }
 
 impl HeaderEdit {
-    pub fn apply(self, headers: &mut HeaderMap) {
+    pub(super) fn apply(self, headers: &mut HeaderMap) {
         let mut values = self.values.into_iter();
         match values.next() {
             Some(first) => drop(headers.insert(&self.name, first)),
