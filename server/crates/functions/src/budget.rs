@@ -194,3 +194,11 @@ const BYTES_BETWEEN_LOOKS: usize = 64 * 1024;
 const SMALL_BYTES: usize = 4 * 1024;
 /// More small blocks than can be asked for between two interrupts, ten thousand steps.
 const RESERVE_BYTES: usize = 64 * 1024 * 1024;
+const _: () = assert!(
+    SMALL_BYTES <= BYTES_BETWEEN_LOOKS,
+    "a small block must not pass by the clock"
+);
+const _: () = assert!(
+    BYTES_BETWEEN_LOOKS <= RESERVE_BYTES,
+    "the reserve must last to the next look"
+);

@@ -7,6 +7,7 @@
 use super::canonical_name::CanonicalName;
 use super::case::Case;
 use super::certificate::Certificate;
+use super::presented::PRESENTED_MAX;
 use super::signature::BadSignature;
 use super::store::Anchor;
 
@@ -177,3 +178,7 @@ fn place(path: &[usize]) -> Place {
 /// for anchors that share a name. RSA of 8,192 bits or P-521 takes some 0.3 ms, so the worst that a client
 /// can ask for is about 20 ms of a core.
 const SIGNATURES_MAX: usize = 64;
+const _: () = assert!(
+    SIGNATURES_MAX >= PRESENTED_MAX,
+    "each presented certificate must have its look"
+);

@@ -108,4 +108,4 @@ pub(super) fn told_version(certificate: &Certificate<'_>) -> String {
 }
 
 /// More than any path of four needs, with room for cross-certificates.
-const PRESENTED_MAX: usize = 10;
+pub(super) const PRESENTED_MAX: usize = 10;

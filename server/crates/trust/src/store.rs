@@ -432,6 +432,10 @@ const CERTIFICATES_MAX: usize = 25;
 const BUNDLE_BYTES_MAX: usize = 65_536;
 /// The service's quota for one certificate of a bundle; also applied to what a client presents.
 pub(super) const CERTIFICATE_BYTES_MAX: usize = 16_384;
+const _: () = assert!(
+    CERTIFICATE_BYTES_MAX < BUNDLE_BYTES_MAX,
+    "a bundle must have room for a CA"
+);
 
 #[cfg(test)]
 #[path = "store_tests.rs"]
