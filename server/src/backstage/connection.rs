@@ -121,7 +121,7 @@ impl Connection {
         }
         match ready!(served) {
             // It has answered what it could not read, too.
-            _ if self.line.has_written() => self.begin_to_linger(now),
+            _ if self.line.has_written() => self.begin_to_linger(now)?,
             Err(error) if error.is_parse() => self.state = State::Closing(BAD_REQUEST),
             Ok(()) | Err(_) => self.state = State::Over,
         }
@@ -131,8 +131,7 @@ impl Connection {
     fn close(&mut self, now: Instant) -> Poll<io::Result<()>> {
         while let State::Closing(rest) = &mut self.state {
             if rest.is_empty() {
-                self.line.stream.shutdown(Shutdown::Write)?;
-                self.begin_to_linger(now);
+                self.begin_to_linger(now)?;
                 break;
             }
             match ready!(self.line.write(rest))? {
@@ -143,9 +142,12 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    fn begin_to_linger(&mut self, now: Instant) {
+    /// Ends our direction. hyper has done so already, but not where a client wanted another protocol.
+    fn begin_to_linger(&mut self, now: Instant) -> io::Result<()> {
+        self.line.stream.shutdown(Shutdown::Write)?;
         self.deadline = now + self.limit.min(LINGER);
         self.state = State::Lingering;
+        Ok(())
     }
 
     fn linger(&mut self) -> Poll<io::Result<()>> {

@@ -1,12 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use super::admin::TIME_LIMIT;
-use super::connection::HEAD_BYTES_MAX;
+use super::connection::{Connection, HEAD_BYTES_MAX};
 use super::driver::CONNECTIONS_MAX;
 use super::*;
 use crate::metrics::Registry;
@@ -107,6 +108,27 @@ fn every_response_announces_its_length_and_the_end_of_the_connection() {
         refused.contains("\r\nContent-Length: 0\r\n") && refused.ends_with("\r\n\r\n"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_client_that_wants_another_protocol_sees_the_end_of_its_answer_at_once() {
+    for request in [
+        "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ] {
+        let listener = TcpListener::bind(LOOPBACK).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        // Whoever closes too late fails the test instead of holding it up.
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.peek(&mut [0]).unwrap();
+        let (now, registry) = (Instant::now(), Arc::new(Registry::new(1)));
+        let mut connection = Connection::new(stream, registry, TIME_LIMIT, now).unwrap();
+        connection.go_on(&mut Context::from_waker(Waker::noop()), now);
+        assert!(!connection.is_over(), "the client has not closed: {request}");
+        assert!(status(&read_all(&mut client)).starts_with("HTTP/1.1 "), "{request}");
+    }
 }
 
 #[test]
