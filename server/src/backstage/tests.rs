@@ -127,7 +127,10 @@ fn a_client_that_wants_another_protocol_sees_the_end_of_its_answer_at_once() {
         let mut connection = Connection::new(stream, registry, TIME_LIMIT, now).unwrap();
         connection.go_on(&mut Context::from_waker(Waker::noop()), now);
         assert!(!connection.is_over(), "the client has not closed: {request}");
-        assert!(status(&read_all(&mut client)).starts_with("HTTP/1.1 "), "{request}");
+        assert!(
+            status(&read_all(&mut client)).starts_with("HTTP/1.1 "),
+            "{request}"
+        );
     }
 }
 

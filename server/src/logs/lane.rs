@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::complaint::Complaint;
 use super::json;
-use super::lane_writer::{Batch, Entry, LaneWriter, Waiting};
+use super::lane_writer::{Batch, BatchLimits, Entry, LaneWriter, Waiting};
 use super::record::ConnectionRecord;
 use super::room::Room;
 use super::sink::OpenSink;
@@ -31,14 +31,6 @@ pub struct Lane {
     pub(super) bound_bytes: usize,
     pub(super) counters: Arc<LaneCounters>,
     pub(super) sink: OpenSink,
-}
-
-/// Size at which a batch is handed over. Smaller ones are handed over at the end of the shipper's turn.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BatchLimits {
-    pub records_max: usize,
-    /// Bounds memory where names of clients are long.
-    pub bytes_max: usize,
 }
 
 impl Lane {
@@ -63,6 +55,7 @@ impl Lane {
         let waiting = Arc::<Waiting>::default();
         let writer = LaneWriter {
             inbox,
+            limits: self.batch,
             used,
             waiting: waiting.clone(),
             room,

@@ -1,6 +1,7 @@
 //! The far end of a lane: the thread that writes its batches to its sink, and obeys its commands.
 //!
-//! A sink that blocks holds up this thread alone.
+//! A sink that blocks holds up this thread alone. What has come meanwhile is written together: a sink that is
+//! waited for is waited for once, however many small batches there are.
 
 use std::io;
 use std::sync::Arc;
@@ -23,6 +24,14 @@ pub(super) type ReopenAnswer = Result<String, String>;
 pub(super) struct Batch {
     pub lines: Vec<u8>,
     pub records: usize,
+}
+
+/// Size at which a batch is handed over. Smaller ones are handed over at the end of the shipper's turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchLimits {
+    pub records_max: usize,
+    /// Bounds memory where names of clients are long.
+    pub bytes_max: usize,
 }
 
 /// Message to the lane's thread.
@@ -79,6 +88,8 @@ impl Waiting {
 /// State that the lane's thread owns.
 pub(super) struct LaneWriter {
     pub inbox: Receiver<Entry>,
+    /// Size of what is written together.
+    pub limits: BatchLimits,
     /// Takes emptied buffers back to the near end.
     pub used: Sender<Vec<u8>>,
     pub waiting: Arc<Waiting>,
@@ -91,9 +102,10 @@ pub(super) struct LaneWriter {
 impl LaneWriter {
     /// Works until the near end is gone and everything that it had handed over is written or lost.
     pub(super) fn run(mut self) {
-        while let Ok(entry) = self.inbox.recv() {
+        let mut next = None;
+        while let Some(entry) = next.take().or_else(|| self.inbox.recv().ok()) {
             match entry {
-                Entry::Batch(batch) => self.ship(batch),
+                Entry::Batch(batch) => next = self.ship(batch),
                 Entry::Reopen(answer) => {
                     self.waiting.remove_command();
                     let reopened = self.reopen();
@@ -108,12 +120,35 @@ impl LaneWriter {
         self.end();
     }
 
-    fn ship(&mut self, mut batch: Batch) {
+    /// Writes the batch, with those that wait behind it. Gives the command that comes next, if one was found.
+    fn ship(&mut self, mut batch: Batch) -> Option<Entry> {
         self.waiting.remove(&batch);
+        let next = self.join(&mut batch);
         self.room.note();
         self.write(&batch.lines);
-        batch.lines.clear();
-        let _there_are_enough = self.used.try_send(batch.lines);
+        self.give_back(batch);
+        next
+    }
+
+    /// Adds batches that wait to this one, until it is full, a command comes or no more wait.
+    fn join(&self, batch: &mut Batch) -> Option<Entry> {
+        while batch.records < self.limits.records_max && batch.lines.len() < self.limits.bytes_max {
+            match self.inbox.try_recv().ok()? {
+                Entry::Batch(further) => {
+                    self.waiting.remove(&further);
+                    batch.lines.extend_from_slice(&further.lines);
+                    batch.records += further.records;
+                    self.give_back(further);
+                }
+                command => return Some(command),
+            }
+        }
+        None
+    }
+
+    fn give_back(&self, mut written: Batch) {
+        written.lines.clear();
+        let _there_are_enough = self.used.try_send(written.lines);
     }
 
     /// Tries once more to finish a half-written line, then gives it up.
@@ -178,3 +213,7 @@ impl LaneWriter {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "lane_writer_tests.rs"]
+mod tests;
