@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use monoio::time::timeout;
 use rustls::HandshakeKind;
 
-use super::job::{Answer, Job};
-use super::tally::{Done, Outcome};
+use super::job::Job;
+use super::tally::{Answer, Done, Outcome};
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::{Client, Clients};

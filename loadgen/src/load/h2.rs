@@ -4,7 +4,6 @@
 //! When the server ends a connection (GOAWAY), a request that it did not process is sent again on the next
 //! one, at most [`TRIES_MAX`] times, as RFC 9113 §8.7 allows; its latency goes on counting.
 
-use std::error::Error;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -13,14 +12,15 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use monoio::time::timeout;
 
-use super::job::{Answer, Job};
+use super::h2_failure::{classify, is_unprocessed};
+use super::job::Job;
 use super::links::Lane;
-use super::tally::{Done, Outcome};
+use super::tally::{Answer, Done, Outcome};
+use super::template::Template;
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
-use crate::plan::Entry;
 use crate::wire::Progress;
-use crate::wire::http1::{SERVER_CHARS_MAX, USER_AGENT};
+use crate::wire::http1::SERVER_CHARS_MAX;
 
 /// A client's place for h2 work: at most one stream.
 pub struct Hand {
@@ -176,79 +176,6 @@ fn tell_server<B>(core: &Core, response: &http::Response<B>) {
         let text = String::from_utf8_lossy(product.as_bytes());
         let text = text.chars().take(SERVER_CHARS_MAX).collect();
         core.recorder.borrow_mut().server(text);
-    }
-}
-
-/// Sorts hyper's error; `progress` tells why the connection broke, where hyper sees only an I/O error.
-pub fn classify(error: &hyper::Error, progress: &Progress) -> Failure {
-    if let Some(failure) = progress.failure.borrow().clone() {
-        return failure;
-    }
-    match h2_error(error) {
-        Some(error) if error.is_go_away() => Failure::Http2(format!("GOAWAY {}", reason(error))),
-        Some(error) if error.is_reset() => Failure::Http2(format!("RST_STREAM {}", reason(error))),
-        Some(error) => match error.get_io() {
-            Some(io) => Failure::from_io(io, Stage::Response),
-            None => Failure::Http2(error.to_string()),
-        },
-        None if error.is_closed() || error.is_canceled() => Failure::Closed(Stage::Response),
-        None => Failure::Http2(error.to_string()),
-    }
-}
-
-/// RFC 9113 §8.7: streams above the last one of a graceful GOAWAY, and refused ones, were not processed.
-fn is_unprocessed(error: &hyper::Error) -> bool {
-    h2_error(error).is_some_and(|error| {
-        let graceful = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
-        let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-        error.is_remote() && (graceful || refused)
-    })
-}
-
-fn h2_error(error: &hyper::Error) -> Option<&h2::Error> {
-    error.source()?.downcast_ref::<h2::Error>()
-}
-
-fn reason(error: &h2::Error) -> String {
-    error
-        .reason()
-        .map_or_else(|| "without a reason".to_owned(), |reason| format!("{reason:?}"))
-}
-
-/// The request of every operation, made once.
-pub struct Template {
-    method: http::Method,
-    uri: http::Uri,
-    headers: http::HeaderMap,
-    body: Bytes,
-}
-
-impl Template {
-    /// Makes the request of an entry.
-    pub fn new(entry: &Entry) -> Self {
-        let uri = format!("https://{}{}", entry.host, entry.path);
-        let mut headers: http::HeaderMap = entry.headers.iter().cloned().collect();
-        headers
-            .entry(http::header::USER_AGENT)
-            .or_insert(http::HeaderValue::from_static(USER_AGENT));
-        Template {
-            method: entry.method.clone(),
-            uri: uri.parse().expect("the plan has checked host and path"),
-            headers,
-            body: entry
-                .body
-                .as_ref()
-                .map(|body| body.bytes.clone())
-                .unwrap_or_default(),
-        }
-    }
-
-    fn make(&self) -> http::Request<Full<Bytes>> {
-        let mut request = http::Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
     }
 }
 

@@ -2,13 +2,12 @@
 //! answer is judged.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::h2::Template;
 use super::links::Links;
-use super::tally::{Done, Outcome};
+use super::tally::{Answer, Done, Outcome};
+use super::template::Template;
 use crate::failure::{Failure, Stage};
 use crate::identity::{Clients, Party};
 use crate::plan::{Entry, Plan};
@@ -32,16 +31,6 @@ pub struct Job {
     pub template: Template,
     /// Connections that this thread's clients share, where the work is h2.
     pub links: Links,
-}
-
-/// A response that came whole.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer {
-    pub status: u16,
-    /// Length of the body, without its coding.
-    pub body_bytes: u64,
-    /// Time from the start of its request to its first byte.
-    pub first_byte: Duration,
 }
 
 impl Job {

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::fresh::ask;
-use super::job::{Answer, Job};
-use super::tally::{Done, Outcome};
+use super::job::Job;
+use super::tally::{Answer, Done, Outcome};
 use super::{Core, pause_after};
 use crate::failure::{Failure, Stage};
 use crate::identity::{Client, Clients};

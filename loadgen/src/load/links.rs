@@ -18,7 +18,7 @@ use monoio::task::JoinHandle;
 use monoio::time::timeout;
 
 use super::Core;
-use super::h2::classify;
+use super::h2_failure::classify;
 use super::job::Job;
 use crate::failure::{Failure, Stage};
 use crate::identity::{Client, Clients};

@@ -9,6 +9,8 @@ mod deck;
 mod fresh;
 pub mod gate;
 mod h2;
+mod h2_failure;
+pub mod histogram;
 mod hold;
 mod job;
 mod keepalive;
@@ -23,6 +25,7 @@ mod simulation_tests;
 pub mod stages;
 pub mod stalls;
 pub mod tally;
+mod template;
 pub mod timeline;
 mod worker;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::recording::{LATENCY_MAX_NS, record};
+use super::histogram::{LATENCY_MAX_NS, record};
 
 /// Operations that ended within a second of the run.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::account::Account;
-use super::recording::{histogram, record};
+use super::histogram::{histogram, record};
 use super::tally::{Done, Outcome, Tally, count_kind};
 use crate::failure::Failure;
 use crate::plan::Plan;

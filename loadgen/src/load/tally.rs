@@ -1,8 +1,8 @@
 //! Counts of operations and handshakes of one part of a run.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use super::job::Answer;
 use crate::failure::Failure;
 
 /// End of an operation.
@@ -28,6 +28,16 @@ impl Outcome {
 pub struct Done {
     pub outcome: Outcome,
     pub answer: Option<Answer>,
+}
+
+/// A response that came whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Length of the body, without its coding.
+    pub body_bytes: u64,
+    /// Time from the start of its request to its first byte.
+    pub first_byte: Duration,
 }
 
 /// Responses by their status. A server uses few, so that a list is faster than a map.

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use super::counts::Operations;
-use super::table::count;
+use super::text::count;
 use crate::load::account::Account;
 
 /// `asked` = `ok` + `failed` + `not_resumed` + `in_flight` + `not_started`, always.

@@ -117,7 +117,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn took(times: impl IntoIterator<Item = (u32, u64)>) -> Histogram<u64> {
-        let mut histogram = crate::load::recording::histogram();
+        let mut histogram = crate::load::histogram::histogram();
         for (ms, count) in times {
             histogram.record_n(u64::from(ms) * 1_000_000, count).unwrap();
         }

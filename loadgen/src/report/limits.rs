@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{Closes, Facts};
 use super::machine::ThreadUse;
-use super::table::{count, time};
+use super::text::{count, time};
 use crate::load::stalls::Stalled;
 use std::time::Duration;
 

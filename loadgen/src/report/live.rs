@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::latency::Latency;
-use super::table::{count, time};
+use super::text::{count, time};
 use crate::load::second::Second;
 
 /// Collects each thread's seconds and shows a second when all threads have given theirs.

@@ -18,6 +18,7 @@ mod merged;
 mod scenario;
 mod settings;
 pub mod table;
+mod text;
 mod thresholds;
 mod timeline;
 mod utc;

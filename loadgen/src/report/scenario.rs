@@ -12,7 +12,7 @@ use super::Summary;
 use super::account::AccountReport;
 use super::counts::{Kind, Operations, Status, kinds, statuses};
 use super::latency::Latency;
-use super::table::{bytes, count, kinds as render_kinds, time};
+use super::text::{bytes, count, kinds as render_kinds, time};
 use crate::load::sheet::{EntrySheet, HoldSheet, PhaseSheet, Sheets};
 use crate::options::{Expect, Work};
 use crate::plan::phase::{Hold, Pace, Phase, Ramp};

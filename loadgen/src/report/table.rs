@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use super::counts::{Kind, Status};
-use super::html::markup::is_hidden;
+use super::counts::Status;
 use super::latency::{Latency, PERCENTILES};
+use super::text::{bytes, count, is_hidden, kinds, time};
 use super::{Summary, scenario};
 use crate::options::{Expect, Mode};
 
@@ -279,52 +279,8 @@ fn statuses(out: &mut String, statuses: &[Status]) -> fmt::Result {
     writeln!(out, "responses      by status: {}", each.join(", "))
 }
 
-/// Writes the kinds with their counts, after `label`; nothing where there are none.
-pub fn kinds(out: &mut String, label: &str, kinds: &[Kind]) -> fmt::Result {
-    kinds.iter().try_for_each(|kind| {
-        let one_line = kind.kind.replace('\n', " ");
-        writeln!(out, "{label} {:>11}  {one_line}", count(kind.count))
-    })
-}
-
 fn list(cores: &[usize]) -> String {
     cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// 1234567 as 1,234,567.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Microseconds in the unit that fits, four digits wide.
-pub fn time(micros: Option<f64>) -> String {
-    match micros {
-        None => "-".to_owned(),
-        Some(us) if us < 999.95 => format!("{us:.1}us"),
-        Some(us) if us < 999_950.0 => format!("{:.2}ms", us / 1e3),
-        Some(us) => format!("{:.2}s", us / 1e6),
-    }
-}
-
-/// A number of bytes in the unit that fits.
-pub fn bytes(number: f64) -> String {
-    let (scaled, unit) = match number {
-        n if n < 1e3 => (n, "B"),
-        n if n < 1e6 => (n / 1e3, "kB"),
-        n if n < 1e9 => (n / 1e6, "MB"),
-        n => (n / 1e9, "GB"),
-    };
-    let mut out = String::new();
-    let _ = write!(out, "{scaled:.1} {unit}");
-    out
 }
 
 /// Width in columns: that of a terminal beside something else, and of a table that can be pasted into a

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::account::AccountReport;
 use super::counts::Operations;
 use super::merged::Merged;
-use super::table::{count, time};
+use super::text::{count, time};
 use crate::plan::threshold::{Figure, Measure, Scale, Threshold, Time};
 
 /// A threshold, and how the run did by it.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Summary;
 use super::ending::{Overdue, Silence};
 use super::limits::WINDOW_MIN_S;
-use super::table::{count, time};
+use super::text::{count, time};
 use super::thresholds::About;
 
 /// The judgement of a run.

@@ -6,7 +6,7 @@ use super::Summary;
 use super::ending::{Overdue, Silence};
 use super::limits::WAITING_PERCENT;
 use super::merged::Merged;
-use super::table::{count, time};
+use super::text::{count, time};
 use crate::options::Expect;
 use crate::plan::Plan;
 

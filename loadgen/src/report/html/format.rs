@@ -1,6 +1,6 @@
 //! Numbers as a reader wants them: few digits, a unit that fits, the same width in a column.
 
-pub use crate::report::table::count;
+pub use crate::report::text::count;
 
 /// Text in place of a number that is not known.
 pub const UNKNOWN: &str = "–";

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use crate::report::text::is_hidden;
+
 /// A growing document.
 #[derive(Debug, Default)]
 pub struct Markup {
@@ -84,16 +86,6 @@ fn escape(out: &mut String, text: &str) {
             plain => out.push(plain),
         }
     }
-}
-
-/// Controls, marks that change the direction of writing (they can make a text look like another), and what
-/// XML forbids.
-pub fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
-        )
 }
 
 #[cfg(test)]

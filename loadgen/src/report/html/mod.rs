@@ -7,7 +7,7 @@ mod charts;
 mod compare;
 mod format;
 mod headline;
-pub mod markup;
+mod markup;
 mod over_time;
 mod parts;
 mod plot;
