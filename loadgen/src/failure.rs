@@ -177,7 +177,7 @@ impl fmt::Display for ConnectError {
 }
 
 /// The name of a TLS alert as the RFCs spell it (RFC 8446 §6, RFC 5246 §7.2, RFC 6066, RFC 7301, RFC 4279).
-pub fn alert_name(code: u8) -> &'static str {
+fn alert_name(code: u8) -> &'static str {
     match code {
         0 => "close_notify",
         10 => "unexpected_message",

@@ -83,7 +83,7 @@ impl Schedule {
     }
 
     /// The number of operations that are due before `end`.
-    pub fn due_before(&self, end: Duration) -> u64 {
+    fn due_before(&self, end: Duration) -> u64 {
         end.checked_sub(Duration::from_nanos(1))
             .map_or(0, |last| self.due(last))
     }

@@ -83,12 +83,15 @@ impl Hand {
         if self
             .lane
             .as_ref()
-            .is_some_and(|lane| lane.is_done_with(&self.core, &self.job))
+            .is_some_and(|lane| lane.is_done_with(&self.core, &self.job.entry))
         {
             self.let_go().await;
         }
         if self.lane.is_none() {
-            self.lane = Some(self.job.links.join(&self.core, &self.job, deadline).await?);
+            let Job {
+                entry, party, links, ..
+            } = &*self.job;
+            self.lane = Some(links.join(&self.core, entry, party, deadline).await?);
         }
         Ok(())
     }

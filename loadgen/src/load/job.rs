@@ -62,13 +62,6 @@ impl Job {
         self.entry.method == http::Method::HEAD
     }
 
-    /// `true`: a connection that has carried so many requests is to be closed.
-    pub fn is_worn(&self, requests: u64) -> bool {
-        self.entry
-            .requests_per_connection
-            .is_some_and(|limit| requests >= limit.get())
-    }
-
     /// The end of an operation that should succeed.
     pub fn judge(&self, result: Result<Answer, Failure>) -> Done {
         let answer = result.as_ref().ok().copied();

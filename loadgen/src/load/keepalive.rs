@@ -83,7 +83,7 @@ impl Hand {
         if self
             .open
             .as_ref()
-            .is_some_and(|open| self.job.is_worn(open.requests))
+            .is_some_and(|open| self.job.entry.is_worn(open.requests))
         {
             self.let_go().await;
         }

@@ -19,9 +19,9 @@ use monoio::time::timeout;
 
 use super::Core;
 use super::h2_failure::classify;
-use super::job::Job;
 use crate::failure::{Failure, Stage};
-use crate::identity::{Client, Clients};
+use crate::identity::{Client, Clients, Party};
+use crate::plan::Entry;
 use crate::wire::Progress;
 use crate::wire::duplex::Duplex;
 
@@ -70,9 +70,15 @@ impl Links {
         }
     }
 
-    /// Finds a place on a connection.
-    pub async fn join(&self, core: &Core, job: &Job, deadline: Instant) -> Result<Lane, Failure> {
-        let known = self.with_room(core, job);
+    /// Finds a place on a connection of `entry`, or opens one as `party`.
+    pub async fn join(
+        &self,
+        core: &Core,
+        entry: &Entry,
+        party: &Party,
+        deadline: Instant,
+    ) -> Result<Lane, Failure> {
+        let known = self.with_room(core, entry);
         let link = match &known {
             Some(link) => link.clone(),
             None => self.begin(core),
@@ -80,7 +86,7 @@ impl Links {
         link.members.set(link.members.get() + 1);
         if known.is_none() {
             let client = self.clients.borrow_mut().next();
-            let opening = open(core, job, &client, &link);
+            let opening = open(core, party, &client, &link);
             let state = match core.limited(deadline, &link.progress, opening).await {
                 Ok((sender, driver)) => State::Open(sender, driver),
                 Err(failure) => State::Failed(failure),
@@ -120,12 +126,10 @@ impl Links {
         }
     }
 
-    fn with_room(&self, core: &Core, job: &Job) -> Option<Rc<Link>> {
+    fn with_room(&self, core: &Core, entry: &Entry) -> Option<Rc<Link>> {
         let open = self.open.borrow();
-        let mut usable = open.iter().filter(|link| !link.is_done_with(core, job));
-        usable
-            .find(|link| link.members.get() < job.entry.streams)
-            .cloned()
+        let mut usable = open.iter().filter(|link| !link.is_done_with(core, entry));
+        usable.find(|link| link.members.get() < entry.streams).cloned()
     }
 
     fn begin(&self, core: &Core) -> Rc<Link> {
@@ -173,16 +177,16 @@ impl Link {
         .await
     }
 
-    fn is_done_with(&self, core: &Core, job: &Job) -> bool {
+    fn is_done_with(&self, core: &Core, entry: &Entry) -> bool {
         let closed = matches!(&*self.state.borrow(), State::Open(sender, _) if sender.is_closed());
-        closed || job.is_worn(self.requests.get()) || self.storms < core.storms.get()
+        closed || entry.is_worn(self.requests.get()) || self.storms < core.storms.get()
     }
 }
 
 impl Lane {
     /// `true`: the next request should go over another connection.
-    pub fn is_done_with(&self, core: &Core, job: &Job) -> bool {
-        self.link.is_done_with(core, job)
+    pub fn is_done_with(&self, core: &Core, entry: &Entry) -> bool {
+        self.link.is_done_with(core, entry)
     }
 
     /// Tells the number of streams that the server allows, once it is known: surely so when a response has
@@ -203,13 +207,13 @@ impl Lane {
 
 async fn open(
     core: &Core,
-    job: &Job,
+    party: &Party,
     client: &Rc<Client>,
     link: &Link,
 ) -> Result<(SendRequest<Full<Bytes>>, JoinHandle<()>), Failure> {
     let progress = &link.progress;
     let mut slot = None;
-    core.open(&job.party, client, progress, &mut slot).await?;
+    core.open(party, client, progress, &mut slot).await?;
     let Some(mut connection) = slot else {
         return Err(Failure::Closed(Stage::Connect));
     };

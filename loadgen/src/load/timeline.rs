@@ -160,7 +160,7 @@ impl Timeline {
     }
 
     /// Makes the intervals longer, to the next width.
-    pub fn coarsen(&mut self) {
+    fn coarsen(&mut self) {
         let wider = wider(self.width);
         let factor = (wider.as_nanos() / self.width.as_nanos()).max(1) as usize;
         let before = self.before.div_ceil(factor);

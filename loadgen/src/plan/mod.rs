@@ -137,6 +137,14 @@ pub struct Entry {
     pub tls: TlsChoice,
 }
 
+impl Entry {
+    /// `true`: a connection that has carried so many requests is to be closed.
+    pub fn is_worn(&self, requests: u64) -> bool {
+        self.requests_per_connection
+            .is_some_and(|limit| requests >= limit.get())
+    }
+}
+
 /// Time that a client waits between the end of an operation and its next: evenly distributed around `mean`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Think {
