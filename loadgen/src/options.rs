@@ -224,9 +224,9 @@ pub enum Work {
     Handshake,
     /// The same, but the handshake resumes a session of an earlier connection; full handshakes do not count
     Resume,
-    /// HTTP/1.1 requests, one after the other on a connection that stays open
+    /// An HTTP/1.1 request on a connection that stays open
     Keepalive,
-    /// HTTP/2 requests, --streams at a time on a connection that stays open
+    /// An HTTP/2 request, --streams at a time on a connection that stays open
     H2,
 }
 

@@ -47,9 +47,11 @@ pub struct Recording {
     pub late_for_connection: Histogram<u64>,
     /// Latencies of operations that were to resume a session and did not.
     pub not_resumed: Histogram<u64>,
-    /// Times to open a TCP connection.
+    /// Times to open a TCP connection: in the window where each operation opens one, else since the start of
+    /// the run.
     pub connect: Histogram<u64>,
-    /// TLS handshakes, from the open TCP connection to the client's end of the handshake.
+    /// TLS handshakes, from the open TCP connection to the client's end of the handshake; those of the same
+    /// connections.
     pub handshake: Histogram<u64>,
     /// Requests on connections made for them, from the end of the handshake to the end of the response.
     pub request: Histogram<u64>,

@@ -59,7 +59,7 @@ pub struct HoldSheet {
     pub not_opened: HashMap<Failure, u64>,
     /// Answered a request at the end.
     pub alive: u64,
-    /// Failures by which open ones ended before the phase did.
+    /// Failures of the request at the end of the phase, by connections that were open.
     pub lost: HashMap<Failure, u64>,
     /// Dropped on purpose at the start of the phase.
     pub dropped: u64,
@@ -149,7 +149,7 @@ impl HoldSheet {
         count_kind(&mut self.not_opened, why);
     }
 
-    /// Counts an idle connection that did not last to the end of the phase.
+    /// Counts an idle connection that did not answer at the end of the phase.
     pub fn lost(&mut self, why: Failure) {
         count_kind(&mut self.lost, why);
     }

@@ -25,6 +25,7 @@ pub struct Operations {
 }
 
 impl Operations {
+    /// The operations of one part of the run.
     pub fn of(tally: &Tally) -> Self {
         Operations {
             total: tally.ok + tally.failed + tally.not_resumed,
@@ -55,6 +56,7 @@ pub struct Status {
     pub count: u64,
 }
 
+/// Failures of both parts of the run by kind, the most frequent first.
 pub fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) -> Vec<Kind> {
     let mut all: HashMap<&Failure, u64> = HashMap::new();
     for (failure, count) in window.iter().chain(warm_up) {
@@ -72,11 +74,13 @@ pub fn kinds(window: &HashMap<Failure, u64>, warm_up: &HashMap<Failure, u64>) ->
     )
 }
 
+/// Responses in the order of their statuses.
 pub fn statuses(tally: &Tally) -> Vec<Status> {
     let sorted = tally.statuses.sorted().into_iter();
     sorted.map(|(status, count)| Status { status, count }).collect()
 }
 
+/// The kinds with the most frequent first, equally frequent ones by name.
 pub fn sorted(mut kinds: Vec<Kind>) -> Vec<Kind> {
     kinds.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.kind.cmp(&b.kind)));
     kinds

@@ -157,7 +157,7 @@ pub struct Curves {
 pub struct OpenLoop {
     /// Operations per second that were due, on average.
     pub asked_per_s: f64,
-    /// Operations per second that ended as expected.
+    /// Operations per second that ended, as expected or not.
     pub done_per_s: f64,
     /// Operations due and not started when the window ended.
     pub backlog_at_end: u64,
@@ -259,7 +259,7 @@ pub struct Idle {
     pub not_opened: Vec<Kind>,
     /// Connections that answered a request at the end.
     pub alive: u64,
-    /// Failures by which open ones ended.
+    /// Failures of the request at the end of the phase, by connections that were open.
     pub lost: Vec<Kind>,
     /// Absent without `--server-pid`, and where the memory shrank.
     pub server_memory: Option<IdleMemory>,

@@ -59,6 +59,7 @@ pub struct Throughput {
 }
 
 impl Throughput {
+    /// Amounts of a window of `length`; the rates are 0 where it has none.
     pub fn of(operations: &Operations, merged: &Merged, length: Duration) -> Self {
         let per_second = |count: u64| {
             if length.is_zero() {
@@ -99,6 +100,7 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// Distributions of the times that a run of this plan has: each `None` where it recorded none.
     pub fn of(plan: &Plan, merged: &Merged) -> Self {
         let per_operation = plan.mode().opens_a_connection_per_operation();
         Latencies {
@@ -123,7 +125,7 @@ impl Latencies {
 pub struct OpenLoop {
     /// Mean of the rates that were asked for.
     pub asked_per_s: f64,
-    /// Operations per second that ended as expected.
+    /// Operations per second that ended, as expected or not.
     pub done_per_s: f64,
     /// Due but not started when the window ended.
     pub backlog_at_end: u64,
@@ -136,6 +138,7 @@ pub struct OpenLoop {
 }
 
 impl OpenLoop {
+    /// Figures of an open loop that asked for `rate` operations per second over `length`.
     pub fn of(rate: f64, operations: &Operations, merged: &Merged, length: Duration) -> Self {
         OpenLoop {
             asked_per_s: rate,

@@ -19,8 +19,8 @@ pub struct Merged {
     pub warm_up: Tally,
     /// Operations and handshakes that ended in the window.
     pub window: Tally,
-    /// Nanoseconds from the time an operation was due to its end, of those that ended as expected. In this
-    /// and all other histograms values are nanoseconds, of the window.
+    /// Nanoseconds, as in all histograms here, from the time an operation was due to its end. Only those that
+    /// ended as expected in the window.
     pub latency: Histogram<u64>,
     /// The same from the time a connection took the operation.
     pub service: Histogram<u64>,
@@ -30,9 +30,11 @@ pub struct Merged {
     pub late_for_connection: Histogram<u64>,
     /// Latencies of operations that were to resume a session and did not.
     pub not_resumed: Histogram<u64>,
-    /// Times to open a TCP connection.
+    /// Times to open a TCP connection: in the window where each operation opens one, else since the start of
+    /// the run.
     pub connect: Histogram<u64>,
-    /// TLS handshakes, from the open TCP connection to the client's end of the handshake.
+    /// TLS handshakes, from the open TCP connection to the client's end of the handshake; those of the same
+    /// connections.
     pub handshake: Histogram<u64>,
     /// Requests on connections made for them, from the end of the handshake to the end of the response.
     pub request: Histogram<u64>,

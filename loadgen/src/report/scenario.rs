@@ -109,7 +109,7 @@ pub struct IdleReport {
     pub not_opened: Vec<Kind>,
     /// Answered a request at the end of the phase.
     pub alive: u64,
-    /// Failures by which open ones ended before the phase did, by kind.
+    /// Failures of the request at the end of the phase by kind, by connections that were open.
     pub lost: Vec<Kind>,
     /// `None` without `--server-pid`, where the kernel does not say, and where the memory shrank.
     pub server_memory: Option<MemoryReport>,

@@ -49,6 +49,7 @@ pub struct Settings {
     pub identities: usize,
     /// `false`: any server certificate was accepted (`--insecure`).
     pub server_verified: bool,
+    /// Seconds before the window.
     pub warm_up_s: f64,
     /// Planned length of the window in seconds; `None`: until `requests` operations were done.
     pub duration_s: Option<f64>,
