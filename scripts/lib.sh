@@ -21,8 +21,8 @@ heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 fail() { printf '%serror:%s %s\n' "$red" "$plain" "$*" >&2; exit 1; }
 
 # need PROGRAM=PACKAGE…: installs the Debian packages of the programs that are missing, or names the command
-# that would. PACKAGE alone stands for a program of the same name. A path instead of a program is looked for as
-# a file.
+# that would. PACKAGE alone stands for a program of the same name. A path instead of a program is looked for
+# as a file.
 need() {
   local wanted program package missing=()
   for wanted in "$@"; do
