@@ -1,4 +1,5 @@
-//! hyper's errors on h2 connections: the failures that they are, and the requests that no server has processed.
+//! hyper's errors on h2 connections: the failures that they are, and the requests that no server has
+//! processed.
 
 use std::error::Error;
 

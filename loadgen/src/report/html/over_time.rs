@@ -1,5 +1,5 @@
-//! The parts of a chart over time that follow from its runs: the horizontal axis, the phases behind the lines,
-//! the tooltips of intervals, and the points of lines.
+//! The parts of a chart over time that follow from its runs: the horizontal axis, the phases behind the
+//! lines, the tooltips of intervals, and the points of lines.
 //!
 //! Times are seconds from the start of the window; the warm-up lies below zero.
 

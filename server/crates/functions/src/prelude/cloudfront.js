@@ -1,4 +1,5 @@
-// The module `cloudfront`: what `import cf from 'cloudfront'` brings. One object for all calls; it keeps nothing.
+// The module `cloudfront`: what `import cf from 'cloudfront'` brings. One object for all calls; it keeps
+// nothing.
 (natives) => {
   const resolve = Promise.resolve.bind(Promise);
   const reject = Promise.reject.bind(Promise);

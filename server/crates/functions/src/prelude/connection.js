@@ -1,4 +1,5 @@
-// The object that `connectionHandler` gets. Makers of plain objects, called from connection.rs for every connection.
+// The object that `connectionHandler` gets. Makers of plain objects, called from connection.rs for every
+// connection.
 (natives) => {
   const allow = () => {
     natives.allow();

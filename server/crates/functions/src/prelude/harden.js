@@ -1,8 +1,10 @@
-// Freezes all that code can reach without having made it, so that no call can leave anything for the next one there.
+// Freezes all that code can reach without having made it, so that no call can leave anything for the next one
+// there.
 //
-// A frozen prototype also forbids what is no leftover at all: to give an object of one's own a property of the same name (ES2015
-// §10.1.9.2, the "override mistake"). For the names for which people do that, a pair of accessors stands in for the value. Not for the
-// prototypes of Array, Promise and RegExp: the language looks up their `constructor` at every turn.
+// A frozen prototype also forbids what is no leftover at all: to give an object of one's own a property of
+// the same name (ES2015 §10.1.9.2, the "override mistake"). For the names for which people do that, a pair of
+// accessors stands in for the value. Not for the prototypes of Array, Promise and RegExp: the language looks
+// up their `constructor` at every turn.
 (made) => {
   const { create, defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, hasOwn } = Object;
   const { ownKeys } = Reflect;

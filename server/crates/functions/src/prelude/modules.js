@@ -1,4 +1,5 @@
-// The modules `buffer`, `crypto` and `querystring`, as far as the service documents them. Evaluated only for code that mentions one.
+// The modules `buffer`, `crypto` and `querystring`, as far as the service documents them. Evaluated only for
+// code that mentions one.
 (natives) => {
   const encodings = {
     __proto__: null, utf8: "utf8", "utf-8": "utf8", hex: "hex", base64: "base64", base64url: "base64url",

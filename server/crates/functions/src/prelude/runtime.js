@@ -1,5 +1,5 @@
-// The language as functions get it: what of JavaScript is taken away, frozen in time or added. Evaluated once per context, strict,
-// before any customer's code; `natives` are the functions of natives.rs.
+// The language as functions get it: what of JavaScript is taken away, frozen in time or added. Evaluated once
+// per context, strict, before any customer's code; `natives` are the functions of natives.rs.
 (natives) => {
   const { defineProperty, getPrototypeOf } = Object;
   const { construct } = Reflect;
@@ -12,7 +12,8 @@
   delete Error.stackTraceLimit;
   delete Error.prepareStackTrace;
 
-  // No code from strings. The real constructors are reachable through prototypes only, so those lead to these.
+  // No code from strings. The real constructors are reachable through prototypes only, so those lead to
+  // these.
   const noCode = (name) => {
     const refuse = function () {
       throw new TypeError(name + ": code cannot be made from strings");

@@ -1,4 +1,5 @@
-// What `handler` gets and what of `cf` is for viewer functions alone. Makers of plain objects, called from viewer/call.rs.
+// What `handler` gets and what of `cf` is for viewer functions alone. Makers of plain objects, called from
+// viewer/call.rs.
 (natives, cf) => {
   const { defineProperty, entries } = Object;
   const { isArray } = Array;
