@@ -55,6 +55,7 @@ impl Connection {
             // A client that has said all may close its direction and still wait.
             .half_close(true)
             .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEAD_FIELDS_MAX)
             .title_case_headers(true)
             .auto_date_header(false)
             .header_read_timeout(None)
@@ -166,6 +167,9 @@ impl Connection {
 
 /// A request head in bytes; hyper refuses more.
 pub(super) const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Fields of a head: as many as find room in it.
+const HEAD_FIELDS_MAX: usize = HEAD_BYTES_MAX / SHORTEST_FIELD.len();
+const SHORTEST_FIELD: &[u8] = b"a:\r\n";
 /// Time for a client to close after its response.
 const LINGER: Duration = Duration::from_millis(500);
 /// A client that sends without end has no more of the thread than this at a time.

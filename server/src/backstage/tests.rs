@@ -183,6 +183,15 @@ fn an_overlong_head_is_refused_and_the_refusal_arrives() {
 }
 
 #[test]
+fn a_head_may_have_as_many_fields_as_find_room_in_it() {
+    let (server, _) = serve(TIME_LIMIT);
+    let request = format!("GET /healthz HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(2_000));
+    assert!(request.len() < HEAD_BYTES_MAX);
+    let response = exchange(&server, request.as_bytes());
+    assert_eq!(status(&response), "HTTP/1.1 200 OK");
+}
+
+#[test]
 fn a_request_that_comes_byte_by_byte_is_answered() {
     let (server, _) = serve(TIME_LIMIT);
     let mut stream = connect(&server);
