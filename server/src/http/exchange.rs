@@ -52,7 +52,7 @@ impl<'v> OriginAsked<'v> {
 
 impl<'v> Exchange<'v> {
     /// Begins with `request`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(viewer: &'v Rc<Viewer>, request: Request<Incoming>) -> Self {
         let (request, pending) = PendingRequest::begin(&viewer.activity, viewer.site.lingering, request);
         Self {

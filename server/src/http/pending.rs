@@ -37,7 +37,7 @@ pub(super) struct PendingRequest {
 impl PendingRequest {
     /// Marks `request` as begun. Every request passes here before anything can answer it, and each answer
     /// takes the mark along with its body.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(
         activity: &Rc<Activity>,
         lingering: Lingering,
@@ -61,7 +61,7 @@ impl PendingRequest {
     }
 
     /// The response to the request.
-    #[inline]
+    #[inline(always)]
     pub(super) fn respond(self, answer: Answer) -> Response<Body> {
         match answer {
             Answer::Memory(response) => self.remembered(response),
@@ -74,6 +74,7 @@ impl PendingRequest {
         }
     }
 
+    #[inline(always)]
     fn remembered(self, mut response: Response<Bytes>) -> Response<Body> {
         if self.head_only {
             leave_out_body(&mut response);

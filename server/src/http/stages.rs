@@ -40,7 +40,7 @@ pub(super) enum Step<'v> {
 
 /// Stages before the origin. They wait for nothing, and allocate nothing where the answer is a fixed response
 /// without functions.
-#[inline]
+#[inline(always)]
 pub(super) fn before_origin<'v>(exchange: &mut Exchange<'v>) -> Result<Step<'v>, Refusal<'v>> {
     admitted(exchange)?;
     let behavior = route(exchange)?;
