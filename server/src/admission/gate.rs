@@ -57,7 +57,7 @@ pub struct Negotiated {
 /// Answer of a gate.
 #[derive(Debug, Default)]
 pub struct Ruling {
-    /// Present if the client may not come in.
+    /// Reason to keep the client out. None: it comes in.
     pub barred: Option<Barred>,
     /// Data for the record, whatever becomes of the client.
     pub custom_data: Option<Box<str>>,

@@ -15,7 +15,7 @@ impl Bell {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
-    /// Makes the descriptor wait for the next ring.
+    /// Takes all rings so far, so that poll(2) waits for the next. Does not block.
     pub(super) fn hush(&self) {
         let mut count = [0; 8];
         let _it_may_not_have_rung = rustix::io::read(&self.0, &mut count);

@@ -53,7 +53,7 @@ struct Known {
     addresses: Arc<Addresses>,
     begun_at: Instant,
     under_way: Option<Receiver<io::Result<Found>>>,
-    /// The look-up under way was told to take long.
+    /// True once a message has said that the look-up under way takes long.
     is_late: bool,
 }
 

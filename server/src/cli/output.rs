@@ -8,7 +8,8 @@ use crate::app::AppError;
 /// Prints a result.
 ///
 /// # Errors
-/// It could not be written: a result that is lost is none. A reader that has read enough is no error.
+/// Standard output cannot be written: a command whose result is lost has failed. A reader that closes the
+/// pipe early is no error.
 pub(super) fn print(text: &str) -> Result<(), AppError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -20,7 +21,7 @@ pub(super) fn print(text: &str) -> Result<(), AppError> {
     }
 }
 
-/// Says what is beside the result, or why there is none. Where nobody hears it, the exit code is left.
+/// Writes a remark or a fault to standard error. If that cannot be written, the exit code alone tells.
 pub(super) fn say(text: &str) {
     let _nobody_may_hear_it = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -82,6 +82,7 @@ pub enum ClaimError {
     Taken,
     /// Another server starts in the same folder at this moment.
     Starting,
+    /// A file that is no socket lies there. It is left alone.
     NoSocket,
     Io {
         doing: &'static str,

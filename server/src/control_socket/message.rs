@@ -127,7 +127,7 @@ pub enum RefusalCode {
     BadRequest,
     NoSuchStore,
     NoSuchKey,
-    /// `etag` is the current one.
+    /// The write expects another ETag than the current one, which the answer has in `etag`.
     EtagMismatch,
     /// Data that breaks a limit or is no import file.
     InvalidData,

@@ -159,7 +159,9 @@ impl Unwritten {
 /// Progress of telling how many messages were lost.
 #[derive(Debug)]
 struct Told {
+    /// Messages lost since the start.
     lost: u64,
+    /// Lost messages that a note has told of.
     told: u64,
     /// Limits the attempts: a note that cannot be written either is tried again later.
     attempts: Throttle,

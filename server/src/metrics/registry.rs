@@ -10,7 +10,7 @@ use super::process_counters::{MessageDrops, ProcessCounters};
 /// Counters of the cores and of the process.
 #[derive(Debug)]
 pub struct Registry {
-    /// Start of the process, as exactly as it matters.
+    /// Start of the process: the moment when these counters were made.
     pub started: SystemTime,
     pub cores: Vec<Arc<CoreCounters>>,
     pub process: Arc<ProcessCounters>,

@@ -108,7 +108,10 @@ impl<C: Cores> Changes<C> {
         }
     }
 
-    /// Gives the order back where there is no thread to be had.
+    /// Prepares `order` on a thread of its own, named `thread`.
+    ///
+    /// # Errors
+    /// No thread can be had; gives the order back.
     fn prepare(&self, thread: &str, order: Order) -> Result<(), (io::Error, Order)> {
         let (hand_over, handed) = bounded::<Order>(1);
         let (running, events) = (self.running.clone(), self.sender.clone());

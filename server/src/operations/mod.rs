@@ -85,7 +85,7 @@ impl Operations {
         self.ask(|asker| Order::Reopen(ReopenOrder::of(asker)))
     }
 
-    /// SIGUSR1: the same, and nobody waits for it.
+    /// SIGUSR1: opens the connection log anew; nobody waits for the answer.
     pub fn log_was_rotated(&self) {
         self.tell(Event::LogRotated);
     }
@@ -121,7 +121,7 @@ pub struct OperationsThread {
 }
 
 impl OperationsThread {
-    /// Starts it for a server whose cores run.
+    /// Starts the thread, for a server whose cores run already.
     ///
     /// # Errors
     /// As `pthread_create(3)`.

@@ -17,11 +17,11 @@ struct Lane {
 
 /// Turn of a change that is asked for.
 pub(super) enum Turn {
-    /// It is to be begun.
+    /// Begins now.
     Now(Order),
-    /// It follows the changes of its subject that were asked for before it.
+    /// Begins after the changes of its subject that were asked for before it.
     Waits,
-    /// A change that waits already does for this one too: it will read what there is when it begins.
+    /// Answered together with a change that waits already, which reads everything when it begins.
     Joined,
 }
 
@@ -44,7 +44,7 @@ impl Queue {
         Turn::Waits
     }
 
-    /// The change of `subject` that was under way has ended. Gives the one to begin now.
+    /// Notes that the change of `subject` that was under way has ended. Gives the next one, to be begun now.
     pub(super) fn done(&mut self, subject: &Subject) -> Option<Order> {
         let at = self.lanes.iter().position(|lane| lane.subject == *subject)?;
         let next = self.lanes.get_mut(at)?.waiting.pop_front();

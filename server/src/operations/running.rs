@@ -29,9 +29,9 @@ pub struct Running {
 
 /// The cores, told of what was committed. Called on the thread of the commits, and must not wait.
 pub trait Cores: Send + 'static {
-    /// A snapshot is in force that open connections have to be judged by.
+    /// Tells that a new snapshot is in force: each core judges its open connections by it.
     fn snapshot_published(&self);
 
-    /// A function has a new live version.
+    /// Tells that a function has a new live version.
     fn function_published(&self);
 }

@@ -37,7 +37,7 @@ pub struct Name {
 /// A function that looks a name up: the system's resolver, or a test's.
 pub type Lookup = fn(&Name) -> io::Result<Vec<SocketAddr>>;
 
-/// Result of a look-up.
+/// Result of a look-up: the addresses that were known before, or others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     Same,
@@ -64,7 +64,7 @@ impl Addresses {
         })
     }
 
-    /// Today's, to be tried in order.
+    /// Addresses now in force, to be tried in this order.
     pub fn current(&self) -> Arc<Vec<SocketAddr>> {
         self.current.load_full()
     }
@@ -78,7 +78,7 @@ impl Addresses {
         self.name.as_ref()
     }
 
-    /// A connection could not be made.
+    /// Notes that no connection could be made, so that the name is looked up before its time.
     pub fn doubt(&self) {
         self.is_doubted.store(true, Relaxed);
     }
@@ -88,7 +88,8 @@ impl Addresses {
         self.is_doubted.swap(false, Relaxed)
     }
 
-    /// Begins a look-up, unless one is under way already; what it brings is in force when the channel tells.
+    /// Begins a look-up on a thread of its own. Its addresses are in force before the channel gives the
+    /// result. None: there is no name, a look-up is under way already, or no thread could be had.
     pub fn begin(self: &Arc<Self>, lookup: Lookup) -> Option<Receiver<io::Result<Found>>> {
         let name = self.name.clone()?;
         if self.is_looked_up.swap(true, Relaxed) {

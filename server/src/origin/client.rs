@@ -45,7 +45,8 @@ enum SendError<S> {
     /// The connection has ended, in whichever way, before the first byte of an answer: as a kept one may at
     /// any time.
     Ended(FetchError),
-    /// After anything else the origin has seen the request, and may do the same with the next.
+    /// Any other failure. The origin may have seen the request, and may fail at the next in the same way: it
+    /// is not sent again.
     Failed(FetchError),
 }
 

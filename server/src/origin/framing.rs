@@ -15,7 +15,7 @@ use http::{StatusCode, response};
 pub enum BadFraming {
     /// A transfer coding that is not undone here: the body would go on coded, without the field that says so.
     Coding,
-    /// `chunked` more than once, or a list that is none.
+    /// Transfer-Encoding names `chunked` more than once, or is no list.
     Chunked,
     /// Content-Length is no number, one that is too great, or several.
     Length,

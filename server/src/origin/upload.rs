@@ -33,7 +33,7 @@ pub(super) struct Inner {
     /// True while the body is on its way to an origin.
     pub(super) has_reader: Cell<bool>,
     pub(super) pace: Pace,
-    /// Behind its answer: it has ended, or nothing more has come for a moment.
+    /// True once, after the answer, the body has ended or nothing more of it has come for a moment.
     pub(super) has_lulled: Cell<bool>,
     pub(super) reader: Slot,
     pub(super) watcher: Slot,

@@ -123,7 +123,7 @@ fn poll_away(incoming: &mut Incoming, left: &mut u64, cx: &mut Context<'_>) -> P
 const READER_PATIENCE: Duration = Duration::from_millis(500);
 /// Silence after which the end of an answer is not held back any more for a body that still comes.
 const LULL: Duration = Duration::from_millis(200);
-/// Between an answer and the reset of its stream.
+/// Time between an answer and the reset of its stream.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Frames thrown away before others have their turn.
 const DISCARDED_AT_ONCE: usize = 32;

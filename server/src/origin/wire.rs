@@ -28,15 +28,16 @@ pub(super) struct Wire {
     /// Share of the client whose request it is, until the connection is idle again or gone.
     share: RefCell<Option<Rc<Taken>>>,
     has_body: Cell<bool>,
-    /// The origin spoke before the request had gone out whole.
+    /// True if the origin spoke before the request had gone out whole.
     is_early: Cell<bool>,
-    /// The protocol of the first that the origin ever said here, where it is another than ours.
+    /// Protocol of the first bytes that the origin ever sent here. Unset: it has sent none. None: neither
+    /// HTTP/2 nor TLS.
     greeting: OnceCell<Option<Greeting>>,
-    /// The origin has spoken since the request began.
+    /// True if the origin has spoken since the request began.
     has_spoken: Cell<bool>,
-    /// The origin has spoken on the idle connection.
+    /// True once the origin has spoken on the idle connection. Never false again.
     is_unasked: Cell<bool>,
-    /// The connection has ended or broken.
+    /// True once the connection has ended or broken.
     is_over: Cell<bool>,
     moved_at: Cell<Instant>,
 }

@@ -16,7 +16,8 @@ use super::limits::store_limits;
 /// The stores of a configuration, in its order, and what becomes of those that others use already.
 pub(super) struct LoadedStores {
     pub(super) stores: Vec<Arc<Store>>,
-    /// Published with the snapshot, and not before: a reload takes effect whole or not at all.
+    /// New contents of stores that were there before. Published with the snapshot, and not before: a reload
+    /// takes effect whole or not at all.
     pub(super) reloaded: Vec<(Arc<Store>, Candidate)>,
 }
 

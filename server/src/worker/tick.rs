@@ -61,8 +61,9 @@ struct Freed {
 }
 
 impl Freed {
-    /// Gives it back once nothing was freed for a while, or once some has been free for long. True if that is
-    /// now. `events`: number of rests and ends until `now`.
+    /// Gives free memory back to the operating system when nothing was freed for `FREED_AFTER`, at the latest
+    /// `FREED_AT_LATEST` after the first. True if it has done so now. `events`: number of rests and ends
+    /// until `now`.
     fn look(&mut self, events: u64, now: Instant) -> bool {
         if events != std::mem::replace(&mut self.events, events) {
             self.first.get_or_insert(now);

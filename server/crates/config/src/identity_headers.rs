@@ -19,9 +19,9 @@ use super::raw::RawIdentityHeaders;
 /// Rules that tell which headers of a client are its claims about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdentityHeaders {
-    /// Sorted; none begins with another.
+    /// Beginnings of names, sorted; none begins with another.
     prefixes: Box<[Box<str>]>,
-    /// Sorted.
+    /// Whole names, sorted.
     names: Box<[Box<str>]>,
     let_through: Box<[Pattern]>,
     /// A bit for each octet (below 128) with which any of the names begins, folded.

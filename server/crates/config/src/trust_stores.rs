@@ -40,7 +40,7 @@ pub struct RevocationFile {
     /// The CA whose serial numbers a serial list holds, and the key that says so. Which CA that is, is known
     /// when the bundle is.
     pub issuer: Option<(KeyPath, String)>,
-    /// A serial list without an entry is one.
+    /// True if a serial list without an entry is accepted, rather than taken for a damaged file.
     pub may_be_empty: bool,
 }
 
@@ -164,7 +164,8 @@ fn purpose(key: &KeyPath, given: &str) -> Result<Purpose, Problem> {
     })
 }
 
-/// The end is webpki's: it follows six intermediates at most.
+/// Reads `max_chain_depth`: 2 to 8 certificates. The upper end is webpki's, which follows six intermediates
+/// at most.
 fn max_chain_depth(key: &KeyPath, given: Option<i64>) -> Result<usize, Problem> {
     number(key, given, CHAIN_DEPTH_DEFAULT, &(2..=8))
 }
@@ -177,9 +178,9 @@ fn out_of_date_crl(key: &KeyPath, given: Option<&str>) -> Result<OutOfDateCrl, P
     given.map_or(Ok(OutOfDateCrl::Reject), |name| choose(key, name, &choices))
 }
 
-/// The service's quota.
+/// Certificates of a chain, the client's and the store's included. The managed service's quota.
 const CHAIN_DEPTH_DEFAULT: usize = 4;
-/// More than any certificate has; each is looked for in each handshake.
+/// Purposes that a store may demand: more than any certificate has. Each is looked for in each handshake.
 const PURPOSES_MAX: usize = 16;
 
 /// A name that can stand in a log line, a metric label and a file name as it is.

@@ -80,7 +80,8 @@ impl MtlsPolicy {
     }
 }
 
-/// Nothing is taken for granted: a policy left half empty must not become a weaker one.
+/// Reads `viewer_mtls`. Mode and trust store have no default: a policy left half empty must not become a
+/// weaker one.
 pub(super) fn viewer_mtls(
     key: &KeyPath,
     raw: Option<&RawViewerMtls>,

@@ -29,10 +29,10 @@ struct Rename {
 /// `pemCertFormatInfo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PemFormat {
-    /// In place of the line BEGIN CERTIFICATE, or of the `:` before RFC 9440's octets.
+    /// Text in place of the line BEGIN CERTIFICATE, or of the `:` before RFC 9440's octets.
     pub header: Option<String>,
     pub footer: Option<String>,
-    /// Between two certificates.
+    /// Text between two certificates. None: a comma and a space.
     pub end_marker: Option<String>,
     pub keep_newlines: Option<bool>,
 }
@@ -40,7 +40,7 @@ pub struct PemFormat {
 /// A wish, as it is told to people.
 #[derive(Clone, Copy, Debug)]
 pub struct CertificateWish<'a> {
-    /// More than one are combined.
+    /// Headers whose values go under the new name. The values of more than one are joined.
     pub sources: &'a [CertificateHeader],
     pub name: &'a HeaderName,
     pub format: Option<&'a PemFormat>,
@@ -143,7 +143,8 @@ impl CertificateRenames {
         is_combined || self.renames.iter().any(|rename| rename.source == header)
     }
 
-    /// Writes the headers; `text` is what each has to say of this client.
+    /// Replaces each renamed header. `text` gives the value of a header for this client; with None, what the
+    /// request had under the new name is removed all the same.
     pub fn apply<'a>(&self, headers: &mut HeaderMap, text: impl Fn(CertificateHeader) -> Option<&'a str>) {
         for rename in &self.renames {
             let value = text(rename.source).map(|text| match &rename.format {

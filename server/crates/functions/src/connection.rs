@@ -66,7 +66,7 @@ pub struct ConnectionOutcome {
     pub decision: Decision,
     /// `logCustomData`, cut to 800 octets at a character.
     pub custom_data: Option<Box<str>>,
-    /// `console.log`, bounded.
+    /// Lines of `console.log`, `CONSOLE_BYTES_MAX` octets in all.
     pub console: Vec<String>,
     /// CPU time taken.
     pub elapsed: Duration,

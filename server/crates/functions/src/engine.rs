@@ -269,7 +269,7 @@ enum Stop {
     NoHandler,
     NeverEnded,
     Unhandled,
-    /// The budget knows of what.
+    /// Time or memory ran out; the budget knows which.
     Exhausted,
 }
 

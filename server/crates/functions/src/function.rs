@@ -75,7 +75,8 @@ impl Function {
         &self.limits
     }
 
-    /// Makes this thread's engine, so that the first call need not.
+    /// Makes this thread's engine now, so that the first call does not wait for it. A fault shows at that
+    /// call.
     pub fn warm(&self) {
         if self.is_alone.load(Ordering::Relaxed) {
             return;

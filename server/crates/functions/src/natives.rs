@@ -184,7 +184,11 @@ fn digest<'js>(
     uint8_array(ctx, &result.ok_or_else(|| interrupted(ctx))?)
 }
 
-/// Before work on so many octets. Few are not worth a look at the clock: the interpreter looks soon enough.
+/// Checks the call's budget before work on so many octets. Fewer than `OCTETS_WITHOUT_LOOK` need no look at
+/// the clock, because the interpreter looks again soon enough.
+///
+/// # Errors
+/// The time is over.
 fn may_go_on(ctx: &Ctx<'_>, budget: &Budget, octets: usize) -> Result<()> {
     match octets >= OCTETS_WITHOUT_LOOK && budget.is_spent() {
         true => Err(interrupted(ctx)),
@@ -192,7 +196,8 @@ fn may_go_on(ctx: &Ctx<'_>, budget: &Budget, octets: usize) -> Result<()> {
     }
 }
 
-/// Code that catches this gets no further than the interpreter's next look: the budget stays spent.
+/// Throws the error of a call whose time is over. Code that catches it gets no further than the interpreter's
+/// next look, because the budget stays spent.
 fn interrupted(ctx: &Ctx<'_>) -> Error {
     Exception::throw_internal(ctx, "interrupted")
 }

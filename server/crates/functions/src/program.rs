@@ -16,7 +16,7 @@ pub(super) struct Program {
     head_columns: u32,
 }
 
-/// In the customer's code, both from 1.
+/// Position in the customer's code. Lines and columns count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) line: u32,
@@ -49,7 +49,7 @@ impl Program {
         &self.text
     }
 
-    /// The customer's part of it.
+    /// Text without the head that stands before the customer's code.
     pub(super) fn code(&self) -> &str {
         self.text.strip_prefix(HEAD).unwrap_or(&self.text)
     }

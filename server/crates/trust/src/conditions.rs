@@ -247,7 +247,8 @@ fn check_depth(
     Err(Refusal::new(RejectedKind::MaxChainDepthExceeded, reason))
 }
 
-/// An absent extension allows every purpose; anyExtendedKeyUsage is none that a client certificate is for.
+/// Checks that a certificate may serve for client authentication. An absent extension allows every purpose;
+/// anyExtendedKeyUsage does not stand for clientAuth.
 fn check_purposes(purposes: Option<&[Purpose]>, what_is: impl FnOnce() -> String) -> Result<(), Refusal> {
     let Some(purposes) = purposes else {
         return Ok(());

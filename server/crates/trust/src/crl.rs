@@ -150,7 +150,7 @@ fn time(fields: &mut Reader<'_>, part: &'static str) -> Result<Seconds, CrlFault
     time::read(&time).ok_or(malformed(part))
 }
 
-/// The key of the store that made the signature.
+/// Finds the CA of the store whose key made the signature and may sign CRLs. Gives the key.
 fn signer(signed: &Signed<'_>, issuer: &[u8], store: &TrustStore) -> Result<KeyId, CrlFault> {
     let name = || names::display(issuer);
     let mut fault = CrlFault::UnknownIssuer(name());

@@ -27,8 +27,8 @@
 //! - Signatures are checked by webpki with `webpki::ALL_VERIFICATION_ALGS`, RSASSA-PSS by the same
 //!   cryptography (`pss`), and by nothing else.
 //!
-//! Not here: the TLS alert and the status code of a [`RejectedKind`] (`tls`, `logs`), reading files
-//! (`state`), memory of verdicts.
+//! Not here: the TLS alert and the status code of a [`RejectedKind`] (the server's `admission` and
+//! `worker`), reading files (`state`).
 
 // Standard output and error are the operator's, and printing waits where nobody reads them.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

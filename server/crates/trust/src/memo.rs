@@ -89,7 +89,8 @@ impl VerdictMemo {
     }
 }
 
-/// Lengths are hashed too, so that no two chains run together.
+/// Makes the key under which a verdict is remembered: SHA-256 over policy and chain. Each length is hashed
+/// before its certificate, so that no two chains give the same octets.
 fn key(policy: &Policy, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Key {
     let mut hash = Context::new(&SHA256);
     hash.update(policy.digest());

@@ -144,7 +144,7 @@ impl Chain {
     }
 }
 
-/// The real one, or another of the same name.
+/// Issuer of the certificate at `level`: `real`, or for an `imposter` of 1 another CA of the same name.
 fn issuer(real: &TestCa, level: usize, imposter: u8) -> Issued<'_> {
     match imposter {
         1 => Issued::Imposter(Box::new(TestCa::root(&format!("CA {}", level - 1)))),

@@ -21,7 +21,8 @@ pub(super) struct Spelling {
 }
 
 impl Spelling {
-    /// A serial number of twenty random hexadecimal digits has no letter once in 12,000.
+    /// True if no serial has a letter, and twenty digits or more have been seen. Twenty random hexadecimal
+    /// digits have no letter once in 12,000 times.
     pub(super) fn looks_decimal(self) -> bool {
         !self.is_hexadecimal && self.digits >= 20
     }

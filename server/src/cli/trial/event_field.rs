@@ -60,10 +60,10 @@ impl<'a> EventField<'a> {
         Ok(Self { at, name, values })
     }
 
-    /// `text` as the value of a header.
+    /// Makes `text` the value of a header.
     ///
     /// # Errors
-    /// It cannot be one.
+    /// It holds an octet that no header can have.
     pub fn value(&self, text: &str) -> Result<HeaderValue, BadEvent> {
         let value = HeaderValue::from_bytes(text.as_bytes());
         value.map_err(|_| self.at.bad("has what no header can have"))
@@ -72,15 +72,15 @@ impl<'a> EventField<'a> {
     /// Checks that this is what a function is shown.
     ///
     /// # Errors
-    /// It is not.
+    /// A function is shown something else.
     pub fn check(&self, shown: &[Field<'_>]) -> Result<(), BadEvent> {
         self.check_as(self.name, shown)
     }
 
-    /// The same of a header, which is shown in lower case.
+    /// Checks the same of a header, whose name is shown in lower case.
     ///
     /// # Errors
-    /// It is not.
+    /// A function is shown something else.
     pub fn check_header(&self, shown: &[Field<'_>]) -> Result<(), BadEvent> {
         self.check_as(&self.name.to_ascii_lowercase(), shown)
     }

@@ -101,7 +101,7 @@ impl Serialize for Fields<'_> {
 struct FieldOutput<'a> {
     #[serde(flatten)]
     first: ItemOutput<'a>,
-    /// Only where there is more than one value.
+    /// All values, the first included, where there is more than one; else empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     multi_value: Vec<ItemOutput<'a>>,
 }

@@ -151,9 +151,9 @@ impl Limits {
 /// answered already. Closing at once would destroy the answer on its way (RFC 9112 §9.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lingering {
-    /// In all.
+    /// Time in all.
     pub time: Duration,
-    /// Without a byte.
+    /// Time without a byte.
     pub silence: Duration,
     pub bytes_max: u64,
 }

@@ -30,7 +30,7 @@ pub struct ViewerOutcome<T> {
 pub struct ViewerRemarks {
     /// `cf.logCustomData`, URL-encoded, at most 800 octets.
     pub custom_data: Option<Box<str>>,
-    /// `console.log`, bounded.
+    /// Lines of `console.log`, `CONSOLE_BYTES_MAX` octets in all.
     pub console: Vec<String>,
     /// CPU time taken.
     pub elapsed: Duration,

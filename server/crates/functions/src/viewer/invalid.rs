@@ -32,7 +32,7 @@ pub enum Why {
     NotAPath,
     NotAStatus,
     NotBase64,
-    /// More octets than these.
+    /// Larger than this number of octets.
     TooLarge(usize),
 }
 

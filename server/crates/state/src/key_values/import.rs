@@ -38,7 +38,7 @@ pub(super) fn parse(bytes: &[u8], limits: &StoreLimits) -> Result<Items, ImportE
         .map_err(|error| ImportError::Form(error.to_string()))
 }
 
-/// Writes one.
+/// Writes `items` as the text of an import file.
 pub(super) fn render(items: &Items) -> String {
     if items.is_empty() {
         return "{\"data\":[]}\n".to_owned();

@@ -197,7 +197,8 @@ pub struct Written {
 }
 
 impl Written {
-    /// Shows the new generation to every core. Waits for nobody.
+    /// Puts the new generation in force for every core, by one swap of a pointer. Does not block. Gives its
+    /// items.
     pub fn publish(self) -> Arc<KeyValues> {
         // A reload may have been published meanwhile. The file is what counts, and it is ours; the limits are
         // the reload's.
