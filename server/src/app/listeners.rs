@@ -109,11 +109,11 @@ fn bind_one(address: SocketAddr, cores: usize, claim: Claim) -> io::Result<(Sock
     Ok((bound, sockets))
 }
 
-/// Tries for a while where no process is seen to listen, for two reasons. The kernel takes the rings of a
-/// process that was killed apart in its own time, and with them goes the socket that an accept waits on: a
-/// server that is started at once behind it would find the address taken. And two servers that start at once
-/// can both bind, and then each refuse the other the right to listen: whoever finds itself in such a tie
-/// tries again after a time of its own.
+/// Listens at `address`. Tries again for `patience` where no process is seen to listen, for two reasons. The
+/// kernel takes the rings of a process that was killed apart in its own time, and with them goes the socket
+/// that an accept waits on: a server that is started at once behind it would find the address taken. And two
+/// servers that start at once can both bind, and then each refuse the other the right to listen: whoever
+/// finds itself in such a tie tries again after a time of its own.
 fn listen_alone(address: SocketAddr, patience: Duration) -> io::Result<Socket> {
     let deadline = Instant::now() + patience;
     loop {

@@ -136,7 +136,7 @@ fn moment(time: SystemTime) -> String {
     format_rfc3339(UnixTime::since_unix_epoch(since_1970))
 }
 
-/// A core that hangs in a function's call answers late, or never.
+/// Longest wait for a core's answer. A core that hangs in a function's call answers late, or never.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ impl Driver {
         }
     }
 
-    /// A request that came with its connection is answered before anybody else is let in.
+    /// Takes a connection in. A request that came with it is answered before anybody else is let in. Above
+    /// `CONNECTIONS_MAX` the oldest is closed.
     fn admit(&self, stream: TcpStream, open: &mut Open, cx: &mut Context<'_>, now: Instant) {
         let Ok(mut connection) = Connection::new(stream, self.registry.clone(), self.limit, now) else {
             return;

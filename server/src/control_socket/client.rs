@@ -80,5 +80,5 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
-/// A large store on a slow disk takes its time.
+/// Longest wait for an answer. A write of a large store to a slow disk takes its time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -25,7 +25,7 @@ pub struct Destination {
 /// Protocol below HTTP/1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
-    /// TCP alone.
+    /// TCP without TLS.
     Http,
 }
 

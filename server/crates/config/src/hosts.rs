@@ -267,8 +267,9 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), InvalidHost> {
     Ok((host, Some(number.ok_or(InvalidHost::Port)?)))
 }
 
-/// RFC 1123 §2.1 and RFC 1035 §2.3.4: no non-ASCII (that is written as `xn--…`). The underscore, which they
-/// do not have, stands in names that are in use all the same, and that clients send (RFC 8552 §1).
+/// Checks the labels by RFC 1123 §2.1 and RFC 1035 §2.3.4: ASCII alone, and `xn--…` for all else. The
+/// underscore, which they do not have, stands in names that are in use all the same, and that clients send
+/// (RFC 8552 §1).
 fn check_labels(name: &str) -> Result<(), InvalidHost> {
     if name.is_empty() {
         return Err(InvalidHost::Empty);

@@ -68,7 +68,7 @@ pub struct FixedResponse {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FixedBody {
     Inline(Bytes),
-    /// Read when the snapshot is built.
+    /// File that holds the body. It is read when the snapshot is built.
     File(Reference),
 }
 

@@ -128,8 +128,8 @@ impl SerialSetBuilder {
         Ok(())
     }
 
-    /// In place: the entries are never held twice. First roughly, so that the fine order is made within a
-    /// core's cache.
+    /// Sorts the entries in place: they are never held twice. First roughly, so that the fine order is made
+    /// within a core's cache.
     pub(super) fn build(mut self) -> SerialSet {
         let buckets = self.entries.len().div_ceil(ENTRIES_PER_BUCKET);
         if buckets > REGIONS {

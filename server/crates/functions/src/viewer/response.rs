@@ -103,7 +103,7 @@ impl<'a> ShownResponse<'a> {
         }
     }
 
-    /// The length follows the body that the function gave, whatever it says.
+    /// Puts the length back as the function was shown it. It follows from the body, whatever the function says.
     fn leave_length(&self, returned: &mut Vec<Returned>) {
         let is_length = |field: &Field<'_>| field.name == CONTENT_LENGTH.as_str();
         let shown = self.headers.iter().position(is_length);
