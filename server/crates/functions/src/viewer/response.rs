@@ -103,7 +103,8 @@ impl<'a> ShownResponse<'a> {
         }
     }
 
-    /// Puts the length back as the function was shown it. It follows from the body, whatever the function says.
+    /// Puts the length back as the function was shown it. It follows from the body, whatever the function
+    /// says.
     fn leave_length(&self, returned: &mut Vec<Returned>) {
         let is_length = |field: &Field<'_>| field.name == CONTENT_LENGTH.as_str();
         let shown = self.headers.iter().position(is_length);
