@@ -54,7 +54,8 @@ impl<'v> Exchange<'v> {
     /// Begins with `request`.
     #[inline(always)]
     pub(super) fn begin(viewer: &'v Rc<Viewer>, request: Request<Incoming>) -> Self {
-        let (request, pending) = PendingRequest::begin(&viewer.activity, viewer.site.lingering, request);
+        let (request, pending) =
+            PendingRequest::begin(&viewer.activity, viewer.site.limits.lingering(), request);
         Self {
             viewer,
             request,

@@ -24,8 +24,9 @@ use crate::snapshot::{Behavior, Site};
 /// Why it is refused.
 pub(super) fn check<B>(request: &Request<B>, site: &Site) -> Result<(), Refusal<'static>> {
     // hyper has counted those of HTTP/1 itself.
-    if request.headers().len() > site.header_fields_max {
-        return Err(Refusal::HeaderFields(site.header_fields_max));
+    let fields_max = site.limits.header_fields_max;
+    if request.headers().len() > fields_max {
+        return Err(Refusal::HeaderFields(fields_max));
     }
     check_request(request.headers()).map_err(Refusal::Framing)
 }

@@ -25,8 +25,8 @@ use super::request_head::{self, add_server_headers, append_via, check};
 use super::route;
 use super::viewer_functions::{Asked, Failed, FunctionCalls, apply};
 use crate::origin::{
-    Exit, ForwardError, HttpOrigin, Origin, OriginBody, Upload, forward, frame_request, remove_hop_by_hop,
-    settle_response,
+    Exit, ForwardError, HttpOrigin, Origin, OriginBody, ResponseBounds, Upload, forward, frame_request,
+    remove_hop_by_hop, settle_response,
 };
 use crate::snapshot::Behavior;
 
@@ -160,13 +160,14 @@ async fn origin(
     to: &Arc<HttpOrigin>,
 ) -> Result<Response<OriginBody>, ForwardError> {
     let viewer = exchange.viewer;
+    let limits = &viewer.site.limits;
     let exit = Exit {
         pool: &viewer.core.pool,
         origin: to,
-        connections_max: viewer.site.origin_connections_max,
-        bounds: viewer.site.response_bounds,
+        connections_max: limits.origin_connections_per_core,
+        bounds: ResponseBounds::of(limits),
         share: viewer.share(),
-        requests_max: viewer.site.origin_requests_per_client,
+        requests_max: limits.origin_requests_per_client,
     };
     let upload = exchange.pending.upload();
     if let Some(upload) = upload {

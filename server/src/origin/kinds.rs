@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use bothways_config::OriginLimits;
+use bothways_config::{Limits, OriginLimits};
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -42,6 +42,16 @@ pub struct ResponseBounds {
     pub header_fields_max: usize,
     /// Buffer of a connection, and so the longest head; 8,192 at least.
     pub buffer_bytes: usize,
+}
+
+impl ResponseBounds {
+    /// Bounds for every origin.
+    pub fn of(limits: &Limits) -> Self {
+        Self {
+            header_fields_max: limits.origin_header_fields_max,
+            buffer_bytes: limits.origin_buffer_bytes,
+        }
+    }
 }
 
 /// An `http://` origin.

@@ -6,14 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bothways_config::Lingering;
 use bothways_config::path_reading::{self, Unreadable, each_reading};
-use bothways_config::{HostMap, HostName, IdentityHeaders, PathPattern, ViewerProtocolPolicy};
+use bothways_config::{HostMap, HostName, IdentityHeaders, Limits, PathPattern, ViewerProtocolPolicy};
 use bothways_functions::LiveFunction;
 use bothways_trust::CertificateHeader;
 
 use crate::metrics::{DistributionCounters, OriginCounters};
-use crate::origin::{Origin, ResponseBounds};
+use crate::origin::Origin;
 
 /// Site that an admitted client is served. A connection holds the site and not the snapshot. So clients that
 /// came before a reload do not keep a revocation set of millions in memory.
@@ -21,15 +20,7 @@ use crate::origin::{Origin, ResponseBounds};
 pub struct Site {
     pub distribution_id: Arc<str>,
     pub counters: Arc<DistributionCounters>,
-    /// Connections that a core may have open to one origin.
-    pub origin_connections_max: usize,
-    /// Requests that one client may have at origins, on one core.
-    pub origin_requests_per_client: usize,
-    /// Bounds on what viewers send of requests that have been answered.
-    pub lingering: Lingering,
-    pub response_bounds: ResponseBounds,
-    /// Header fields of a request.
-    pub header_fields_max: usize,
+    pub limits: Limits,
     /// Headers in which clients say something about themselves, and which origins are not to hear.
     pub identity_headers: IdentityHeaders,
     pub(super) behaviors: Behaviors,

@@ -12,7 +12,7 @@ use super::origins;
 use super::parts::{Digest, Part};
 use super::site::{Behavior, Behaviors, Site};
 use crate::metrics::{Directory, DistributionCounters, DistributionName};
-use crate::origin::{NamedAddresses, Origin, ResponseBounds};
+use crate::origin::{NamedAddresses, Origin};
 
 /// Values that the sites of a snapshot have in common.
 pub(super) struct Ground<'a> {
@@ -60,18 +60,10 @@ fn site(
     counters: Arc<DistributionCounters>,
     behaviors: Vec<Arc<Behavior>>,
 ) -> Site {
-    let limits = &ground.config.limits;
     Site {
         distribution_id: distribution.id.as_str().into(),
         counters,
-        origin_connections_max: limits.origin_connections_per_core,
-        origin_requests_per_client: limits.origin_requests_per_client,
-        lingering: limits.lingering(),
-        response_bounds: ResponseBounds {
-            header_fields_max: limits.origin_header_fields_max,
-            buffer_bytes: limits.origin_buffer_bytes,
-        },
-        header_fields_max: limits.header_fields_max,
+        limits: ground.config.limits.clone(),
         identity_headers: distribution.identity_headers.clone(),
         behaviors: Behaviors::new(behaviors),
         served: ground.served.value.clone(),
