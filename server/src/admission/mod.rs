@@ -9,6 +9,7 @@
 
 mod acceptor;
 mod client;
+mod consequence;
 mod failure;
 mod gate;
 mod notes;
@@ -22,10 +23,10 @@ mod verifier;
 
 pub use self::acceptor::{Accepted, HandshakeFacts, first_octet};
 pub use self::client::{CandidateDecision, ClientAuth, ClientPolicy, Inadmissible, Verification};
+pub use self::consequence::Consequence;
 pub use self::failure::{HandshakeError, HandshakeErrorKind, HelloRefused};
 pub use self::gate::{Applicant, Barred, Gate, GateVersion, Ruling};
 pub use self::notes::HandshakeNotes;
 pub use self::server_config::{ServerIdentity, TlsPolicy, server_config};
 pub use self::tickets::TicketScope;
 pub use self::vault::SessionVault;
-pub use self::verifier::alert_of;

@@ -9,11 +9,12 @@
 use std::sync::Arc;
 
 use bothways_config::accepted;
-use bothways_trust::{Mode, RejectedKind};
+use bothways_trust::Mode;
 use rustls::server::ProducesTickets;
 use rustls_pki_types::UnixTime;
 
 use super::client::{ClientAuth, ClientPolicy};
+use super::consequence::Consequence;
 use super::gate::GateVersion;
 use super::notes::{Shown, note};
 use super::vault::{SessionOwner, SessionScope, SessionVault, Taken};
@@ -107,7 +108,7 @@ impl TicketScope {
         match (&self.policy, client) {
             (ClientPolicy::Verify(verification), ClientAuth::Verified(client)) => {
                 let verdict = verification.policy.readmit(client, now);
-                verdict.map_err(|rejected| decline_of(rejected.kind))?;
+                verdict.map_err(|rejected| Consequence::of(rejected.kind).ticket())?;
                 if let Some(decision) =
                     verification.consult(true, |candidate| candidate.reassess(client, now))
                 {
@@ -153,14 +154,6 @@ impl ProducesTickets for TicketScope {
         redeemed
             .map_err(|reason| note(|notes| notes.declined.push(reason)))
             .ok()
-    }
-}
-
-fn decline_of(kind: RejectedKind) -> TicketDecline {
-    match kind {
-        RejectedKind::Expired | RejectedKind::NotYetValid => TicketDecline::CertificateExpired,
-        RejectedKind::Revoked | RejectedKind::RevocationUnknown => TicketDecline::Revoked,
-        _ => TicketDecline::Policy,
     }
 }
 

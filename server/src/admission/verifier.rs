@@ -1,26 +1,24 @@
 //! The bridge from rustls' `ClientCertVerifier` to `trust::Policy`.
 //!
 //! Decides nothing: asks the policy, notes its answer for the record, and turns a refusal into the error that
-//! makes rustls send the right alert ([`error_for`]). Proof of the key (CertificateVerify) is always checked.
-//! A client that gives it comes to the gate.
+//! makes rustls send the right alert ([`Consequence`]). Proof of the key (CertificateVerify) is always
+//! checked. A client that gives it comes to the gate.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
-use bothways_trust::{Mode, Policy, Rejected, RejectedKind, VerdictMemo};
+use bothways_trust::{Mode, Policy, Rejected, VerdictMemo};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
     verify_tls13_signature_with_raw_key,
 };
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    AlertDescription, CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use webpki::RawPublicKeyEntity;
 
 use super::client::Verification;
+use super::consequence::Consequence;
 use super::notes::{Shown, note, pass_gate};
 
 /// Verifier of the clients of one distribution, as rustls wants to see it.
@@ -117,7 +115,7 @@ impl ClientCertVerifier for ClientVerifier {
 
 /// Notes a refusal for the record, and turns it into the error whose alert says it.
 pub(super) fn refuse(rejected: Rejected) -> Error {
-    let error = error_for(rejected.kind);
+    let error = Consequence::of(rejected.kind).error;
     note(|notes| notes.shown = Shown::Rejected(rejected));
     Error::InvalidCertificate(error)
 }
@@ -155,34 +153,3 @@ pub(super) fn verify_tls12_with_key(
         false => Err(bad()),
     }
 }
-
-/// The alert that tells a client why it was refused.
-pub fn alert_of(kind: RejectedKind) -> AlertDescription {
-    error_for(kind).into()
-}
-
-/// The rustls error whose alert says what happened (RFC 8446 §6.2): 48 unknown_ca, 45 certificate_expired,
-/// 44 certificate_revoked, 42 bad_certificate, 43 unsupported_certificate, 46 certificate_unknown.
-fn error_for(kind: RejectedKind) -> CertificateError {
-    match kind {
-        RejectedKind::Untrusted | RejectedKind::MaxChainDepthExceeded => CertificateError::UnknownIssuer,
-        RejectedKind::NotYetValid => CertificateError::NotValidYet,
-        RejectedKind::Expired => CertificateError::Expired,
-        RejectedKind::Revoked => CertificateError::Revoked,
-        RejectedKind::IntentInvalid | RejectedKind::TypeUnsupported => CertificateError::InvalidPurpose,
-        RejectedKind::Invalid | RejectedKind::MaxSizeExceeded => CertificateError::BadEncoding,
-        RejectedKind::RevocationUnknown => CertificateError::Other(rustls::OtherError(Arc::new(NoStatus))),
-    }
-}
-
-/// The revocation status could not be established.
-#[derive(Debug)]
-struct NoStatus;
-
-impl std::fmt::Display for NoStatus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("revocation status unknown")
-    }
-}
-
-impl std::error::Error for NoStatus {}

@@ -11,9 +11,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::Core;
 use super::grounds::Chosen;
-use super::outcome::{Outcome, code_of};
+use super::outcome::Outcome;
 use super::registry::{Entry, Phase, reason_of};
-use crate::admission::{Accepted, CandidateDecision, HandshakeFacts, HandshakeNotes};
+use crate::admission::{Accepted, CandidateDecision, Consequence, HandshakeFacts, HandshakeNotes};
 use crate::logs::{ConnectionId, ConnectionRecord};
 use crate::metrics::{Agreement, ConnectionStatus, DistributionCounters, FailureCode, HandshakeKind, count};
 use crate::snapshot::Distribution;
@@ -129,7 +129,7 @@ impl Attempt {
         if let Some(record) = &mut self.record {
             record.candidate_decision = Some(match &candidate {
                 Ok(()) => ConnectionStatus::Success,
-                Err(rejected) => ConnectionStatus::Failed(code_of(rejected.kind)),
+                Err(rejected) => ConnectionStatus::Failed(Consequence::of(rejected.kind).code),
             });
             record.candidate_reason = candidate.err().map(|rejected| rejected.reason.into());
         }

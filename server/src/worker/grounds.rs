@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bothways_config::{HostName, OnRevocation};
-use bothways_trust::RejectedKind;
 use rustls_pki_types::UnixTime;
 
-use crate::admission::{ClientAuth, Inadmissible};
+use crate::admission::{ClientAuth, Consequence, Inadmissible};
 use crate::logs::ConnectionId;
 use crate::metrics::CloseReason;
 use crate::snapshot::{Distribution, Snapshot};
@@ -106,22 +105,9 @@ impl Closing {
 
 fn closing(refused: Inadmissible, distribution: &Distribution) -> Option<Closing> {
     let (reason, text) = match refused {
-        Inadmissible::Rejected(rejected) => (reason_of(rejected.kind), rejected.reason),
+        Inadmissible::Rejected(rejected) => (Consequence::of(rejected.kind).closed, rejected.reason),
         Inadmissible::Changed(what) => (CloseReason::Policy, what.to_owned()),
     };
     let kept = reason == CloseReason::Revocation && distribution.on_revocation == OnRevocation::Keep;
     (!kept).then_some(Closing { reason, text })
-}
-
-fn reason_of(kind: RejectedKind) -> CloseReason {
-    match kind {
-        RejectedKind::Revoked | RejectedKind::RevocationUnknown => CloseReason::Revocation,
-        RejectedKind::Expired | RejectedKind::NotYetValid => CloseReason::Expiry,
-        RejectedKind::Untrusted => CloseReason::TrustStore,
-        RejectedKind::MaxChainDepthExceeded
-        | RejectedKind::MaxSizeExceeded
-        | RejectedKind::TypeUnsupported
-        | RejectedKind::Invalid
-        | RejectedKind::IntentInvalid => CloseReason::Policy,
-    }
 }

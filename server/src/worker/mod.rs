@@ -37,4 +37,3 @@ pub use self::connection_function::{barred, intermediates};
 pub use self::core::Shared;
 pub use self::entrance::ListenerSetup;
 pub use self::life::{CoreMessage, CoreSetup, run};
-pub use self::outcome::code_of;

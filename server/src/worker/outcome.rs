@@ -1,16 +1,16 @@
 //! Outcome of a connection attempt: one value that alone decides the record's status, its reason and the
 //! counter.
 //!
-//! The TLS alert is decided where TLS is spoken: `admission::verifier` maps the same rejection kinds.
+//! The TLS alert is decided where TLS is spoken: `admission::Consequence` has a row for each kind of
+//! rejection.
 
 use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 
-use bothways_trust::RejectedKind;
 use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use crate::admission::{HandshakeErrorKind, HandshakeFacts, HandshakeNotes, HelloRefused};
+use crate::admission::{Consequence, HandshakeErrorKind, HandshakeFacts, HandshakeNotes, HelloRefused};
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::tls::{self, CERTIFICATES_TOO_LARGE, NO_CERTIFICATE, NO_PROOF};
 
@@ -64,7 +64,7 @@ impl Outcome {
         notes: &HandshakeNotes,
     ) -> Self {
         if let Some(rejected) = notes.rejected() {
-            return Self::failed(code_of(rejected.kind), rejected.reason.clone());
+            return Self::failed(Consequence::of(rejected.kind).code, rejected.reason.clone());
         }
         if let Some(barred) = notes.barred() {
             return Self::failed(barred.code, barred.reason.clone());
@@ -92,21 +92,6 @@ impl Outcome {
             // The ruling of the gate is told above.
             HandshakeErrorKind::Barred => Self::failed(FailureCode::Internal, "nobody spoke for the client"),
         }
-    }
-}
-
-/// Code of the managed service for a refused certificate.
-pub fn code_of(kind: RejectedKind) -> FailureCode {
-    match kind {
-        RejectedKind::MaxChainDepthExceeded => FailureCode::ClientCertMaxChainDepthExceeded,
-        RejectedKind::MaxSizeExceeded => FailureCode::ClientCertMaxSizeExceeded,
-        RejectedKind::Untrusted => FailureCode::ClientCertUntrusted,
-        RejectedKind::NotYetValid => FailureCode::ClientCertNotYetValid,
-        RejectedKind::Expired => FailureCode::ClientCertExpired,
-        RejectedKind::TypeUnsupported => FailureCode::ClientCertTypeUnsupported,
-        RejectedKind::Invalid => FailureCode::ClientCertInvalid,
-        RejectedKind::IntentInvalid => FailureCode::ClientCertIntentInvalid,
-        RejectedKind::Revoked | RejectedKind::RevocationUnknown => FailureCode::ClientCertRejected,
     }
 }
 

@@ -152,7 +152,7 @@ impl Alert {
     }
 }
 
-/// The name of RFC 8446 §6, of those that [`alert_of`] gives.
+/// The name of RFC 8446 §6, of those that `Consequence` gives.
 fn name_of(alert: AlertDescription) -> String {
     let name = match alert {
         AlertDescription::BadCertificate => "bad_certificate",

@@ -18,11 +18,10 @@ pub use self::explanation::Explanation;
 use self::explanation::{Alert, Presented, ToldStep};
 pub use self::function::Circumstances;
 use super::chain::read_chain;
-use crate::admission::{ClientAuth, alert_of};
+use crate::admission::{ClientAuth, Consequence};
 use crate::app::AppError;
 use crate::metrics::{ConnectionStatus, FailureCode};
 use crate::snapshot;
-use crate::worker::code_of;
 
 /// Question to be answered.
 pub(super) struct Question {
@@ -124,9 +123,10 @@ impl Verdict {
 
 impl From<Rejected> for Rejection {
     fn from(rejected: Rejected) -> Self {
+        let consequence = Consequence::of(rejected.kind);
         Self {
-            code: code_of(rejected.kind),
-            alert: alert_of(rejected.kind),
+            code: consequence.code,
+            alert: consequence.alert(),
             reason: rejected.reason,
         }
     }
