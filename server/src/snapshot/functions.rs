@@ -211,7 +211,7 @@ fn load(
     before: Option<&Functions>,
 ) -> Result<Loaded, ConfigError> {
     let refuse = |fault: String| {
-        let remedy = "mend the function, or take it out of the configuration";
+        let remedy = "correct its code, or take it out of the configuration";
         config.source.error(&function.code.key, fault, remedy)
     };
     let recipe = Recipe {

@@ -77,7 +77,10 @@ fn told(config: &Config, store: &KeyValueStoreConfig, error: &LoadError) -> Conf
             format!("cannot read {path}: {error}"),
             "name a readable file (relative to the configuration file)",
         ),
-        LoadError::Import(error) => (format!("{path}: {error}"), "mend the file"),
+        LoadError::Import(error) => (
+            format!("{path}: {error}"),
+            "write the file again, or take the store out of the configuration",
+        ),
     };
     config.source.error(&store.import.key, fault, remedy)
 }

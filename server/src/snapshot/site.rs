@@ -35,10 +35,10 @@ impl Site {
         found == Some(&self.distribution_id)
     }
 
-    /// The first behaviour whose pattern matches `path` (as it came, without query) in its normal form.
+    /// The first behavior whose pattern matches `path` (as it came, without query) in its normal form.
     ///
     /// # Errors
-    /// An origin could take the path for one that another behaviour serves, differently.
+    /// An origin could take the path for one that another behavior serves, differently.
     pub fn behavior_for(&self, path: &str) -> Result<&Arc<Behavior>, Unroutable<'_>> {
         self.behaviors.choose(path)
     }

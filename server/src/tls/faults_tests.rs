@@ -33,7 +33,7 @@ fn incompatibilities() -> Vec<Error> {
     ]
 }
 
-fn misbehaviours() -> Vec<Error> {
+fn misbehaviors() -> Vec<Error> {
     all![PeerMisbehaved:
         AttemptedDowngradeToTls12WhenTls13IsSupported, BadCertChainExtensions, CipherSuiteDifferedOnRetry,
         DisallowedEncryptedExtension, DuplicateClientHelloExtensions, DuplicateServerNameTypes,
@@ -157,7 +157,7 @@ fn others() -> Vec<Error> {
 fn every_error() -> Vec<Error> {
     let all = [
         incompatibilities(),
-        misbehaviours(),
+        misbehaviors(),
         invalid_messages(),
         certificates(),
         others(),

@@ -1,4 +1,4 @@
-//! Path patterns of behaviours: `*` for any run of characters, `?` for exactly one, case-sensitive.
+//! Path patterns of behaviors: `*` for any run of characters, `?` for exactly one, case-sensitive.
 //!
 //! Paths are matched in their normal form ([`super::path_reading`]), so a pattern's escapes have that form
 //! too.

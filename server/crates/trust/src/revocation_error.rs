@@ -62,9 +62,10 @@ impl RevocationError {
             Self::IssuerOfCrl => {
                 "leave issuer out: it is for serial lists, and a CRL says itself who issued it"
             }
-            Self::NotASerial { .. } | Self::Label { .. } | Self::Crl(_) | Self::TooManySerials => {
-                "mend the file, or take it out of the list"
-            }
+            Self::NotASerial { .. } => "write one serial number a line, in hexadecimal digits",
+            Self::Label { .. } => "keep the blocks of CRLs alone in the file",
+            Self::Crl(_) => "get the CRL again from its CA, or take the file out of the list",
+            Self::TooManySerials => "keep the serial numbers of certificates alone that have not expired",
         }
     }
 }

@@ -210,7 +210,12 @@ impl StoreError {
             Self::Pem(PemError::StrayText { .. }) => {
                 format!("keep the PEM blocks alone, as this does: {BLOCKS_ALONE} {file}")
             }
-            _ => "mend the bundle".to_owned(),
+            Self::Empty => "name the file that holds the CAs of the clients".to_owned(),
+            Self::TooLarge { .. } | Self::TooManyCertificates => {
+                "take out what issues no client certificates, or make two trust stores of it".to_owned()
+            }
+            Self::Pem(_) => "export its certificates again, in PEM".to_owned(),
+            Self::Certificate { .. } => "take that certificate out, or export it again".to_owned(),
         }
     }
 }
