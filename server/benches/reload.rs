@@ -1,8 +1,8 @@
 //! Costs of building a snapshot: `cargo bench -p bothways --bench reload -- 1000000`.
 //!
-//! For each number of revoked serials, in the list of one trust store and in the lists of ten: a start, which
-//! parses everything; a reload that changes nothing; and a reload after one of the lists has changed, which
-//! parses that one. Beside them the costs of two rules for unchanged files: hashing their bytes, as a reload
+//! Measures, for each number of revoked serials in one trust store and in ten: a start, which parses
+//! everything; a reload that changes nothing; and a reload after one of the lists has changed, which parses
+//! that one. Beside them the costs of two rules for unchanged files: hashing their bytes, as a reload
 //! does, and asking for their dates. Wall time in milliseconds, fastest and slowest of several rounds.
 #![allow(clippy::unwrap_used)]
 

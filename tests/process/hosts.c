@@ -1,4 +1,5 @@
-/* getaddrinfo(3) of a test's server, loaded before the C library's: names are those of the file $TEST_HOSTS, "NAME ADDRESS" a line.
+/* getaddrinfo(3) of a test's server, loaded before the C library's: names are those of the file $TEST_HOSTS,
+   "NAME ADDRESS" a line.
  * Other names have no address: nothing is asked of a network. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

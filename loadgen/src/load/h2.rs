@@ -1,8 +1,8 @@
 //! Work `h2`: concurrent HTTP/2 requests on connections that stay open and that clients share
 //! ([`super::links`]).
 //!
-//! When the server ends a connection (GOAWAY), a request that it did not process is sent again on the next
-//! one, at most [`TRIES_MAX`] times, as RFC 9113 §8.7 allows; its latency goes on counting.
+//! The server may end a connection (GOAWAY). A request that it did not process is then sent again on the next
+//! one, at most [`TRIES_MAX`] times, as RFC 9113 §8.7 allows. Its latency goes on counting.
 
 use std::rc::Rc;
 use std::time::Instant;

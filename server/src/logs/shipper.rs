@@ -118,7 +118,7 @@ impl ShipperRemote {
     /// Opens the files of all lanes anew. A sentence about what became of each.
     ///
     /// # Errors
-    /// One cannot be opened, and what is open stays in use; or a lane has not answered in time, since its
+    /// A file cannot be opened, and what is open stays in use. Or a lane has not answered in time, since its
     /// sink blocks.
     pub fn reopen(&self, limit: Duration) -> Result<String, String> {
         let Some(answers) = self.ask(|answer| Command::Reopen(Some(answer)), limit) else {

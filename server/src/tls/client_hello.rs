@@ -82,7 +82,7 @@ impl<'a> ClientHello<'a> {
     /// Checks the rules that hold for every distribution.
     ///
     /// # Errors
-    /// One of them is broken.
+    /// The first rule that is broken.
     pub fn check(&self) -> Result<(), Unfit> {
         if self.legacy_version <= SSL_3_0 {
             // RFC 8446 §D.5, RFC 7568.

@@ -1,10 +1,10 @@
 //! A yardstick: what hyper, tokio and tokio-rustls give to somebody who puts them together as their examples
 //! do.
 //!
-//! One thread. TLS 1.3 and 1.2 on AWS-LC, a certificate of every client, HTTP/1.1 and HTTP/2 by ALPN, session
-//! tickets by rustls' own ticketer. Answers 13 bytes, on `/large` 100,000. Keeps no log, watches no clock and
-//! knows no limits: it is what a server costs without them. Usage: yardstick-hyper PORT CERTIFICATES.pem
-//! KEY.pem CLIENT_AUTHORITIES.pem
+//! Runs one thread. TLS 1.3 and 1.2 on AWS-LC, a certificate of every client, HTTP/1.1 and HTTP/2 by ALPN,
+//! session tickets by rustls' own ticketer. Answers 13 bytes, on `/large` 100,000. Keeps no log, watches no
+//! clock and knows no limits: it is what a server costs without them. Usage: yardstick-hyper PORT
+//! CERTIFICATES.pem KEY.pem CLIENT_AUTHORITIES.pem
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! A yardstick: pingora as a server that answers by itself, with its rustls back end and a certificate of
 //! every client.
 //!
-//! One service of one thread. AWS-LC is installed as rustls' provider, where pingora would take ring if
+//! Runs one service of one thread. AWS-LC is installed as rustls' provider, where pingora would take ring if
 //! nobody had chosen: so the cryptography is no difference. Sessions are kept as pingora leaves them, in
 //! rustls' cache of 256. Answers 13 bytes, on `/large` 100,000. No log. Usage: yardstick-pingora PORT
 //! CERTIFICATES.pem KEY.pem CLIENT_AUTHORITIES.pem

@@ -4,7 +4,7 @@
 //! and what their answers mean. Does no I/O and knows no socket: callers hand in facts and get a decision
 //! back. Runs on the cores, inside the handshake too.
 //!
-//! One call cannot see what another left behind:
+//! No call can see what another left behind:
 //! - The code is a factory (`program.rs`): each call makes all of its module-level variables, functions and
 //!   classes anew.
 //! - Everything else that it can reach, the language's own objects included, is frozen (`prelude/harden.js`).

@@ -1,7 +1,7 @@
 //! Cost of revocation: `cargo bench -p bothways-trust --bench revocation -- 1000000 10000000`.
 //!
-//! For each size: how long a CRL (DER, signed) takes to load and its signature to be checked, how long a
-//! serial list takes, the memory of an entry, and a lookup of serials that are listed and of others, in
+//! Measures for each size: the time to load a CRL (DER, signed) and to check its signature, the time of a
+//! serial list, the memory of an entry, and a lookup of serials that are listed and of others, in
 //! random order, one after the other. Serials have 16 random octets, as CAs make them. CPU time; medians of
 //! several rounds, and the fastest and slowest beside them. What bounds a lookup is far memory:
 //! MIMALLOC_ALLOW_LARGE_OS_PAGES=1 shows how much of it is the walk through small pages.

@@ -1,7 +1,7 @@
 //! Verdicts remembered, so that a client who comes again is not verified from scratch.
 //!
-//! One memo per core. It maps the digest of a policy and of the presented chain to the verdict that the
-//! policy gave; a remembered verdict is restated before it counts ([`Policy::restate`]): the same policy,
+//! Each core has a memo. It maps the digest of a policy and of the presented chain to the verdict that the
+//! policy gave. A remembered verdict is restated before it counts ([`Policy::restate`]): the same policy,
 //! every certificate still valid, none revoked since. So what a memo saves is signatures, parsing and
 //! formatting, never a check that can come out differently. Refusals are not remembered, and proof of the key
 //! is not trust's business: TLS asks for it every time.

@@ -59,8 +59,8 @@ impl Rules {
         }
     }
 
-    /// No two rules that admit different clients share an encoding, and none is the beginning of another's.
-    /// Whether something accepted is also logged makes no difference to who is admitted.
+    /// Encoding by which verdicts are remembered. No two rules that admit different clients share one, and
+    /// none is the beginning of another's. Logging what is accepted makes no difference to who is admitted.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut encoded = vec![
             u8::from(self.mode == Mode::Required),

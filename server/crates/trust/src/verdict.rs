@@ -87,7 +87,7 @@ impl VerifiedClient {
     }
 
     /// The earliest notAfter of the chain, anchor included: nothing derived from this verdict may outlive it.
-    /// Where the policy ignores expiry, the end of the year 9999, the last that a certificate can name.
+    /// It is the end of the year 9999, the last that a certificate can name, if the policy ignores expiry.
     pub fn not_after(&self) -> UnixTime {
         if !self.0.ends {
             return UnixTime::since_unix_epoch(Duration::from_secs(END_OF_TIME));
